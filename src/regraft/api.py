@@ -1,0 +1,36 @@
+"""The commands as Python functions, complete with what the outputs add (`fit` writes its report)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from regraft.commands.demo import DemoResult
+from regraft.commands.demo import demo as _demo
+from regraft.commands.evaluate import Evaluation, evaluate
+from regraft.commands.fit import FitResult
+from regraft.commands.fit import fit as _fit
+from regraft.commands.inspect import Inspection, inspect
+from regraft.commands.listings import backbones, cache, methods, runs, verify
+from regraft.commands.predict import PredictResult, predict
+from regraft.predict import Predictor, load
+from regraft.report.page import write_report as report
+
+
+def fit(data: str, **options: Any) -> FitResult:
+    """`regraft.commands.fit.fit`, and ``report.html`` in the run folder."""
+    result = _fit(data, **options)
+    report(result.run)
+    return result
+
+
+def demo(*, out: str = "runs/demo-digits", seeds: int = 10) -> tuple[DemoResult, Path]:
+    """`regraft.commands.demo.demo`, and the report's path."""
+    result = _demo(out=out, seeds=seeds)
+    return result, report(out)
+
+
+__all__ = [
+    "DemoResult", "Evaluation", "FitResult", "Inspection", "PredictResult", "Predictor", "backbones", "cache", "demo",
+    "evaluate", "fit", "inspect", "load", "methods", "predict", "report", "runs", "verify",
+]  # fmt: skip

@@ -1,0 +1,144 @@
+"""`Body` and `Pretrained`: what every network answers, whatever library it came from."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from regraft.errors import UnknownName
+from regraft.types import PreprocessSpec
+
+
+class SpatialMean(nn.Module):
+    """(N, C, H, W) -> (N, C) by the mean over places; (N, T, C) -> (N, C) over tokens; (N, C) stays."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim == 4:
+            return x.mean((2, 3))
+        return x.mean(1) if x.ndim == 3 else x
+
+
+class Body(nn.Module):
+    """A network without its last layer: a chain of named blocks and the pooling after them.
+
+    Each block takes the output of the one before; together they hold every parameter of the body once. ``pool``,
+    which has none, turns the last block's output into (N, D).
+
+    A new body is frozen: no gradients, and batch normalisation keeps its statistics even in train mode.
+    """
+
+    def __init__(self, blocks: Sequence[tuple[str, nn.Module]], pool: nn.Module) -> None:
+        super().__init__()
+        self.chain = nn.ModuleDict({name.replace(".", "-"): block for name, block in blocks})
+        self.pool = pool
+        self._frozen = 0
+        self.freeze()
+
+    @property
+    def blocks(self) -> list[tuple[str, nn.Module]]:
+        """(name, block) in the order of the forward pass."""
+        return [(name.replace("-", "."), block) for name, block in self.chain.items()]
+
+    @property
+    def frozen(self) -> int:
+        """How many blocks, from the input on, are frozen."""
+        return self._frozen
+
+    def freeze(self, blocks: int | None = None) -> Body:
+        """Freezes the first ``blocks`` blocks (all by default) and lets the others learn."""
+        self._frozen = len(self.chain) if blocks is None else blocks
+        for i, block in enumerate(self.chain.values()):
+            block.requires_grad_(i >= self._frozen)
+        return self.train(self.training)
+
+    def train(self, mode: bool = True) -> Body:
+        super().train(mode)
+        for block in list(self.chain.values())[: self._frozen]:
+            block.eval()
+        return self
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) prepared as the spec says -> (N, D), the input of the original network's last layer."""
+        return self.pool(self(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The last block's output, before pooling."""
+        for block in self.chain.values():
+            x = block(x)
+        return x
+
+    def maps(self, x: Tensor) -> dict[int, Tensor]:
+        """The last feature map (N, C, H, W) at each level: level l is 2**l times smaller than the input."""
+        height, found = x.shape[2], {}
+        for block in self.chain.values():
+            x = block(x)
+            if x.ndim == 4:
+                found[max(0, round(height / x.shape[2]).bit_length() - 1)] = x
+        return found
+
+    def upto(self, block: str) -> Body:
+        """The body that ends after ``block`` (its name, or its number from 0), pooled by the mean over places."""
+        names = [name for name, _ in self.blocks]
+        if block.isdigit() and block not in names:
+            index = int(block)
+            if index >= len(names):
+                raise UnknownName("block", block, [*names, f"0..{len(names) - 1}"])
+        elif block in names:
+            index = names.index(block)
+        else:
+            raise UnknownName("block", block, names)
+        kept = copy.deepcopy(self.blocks[: index + 1])
+        return Body(kept, SpatialMean())
+
+
+@dataclass
+class Pretrained:
+    """What a weights file really holds: the body, the source task's head, how to prepare the input.
+
+    ``head`` turns the body's last map into logits (N, source classes); it is None where there is no source task.
+    ``recipe`` is what it takes to build the same network again without its weights (see `catalog.rebuild`);
+    ``provenance`` tells a person where the weights come from. ``seen`` are the `pixel_digest`s, as uint64, of the
+    pictures whose labels the pretraining saw, where they are known.
+    """
+
+    name: str
+    body: Body
+    head: nn.Module | None
+    spec: PreprocessSpec
+    recipe: dict[str, Any]
+    source_classes: tuple[str, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+    seen: Any = None
+
+    @property
+    def width(self) -> int:
+        """D, the number of features."""
+        if "width" not in self.recipe:
+            with torch.inference_mode():
+                self.recipe["width"] = int(self.body.features(self.example()).shape[1])
+        return int(self.recipe["width"])
+
+    def example(self, n: int = 1) -> Tensor:
+        """A batch of zeros of the shape the body takes."""
+        if self.spec.modality == "table":
+            return torch.zeros(n, self.spec.columns, dtype=torch.float64)
+        channels = 1 if self.spec.colour == "grey" else 3
+        return torch.zeros(n, channels, self.spec.height, self.spec.width)
+
+    def digest(self) -> str:
+        """Names graph, weights and preprocessing: two networks with the same digest give the same features."""
+        if "digest" not in self.provenance:
+            h = hashlib.blake2b(digest_size=16)
+            h.update(repr([(name, str(block)) for name, block in self.body.blocks]).encode())
+            h.update(repr(self.spec).encode())
+            for key, value in sorted(self.body.state_dict().items()):
+                h.update(f"{key}{tuple(value.shape)}{value.dtype}".encode())
+                h.update(value.detach().cpu().contiguous().numpy().tobytes())
+            self.provenance["digest"] = h.hexdigest()
+        return str(self.provenance["digest"])

@@ -1,0 +1,253 @@
+"""The catalog: which networks there are, and from a name to a `Pretrained`.
+
+Names: ``mobilenet_v2``; ``random:mobilenet_v2``, the same network untrained; ``mobilenet_v2@features.12``, its first
+blocks; ``raw``, the pixels (at most 32 x 32) or numeric columns themselves.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from regraft.backbones import weights as files
+from regraft.backbones.base import Body, Pretrained
+from regraft.backbones.chains import chain_of
+from regraft.errors import InputError, UnknownName, WeightsError
+from regraft.types import PreprocessSpec
+
+EMBEDDED = Path(__file__).parent / "embedded"
+RAW_SIDE = 32
+
+
+@dataclass(frozen=True)
+class Row:
+    """One set of weights for one architecture. ``files`` are the names its file may have, best first."""
+
+    name: str
+    architecture: str
+    library: str
+    tag: str
+    files: tuple[str, ...]
+    spec: PreprocessSpec
+    pretrained_on: str
+    licence: str
+    url: str | None = None
+    parameters: int | None = None
+    gigaops: float | None = None
+    seen: str | None = None
+
+
+_TINY = Row(
+    name="regraft_tiny",
+    architecture="regraft_tiny",
+    library="regraft",
+    tag="v1",
+    files=("regraft_tiny.safetensors",),
+    spec=PreprocessSpec(height=32, width=32, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
+    pretrained_on="MNIST (train part) and six CIFAR-10 classes: airplane, automobile, bird, deer, dog, frog",
+    licence="Apache-2.0",
+    parameters=816_752,
+    gigaops=0.045,
+    seen="regraft_tiny.seen.npy",
+)
+
+
+def names() -> list[str]:
+    """Every network that can be named in ``--backbone``, ``raw`` and the embedded one first."""
+    from torchvision import models
+
+    return ["raw", _TINY.name, *(n for n in models.list_models(module=models) if chain_of(n))]
+
+
+@functools.cache
+def rows(name: str) -> tuple[Row, ...]:
+    """The rows of a network, preferred weights first; raises ``UnknownName``."""
+    if name == _TINY.name:
+        return (_TINY,)
+    if name not in names() or name == "raw":
+        raise UnknownName("backbone", name, names())
+    return _torchvision_rows(name)
+
+
+def _torchvision_rows(name: str) -> tuple[Row, ...]:
+    from torchvision import models
+
+    enum = models.get_model_weights(name)
+    default = enum.DEFAULT  # type: ignore[attr-defined]
+    made = [_torchvision_row(name, w) for w in sorted(enum, key=lambda w: w is not default)]
+    # a file that tells only the network's name holds the first weights ever published for it
+    first = min(range(len(made)), key=lambda i: made[i].tag)
+    made[first] = Row(**{**vars(made[first]), "files": (*made[first].files, *_plain_files(name))})
+    return tuple(made)
+
+
+def _plain_files(name: str) -> tuple[str, ...]:
+    return tuple(f"{name}{middle}{ending}" for middle in ("_imagenet", "") for ending in (".safetensors", ".pth", ".pt"))
+
+
+def _torchvision_row(name: str, weights: Any) -> Row:
+    preset, meta = weights.transforms(), weights.meta
+    file = weights.url.rpartition("/")[2]
+    return Row(
+        name=name,
+        architecture=name,
+        library="torchvision",
+        tag=weights.name,
+        files=(file, file.replace(".pth", ".safetensors")),
+        spec=PreprocessSpec(
+            height=preset.crop_size[0],
+            width=preset.crop_size[0],
+            resize=preset.resize_size[0],
+            interpolation=preset.interpolation.value,
+            mean=tuple(preset.mean),
+            std=tuple(preset.std),
+        ),
+        pretrained_on=weights.name.split("_")[0].replace("IMAGENET1K", "ImageNet-1k"),
+        licence="BSD-3-Clause (torchvision); ImageNet terms for the weights",
+        url=weights.url,
+        parameters=meta["num_params"],
+        gigaops=meta["_ops"],
+    )
+
+
+def load(name: str, *, weights: str | Path | None = None, sample: np.ndarray | None = None) -> Pretrained:
+    """The network called ``name``, frozen and in eval mode.
+
+    ``weights`` is a file that takes the place of the catalog's. ``sample`` is one item of the data, from which
+    ``raw`` takes its shape. Raises ``UnknownName`` and ``WeightsError``.
+    """
+    base, _, block = name.partition("@")
+    if base == "raw":
+        network = _raw(sample)
+    elif base.startswith("random:"):
+        network = _random(base.removeprefix("random:"))
+    else:
+        network = _pretrained(base, weights)
+    if block:
+        network.body = network.body.upto(block)
+        network.recipe["block"] = block
+        network.head, network.source_classes = None, ()
+    network.name = name
+    network.body.eval()
+    return network
+
+
+def _pretrained(name: str, explicit: str | Path | None) -> Pretrained:
+    choices = rows(name)
+    row, path = files.find(name, choices, explicit, embedded=EMBEDDED)
+    state = files.read_state(path)
+    net = _build(row.library, row.architecture, _classes_in(state, row))
+    files.fill(net, state, path, name)
+    network = _split(net, row)
+    network.provenance = {
+        "weights": row.tag,
+        "file": path.name,
+        "sha256": files.checked_sha256(path),
+        "pretrained_on": row.pretrained_on,
+        "licence": row.licence,
+    }
+    if row.seen:
+        network.seen = np.load(EMBEDDED / row.seen, allow_pickle=False)
+    return network
+
+
+def _random(name: str) -> Pretrained:
+    """The untrained control: always the same draw, whatever the state of the caller's generator."""
+    row = rows(name)[0]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = _build(row.library, row.architecture, None, initialise=True)
+    network = _split(net, row)
+    network.head, network.source_classes = None, ()
+    network.provenance = {"weights": "random", "pretrained_on": "nothing", "licence": row.licence}
+    return network
+
+
+class _Pixels(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+
+def _raw(sample: np.ndarray | None) -> Pretrained:
+    """No network: the input itself as features, pictures shrunk to at most 32 x 32."""
+    if sample is None:
+        raise InputError("The backbone raw takes its shape from the data: load it with a sample item.")
+    if sample.ndim == 1:
+        spec = PreprocessSpec(modality="table", columns=len(sample))
+    else:
+        grey = sample.ndim == 2 or sample.shape[2] == 1
+        spec = PreprocessSpec(
+            height=min(RAW_SIDE, sample.shape[0]),
+            width=min(RAW_SIDE, sample.shape[1]),
+            colour="grey" if grey else "rgb",
+            mean=(0.0,) * (1 if grey else 3),
+            std=(1.0,) * (1 if grey else 3),
+        )
+    provenance = {"weights": "none", "pretrained_on": "nothing", "licence": "none needed"}
+    body = Body([("pixels", _Pixels())], nn.Identity())
+    return Pretrained("raw", body, None, spec, {"library": "regraft", "architecture": "raw"}, (), provenance)
+
+
+def _build(library: str, architecture: str, classes: int | None, *, initialise: bool = False) -> nn.Module:
+    """The whole network; without ``initialise`` its tensors have shapes but no storage yet."""
+    extra = {} if classes is None else {"num_classes": classes}
+    with torch.device("cpu" if initialise else "meta"):
+        if architecture == _TINY.architecture:
+            from regraft.backbones.embedded.tiny import TinyNet
+
+            return TinyNet(**extra)
+        from torchvision import models
+
+        return models.get_model(architecture, weights=None, **extra)
+
+
+def _classes_in(state: dict[str, Tensor], row: Row) -> int | None:
+    """How many classes the file's last layer has: a file from fine-tuning may differ from the catalog's."""
+    last = [n for n, m in _build(row.library, row.architecture, None).named_modules() if hasattr(m, "out_features")
+            or hasattr(m, "out_channels")][-1]
+    weight = state.get(f"{last}.weight")
+    return None if weight is None else len(weight)
+
+
+def _split(net: nn.Module, row: Row) -> Pretrained:
+    chain_function = chain_of(row.architecture)
+    assert chain_function is not None
+    chain = chain_function(net)
+    recipe = {"library": row.library, "architecture": row.architecture}
+    return Pretrained(row.name, Body(chain.blocks, chain.pool), chain.head, row.spec, recipe, source_classes(row))
+
+
+def source_classes(row: Row) -> tuple[str, ...]:
+    """The class names of the pretraining task, where the library knows them."""
+    if row.library != "torchvision":
+        return (*(f"digit {i}" for i in range(10)), "airplane", "automobile", "bird", "deer", "dog", "frog")
+    from torchvision import models
+
+    return tuple(models.get_model_weights(row.name)[row.tag].meta.get("categories", ()))
+
+
+def rebuild(name: str, recipe: dict[str, Any], spec: PreprocessSpec, state: dict[str, Tensor]) -> Pretrained:
+    """A network from what an artefact holds of it: no catalog look-up, no initialisation."""
+    if recipe["architecture"] == "raw":
+        shape: Sequence[int] = (spec.columns,) if spec.modality == "table" else (spec.height, spec.width)
+        network = _raw(np.zeros((*shape, 3) if spec.colour == "rgb" and spec.modality == "image" else shape))
+    else:
+        chain_function = chain_of(recipe["architecture"])
+        if chain_function is None:
+            raise WeightsError(f"This regraft does not know the architecture {recipe['architecture']!r}.")
+        chain = chain_function(_build(recipe["library"], recipe["architecture"], None))
+        body = Body(chain.blocks, chain.pool)
+        if recipe.get("block"):
+            body = body.upto(recipe["block"])
+        network = Pretrained(name, body, None, spec, dict(recipe))
+        files.fill(body, state, Path("the model"), name)
+    network.name, network.spec, network.recipe = name, spec, dict(recipe)
+    network.body.freeze().eval()
+    return network

@@ -1,0 +1,86 @@
+"""The controls that transfer has to beat: no features, raw input, the same network untrained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft import metrics
+from regraft.backbones.base import Pretrained
+from regraft.commands.split import Rows, Split
+from regraft.errors import UnknownName
+from regraft.features.choice import network_for
+from regraft.features.engines import make_engine
+from regraft.features.extract import extract
+from regraft.features.store import RowStore
+from regraft.model.model import Model
+
+KNOWN = ("majority", "raw", "random")
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control: its figures on the judged items, its predictions (n,), the forward passes it cost."""
+
+    name: str
+    figures: dict[str, Any]
+    predicted: NDArray[np.int64]
+    computed: int = 0
+
+
+@dataclass(frozen=True)
+class ControlKit:
+    """What a control needs of the run it stands beside: the same items, learner, engine and seed."""
+
+    split: Split
+    train: Rows
+    judged: Rows
+    learn: Callable[..., Any]
+    engine: str
+    device: str
+    store: RowStore
+    seed: int
+
+
+def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Control]:
+    """The controls in ``wanted`` (comma-separated; ``none`` for none), on the very items of the run itself."""
+    names = [n.strip() for n in wanted.split(",") if n.strip() and n.strip() != "none"]
+    for name in names:
+        if name not in KNOWN:
+            raise UnknownName("control", name, (*KNOWN, "none"))
+    base = network.name.partition("@")[0]
+    found = []
+    for name in names:
+        if name == "majority":
+            found.append(_majority(kit))
+        elif name == "raw" and base != "raw":
+            found.append(_features("raw", kit))
+        elif name == "random" and base != "raw" and not base.startswith("random:"):
+            found.append(_features(f"random:{network.name}", kit))
+    return found
+
+
+def _majority(kit: ControlKit) -> Control:
+    """Always the most frequent class, with the training part's frequencies (Laplace) as probabilities."""
+    counts = np.bincount(kit.train.y, minlength=len(kit.split.train.classes)) + 1.0
+    probabilities = np.tile(counts / counts.sum(), (len(kit.judged.y), 1))
+    return Control("majority", metrics.classification(kit.judged.y, probabilities), probabilities.argmax(1))
+
+
+def _features(name: str, kit: ControlKit) -> Control:
+    """The method of the run on the features of another network."""
+    train, val = kit.split.train, kit.split.val
+    assert val is not None
+    network = network_for(train.items, name)
+    runner = make_engine(network, kit.engine, kit.device)
+    of_train = extract(network, train.items.take(kit.train.items), runner, kit.store)
+    of_val = extract(network, val.items.take(kit.judged.items), runner, kit.store)
+    fitted = kit.learn(of_train.rows, kit.train.y, len(train.classes), seed=kit.seed,
+                       own_units=network.spec.modality == "table")  # fmt: skip
+    probabilities = Model(network, fitted.head, train.target_name, train.target).probabilities(of_val.rows)
+    figures = metrics.classification(kit.judged.y, probabilities)
+    return Control(name, figures, probabilities.argmax(1), of_train.computed + of_val.computed)

@@ -1,0 +1,73 @@
+"""``regraft demo``: what transfer is worth when labels are few, on data and weights that need no network."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regraft.commands.fit import FitResult, fit
+from regraft.commands.predict import predict
+from regraft.data.dataset import Dataset
+from regraft.data.sources import open_data
+from regraft.features.choice import network_for
+from regraft.features.engines import make_engine
+from regraft.features.extract import extract
+from regraft.features.store import RowStore
+from regraft.files import write_json
+from regraft.methods import METHODS
+from regraft.model.model import Model
+from regraft.runtime import track
+
+DATA, BACKBONE = "embedded:digits", "regraft_tiny"
+LABELS = (1, 2, 5, 10, 20)
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """``few`` holds ``labels``, ``seeds`` and for each network its curve; ``fit`` the run on all labels."""
+
+    few: dict[str, Any]
+    fit: FitResult
+    predictions: list[dict[str, Any]]
+
+
+def demo(*, out: str = "runs/demo-digits", seeds: int = 10) -> DemoResult:
+    """Digits with 1 to 20 labels a class, ``seeds`` draws each, against raw pixels; then a model on all labels."""
+    data = open_data(DATA)
+    few = few_label_curves(data, (BACKBONE, "raw"), LABELS, seeds)
+    result = fit(DATA, backbone=BACKBONE, out=out, overwrite=True)
+    write_json(Path(out) / "few_labels.json", few)
+    answers = predict(str(Path(out)), [DATA]).predictions[:5]
+    return DemoResult(few, replace(result, run=out), answers)
+
+
+def few_label_curves(
+    data: Dataset, backbones: tuple[str, ...], labels: tuple[int, ...], seeds: int, method: str = "linear-probe"
+) -> dict[str, Any]:
+    """Accuracy on all items not drawn, by network and number of labels a class, over the same draws for each."""
+    learn, store, k = METHODS.get(method).fit_features, RowStore(), len(data.classes)
+    curves: dict[str, list[dict[str, Any]]] = {}
+    for backbone in backbones:
+        network = network_for(data.items, backbone)
+        rows = extract(network, data.items, make_engine(network), store).rows
+        curves[backbone] = []
+        for count in track(labels, f"few labels on {backbone}", len(labels)):
+            scores = []
+            for seed in range(seeds):
+                drawn = draw(data.y, count, seed)
+                rest = np.setdiff1d(np.arange(len(data)), drawn)
+                head = learn(rows[drawn], data.y[drawn], k, seed=seed).head
+                model = Model(network, head, data.target_name, data.target)
+                scores.append(float((model.logits(rows[rest]).argmax(1) == data.y[rest]).mean()))
+            curves[backbone].append({"labels": count, "mean": float(np.mean(scores)), "low": min(scores),
+                                     "high": max(scores), "scores": scores})  # fmt: skip
+    return {"data": data.name, "labels": list(labels), "seeds": seeds, "method": method, "curves": curves}
+
+
+def draw(y: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Indices of ``count`` items of every class, in class order."""
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.permutation(np.flatnonzero(y == c))[:count] for c in np.unique(y)])

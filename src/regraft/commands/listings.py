@@ -1,0 +1,75 @@
+"""Commands that list: ``runs``, ``backbones``, ``methods``, ``cache``, ``verify``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from regraft.errors import ArtefactError
+from regraft.features.store import RowStore
+from regraft.model import artefact
+
+
+def runs(folder: str = "runs") -> list[dict[str, Any]]:
+    """The finished and interrupted runs below ``folder``, the latest first."""
+    found = []
+    for settings in Path(folder).glob("*/run.json"):
+        try:
+            record = json.loads(settings.read_text(encoding="utf-8"))
+        except ValueError:
+            continue
+        result = record.get("result") or {}
+        val = (result.get("metrics") or {}).get("val") or {}
+        found.append({
+            "run": str(settings.parent), "status": record["status"], "data": record["settings"].get("data"),
+            "method": record["settings"].get("method"), "backbone": record["settings"].get("backbone"),
+            "accuracy": val.get("accuracy"), "ci95": val.get("accuracy_ci95"),
+            "gain": (result.get("gain") or {}).get("value"), "changed": settings.stat().st_mtime,
+        })  # fmt: skip
+    return sorted(found, key=lambda r: (-r["changed"], r["run"]))
+
+
+def backbones() -> list[dict[str, Any]]:
+    """Every network of the catalog, with what is known of it and whether its weights are on this machine."""
+    from regraft.backbones import catalog, weights
+
+    found: list[dict[str, Any]] = [
+        {"name": "raw", "weights": "none needed", "here": True, "parameters": 0, "gigaops": 0.0, "input": "up to 32",
+         "pretrained_on": "nothing", "licence": "none needed"}
+    ]  # fmt: skip
+    for name in catalog.names()[1:]:
+        rows = catalog.rows(name)
+        row, path = next(weights.local_files(rows, catalog.EMBEDDED), (rows[0], None))
+        found.append({
+            "name": name, "weights": row.tag, "here": path is not None, "parameters": row.parameters,
+            "gigaops": row.gigaops, "input": f"{row.spec.width}x{row.spec.height}",
+            "pretrained_on": row.pretrained_on, "licence": row.licence,
+        })  # fmt: skip
+    return found
+
+
+def methods() -> list[dict[str, str]]:
+    """Every method with a sentence on what it does."""
+    from regraft.methods import METHODS
+
+    return [{"name": name, "summary": METHODS.get(name).SUMMARY} for name in METHODS]
+
+
+def cache(*, clear: bool = False) -> dict[str, Any]:
+    """What the stored rows take on disk, by network; ``clear`` deletes them."""
+    store = RowStore()
+    freed = store.clear() if clear else 0
+    tables = store.tables()
+    return {"folder": str(store.root), "quota_bytes": store.quota, "bytes": sum(t["bytes"] for t in tables),
+            "freed_bytes": freed, "tables": tables}  # fmt: skip
+
+
+def verify(model: str) -> dict[str, Any]:
+    """Checks every file of a model against its digest and loads it; raises ``ArtefactError`` at the first damage."""
+    folder = artefact.find(model)
+    loaded, manifest = artefact.load(folder)
+    if not manifest["files"]:
+        raise ArtefactError(f"{folder} lists no files.")
+    return {"model": str(folder), "ok": True, "files": sorted(manifest["files"]),
+            "parameters": artefact.parameters(loaded), **artefact.summary(manifest)}  # fmt: skip

@@ -1,0 +1,97 @@
+"""A run folder: everything about one training, written so that a half-done run is never taken for a whole one.
+
+While it runs it is called ``NAME.partial``; it is renamed to ``NAME`` at the very end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from regraft.errors import ArtefactError, InputError
+from regraft.files import disk_errors, dump_json, replace_folder, write_json
+
+SETTINGS, LOG = "run.json", "log.jsonl"
+
+
+class RunFolder:
+    """The folder of a run in the making. ``path`` is where it will be, ``work`` where it is until then."""
+
+    def __init__(self, path: Path, settings: dict[str, Any], *, overwrite: bool = False, resume: bool = False) -> None:
+        self.path = path
+        self.work = path.with_name(path.name + ".partial")
+        self.settings = settings
+        if path.exists() and not overwrite:
+            raise ArtefactError(f"{path} exists: choose another --out, or --overwrite it.")
+        if self.work.exists() and not (overwrite or resume):
+            raise ArtefactError(f"{self.work} is left of an interrupted run: --resume ends it, --overwrite drops it.")
+        if self.work.exists() and resume:
+            _same_settings(read_settings(self.work), settings, self.work)
+        with disk_errors(self.work):
+            if overwrite:
+                shutil.rmtree(self.work, ignore_errors=True)
+            self.work.mkdir(parents=True, exist_ok=True)
+            write_json(self.work / SETTINGS, {"status": "running", "settings": settings})
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """A run that failed for its input leaves nothing; one that was stopped stays to be resumed."""
+        if kind is not None and issubclass(kind, InputError):
+            shutil.rmtree(self.work, ignore_errors=True)
+
+    def log(self, event: str, **more: Any) -> None:
+        """One line in ``log.jsonl``: the time, the event, what belongs to it."""
+        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **more}
+        with disk_errors(self.work), open(self.work / LOG, "a", encoding="utf-8") as f:
+            f.write(dump_json(line, indent=None) + "\n")
+
+    def finish(self, result: dict[str, Any]) -> Path:
+        """Writes the result and gives the folder its name."""
+        write_json(self.work / SETTINGS, {"status": "done", "settings": self.settings, "result": result})
+        with disk_errors(self.path):
+            replace_folder(self.work, self.path)
+        return self.path
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The contents of ``run.json``; raises ``ArtefactError`` where it is missing or damaged."""
+    try:
+        record: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        return record
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"{folder} is no run folder: {SETTINGS} cannot be read ({error}).") from error
+
+
+def finished(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """The result of a run that is already whole, if it was made with the same settings; else raises."""
+    if not path.exists():
+        return None
+    record = read_settings(path)
+    _same_settings(record, settings, path)
+    result: dict[str, Any] | None = record.get("result")
+    return result
+
+
+def _same_settings(record: dict[str, Any], settings: dict[str, Any], folder: Path) -> None:
+    before = record.get("settings", {})
+    plain = json.loads(dump_json(settings))
+    differ = sorted(k for k in {*before, *plain} if before.get(k) != plain.get(k) and k != "out")
+    if differ:
+        changes = ", ".join(f"{k} was {before.get(k)!r} and is {plain.get(k)!r}" for k in differ)
+        raise ArtefactError(f"{folder} was made with other settings ({changes}); repeat them, or --overwrite it.")
+
+
+def next_out(data: str, method: str, root: Path = Path("runs")) -> Path:
+    """``runs/<data>-<method>-<n>`` with the first n that is free."""
+    parts = re.split(r"[/\\:#]+", data.rstrip("/"))
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", parts[-1].split(".")[0]).strip("-") or "data"
+    n = 1
+    while any((root / f"{stem}-{method}-{n}{end}").exists() for end in ("", ".partial")):
+        n += 1
+    return root / f"{stem}-{method}-{n}"

@@ -1,0 +1,116 @@
+"""`Dataset`: items and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.data.items import Indices, Items
+from regraft.errors import DataError
+from regraft.types import Modality, Problem, TargetSpec
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """n items with their targets.
+
+    ``labels[name]`` is (n,) of class indices (-1: no label) for the target ``targets[name]``. ``parts`` (n,)
+    names the part each item belongs to ("" where the data has no parts). ``groups`` (n,) holds what no split may
+    tear (a patient, a video); ``format`` and ``evidence`` say how the data was recognised.
+    """
+
+    name: str
+    items: Items
+    targets: Mapping[str, TargetSpec]
+    labels: Mapping[str, NDArray[Any]]
+    parts: NDArray[np.str_]
+    groups: NDArray[Any] | None = None
+    format: str = "memory"
+    evidence: str = ""
+    problems: tuple[Problem, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        for name, values in self.labels.items():
+            if len(values) != len(self.items):
+                raise DataError(
+                    f"{self.name} has {len(self.items)} items and {len(values)} labels ({name!r}); "
+                    "each item takes one label."
+                )
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def modality(self) -> Modality:
+        return self.items.modality
+
+    @property
+    def target(self) -> TargetSpec:
+        """The target, where there is only one."""
+        return self.targets[self.target_name]
+
+    @property
+    def target_name(self) -> str:
+        if len(self.targets) != 1:
+            raise DataError(f"{self.name} has the targets {sorted(self.targets)}; choose one with --label.")
+        return next(iter(self.targets))
+
+    @property
+    def y(self) -> NDArray[Any]:
+        """The labels of the only target."""
+        return self.labels[self.target_name]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.target.classes
+
+    @property
+    def part_names(self) -> list[str]:
+        """The parts that are there, in order of first appearance."""
+        _, first = np.unique(self.parts, return_index=True)
+        return [str(self.parts[i]) for i in sorted(first)]
+
+    def class_counts(self) -> dict[str, int]:
+        counts = np.bincount(self.y[self.y >= 0], minlength=len(self.classes))
+        return {name: int(c) for name, c in zip(self.classes, counts, strict=True)}
+
+    def take(self, indices: Indices) -> Dataset:
+        """The items at ``indices``, in that order."""
+        indices = np.asarray(indices, dtype=np.int64)
+        return replace(
+            self,
+            items=self.items.take(indices),
+            labels={k: v[indices] for k, v in self.labels.items()},
+            parts=self.parts[indices],
+            groups=None if self.groups is None else self.groups[indices],
+        )
+
+    def part(self, name: str) -> Dataset:
+        """The items of one part; raises ``DataError`` naming the parts there are."""
+        if name not in self.part_names:
+            there = ", ".join(p or "(one, without a name)" for p in self.part_names)
+            raise DataError(f"{self.name} has no part {name!r}; its parts are: {there}.")
+        return self.take(np.flatnonzero(self.parts == name))
+
+
+def classification_dataset(
+    name: str,
+    items: Items,
+    labels: NDArray[Any],
+    classes: tuple[str, ...],
+    parts: NDArray[np.str_] | None = None,
+    **more: Any,
+) -> Dataset:
+    """The usual case: one target, called ``label``; ``labels`` are indices into ``classes``."""
+    parts = np.full(len(items), "") if parts is None else parts
+    return Dataset(name, items, {"label": TargetSpec("classification", classes)}, {"label": labels}, parts, **more)
+
+
+def as_names(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Raw labels -> class indices and names in sorted order (numbers by value, texts by letter)."""
+    names, indices = np.unique(values, return_inverse=True)
+    return indices.reshape(-1).astype(np.int64), tuple(str(n) for n in names.tolist())

@@ -1,0 +1,18 @@
+"""Recognising data by looking at it.
+
+A format is a module with ``sniff(path) -> evidence or None`` and ``read(path) -> Dataset``; the first whose
+``sniff`` finds evidence reads.
+"""
+
+from __future__ import annotations
+
+from regraft.registry import Registry
+
+FORMATS = Registry(
+    "format",
+    {
+        "idx": "regraft.data.formats.idx",
+        "npz": "regraft.data.formats.npz",
+        "image-folder": "regraft.data.formats.image_folder",
+    },
+)

@@ -1,0 +1,162 @@
+"""Where the items of a data set live. All kinds answer the same five questions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from regraft.data import pictures
+from regraft.errors import DataError, UnreadableItem
+from regraft.types import Modality
+
+Indices = NDArray[np.integer[Any]]
+
+
+class Items(Protocol):
+    """A sequence of items, loaded one at a time."""
+
+    @property
+    def modality(self) -> Modality: ...
+
+    def __len__(self) -> int: ...
+
+    def name(self, i: int) -> str:
+        """What a person calls item ``i``: a path below the data's root, or ``train_images[17]``."""
+        ...
+
+    def digest(self, i: int) -> bytes:
+        """16 bytes that name the content; raises ``UnreadableItem`` if there is none to read."""
+        ...
+
+    def load(self, i: int) -> NDArray[Any]:
+        """The item as an array; raises ``UnreadableItem``."""
+        ...
+
+    def take(self, indices: Indices) -> Items:
+        """The items at ``indices``, in that order."""
+        ...
+
+
+class PictureFiles:
+    """Picture files below a folder."""
+
+    modality: Modality = "image"
+
+    def __init__(self, root: Path, paths: Sequence[str]) -> None:
+        self.root = root
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name(self, i: int) -> str:
+        return self.paths[i]
+
+    def read(self, i: int) -> bytes:
+        try:
+            return (self.root / self.paths[i]).read_bytes()
+        except OSError as error:
+            raise UnreadableItem(f"the file cannot be read: {error.strerror}") from error
+
+    def digest(self, i: int) -> bytes:
+        return hashlib.blake2b(self.read(i), digest_size=16).digest()
+
+    def load(self, i: int) -> pictures.Picture:
+        return pictures.decode(self.read(i))
+
+    def take(self, indices: Indices) -> PictureFiles:
+        return PictureFiles(self.root, [self.paths[i] for i in indices])
+
+
+class ArrayItems:
+    """The part of an array that a list of row numbers names; taking a part copies no pixels."""
+
+    modality: Modality
+
+    def __init__(self, array: NDArray[Any], names: str | Sequence[str], index: Indices | None = None) -> None:
+        self.array = array
+        self.names = names
+        self.index = np.arange(len(array)) if index is None else np.asarray(index)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def name(self, i: int) -> str:
+        row = int(self.index[i])
+        return f"{self.names}[{row}]" if isinstance(self.names, str) else self.names[row]
+
+    def digest(self, i: int) -> bytes:
+        row = self.load(i)
+        h = hashlib.blake2b(f"{row.shape}{row.dtype}".encode(), digest_size=16)
+        h.update(np.ascontiguousarray(row))
+        return h.digest()
+
+    def load(self, i: int) -> NDArray[Any]:
+        return self.array[self.index[i]]
+
+    def take(self, indices: Indices) -> ArrayItems:
+        return type(self)(self.array, self.names, self.index[indices])
+
+
+class PictureArray(ArrayItems):
+    """Pictures in memory: (n, h, w) or (n, h, w, 1 or 3), uint8 or float in 0..1."""
+
+    modality: Modality = "image"
+
+    def load(self, i: int) -> pictures.Picture:
+        return pictures.from_array(self.array[self.index[i]])
+
+
+class TableRows(ArrayItems):
+    """Numeric rows: (n, d) floating point, all finite."""
+
+    modality: Modality = "table"
+
+
+class PictureObjects:
+    """Pillow pictures held by the caller."""
+
+    modality: Modality = "image"
+
+    def __init__(self, images: Sequence[Image.Image]) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def name(self, i: int) -> str:
+        return f"X[{i}]"
+
+    def digest(self, i: int) -> bytes:
+        picture = self.load(i)
+        return hashlib.blake2b(f"{picture.shape}".encode() + picture.tobytes(), digest_size=16).digest()
+
+    def load(self, i: int) -> pictures.Picture:
+        return np.asarray(pictures.to_rgb(self.images[i]))
+
+    def take(self, indices: Indices) -> PictureObjects:
+        return PictureObjects([self.images[i] for i in indices])
+
+
+def picture_array(array: NDArray[Any], what: str, names: str | Sequence[str] | None = None) -> PictureArray:
+    """Checks an array of pictures; ``what`` names it in the error."""
+    shape = array.shape
+    if not (array.ndim == 3 or (array.ndim == 4 and shape[3] in (1, 3))) or 0 in shape[1:]:
+        raise DataError(
+            f"{what} has the shape {shape}; pictures are (n, height, width) or (n, height, width, 1 or 3)."
+        )
+    if array.dtype.kind == "f":
+        low, high = (float(array.min()), float(array.max())) if len(array) else (0.0, 0.0)
+        if not (low >= 0 and high <= 1):
+            raise DataError(
+                f"{what} holds floats from {low:g} to {high:g}; pictures are uint8, or floats in 0..1 without gaps."
+            )
+    elif array.dtype != np.uint8:
+        raise DataError(f"{what} is of type {array.dtype}; pictures are uint8, or floats in 0..1.")
+    return PictureArray(array, what if names is None else names)

@@ -1,0 +1,73 @@
+"""From items to the fixed batches that a frozen network is run on."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.data.items import Items
+from regraft.data.pictures import fit
+from regraft.errors import InputError, UnreadableItem
+from regraft.types import PreprocessSpec
+
+
+@dataclass
+class Batch:
+    """``data`` has a fixed first axis; its first ``len(positions)`` rows are items, the rest is padding.
+
+    Pictures are uint8 (B, height, width, channels), numeric rows float64 (B, columns). ``failed`` holds what could
+    not be decoded, position -> why.
+    """
+
+    positions: list[int]
+    data: NDArray[Any]
+    failed: dict[int, str] = field(default_factory=dict)
+
+
+def loader(items: Items, spec: PreprocessSpec) -> Callable[[int], NDArray[Any]]:
+    """The function that loads item ``i`` as ``spec`` wants it."""
+    if items.modality != spec.modality:
+        raise InputError(f"The network takes an {spec.modality} and the data holds an {items.modality} an item.")
+    if spec.modality == "table":
+        return lambda i: np.asarray(items.load(i), np.float64)
+    return lambda i: fit(items.load(i), spec)
+
+
+def batches(
+    items: Items, positions: Sequence[int], spec: PreprocessSpec, size: int, *, ahead: int = 2
+) -> Iterator[Batch]:
+    """Yields the items at ``positions`` in batches of ``size``, decoded in threads ``ahead`` batches before use."""
+    load = loader(items, spec)
+    chunks = [positions[i : i + size] for i in range(0, len(positions), size)]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        queue: deque[Future[Batch]] = deque()
+        try:
+            for chunk in chunks:
+                queue.append(pool.submit(_load_batch, load, chunk, size))
+                if len(queue) > ahead:
+                    yield queue.popleft().result()
+            while queue:
+                yield queue.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _load_batch(load: Callable[[int], NDArray[Any]], chunk: Sequence[int], size: int) -> Batch:
+    rows, good, failed = [], [], {}
+    for i in chunk:
+        try:
+            rows.append(load(i))
+            good.append(int(i))
+        except UnreadableItem as error:
+            failed[int(i)] = str(error)
+    if not rows:
+        return Batch([], np.zeros((0,)), failed)
+    data = np.zeros((size, *rows[0].shape), rows[0].dtype)
+    data[: len(rows)] = rows
+    return Batch(good, data, failed)

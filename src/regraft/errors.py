@@ -1,0 +1,62 @@
+"""What can go wrong.
+
+    Exception
+    └── RegraftError              everything regraft raises on purpose
+        └── InputError            the user can mend it; exit status 2 (also a ValueError)
+            ├── UnknownName       a name that is in no registry; says which one was probably meant
+            ├── DataError         data that cannot be found, recognised or read
+            ├── UnreadableItem    one item that cannot be decoded; it is set aside and listed
+            ├── WeightsError      weights that are missing, damaged, foreign or of another architecture
+            ├── ArtefactError     a model or run folder that is not whole, or that stands in the way
+            └── DiskError         no space, or no right to write
+
+Every message is one sentence: what, where, and what would be right.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RegraftError(Exception):
+    """Anything that regraft raises on purpose."""
+
+
+class InputError(RegraftError, ValueError):
+    """The input or the arguments are not usable; the message says what would be."""
+
+
+class DataError(InputError):
+    """Data that cannot be found, recognised or read."""
+
+
+class UnreadableItem(InputError):
+    """One item that cannot be decoded."""
+
+
+class WeightsError(InputError):
+    """Weights that are missing, damaged, foreign, or of another architecture."""
+
+
+class ArtefactError(InputError):
+    """A model or run folder that is not whole, or that stands in the way."""
+
+
+class DiskError(InputError):
+    """Nothing can be written: no space, or no right to."""
+
+
+class UnknownName(InputError):
+    """A name that is in no registry."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        known = list(known)
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        if close:
+            hint = f"did you mean {close[0]!r}?"
+        elif len(known) <= 20:
+            hint = f"known are: {', '.join(known)}."
+        else:
+            hint = f"{len(known)} are known; 'regraft {what}s' lists them."
+        super().__init__(f"There is no {what} {name!r}: {hint}")

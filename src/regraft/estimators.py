@@ -1,0 +1,186 @@
+"""`Classifier` and `FeatureExtractor`: the same parts in scikit-learn's conventions.
+
+Constructors only store; ``fit`` does the work; what was learned ends in ``_``. They use all rows they are given.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from regraft.backbones.base import Pretrained
+from regraft.data.inputs import as_items
+from regraft.data.items import Items, TableRows
+from regraft.errors import DataError
+from regraft.features.choice import network_for
+from regraft.features.engines import make_engine
+from regraft.features.extract import extract
+from regraft.features.store import RowStore
+from regraft.methods import METHODS
+from regraft.model import artefact
+from regraft.model.model import Model
+from regraft.runtime import resolve_device
+from regraft.types import TargetSpec
+
+
+class _OnNetwork(BaseEstimator):
+    """What the estimators share: from ``X`` to the rows of a frozen network."""
+
+    backbone: str | None
+    weights: str | Path | None
+    engine: str
+    device: str
+
+    def _items(self, x: Any, *, reset: bool) -> Items:
+        if _is_table(x):
+            return TableRows(validate_data(self, x, reset=reset, dtype=np.float64), "X")
+        items = as_items(x)
+        if not len(items):
+            raise DataError("Found array with 0 sample(s) while a minimum of 1 is required.")
+        return items
+
+    def _rows(self, network: Pretrained, items: Items) -> NDArray[Any]:
+        if isinstance(items, TableRows):
+            return items.array[items.index]
+        engine = make_engine(network, self.engine, resolve_device(self.device))
+        found = extract(network, items, engine, RowStore())
+        for i, why in sorted(found.failed.items()):
+            raise DataError(f"{items.name(i)} cannot be used: {why}.")
+        return found.rows
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _is_table(x: Any) -> bool:
+    """Whether scikit-learn's own validation should look at ``x``: everything but pictures, paths and items."""
+    if isinstance(x, str | Path) or hasattr(x, "targets"):
+        return False
+    if hasattr(x, "load") and hasattr(x, "digest"):
+        return False
+    if isinstance(x, list | tuple):
+        return not len(x) or not (isinstance(x[0], str | Path) or hasattr(x[0], "getbands") or np.ndim(x[0]) >= 2)
+    shape, kind = getattr(x, "shape", ()), getattr(getattr(x, "dtype", None), "kind", "")
+    texts = kind in "UO" and len(shape) == 1 and len(x) and isinstance(x[0], str | Path)
+    return len(shape) not in (3, 4) and not texts
+
+
+class Classifier(ClassifierMixin, _OnNetwork):
+    """Few-label classification on a pretrained network.
+
+    Parameters
+    ----------
+    backbone : a catalog name such as ``mobilenet_v2``, ``raw``, ``random:NAME`` or ``NAME@BLOCK``; by default
+        ``regraft_tiny`` for pictures up to 64 pixels, ``mobilenet_v2`` for larger ones, ``raw`` for tables.
+    method : how knowledge is transferred, one of ``regraft methods``.
+    weights : a weights file that takes the place of the catalog's.
+    seed : decides the folds by which the strength is chosen.
+    """
+
+    def __init__(
+        self,
+        backbone: str | None = None,
+        method: str = "linear-probe",
+        *,
+        weights: str | Path | None = None,
+        engine: str = "auto",
+        device: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.method = method
+        self.weights = weights
+        self.engine = engine
+        self.device = device
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) of any labels with two classes or more."""
+        method = METHODS.get(self.method)
+        if y is None:
+            raise ValueError("This Classifier estimator requires y to be passed, but the target y is None.")
+        items = self._items(X, reset=True)
+        check_classification_targets(y)
+        labels = column_or_1d(y, warn=True)
+        if len(labels) != len(items):
+            raise DataError(f"X has {len(items)} items and y {len(labels)} labels; each item takes one label.")
+        self.classes_, indices = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise DataError(f"y holds one class ({self.classes_[0]}); a classifier needs two or more.")
+        network = network_for(items, self.backbone, self.weights)
+        rows = self._rows(network, items)
+        own_units = network.spec.modality == "table"
+        fitted = method.fit_features(rows, indices, len(self.classes_), seed=self.seed, own_units=own_units)
+        spec = TargetSpec("classification", tuple(str(c) for c in self.classes_.tolist()))
+        self.model_ = Model(network, fitted.head, "label", spec)
+        self.record_ = fitted.record
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """(n, k) probabilities, columns in the order of ``classes_``."""
+        check_is_fitted(self)
+        items = self._items(X, reset=False)
+        return self.model_.probabilities(self._rows(self.model_.network, items))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """(n,) labels as they were given to ``fit``."""
+        probabilities = self.predict_proba(X)
+        labels: NDArray[Any] = self.classes_[probabilities.argmax(1)]
+        return labels
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes the fitted model as an artefact that `regraft.load` and the command line read."""
+        check_is_fitted(self)
+        record = {"name": Path(folder).name, "method": self.method, "data": "X, y", "choice": self.record_}
+        return artefact.save(self.model_, Path(folder), metrics={}, record=record)
+
+
+class FeatureExtractor(TransformerMixin, _OnNetwork):
+    """A frozen pretrained network as a transformer: items in, (n, d) float32 out.
+
+    Nothing is learned from the data; ``fit`` only loads the network (and, for ``raw``, notes the shape).
+    """
+
+    def __init__(
+        self,
+        backbone: str | None = None,
+        *,
+        weights: str | Path | None = None,
+        engine: str = "auto",
+        device: str = "auto",
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.engine = engine
+        self.device = device
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        self.network_ = network_for(self._items(X, reset=True), self.backbone, self.weights)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """(n, d) features; raises ``DataError`` naming the first item that cannot be read."""
+        check_is_fitted(self)
+        return self._rows(self.network_, self._items(X, reset=False)).astype(np.float32)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        if tags.transformer_tags is not None:
+            tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """(d,) names: the network's and a number."""
+        check_is_fitted(self)
+        name = self.network_.name
+        return np.array([f"{name}_{i}" for i in range(self.network_.width)], dtype=object)

@@ -1,0 +1,47 @@
+"""Which network to start from when the user names none, and loading the one that was named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from regraft.backbones import catalog
+from regraft.backbones.base import Pretrained
+from regraft.data.items import Items
+from regraft.errors import DataError, UnreadableItem
+
+SMALL_SIDE = 64
+LOOKED_AT = 16
+
+
+def sample_of(items: Items) -> NDArray[Any]:
+    """The first item that can be read, among up to a thousand; raises ``DataError`` where there is none."""
+    why = "there is no item"
+    for i in range(min(len(items), 1000)):
+        try:
+            return items.load(i)
+        except UnreadableItem as error:
+            why = f"{items.name(i)}: {error}"
+    raise DataError(f"None of the items can be read ({why}).")
+
+
+def default_backbone(items: Items) -> str:
+    """``raw`` for numeric rows; ``regraft_tiny`` where the largest side of the first pictures is at most 64 pixels,
+    else ``mobilenet_v2``.
+    """
+    if items.modality == "table":
+        return "raw"
+    sides = [max(sample_of(items).shape[:2])]
+    for i in range(min(len(items), LOOKED_AT)):
+        try:
+            sides.append(max(items.load(i).shape[:2]))
+        except UnreadableItem:
+            continue
+    return "regraft_tiny" if max(sides) <= SMALL_SIDE else "mobilenet_v2"
+
+
+def network_for(items: Items, backbone: str | None = None, weights: str | Path | None = None) -> Pretrained:
+    """The network called ``backbone``, or the default for these items, frozen."""
+    return catalog.load(backbone or default_backbone(items), weights=weights, sample=sample_of(items))

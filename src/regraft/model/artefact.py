@@ -1,0 +1,156 @@
+"""An artefact is a folder that holds a model and everything needed to use it: tensors and JSON, nothing that runs.
+
+``manifest.json``         format version, class names, network recipe and preprocessing, digests, versions
+``model.safetensors``     the head, and the network where it was changed
+``backbone.safetensors``  the network where it was not changed: a hard link into a store by content
+``metrics.json``          the figures measured before the refit
+``README.md``             the model card
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from regraft.backbones import catalog
+from regraft.backbones.base import Pretrained
+from regraft.errors import ArtefactError
+from regraft.files import disk_errors, new_file, new_folder, sha256, write_json, write_text
+from regraft.model.card import model_card
+from regraft.model.heads import HEADS
+from regraft.model.model import Model
+from regraft.runtime import cache_dir, versions
+from regraft.types import PreprocessSpec, TargetSpec
+
+FORMAT, FORMAT_VERSION = "regraft-artefact", 1
+MANIFEST, MODEL, BACKBONE = "manifest.json", "model.safetensors", "backbone.safetensors"
+
+
+def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[str, Any]) -> Path:
+    """Writes the artefact under a temporary name and renames it to ``folder``.
+
+    ``record`` is what the run was: settings, choices, data. Raises ``DiskError`` where there is no room.
+    """
+    network = model.network
+    with new_folder(folder) as temporary:
+        save_file({f"head.{k}": v.contiguous() for k, v in model.head.state_dict().items()}, temporary / MODEL)
+        if network.body.state_dict():
+            _link(_blob(network), temporary / BACKBONE)
+        manifest = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "target": {"name": model.target_name, "task": model.target.task, "classes": model.target.classes},
+            "network": {"name": network.name, "recipe": network.recipe | {"width": network.width},
+                        "spec": network.spec.to_json(), "provenance": network.provenance},
+            "head": {"kind": model.head.kind, "features": network.width, "outputs": len(model.target.classes)},
+            "record": record,
+            "versions": versions(),
+        }  # fmt: skip
+        write_json(temporary / "metrics.json", metrics)
+        write_text(temporary / "README.md", model_card(manifest, metrics))
+        manifest["files"] = {f.name: sha256(f) for f in sorted(temporary.iterdir())}
+        write_json(temporary / MANIFEST, manifest)
+    return folder
+
+
+def _blob(network: Pretrained) -> Path:
+    """The network's weights in the store by content, written on first use."""
+    path = cache_dir() / "blobs" / f"{network.digest()}.safetensors"
+    if not path.exists():
+        with new_file(path) as temporary:
+            state = {k: v.detach().cpu().contiguous() for k, v in network.body.state_dict().items()}
+            save_file(state, temporary)
+            # the store is shared by hard links: nobody may write into one of them by mistake
+            temporary.chmod(0o444)
+    return path
+
+
+def _link(source: Path, target: Path) -> None:
+    with disk_errors(target):
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copyfile(source, target)
+
+
+def find(path: str | Path) -> Path:
+    """The artefact folder that ``path``, a run or an artefact, means; raises ``ArtefactError``."""
+    folder = Path(path).expanduser()
+    for candidate in (folder, folder / "model"):
+        if (candidate / MANIFEST).is_file():
+            return candidate
+    if not folder.exists():
+        raise ArtefactError(f"There is no model at {path}: a run folder or its model/ folder is wanted.")
+    if folder.name.endswith(".partial"):
+        raise ArtefactError(f"{path} is a run that did not finish: 'regraft fit ... --resume' ends it.")
+    raise ArtefactError(f"{path} is no model: it holds neither {MANIFEST} nor model/{MANIFEST}.")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest, after checking the format and the digest of every file."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"{folder / MANIFEST} cannot be read: {error}.") from error
+    if manifest.get("format") != FORMAT:
+        raise ArtefactError(f"{folder / MANIFEST} is not the manifest of a regraft model.")
+    if manifest["format_version"] > FORMAT_VERSION:
+        raise ArtefactError(
+            f"{folder} has format version {manifest['format_version']}; this regraft reads up to {FORMAT_VERSION}: "
+            "upgrade regraft."
+        )
+    damaged = damage(folder, manifest)
+    if damaged:
+        raise ArtefactError(f"{folder} is damaged: {'; '.join(damaged)}. Copy it again or repeat the run.")
+    return manifest
+
+
+def damage(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """What is missing or differs from its digest; empty where all is well."""
+    found = []
+    for name, expected in manifest["files"].items():
+        if not (folder / name).is_file():
+            found.append(f"{name} is missing")
+        elif sha256(folder / name) != expected:
+            found.append(f"{name} does not match its digest")
+    return found
+
+
+def load(path: str | Path) -> tuple[Model, dict[str, Any]]:
+    """The model and manifest of a run or artefact folder. Nothing in it is run; raises ``ArtefactError``."""
+    folder = find(path)
+    manifest = read_manifest(folder)
+    net, head, target = manifest["network"], manifest["head"], manifest["target"]
+    try:
+        state = load_file(folder / MODEL)
+        body = load_file(folder / BACKBONE) if (folder / BACKBONE).exists() else {}
+    except (SafetensorError, OSError) as error:
+        raise ArtefactError(f"{folder} cannot be read: {error}.") from error
+    network = catalog.rebuild(net["name"], net["recipe"], PreprocessSpec.from_json(net["spec"]), body)
+    network.provenance = net["provenance"]
+    module = HEADS.get(head["kind"])(head["features"], head["outputs"])
+    module.load_state_dict({k.removeprefix("head."): v for k, v in state.items()}, strict=True, assign=True)
+    module.requires_grad_(False).eval()
+    spec = TargetSpec(target["task"], tuple(target["classes"]))
+    return Model(network, module, target["name"], spec), manifest
+
+
+def summary(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A short account of a model, for listings."""
+    return {"backbone": manifest["network"]["name"], "task": manifest["target"]["task"],
+            "classes": manifest["target"]["classes"], "created": manifest["created"]}  # fmt: skip
+
+
+def parameters(model: Model) -> int:
+    """How many numbers the model holds."""
+    modules: list[torch.nn.Module] = [model.network.body, model.head]
+    return sum(p.numel() for m in modules for p in m.parameters())

@@ -1,0 +1,51 @@
+"""The model card: README.md with the metadata that model hubs read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """Markdown with YAML front matter, from an artefact's manifest and its measured figures."""
+    network, target, record = manifest["network"], manifest["target"], manifest["record"]
+    provenance = network["provenance"]
+    val = metrics.get("val") or {}
+    lines = [
+        "---",
+        "library_name: regraft",
+        f"pipeline_tag: {'image' if network['spec']['modality'] == 'image' else 'tabular'}-{target['task']}",
+        "tags: [regraft, transfer-learning]",
+        f"base_model: {json.dumps(network['name'])}",
+    ]
+    if val:
+        lines += [
+            "model-index:",
+            f"- name: {json.dumps(record.get('name', 'model'))}",
+            "  results:",
+            f"  - task: {{type: {target['task']}}}",
+            f"    dataset: {{name: {json.dumps(record.get('data', 'unnamed'))}, type: local}}",
+            "    metrics:",
+            *(f"    - {{type: {k}, value: {v:.6g}}}" for k, v in val.items() if isinstance(v, float)),
+        ]
+    lines += [
+        "---",
+        f"# {record.get('name', 'A regraft model')}",
+        "",
+        f"Tells apart {len(target['classes'])} classes: {', '.join(target['classes'][:20])}"
+        + (", ..." if len(target["classes"]) > 20 else "."),
+        "",
+        f"- network: {network['name']}, weights {provenance.get('weights')}, pretrained on "
+        f"{provenance.get('pretrained_on')} (licence of the weights: {provenance.get('licence')})",
+        f"- method: {record.get('method')}; trained on {record.get('data')}, {record.get('trained_on')} items",
+    ]
+    if val:
+        low, high = val["accuracy_ci95"]
+        lines.append(
+            f"- accuracy {val['accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f}) on {record.get('judged_on')} "
+            "items that were not trained on; the saved model was then refitted on all items"
+            if record.get("refit")
+            else f"- accuracy {val['accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f}) on held-out items"
+        )
+    lines += ["", "Use: `regraft predict FOLDER PICTURES`, or in Python `regraft.load(FOLDER).predict(pictures)`.", ""]
+    return "\n".join(lines)

@@ -1,0 +1,41 @@
+"""What turns features into answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from regraft.registry import Registry
+
+
+class LinearHead(nn.Module):
+    """Logits ``((x - mean) / scale) @ weight.T + bias`` from features x (N, D) to (N, K)."""
+
+    kind = "linear"
+
+    def __init__(self, features: int, outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.linear = nn.Linear(features, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear((x - self.mean) / self.scale)
+        return logits
+
+    @classmethod
+    def of(cls, mean: NDArray[Any], scale: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any],
+           dtype: np.dtype[Any]) -> LinearHead:  # fmt: skip
+        """From arrays: mean and scale (D,), weight (D, K), bias (K,); kept in ``dtype``, that of the features."""
+        head = cls(*weight.shape)
+        named = {"mean": mean, "scale": scale, "linear.weight": weight.T, "linear.bias": bias}
+        state = {k: torch.from_numpy(np.ascontiguousarray(v.astype(dtype))) for k, v in named.items()}
+        head.load_state_dict(state, assign=True)
+        return head.requires_grad_(False).eval()
+
+
+HEADS = Registry("head", {LinearHead.kind: "regraft.model.heads:LinearHead"})

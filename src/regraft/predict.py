@@ -1,0 +1,94 @@
+"""Prediction: from items to answers, by an artefact alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.data.inputs import as_items
+from regraft.data.items import Items
+from regraft.data.loaders import batches
+from regraft.errors import DataError
+from regraft.features.engines import make_engine
+from regraft.metrics import entropy_bits
+from regraft.model import artefact
+from regraft.model.model import Model
+from regraft.runtime import resolve_device, track
+
+
+@dataclass
+class Answers:
+    """Probabilities (m, k) of the items at ``positions`` (m,); ``failed`` maps other positions to the reason."""
+
+    positions: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    failed: dict[int, str]
+
+
+class Predictor:
+    """A model ready to answer. ``classes_`` are the class names in the order of the probabilities."""
+
+    def __init__(
+        self, model: Model, manifest: dict[str, Any], *, engine: str = "auto", device: str = "auto"
+    ) -> None:
+        self.model = model
+        self.manifest = manifest
+        self.engine = make_engine(model.network, engine, resolve_device(device))
+        self.classes_ = np.array(model.target.classes)
+
+    def stream(self, items: Items, label: str = "predictions") -> Iterator[Answers]:
+        """Answers batch by batch, in the order of the items; memory does not grow with their number."""
+        count = -(-len(items) // self.engine.batch)
+        work = batches(items, range(len(items)), self.model.network.spec, self.engine.batch)
+        for batch in track(work, label, count):
+            rows = np.zeros((0, self.model.network.width), np.float32)
+            if batch.positions:
+                rows = self.engine.run(batch.data)["pooled"][: len(batch.positions)]
+            probabilities = self.model.probabilities(rows)
+            yield Answers(np.array(batch.positions, np.int64), probabilities, batch.failed)
+
+    def answer(self, x: Any) -> Answers:
+        """All answers at once; items that cannot be read are in ``failed``."""
+        parts = list(self.stream(as_items(x)))
+        if not parts:
+            return Answers(np.zeros(0, np.int64), np.zeros((0, len(self.classes_))), {})
+        return Answers(
+            np.concatenate([p.positions for p in parts]),
+            np.concatenate([p.probabilities for p in parts]),
+            {i: why for p in parts for i, why in p.failed.items()},
+        )
+
+    def predict_proba(self, x: Any) -> NDArray[np.float64]:
+        """(n, k) probabilities; raises ``DataError`` naming the first item that cannot be read."""
+        items = as_items(x)
+        answers = self.answer(items)
+        for i, why in sorted(answers.failed.items()):
+            raise DataError(f"{items.name(i)} cannot be used: {why}.")
+        return answers.probabilities
+
+    def predict(self, x: Any) -> NDArray[np.str_]:
+        """(n,) class names."""
+        return self.classes_[self.predict_proba(x).argmax(1)]
+
+    def describe(self, items: Items, answers: Answers) -> list[dict[str, Any]]:
+        """One record an item, in order: input, label, probabilities, entropy_bits; or input, error."""
+        found: dict[int, dict[str, Any]] = {
+            i: {"input": items.name(i), "error": why} for i, why in answers.failed.items()
+        }
+        bits = entropy_bits(answers.probabilities)
+        for i, p, h in zip(answers.positions, answers.probabilities, bits, strict=True):
+            named = {str(c): float(v) for c, v in zip(self.classes_, p, strict=True)}
+            found[int(i)] = {"input": items.name(int(i)), "label": str(self.classes_[p.argmax()]),
+                             "probabilities": named, "entropy_bits": float(h)}  # fmt: skip
+        return [found[i] for i in sorted(found)]
+
+
+def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor:
+    """The model of a run or artefact folder, ready to predict; raises ``ArtefactError``."""
+    model, manifest = artefact.load(path)
+    return Predictor(model, manifest, engine=engine, device=device)

@@ -1,0 +1,127 @@
+"""The machine: device, threads, folders, progress."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from regraft.errors import InputError
+
+T = TypeVar("T")
+
+_progress = False
+
+
+def cache_dir() -> Path:
+    """The folder of stored rows, weights and remembered choices: ``REGRAFT_CACHE`` or the user's cache."""
+    given = os.environ.get("REGRAFT_CACHE")
+    if given:
+        return Path(given).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "regraft"
+
+
+def set_threads(threads: int | None) -> int:
+    """Limits the threads of the networks; ``None`` means all cores. Returns the number in force."""
+    import torch
+
+    if threads is not None:
+        if threads < 1:
+            raise InputError(f"--threads is {threads}; it must be 1 or more.")
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()
+
+
+def resolve_device(name: str) -> str:
+    """``auto``, ``cpu``, ``cuda`` or ``mps`` -> the device that will be used.
+
+    Raises ``InputError`` where the device is unknown or not here.
+    """
+    import torch
+
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return "cuda" if here["cuda"] else "cpu"
+    if not here.get(name.split(":")[0]):
+        able = ", ".join(k for k, v in here.items() if v)
+        raise InputError(f"The device {name!r} is not on this machine; there is: auto, {able}.")
+    return name
+
+
+def versions() -> dict[str, str]:
+    """The versions that results may depend on."""
+    import platform
+
+    import numpy
+    import PIL
+    import sklearn
+    import torch
+    import torchvision
+
+    import regraft
+
+    return {
+        "regraft": regraft.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "numpy": numpy.__version__,
+        "scikit-learn": sklearn.__version__,
+        "pillow": PIL.__version__,
+    }
+
+
+def show_progress(on: bool) -> None:
+    """Progress on stderr: off in Python, switched on by the command line."""
+    global _progress
+    _progress = on
+
+
+def say(message: str) -> None:
+    """One line for the person who waits, on stderr."""
+    if _progress:
+        print(message, file=sys.stderr, flush=True)
+
+
+def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
+    """Yields ``items`` with a progress bar on a terminal, or a line every ten seconds elsewhere."""
+    if not _progress:
+        yield from items
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            yield from bar.track(items, total=total, description=label)
+    else:
+        last = time.monotonic()
+        for done, item in enumerate(items):
+            if time.monotonic() - last > 10:
+                last = time.monotonic()
+                say(f"{label}: {done} of {total}")
+            yield item
+
+
+class Stopwatch:
+    """Seconds by name: ``with watch("extract"): ...`` adds to ``watch.seconds["extract"]``."""
+
+    def __init__(self, *names: str) -> None:
+        self.seconds: dict[str, float] = dict.fromkeys(names, 0.0)
+        self._start = time.perf_counter()
+
+    @contextlib.contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def record(self) -> dict[str, Any]:
+        total = time.perf_counter() - self._start
+        return {k: round(v, 4) for k, v in {**self.seconds, "total": total}.items()}

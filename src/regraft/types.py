@@ -1,0 +1,57 @@
+"""The words that several layers share."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Task = Literal["classification", "multilabel", "regression", "detection"]
+Modality = Literal["image", "text", "table"]
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """What is to be predicted: the task and, for classes, their names in a fixed order."""
+
+    task: Task
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something about the data that a person should know.
+
+    ``item`` is the file, row or class it concerns; ``kind`` a short fixed word such as ``unreadable``.
+    """
+
+    kind: str
+    item: str
+    message: str
+
+
+@dataclass(frozen=True)
+class PreprocessSpec:
+    """How an item becomes the input of a network. It belongs to the weights and travels with them.
+
+    Pictures: decoded to uint8; if ``resize`` is given, the shorter side is brought to that many pixels and the
+    middle (``height`` x ``width``) is cut out, else the picture is stretched to ``height`` x ``width``; then
+    channels in the order of ``colour``, values in 0..1, less ``mean``, divided by ``std``.
+    Numeric rows: ``columns`` values, taken as they are.
+    """
+
+    modality: Modality = "image"
+    height: int = 224
+    width: int = 224
+    resize: int | None = None
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+    colour: Literal["rgb", "bgr", "grey"] = "rgb"
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    columns: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> PreprocessSpec:
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
