@@ -43,8 +43,17 @@ def read_sources(root: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     return digits, digit_labels, photos[keep], np.array([wanted[y] for y in labels[keep]])
 
 
-def warp(x: torch.Tensor, rng: torch.Generator, *, zoom: tuple[float, float], aspect: float, turn: float,
-         shear: float, shift: float, flip: bool) -> torch.Tensor:
+def warp(
+    x: torch.Tensor,
+    rng: torch.Generator,
+    *,
+    zoom: tuple[float, float],
+    aspect: float,
+    turn: float,
+    shear: float,
+    shift: float,
+    flip: bool,
+) -> torch.Tensor:
     """One random affine map a picture: (n, c, h, w) -> (n, c, 32, 32); outside is black or the mirrored edge."""
     n = len(x)
 
@@ -78,8 +87,16 @@ def lose_resolution(x: torch.Tensor, rng: torch.Generator, sides: tuple[int, ...
 
 def augment_digits(x: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
     """Uint8 (n, 28, 28) -> float (n, 3, 32, 32): framing, stroke, resolution, contrast, noise."""
-    x = warp(x[:, None].float() / 255, rng, zoom=(0.75, 1.5), aspect=0.35, turn=15, shear=0.25, shift=0.12,
-             flip=False)
+    x = warp(
+        x[:, None].float() / 255,
+        rng,
+        zoom=(0.75, 1.5),
+        aspect=0.35,
+        turn=15,
+        shear=0.25,
+        shift=0.12,
+        flip=False,
+    )
     kind = torch.rand(len(x), generator=rng)
     thick, thin = kind < 0.25, kind > 0.85
     x[thick] = F.max_pool2d(x[thick], 3, 1, 1)
@@ -96,8 +113,16 @@ def augment_digits(x: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
 
 def augment_photos(x: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
     """Uint8 (n, 32, 32, 3) -> float (n, 3, 32, 32): crop, flip, colour, grey, resolution, a hidden square."""
-    x = warp(x.permute(0, 3, 1, 2).float() / 255, rng, zoom=(0.85, 1.5), aspect=0.25, turn=8, shear=0.05, shift=0.2,
-             flip=True)
+    x = warp(
+        x.permute(0, 3, 1, 2).float() / 255,
+        rng,
+        zoom=(0.85, 1.5),
+        aspect=0.25,
+        turn=8,
+        shear=0.05,
+        shift=0.2,
+        flip=True,
+    )
 
     def factor(spread: float) -> torch.Tensor:
         return 1 + spread * (2 * torch.rand(len(x), 1, 1, 1, generator=rng) - 1)
@@ -123,8 +148,10 @@ def normalise(x: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def accuracy(model: TinyNet, x: torch.Tensor, y: torch.Tensor, part: slice) -> float:
     model.eval()
-    hits = [(model(normalise(a))[:, part].argmax(1) == b).float().sum()
-            for a, b in zip(x.split(500), y.split(500), strict=True)]
+    hits = [
+        (model(normalise(a))[:, part].argmax(1) == b).float().sum()
+        for a, b in zip(x.split(500), y.split(500), strict=True)
+    ]
     model.train()
     return float(sum(hits)) / len(y)
 
@@ -138,15 +165,22 @@ def train(root: Path, steps: int, batch: int, seed: int) -> tuple[TinyNet, dict]
 
     model = TinyNet(10 + len(PHOTO_CLASSES)).to(memory_format=torch.channels_last)
     average = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True)
+        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
+    )
     decay = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.SGD([{"params": decay, "weight_decay": 5e-4}, {"params": plain}], lr=0.1, momentum=0.9,
-                                nesterov=True)
+    optimiser = torch.optim.SGD(
+        [{"params": decay, "weight_decay": 5e-4}, {"params": plain}], lr=0.1, momentum=0.9, nesterov=True
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.15, total_steps=steps, pct_start=0.15)
-    held = [(F.interpolate(digits[held_d][:, None].float() / 255, (SIDE, SIDE), mode="bilinear").expand(-1, 3, -1, -1),
-             digit_labels[held_d], slice(0, 10)),
-            (photos[held_p].permute(0, 3, 1, 2).float() / 255, photo_labels[held_p], slice(10, 16))]
+    held = [
+        (
+            F.interpolate(digits[held_d][:, None].float() / 255, (SIDE, SIDE), mode="bilinear").expand(-1, 3, -1, -1),
+            digit_labels[held_d],
+            slice(0, 10),
+        ),
+        (photos[held_p].permute(0, 3, 1, 2).float() / 255, photo_labels[held_p], slice(10, 16)),
+    ]
 
     start = time.time()
     for step in range(steps):
@@ -155,8 +189,9 @@ def train(root: Path, steps: int, batch: int, seed: int) -> tuple[TinyNet, dict]
         x = normalise(torch.cat([augment_digits(digits[pick_d], rng), augment_photos(photos[pick_p], rng)]))
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(x)
-        loss = (F.cross_entropy(logits[:batch, :10].float(), digit_labels[pick_d])
-                + F.cross_entropy(logits[batch:, 10:].float(), photo_labels[pick_p]))
+        loss = F.cross_entropy(logits[:batch, :10].float(), digit_labels[pick_d]) + F.cross_entropy(
+            logits[batch:, 10:].float(), photo_labels[pick_p]
+        )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -164,10 +199,18 @@ def train(root: Path, steps: int, batch: int, seed: int) -> tuple[TinyNet, dict]
         average.update_parameters(model)
         if (step + 1) % 250 == 0 or step + 1 == steps:
             scores = [round(accuracy(average.module, *h), 4) for h in held]
-            print(f"{step + 1}/{steps} loss {loss.item():.3f} held-out digits {scores[0]} photos {scores[1]} "
-                  f"{time.time() - start:.0f}s", flush=True)
-    figures = {"steps": steps, "batch_per_source": batch, "seed": seed, "seconds": round(time.time() - start),
-               "held_out": {"mnist_5000": scores[0], "cifar10_six_classes_600": scores[1]}}
+            print(
+                f"{step + 1}/{steps} loss {loss.item():.3f} held-out digits {scores[0]} photos {scores[1]} "
+                f"{time.time() - start:.0f}s",
+                flush=True,
+            )
+    figures = {
+        "steps": steps,
+        "batch_per_source": batch,
+        "seed": seed,
+        "seconds": round(time.time() - start),
+        "held_out": {"mnist_5000": scores[0], "cifar10_six_classes_600": scores[1]},
+    }
     return average.module.eval(), figures
 
 
@@ -181,8 +224,11 @@ def main() -> None:
     args = parser.parse_args()
 
     model, figures = train(args.data, args.steps, args.batch, args.seed)
-    weights = {k: (v.half() if v.ndim > 1 else v.float()).contiguous()
-               for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    weights = {
+        k: (v.half() if v.ndim > 1 else v.float()).contiguous()
+        for k, v in model.state_dict().items()
+        if not k.endswith("num_batches_tracked")
+    }
     digits, _, photos, _ = read_sources(args.data)
     seen = sorted({int.from_bytes(pixel_digest(x), "little") for x in (*digits, *photos)})
     save_file(weights, args.out / "regraft_tiny.safetensors")

@@ -12,18 +12,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from regraft.version import __version__
 
 if TYPE_CHECKING:
     from regraft.api import (
-        backbones,
         cache,
         demo,
         evaluate,
         fit,
         inspect,
+        list_backbones,
+        list_methods,
         load,
-        methods,
         predict,
         report,
         runs,
@@ -33,26 +33,22 @@ if TYPE_CHECKING:
     from regraft.estimators import Classifier, FeatureExtractor
 
 _WHERE = {
-    **dict.fromkeys(
-        ("backbones", "cache", "demo", "evaluate", "fit", "inspect", "load", "methods", "predict", "report", "runs",
-         "verify"),
-        "regraft.api",
-    ),
     "Classifier": "regraft.estimators",
     "FeatureExtractor": "regraft.estimators",
     "RegraftError": "regraft.errors",
-}  # fmt: skip
+}
 
+# no name here may be that of a module of the package: importing the module would put it in the name's place
 __all__ = [
-    "Classifier", "FeatureExtractor", "RegraftError", "backbones", "cache", "demo", "evaluate", "fit", "inspect",
-    "load", "methods", "predict", "report", "runs", "verify",
+    "Classifier", "FeatureExtractor", "RegraftError", "cache", "demo", "evaluate", "fit", "inspect", "list_backbones",
+    "list_methods", "load", "predict", "report", "runs", "verify",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
+    if name not in __all__:
         raise AttributeError(f"module 'regraft' has no attribute {name!r}")
-    value = getattr(import_module(_WHERE[name]), name)
+    value = getattr(import_module(_WHERE.get(name, "regraft.api")), name)
     globals()[name] = value
     return value
 

@@ -11,10 +11,10 @@ from regraft.commands.evaluate import Evaluation, evaluate
 from regraft.commands.fit import FitResult
 from regraft.commands.fit import fit as _fit
 from regraft.commands.inspect import Inspection, inspect
-from regraft.commands.listings import backbones, cache, methods, runs, verify
+from regraft.commands.listings import cache, list_backbones, list_methods, runs, verify
 from regraft.commands.predict import PredictResult, predict
-from regraft.predict import Predictor, load
-from regraft.report.page import write_report as report
+from regraft.predictor import Predictor, load
+from regraft.reports.page import write_report as report
 
 
 def fit(data: str, **options: Any) -> FitResult:
@@ -31,6 +31,6 @@ def demo(*, out: str = "runs/demo-digits", seeds: int = 10) -> tuple[DemoResult,
 
 
 __all__ = [
-    "DemoResult", "Evaluation", "FitResult", "Inspection", "PredictResult", "Predictor", "backbones", "cache", "demo",
-    "evaluate", "fit", "inspect", "load", "methods", "predict", "report", "runs", "verify",
+    "DemoResult", "Evaluation", "FitResult", "Inspection", "PredictResult", "Predictor", "cache", "demo",
+    "evaluate", "fit", "inspect", "list_backbones", "list_methods", "load", "predict", "report", "runs", "verify",
 ]  # fmt: skip

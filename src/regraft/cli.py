@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from regraft import __version__
 from regraft.errors import InputError, RegraftError
+from regraft.version import __version__
 
 app = typer.Typer(
     name="regraft",
@@ -25,6 +25,11 @@ app = typer.Typer(
 )
 
 _DATA = "a folder of class folders, an .npz, a folder of IDX files, embedded:digits; PATH#part for one part"
+_BACKBONE = (
+    "a network of 'regraft backbones', raw, random:NAME or NAME@BLOCK "
+    "[default: regraft_tiny for pictures up to 64 pixels, else mobilenet_v2]"
+)
+_CONTROLS = "majority,raw,random"
 Data = Annotated[str, typer.Argument(metavar="DATA", help=_DATA)]
 ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="a run folder or the model folder in it")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object on stdout and nothing else")]
@@ -44,7 +49,9 @@ def _version(value: bool) -> None:
 def _main(
     debug: Annotated[bool, typer.Option("--debug", help="show tracebacks")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version")] = False,  # noqa: E501
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version")
+    ] = False,
 ) -> None:
     from regraft.runtime import show_progress
 
@@ -108,11 +115,11 @@ def inspect(data: Data, format: Format = None, as_json: Json = False) -> None:
 def fit(
     context: typer.Context,
     data: Annotated[str | None, typer.Argument(metavar="DATA", help=_DATA)] = None,
-    val: Annotated[str | None, typer.Option(help="data to judge on [default: the part val, else a held-out fifth]")] = None,
-    backbone: Annotated[str | None, typer.Option(help="a network of 'regraft backbones', raw, random:NAME, NAME@BLOCK [default: regraft_tiny up to 64 pixels, else mobilenet_v2]")] = None,
+    val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
+    backbone: Annotated[str | None, typer.Option(help=_BACKBONE)] = None,
     weights: Annotated[str | None, typer.Option(help="a weights file in place of the catalog's")] = None,
     method: Annotated[str, typer.Option(help="how knowledge is transferred, see 'regraft methods'")] = "linear-probe",
-    controls: Annotated[str, typer.Option(help="what to compare with: majority,raw,random or none")] = "majority,raw,random",
+    controls: Annotated[str, typer.Option(help="majority,raw,random (what to compare with), or none")] = _CONTROLS,
     out: Annotated[str | None, typer.Option(help="the run folder to make [default: runs/<data>-<method>-<n>]")] = None,
     seed: Annotated[int, typer.Option(min=0, help="decides what is held out and the folds")] = 0,
     device: Device = "auto",
@@ -120,7 +127,7 @@ def fit(
     threads: Threads = None,
     refit: Annotated[bool, typer.Option("--refit/--no-refit", help="after judging, learn from all items")] = True,
     format: Format = None,
-    config: Annotated[Path | None, typer.Option(help="the run.json of a run to repeat; options given here go first")] = None,
+    config: Annotated[Path | None, typer.Option(help="run.json of a run to repeat; options given go first")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the run folder")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="end an interrupted run")] = False,
     as_json: Json = False,
@@ -140,7 +147,7 @@ def fit(
 
 
 def _print_fit(result: dict[str, Any]) -> None:
-    from regraft.report.page import warnings
+    from regraft.reports.page import warnings
 
     val = result["metrics"]["val"]
     if val:
@@ -151,7 +158,9 @@ def _print_fit(result: dict[str, Any]) -> None:
     gain = result["gain"]
     if gain:
         low, high = (100 * v for v in gain["ci95"])
-        print(f"gain over {gain['against']}: {100 * gain['value']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})")
+        print(
+            f"gain over {gain['against']}: {100 * gain['value']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
+        )
     for text in warnings(result):
         print(f"warning: {text}")
     for p in result["problems"][:20]:
@@ -201,7 +210,9 @@ def predict(
     if as_json:
         return _print_json(found)
     if out:
-        print(f"{found.items} predictions in {out}{f', {found.failed} items could not be read' if found.failed else ''}")
+        print(
+            f"{found.items} predictions in {out}{f', {found.failed} items could not be read' if found.failed else ''}"
+        )
         return None
     _table(["input", "label", "probability", "bits"],
            [[r["input"], r.get("label", "-"), max(r["probabilities"].values()), r["entropy_bits"]]
@@ -211,7 +222,9 @@ def predict(
 
 
 @app.command()
-def report(run: Annotated[str, typer.Argument(metavar="RUN", help="a finished run folder")], as_json: Json = False) -> None:
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="a finished run folder")], as_json: Json = False
+) -> None:
     """Write the run's report.html anew."""
     from regraft.api import report as write
 
@@ -221,10 +234,11 @@ def report(run: Annotated[str, typer.Argument(metavar="RUN", help="a finished ru
 
 @app.command()
 def runs(
-    folder: Annotated[str, typer.Argument(metavar="[FOLDER]", help="where the runs are")] = "runs", as_json: Json = False
+    folder: Annotated[str, typer.Argument(metavar="[FOLDER]", help="where the runs are")] = "runs",
+    as_json: Json = False,
 ) -> None:
     """List the runs in a folder with their figures, the latest first."""
-    from regraft.commands.listings import runs as find
+    from regraft.api import runs as find
 
     found = find(folder)
     if as_json:
@@ -240,7 +254,7 @@ def runs(
 @app.command()
 def backbones(as_json: Json = False) -> None:
     """List the pretrained networks: size, input, licence, and whether the weights are on this machine."""
-    from regraft.api import backbones as find
+    from regraft.api import list_backbones as find
 
     found = find()
     if as_json:
@@ -254,7 +268,7 @@ def backbones(as_json: Json = False) -> None:
 @app.command()
 def methods(as_json: Json = False) -> None:
     """List the methods of transfer."""
-    from regraft.api import methods as find
+    from regraft.api import list_methods as find
 
     found = find()
     if as_json:
@@ -265,7 +279,8 @@ def methods(as_json: Json = False) -> None:
 
 @app.command()
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="delete all stored features")] = False, as_json: Json = False
+    clear: Annotated[bool, typer.Option("--clear", help="delete all stored features")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show, or clear, the stored features."""
     from regraft.api import cache as run
@@ -322,15 +337,18 @@ def main() -> None:
     if debug:
         sys.argv.remove("--debug")
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)
+        if status == 130:
+            raise KeyboardInterrupt
+        sys.exit(status if isinstance(status, int) else 0)
     except (KeyboardInterrupt, typer.Abort):
-        _leave("interrupted; what was written is whole, and the same command with --resume goes on", 130, debug)
+        _leave("interrupted; what was written is whole, and fit with --resume goes on", 130, debug)
     except RegraftError as error:
         _leave(str(error), 2, debug)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 the last resort: a sentence in place of a traceback
         if hasattr(error, "format_message"):
             _leave(error.format_message(), 2, debug)
         _leave(f"a fault in regraft: {type(error).__name__}: {error} (--debug shows where)", 1, debug)

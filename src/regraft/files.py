@@ -23,7 +23,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskError(
                 f"The disk is full while writing {path}: free some space or choose another place "
                 "(--out for runs, REGRAFT_CACHE for stored features)."

@@ -93,9 +93,7 @@ def classification(labels: Ints, probabilities: Floats) -> dict[str, Any]:
     return {
         "accuracy": float(correct.mean()),
         "accuracy_ci95": list(wilson(int(correct.sum()), len(labels))),
-        "balanced_accuracy": float(
-            recall_score(labels, predicted, labels=present, average="macro", zero_division=0)
-        ),
+        "balanced_accuracy": float(recall_score(labels, predicted, labels=present, average="macro", zero_division=0)),
         "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
         "log_loss": log_loss(labels, probabilities),
         "ece": expected_calibration_error(probabilities.max(1).astype(np.float64), correct.astype(np.float64)),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from regraft.errors import InputError
+from regraft.version import __version__
 
 T = TypeVar("T")
 
@@ -63,10 +64,8 @@ def versions() -> dict[str, str]:
     import torch
     import torchvision
 
-    import regraft
-
     return {
-        "regraft": regraft.__version__,
+        "regraft": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,

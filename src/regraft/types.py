@@ -54,4 +54,5 @@ class PreprocessSpec:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> PreprocessSpec:
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+        return cls(**fields)

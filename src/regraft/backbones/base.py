@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,12 +75,12 @@ class Body(nn.Module):
         return x
 
     def maps(self, x: Tensor) -> dict[int, Tensor]:
-        """The last feature map (N, C, H, W) at each level: level l is 2**l times smaller than the input."""
+        """The last feature map (N, C, H, W) at each level: level l is about 2**l times smaller than the input."""
         height, found = x.shape[2], {}
         for block in self.chain.values():
             x = block(x)
             if x.ndim == 4:
-                found[max(0, round(height / x.shape[2]).bit_length() - 1)] = x
+                found[round(math.log2(height / x.shape[2]))] = x
         return found
 
     def upto(self, block: str) -> Body:

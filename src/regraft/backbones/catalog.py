@@ -89,7 +89,9 @@ def _torchvision_rows(name: str) -> tuple[Row, ...]:
 
 
 def _plain_files(name: str) -> tuple[str, ...]:
-    return tuple(f"{name}{middle}{ending}" for middle in ("_imagenet", "") for ending in (".safetensors", ".pth", ".pt"))
+    return tuple(
+        f"{name}{middle}{ending}" for middle in ("_imagenet", "") for ending in (".safetensors", ".pth", ".pt")
+    )
 
 
 def _torchvision_row(name: str, weights: Any) -> Row:
@@ -210,8 +212,11 @@ def _build(library: str, architecture: str, classes: int | None, *, initialise: 
 
 def _classes_in(state: dict[str, Tensor], row: Row) -> int | None:
     """How many classes the file's last layer has: a file from fine-tuning may differ from the catalog's."""
-    last = [n for n, m in _build(row.library, row.architecture, None).named_modules() if hasattr(m, "out_features")
-            or hasattr(m, "out_channels")][-1]
+    last = [
+        n
+        for n, m in _build(row.library, row.architecture, None).named_modules()
+        if hasattr(m, "out_features") or hasattr(m, "out_channels")
+    ][-1]
     weight = state.get(f"{last}.weight")
     return None if weight is None else len(weight)
 

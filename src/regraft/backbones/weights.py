@@ -120,6 +120,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return {str(k).removeprefix("module."): v for k, v in state.items()}
 
 
+def write_state(path: Path, state: dict[str, Tensor]) -> None:
+    """Writes tensors as safetensors, through Python's own files so that a full disk is told as one."""
+    from safetensors.torch import save
+
+    path.write_bytes(save({k: v.detach().cpu().contiguous() for k, v in state.items()}))
+
+
 def fill(net: nn.Module, state: dict[str, Tensor], path: Path, name: str) -> None:
     """Gives ``net`` (built without storage) the tensors of ``state`` as float32.
 

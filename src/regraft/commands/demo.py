@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,11 @@ def demo(*, out: str = "runs/demo-digits", seeds: int = 10) -> DemoResult:
 
 
 def few_label_curves(
-    data: Dataset, backbones: tuple[str, ...], labels: tuple[int, ...], seeds: int, method: str = "linear-probe"
+    data: Dataset,
+    backbones: tuple[str, ...],
+    labels: tuple[int, ...],
+    seeds: int,
+    method: str = "linear-probe",
 ) -> dict[str, Any]:
     """Accuracy on all items not drawn, by network and number of labels a class, over the same draws for each."""
     learn, store, k = METHODS.get(method).fit_features, RowStore(), len(data.classes)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from regraft import metrics
 from regraft.commands.split import relabel
 from regraft.data.parts import evaluation_part
 from regraft.data.sources import open_data
-from regraft.predict import load
+from regraft.predictor import load
 from regraft.runtime import set_threads
 from regraft.types import Problem
 

@@ -89,7 +89,7 @@ def fit(
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
-        return FitResult(**done)
+        return FitResult(**{**done, "classes": tuple(done["classes"])})
 
     set_threads(threads)
     where = resolve_device(device)
@@ -206,4 +206,3 @@ def _write_predictions(path: Path, data: Dataset, judged: Rows, probabilities: N
         for i, y, p, h in zip(judged.items, judged.y, probabilities, bits, strict=True):
             out.writerow([data.items.name(int(i)), classes[y], classes[p.argmax()], f"{h:.6g}",
                           *(f"{v:.9g}" for v in p)])  # fmt: skip
-

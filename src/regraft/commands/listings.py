@@ -30,7 +30,7 @@ def runs(folder: str = "runs") -> list[dict[str, Any]]:
     return sorted(found, key=lambda r: (-r["changed"], r["run"]))
 
 
-def backbones() -> list[dict[str, Any]]:
+def list_backbones() -> list[dict[str, Any]]:
     """Every network of the catalog, with what is known of it and whether its weights are on this machine."""
     from regraft.backbones import catalog, weights
 
@@ -49,7 +49,7 @@ def backbones() -> list[dict[str, Any]]:
     return found
 
 
-def methods() -> list[dict[str, str]]:
+def list_methods() -> list[dict[str, str]]:
     """Every method with a sentence on what it does."""
     from regraft.methods import METHODS
 

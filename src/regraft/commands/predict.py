@@ -6,7 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,7 +14,7 @@ from regraft.data.items import Items
 from regraft.data.sources import open_items
 from regraft.errors import InputError
 from regraft.files import jsonable, new_file
-from regraft.predict import Predictor, load
+from regraft.predictor import Predictor, load
 from regraft.runtime import set_threads
 
 ENDINGS = (".csv", ".jsonl", ".parquet")

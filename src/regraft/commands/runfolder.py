@@ -73,7 +73,9 @@ def finished(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     if not path.exists():
         return None
     record = read_settings(path)
-    _same_settings(record, settings, path)
+    # what the user left open was resolved in the run
+    resolved = record.get("settings", {}) | {k: v for k, v in settings.items() if v is not None}
+    _same_settings(record, resolved, path)
     result: dict[str, Any] | None = record.get("result")
     return result
 

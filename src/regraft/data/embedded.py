@@ -12,7 +12,7 @@ NAMES = ("digits",)
 
 
 def read(name: str) -> Dataset:
-    """``digits``: scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, 17 grey levels (Alpaydin and Kaynak 1998)."""
+    """``digits``: scikit-learn's 1,797 handwritten digits of 8 x 8 pixels (Alpaydin and Kaynak 1998)."""
     if name not in NAMES:
         raise UnknownName("embedded data set", name, NAMES)
     from sklearn.datasets import load_digits

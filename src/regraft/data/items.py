@@ -94,7 +94,7 @@ class ArrayItems:
     def digest(self, i: int) -> bytes:
         row = self.load(i)
         h = hashlib.blake2b(f"{row.shape}{row.dtype}".encode(), digest_size=16)
-        h.update(np.ascontiguousarray(row))
+        h.update(row.tobytes())
         return h.digest()
 
     def load(self, i: int) -> NDArray[Any]:
@@ -148,9 +148,7 @@ def picture_array(array: NDArray[Any], what: str, names: str | Sequence[str] | N
     """Checks an array of pictures; ``what`` names it in the error."""
     shape = array.shape
     if not (array.ndim == 3 or (array.ndim == 4 and shape[3] in (1, 3))) or 0 in shape[1:]:
-        raise DataError(
-            f"{what} has the shape {shape}; pictures are (n, height, width) or (n, height, width, 1 or 3)."
-        )
+        raise DataError(f"{what} has the shape {shape}; pictures are (n, height, width) or (n, height, width, 1 or 3).")
     if array.dtype.kind == "f":
         low, high = (float(array.min()), float(array.max())) if len(array) else (0.0, 0.0)
         if not (low >= 0 and high <= 1):

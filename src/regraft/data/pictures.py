@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from regraft.errors import UnreadableItem
 from regraft.types import PreprocessSpec
 
 Picture = NDArray[np.uint8]
 
-SUFFIXES = frozenset(".jpg .jpeg .jfif .png .bmp .gif .webp .tif .tiff .ppm .pgm .pbm".split())
+SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"]
+)
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -36,7 +38,7 @@ def decode(data: bytes) -> Picture:
                 return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UnreadableItem(f"the picture is too large to be safe: {error}") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise UnreadableItem("the content is no picture that Pillow knows") from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError) as error:
         raise UnreadableItem(f"the picture is damaged: {error}") from error
@@ -101,5 +103,5 @@ def pixel_digest(picture: Picture) -> bytes:
     if picture.ndim == 3 and (picture == picture[:, :, :1]).all():
         picture = picture[:, :, 0]
     h = hashlib.blake2b(repr(picture.shape).encode(), digest_size=8)
-    h.update(np.ascontiguousarray(picture))
+    h.update(picture.tobytes())
     return h.digest()

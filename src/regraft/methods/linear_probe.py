@@ -95,7 +95,12 @@ def choose(rows: NDArray[Any], labels: NDArray[Any], classes: int, seed: int, ow
 
 
 def _path(
-    scaling: str, rows: NDArray[Any], labels: NDArray[Any], classes: int, fold: NDArray[np.int64], pool: Executor
+    scaling: str,
+    rows: NDArray[Any],
+    labels: NDArray[Any],
+    classes: int,
+    fold: NDArray[np.int64],
+    pool: Executor,
 ) -> list[dict[str, Any]]:
     """The cross-validated log loss of one scaling from strong to weak, until it has worsened twice."""
     targets = smoothed_targets(labels, classes)

@@ -50,7 +50,7 @@ def shrunken_scaling(x: Array) -> Scaling:
     column that does not vary stays harmless.
     """
     x = np.asarray(x, np.float64)
-    n, d = x.shape
+    n = len(x)
     mean = x.mean(0)
     squares = (x - mean) ** 2
     variance = squares.mean(0)
@@ -65,7 +65,13 @@ def shrunken_scaling(x: Array) -> Scaling:
 
 
 def fit_logistic(
-    x: Array, y: Array, classes: int, strength: float, *, weights: Array | None = None, start: Linear | None = None
+    x: Array,
+    y: Array,
+    classes: int,
+    strength: float,
+    *,
+    weights: Array | None = None,
+    start: Linear | None = None,
 ) -> Linear:
     """The minimum of ``sum_i weights_i * cross_entropy_i + strength / 2 * |W|^2``; the bias is not penalised.
 

@@ -18,10 +18,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
+from regraft.backbones.weights import write_state
 from regraft.errors import ArtefactError
 from regraft.files import disk_errors, new_file, new_folder, sha256, write_json, write_text
 from regraft.model.card import model_card
@@ -41,7 +42,7 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
     """
     network = model.network
     with new_folder(folder) as temporary:
-        save_file({f"head.{k}": v.contiguous() for k, v in model.head.state_dict().items()}, temporary / MODEL)
+        write_state(temporary / MODEL, {f"head.{k}": v for k, v in model.head.state_dict().items()})
         if network.body.state_dict():
             _link(_blob(network), temporary / BACKBONE)
         manifest = {
@@ -67,8 +68,7 @@ def _blob(network: Pretrained) -> Path:
     path = cache_dir() / "blobs" / f"{network.digest()}.safetensors"
     if not path.exists():
         with new_file(path) as temporary:
-            state = {k: v.detach().cpu().contiguous() for k, v in network.body.state_dict().items()}
-            save_file(state, temporary)
+            write_state(temporary, network.body.state_dict())
             # the store is shared by hard links: nobody may write into one of them by mistake
             temporary.chmod(0o444)
     return path

@@ -47,5 +47,9 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
             if record.get("refit")
             else f"- accuracy {val['accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f}) on held-out items"
         )
-    lines += ["", "Use: `regraft predict FOLDER PICTURES`, or in Python `regraft.load(FOLDER).predict(pictures)`.", ""]
+    lines += [
+        "",
+        "Use: `regraft predict FOLDER PICTURES`, or in Python `regraft.load(FOLDER).predict(pictures)`.",
+        "",
+    ]
     return "\n".join(lines)

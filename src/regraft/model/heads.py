@@ -16,6 +16,8 @@ class LinearHead(nn.Module):
     """Logits ``((x - mean) / scale) @ weight.T + bias`` from features x (N, D) to (N, K)."""
 
     kind = "linear"
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, features: int, outputs: int) -> None:
         super().__init__()

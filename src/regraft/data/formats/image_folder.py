@@ -37,11 +37,15 @@ def read(path: Path) -> Dataset:
     root = _unwrap(path)
     folders = _folders(root)
     parts = [f for f in folders if part_of(f.name)]
-    problems = [Problem("no-class", f.name, "a picture outside any class folder is left out")
-                for f in sorted(root.iterdir()) if _is_picture(f)]
+    problems = [
+        Problem("no-class", f.name, "a picture outside any class folder is left out")
+        for f in sorted(root.iterdir())
+        if _is_picture(f)
+    ]
     if parts:
-        problems += [Problem("no-part", f.name, "a folder beside the parts is left out")
-                     for f in folders if f not in parts]
+        problems += [
+            Problem("no-part", f.name, "a folder beside the parts is left out") for f in folders if f not in parts
+        ]
     paths: list[str] = []
     class_of: list[str] = []
     part_names: list[str] = []

@@ -70,9 +70,7 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         ) from error
 
 
-def _classes(
-    values: NDArray[Any], names: NDArray[Any] | None, path: Path
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def _classes(values: NDArray[Any], names: NDArray[Any] | None, path: Path) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     if values.dtype.kind == "f" and len(values) and not (values == np.round(values)).all():
         raise DataError(f"{path} has labels that are no whole numbers; classes are whole numbers or names.")
     if values.dtype.kind == "f":

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 INK, FAINT, MAIN, OTHER = "#010101", "#020202", "#030303", "#040404"
 _THEME = {INK: "var(--ink)", FAINT: "var(--line)", MAIN: "var(--main)", OTHER: "var(--other)"}
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "regraft",
     "font.family": "sans-serif",

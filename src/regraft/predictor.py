@@ -33,9 +33,7 @@ class Answers:
 class Predictor:
     """A model ready to answer. ``classes_`` are the class names in the order of the probabilities."""
 
-    def __init__(
-        self, model: Model, manifest: dict[str, Any], *, engine: str = "auto", device: str = "auto"
-    ) -> None:
+    def __init__(self, model: Model, manifest: dict[str, Any], *, engine: str = "auto", device: str = "auto") -> None:
         self.model = model
         self.manifest = manifest
         self.engine = make_engine(model.network, engine, resolve_device(device))

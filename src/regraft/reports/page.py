@@ -13,7 +13,7 @@ import numpy as np
 from regraft.errors import ArtefactError
 from regraft.files import write_text
 from regraft.metrics import confusion_matrix
-from regraft.report import charts
+from regraft.reports import charts
 
 
 def write_report(run: str | Path) -> Path:
@@ -27,7 +27,10 @@ def write_report(run: str | Path) -> Path:
     if record.get("status") != "done":
         raise ArtefactError(f"{run} did not finish: 'regraft fit ... --resume' ends it.")
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("regraft", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("regraft", "reports"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda v: f"{100 * v:.1f} %"
     page = environment.get_template("page.html.j2").render(**facts(folder, record, manifest))
@@ -39,13 +42,20 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     """What the page shows, worked out from the files of the run."""
     result = record["result"]
     val, controls = result["metrics"]["val"], result["metrics"]["controls"]
-    found: dict[str, Any] = {"result": result, "settings": record["settings"], "manifest": manifest, "val": val}
+    found: dict[str, Any] = {
+        "result": result,
+        "settings": record["settings"],
+        "manifest": manifest,
+        "val": val,
+    }
     found["warnings"] = warnings(result)
     if val:
         rows = [(result["backbone"], val), *sorted(controls.items(), key=lambda c: -c[1]["accuracy"])]
         found["scores"] = rows
         found["scores_chart"] = charts.scores(
-            [name for name, _ in rows], [m["accuracy"] for _, m in rows], [m["accuracy_ci95"] for _, m in rows]
+            [name for name, _ in rows],
+            [m["accuracy"] for _, m in rows],
+            [m["accuracy_ci95"] for _, m in rows],
         )
         found["confusion"] = confusion(folder / "predictions.csv", result["classes"])
     few = folder / "few_labels.json"
@@ -82,4 +92,7 @@ def confusion(predictions: Path, classes: list[str]) -> dict[str, Any]:
     truth, predicted = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     counts = confusion_matrix(truth, predicted, len(classes))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    return {"classes": classes, "rows": [list(zip(c, s, strict=True)) for c, s in zip(counts.tolist(), shares.tolist(), strict=True)]}  # noqa: E501
+    return {
+        "classes": classes,
+        "rows": [list(zip(c, s, strict=True)) for c, s in zip(counts.tolist(), shares.tolist(), strict=True)],
+    }

@@ -1,0 +1,48 @@
+"""What the benchmark scripts share: where the data is, and how a result is written."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from regraft.files import write_json
+from regraft.runtime import versions
+
+SHARED = Path(os.environ.get("REGRAFT_SHARED", Path(__file__).parents[2] / "shared"))
+RESULTS = Path(__file__).parent / "results"
+
+
+def need(*names: str) -> list[Path]:
+    """Paths below the shared folder; leaves with a clear word where one is missing."""
+    paths = [SHARED / n for n in names]
+    for path in paths:
+        if not path.exists():
+            sys.exit(f"{path} is missing: this benchmark needs it (REGRAFT_SHARED names the folder).")
+    return paths
+
+
+def unzipped(archive: Path) -> Path:
+    """The archive's contents in a temporary folder that lives as long as the process."""
+    folder = Path(tempfile.mkdtemp(prefix="regraft-bench-"))
+    with zipfile.ZipFile(archive) as z:
+        z.extractall(folder)
+    return folder
+
+
+def write(name: str, figures: dict[str, Any]) -> None:
+    """Writes ``results/NAME.json`` with the command, the versions and the machine."""
+    record = {
+        "command": f"python benchmarks/{Path(sys.argv[0]).name}",
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": versions(),
+        **figures,
+    }
+    write_json(RESULTS / f"{name}.json", record)
+    print(f"wrote {RESULTS / name}.json")

@@ -1,0 +1,68 @@
+"""Fixtures: a cache of its own for the tests, small pictures made on the spot, and the shared data where it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SHARED = Path(os.environ.get("REGRAFT_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the user's own cache, weights or runs."""
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ["REGRAFT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ.pop("REGRAFT_WEIGHTS", None)
+
+
+@pytest.fixture
+def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("REGRAFT_CACHE", str(tmp_path / "own-cache"))
+    return tmp_path / "own-cache"
+
+
+@pytest.fixture
+def shared() -> Path:
+    if not SHARED.exists():
+        pytest.skip(f"the shared data is not at {SHARED} (REGRAFT_SHARED names the folder)")
+    return SHARED
+
+
+def shape(kind: str, rng: np.random.Generator, side: int = 40) -> Image.Image:
+    """A bright square or disc at a random place on a dark, noisy ground."""
+    y, x = np.mgrid[:side, :side]
+    cy, cx = rng.integers(13, side - 13, 2)
+    if kind == "square":
+        mask = (abs(y - cy) < 9) & (abs(x - cx) < 9)
+    else:
+        mask = (y - cy) ** 2 + (x - cx) ** 2 < 60
+    picture = rng.integers(0, 60, (side, side, 3))
+    picture[mask] += rng.integers(120, 190, 3)
+    return Image.fromarray(picture.astype(np.uint8))
+
+
+def write_shapes(root: Path, count: int, seed: int = 0, classes: tuple[str, ...] = ("disc", "square")) -> Path:
+    rng = np.random.default_rng(seed)
+    for kind in classes:
+        (root / kind).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            shape(kind, rng).save(root / kind / f"{i:03d}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two classes with 20 pictures each. Not to be written to: see ``own_shapes``."""
+    return write_shapes(tmp_path_factory.mktemp("shapes"), 20)
+
+
+@pytest.fixture
+def own_shapes(tmp_path: Path) -> Path:
+    return write_shapes(tmp_path / "photos", 8)

@@ -1,0 +1,113 @@
+"""The probe's mathematics against scikit-learn's solver, closed forms and recorded numbers."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from regraft.methods import logistic
+from regraft.methods.linear_probe import FEW_SHOT_STRENGTH, choose, fit_features, stratified_folds
+
+
+def problem(n: int, d: int, k: int, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % k
+    return rng.normal(size=(n, d)) + 0.8 * rng.normal(size=(k, d))[y], y
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(120, 10, 4), (30, 80, 3), (10, 40, 10)])
+@pytest.mark.parametrize("strength", [0.1, 3.0])
+def test_same_minimum_as_scikit_learn(n: int, d: int, k: int, strength: float) -> None:
+    x, y = problem(n, d, k)
+    ours = logistic.fit_logistic(x, y, k, strength)
+    theirs = LogisticRegression(C=1 / strength, tol=1e-10, max_iter=5000).fit(x, y)
+    ours_p = np.exp(ours(x) - ours(x).max(1, keepdims=True))
+    assert np.abs(ours_p / ours_p.sum(1, keepdims=True) - theirs.predict_proba(x)).max() < 2e-3
+
+    def objective(w, b):
+        z = x @ w + b
+        return np.log(np.exp(z).sum(1)).sum() - z[np.arange(n), y].sum() + strength / 2 * (w**2).sum()
+
+    assert objective(*ours) <= objective(theirs.coef_.T, theirs.intercept_) * (1 + 1e-5) + 1e-6
+
+
+def test_weights_count_as_repetitions() -> None:
+    x, y = problem(40, 5, 2)
+    repeat = np.random.default_rng(0).integers(1, 4, 40)
+    weighted = logistic.fit_logistic(x, y, 2, 1.0, weights=repeat)
+    repeated = logistic.fit_logistic(np.repeat(x, repeat, 0), np.repeat(y, repeat), 2, 1.0)
+    assert np.allclose(weighted.weight, repeated.weight, atol=2e-4)
+
+
+def test_common_scaling_gives_rows_of_mean_square_one() -> None:
+    x = np.random.default_rng(0).normal(3, [1, 100, 0.1, 0], (50, 4))
+    z = logistic.common_scaling(x)(x)
+    assert (z**2).sum(1).mean() == pytest.approx(1)
+    assert np.abs(z.mean(0)).max() < 1e-12
+    assert len(np.unique(logistic.common_scaling(x).scale)) == 1
+
+
+def test_shrunken_scaling_trusts_many_rows_and_not_two() -> None:
+    rng = np.random.default_rng(0)
+    true = np.exp(rng.normal(0, 1, 200))
+    many = logistic.shrunken_scaling(rng.normal(0, true, (20000, 200))).scale / true
+    assert many.std() / many.mean() < 0.02, "with many rows each column gets its own scale"
+    two = logistic.shrunken_scaling(rng.normal(0, true, (2, 200))).scale
+    assert two.std() / two.mean() < 1e-9, "with two rows a column's own variance is noise"
+    true = np.exp(rng.normal(0, 0.15, 200))
+    x = rng.normal(0, true, (10, 200))
+    error = lambda s: np.std(np.log(s / true))
+    assert error(logistic.shrunken_scaling(x).scale) < 0.8 * error(x.std(0)), "shrinking beats own estimates"
+
+
+def test_scaling_survives_constant_columns_and_one_row() -> None:
+    for x in (np.ones((5, 3)), np.array([[1.0, 2.0]])):
+        for scale in (logistic.common_scaling, logistic.shrunken_scaling):
+            assert np.isfinite(scale(x)(x)).all()
+
+
+def test_optimal_temperature_against_the_recorded_one(shared) -> None:
+    recorded = json.loads((shared / "reference/training.json").read_text())["calibration"]
+    logits, labels = np.array(recorded["logits"]), np.array(recorded["labels"])
+    hot = np.eye(logits.shape[1])[labels]
+    assert logistic.optimal_temperature(logits, hot) == pytest.approx(recorded["temperature_optimum"], abs=1e-6)
+
+
+def test_optimal_temperature_of_a_known_case() -> None:
+    # two classes, logits +-a, right three times in four: p = 3/4 needs a / T = log(3) / 2
+    logits = np.array([[2.0, -2.0]] * 4)
+    hot = np.eye(2)[[0, 0, 0, 1]]
+    assert logistic.optimal_temperature(logits, hot) == pytest.approx(4 / np.log(3), rel=1e-6)
+
+
+def test_smoothed_targets_are_laplace() -> None:
+    t = logistic.smoothed_targets(np.array([0, 1]), 2)
+    assert np.allclose(t, [[0.75, 0.25], [0.25, 0.75]])
+
+
+def test_few_examples_take_the_stated_default() -> None:
+    x, y = problem(6, 20, 3)
+    record = choose(x, y, 3, seed=0, own_units=False)
+    assert record["strength"] == FEW_SHOT_STRENGTH and record["chosen_by"].startswith("default")
+
+
+def test_choice_by_cross_validation_beats_the_ends_of_the_path() -> None:
+    x, y = problem(300, 30, 3)
+    record = choose(x, y, 3, seed=0, own_units=False)
+    assert record["log_loss"] == min(t["log_loss"] for t in record["tried"])
+    assert record["log_loss"] < 1.0986, "better than guessing"
+
+
+def test_same_seed_same_bits_another_seed_others() -> None:
+    x, y = problem(90, 12, 3)
+    a, b, c = (fit_features(x.astype(np.float32), y, 3, seed=s).head.linear.weight for s in (0, 0, 1))
+    assert (a == b).all()
+    assert (a != c).any()
+
+
+def test_folds_spread_every_class() -> None:
+    y = np.repeat([0, 1, 2], [50, 25, 7])
+    fold = stratified_folds(y, 5, np.random.default_rng(0))
+    table = np.array([[((fold == f) & (y == c)).sum() for c in range(3)] for f in range(5)])
+    assert (table.max(0) - table.min(0) <= 1).all()

@@ -1,0 +1,42 @@
+"""The public surface is deliberate."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import regraft
+
+SOURCE = Path(regraft.__file__).parent
+
+
+def test_every_public_name_resolves() -> None:
+    for name in regraft.__all__:
+        assert callable(getattr(regraft, name)), name
+    assert set(regraft.__all__) <= set(dir(regraft))
+
+
+def test_no_public_name_is_a_module() -> None:
+    modules = {p.stem for p in SOURCE.iterdir()}
+    assert not modules & set(regraft.__all__)
+
+
+def test_importing_regraft_is_light() -> None:
+    code = "import sys, regraft; assert not {'torch', 'numpy', 'typer'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_every_module_is_short() -> None:
+    long = {
+        str(p.relative_to(SOURCE)): n for p in SOURCE.rglob("*.py") if (n := len(p.read_text().splitlines())) >= 400
+    }
+    assert not long
+
+
+def test_the_layer_contract_holds() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports"))],
+        cwd=SOURCE.parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
