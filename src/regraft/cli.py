@@ -186,6 +186,8 @@ def evaluate(
     if as_json:
         return _print_json(found)
     print(f"{found.model} on {found.items} items of {found.data}")
+    if found.seen:
+        print(f"warning: the network's pretraining saw the labels of {100 * found.seen:.0f} % of these items")
     _table(["", "value"], [[k, v if isinstance(v, float) else "{:.4f} to {:.4f}".format(*v)]
                            for k, v in found.metrics.items()])  # fmt: skip
     for p in found.problems:

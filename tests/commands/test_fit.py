@@ -132,7 +132,9 @@ def test_seen_pictures_are_marked(at: Path, shared: Path) -> None:
     result = regraft.fit("m.npz", controls="majority")
     assert result.seen == 1.0
     assert "in the pretraining" in Path(result.run, "report.html").read_text()
-    assert fit("embedded:digits", controls="none").seen == 0.0
+    assert regraft.evaluate(result.run, "m.npz").seen == 1.0
+    digits = fit("embedded:digits", controls="none")
+    assert digits.seen == 0.0 and regraft.evaluate(digits.run, "embedded:digits").seen == 0.0
 
 
 def test_one_label_a_class_works(at: Path) -> None:

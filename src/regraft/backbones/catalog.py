@@ -155,9 +155,16 @@ def _pretrained(name: str, explicit: str | Path | None) -> Pretrained:
         "pretrained_on": row.pretrained_on,
         "licence": row.licence,
     }
-    if row.seen:
-        network.seen = np.load(EMBEDDED / row.seen, allow_pickle=False)
+    network.seen = seen_by(row.architecture, row.tag)
     return network
+
+
+def seen_by(architecture: str, tag: str) -> np.ndarray | None:
+    """The sorted `pixel_digest`s (uint64) of the pictures whose labels these weights saw, where they are known."""
+    if architecture == _TINY.architecture and tag == _TINY.tag and _TINY.seen:
+        digests: np.ndarray = np.load(EMBEDDED / _TINY.seen, allow_pickle=False)
+        return digests
+    return None
 
 
 def _random(name: str) -> Pretrained:

@@ -7,6 +7,7 @@ from typing import Any
 
 from regraft import metrics
 from regraft.commands.split import relabel
+from regraft.data.audit import share_seen
 from regraft.data.parts import evaluation_part
 from regraft.data.sources import open_data
 from regraft.predictor import load
@@ -16,13 +17,17 @@ from regraft.types import Problem
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of a model on ``items`` labelled items; unreadable ones are in ``problems``."""
+    """The figures of a model on ``items`` labelled items; unreadable ones are in ``problems``.
+
+    ``seen`` is the share of the items whose labels the network's own pretraining saw, None where that is not known.
+    """
 
     model: str
     data: str
     items: int
     metrics: dict[str, Any]
     problems: list[Problem]
+    seen: float | None = None
 
 
 def evaluate(
@@ -42,4 +47,6 @@ def evaluate(
     answers = predictor.answer(judged.items)
     problems = [Problem("unreadable", judged.items.name(i), why) for i, why in sorted(answers.failed.items())]
     figures = metrics.classification(judged.y[answers.positions], answers.probabilities)
-    return Evaluation(model, judged.name, len(answers.positions), figures, problems)
+    digests = predictor.model.network.seen
+    seen = None if digests is None else share_seen(judged, digests)
+    return Evaluation(model, judged.name, len(answers.positions), figures, problems, seen)

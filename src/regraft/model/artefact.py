@@ -137,6 +137,7 @@ def load(path: str | Path) -> tuple[Model, dict[str, Any]]:
         raise ArtefactError(f"{folder} cannot be read: {error}.") from error
     network = catalog.rebuild(net["name"], net["recipe"], PreprocessSpec.from_json(net["spec"]), body)
     network.provenance = net["provenance"]
+    network.seen = catalog.seen_by(net["recipe"]["architecture"], net["provenance"]["weights"])
     module = HEADS.get(head["kind"])(head["features"], head["outputs"])
     module.load_state_dict({k.removeprefix("head."): v for k, v in state.items()}, strict=True, assign=True)
     module.requires_grad_(False).eval()
