@@ -1,5 +1,6 @@
 """What every network of the catalog answers for. A new row is tested with no new test file."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -9,39 +10,91 @@ from torch import nn
 
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
+from regraft.backbones.chains import CHAINS, chain_of
 from regraft.data.pictures import decode, fit
 from regraft.features.engines import ENGINES, TorchEngine, make_engine
 
-SMALL = ["regraft_tiny", "mobilenet_v2", "resnet18", "resnet50", "squeezenet1_0", "squeezenet1_1"]
-SIDE = 64
+SMALL = {
+    "regraft_tiny": 64, "alexnet": 64, "convnext_tiny": 64, "densenet121": 64, "efficientnet_b0": 64, "googlenet": 64,
+    "inception_v3": 96, "maxvit_t": 224, "mnasnet0_5": 64, "mobilenet_v2": 64, "mobilenet_v3_small": 64,
+    "regnet_y_400mf": 64, "resnet18": 64, "resnet50": 64, "resnext50_32x4d": 64, "shufflenet_v2_x0_5": 64,
+    "squeezenet1_0": 64, "squeezenet1_1": 64, "swin_t": 64, "vgg11": 64, "vit_b_32": 224,
+}  # fmt: skip
+"""The smallest member of every family and the side of the smallest picture it takes here."""
 
 
-@pytest.fixture(scope="module", params=SMALL)
+@pytest.fixture(scope="module", params=list(SMALL))
 def network(request) -> Pretrained:
     return catalog.load(f"random:{request.param}")
 
 
-def batch(n: int = 2, side: int = SIDE) -> torch.Tensor:
+def side_of(network: Pretrained) -> int:
+    return SMALL[network.name.removeprefix("random:")]
+
+
+def batch(network: Pretrained, n: int = 2) -> torch.Tensor:
+    side = side_of(network)
     return torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(0))
 
 
-def test_every_name_has_rows_with_a_spec_and_files() -> None:
-    for name in catalog.names()[1:]:
-        for row in catalog.rows(name):
-            assert row.files and row.licence and row.pretrained_on and row.tag
-            assert row.spec.height == row.spec.width >= 32
-            assert len(row.spec.mean) == 3
+def test_every_family_has_a_member_here() -> None:
+    assert {chain_of(n) for n in SMALL} == set(CHAINS.values())
+
+
+def test_everything_torchvision_offers_is_in_the_catalog() -> None:
+    from torchvision import models
+
+    assert set(models.list_models(module=models)) <= set(catalog.names())
+
+
+@pytest.mark.parametrize("name", catalog.names()[1:])
+def test_every_row_splits_into_body_and_head(name: str) -> None:
+    """Without storage: shapes at the size the weights were made for, and no parameter lost."""
+    for row in catalog.rows(name):
+        assert row.files and row.licence and row.pretrained_on and row.tag
+        assert row.spec.height == row.spec.width >= 32 and len(row.spec.mean) == 3
+    row = catalog.rows(name)[0]
+    if name.startswith("regnet_") and row.parameters and row.parameters > 2e7:
+        assert chain_of(name) is not None, "too large to be built here for its shapes alone"
+        return
+    net = catalog._build(catalog._recipe(row))
+    whole = sum(p.numel() for p in net.parameters())
+    split = catalog._split(net, row)
+    assert split.head is not None
+    assert sum(p.numel() for part in (split.body, split.head) for p in part.parameters()) == whole
+    x = torch.zeros(2, 3, row.spec.height, row.spec.width, device=next(split.body.parameters()).device)
+    with torch.no_grad():
+        assert split.body.features(x).ndim == 2
+        assert split.head(split.body(x)).shape == (2, len(split.source_classes))
 
 
 def test_shapes(network: Pretrained) -> None:
-    x = batch()
+    x = batch(network)
     features = network.body.features(x)
     assert features.shape == (2, network.width) and features.dtype == torch.float32
     maps = network.body.maps(x)
-    assert len(maps) >= 3
+    assert "vit" in network.name or len(maps) >= 3
     for level, value in maps.items():
-        assert value.shape[0] == 2 and 0.7 < value.shape[2] * 2**level / SIDE < 1.45
+        assert value.shape[0] == 2 and 0.7 < value.shape[2] * 2**level / side_of(network) < 1.45
     assert list(maps) == sorted(maps)
+
+
+def test_two_steps_of_learning(network: Pretrained) -> None:
+    """Every parameter gets a gradient and moves; then the network is frozen again."""
+    body = copy.deepcopy(network.body).freeze(0).train()
+    head = nn.Linear(network.width, 3)
+    optimiser = torch.optim.SGD([*body.parameters(), *head.parameters()], lr=0.01)
+    before = [p.detach().clone() for p in body.parameters()]
+    x, y = batch(network, 4), torch.tensor([0, 1, 2, 0])
+    for _ in range(2):
+        optimiser.zero_grad()
+        loss = nn.functional.cross_entropy(head(body.features(x)), y)
+        assert torch.isfinite(loss)
+        loss.backward()
+        optimiser.step()
+    assert all(p.grad is not None for p in body.parameters())
+    moved = sum(not torch.equal(p, q) for p, q in zip(body.parameters(), before, strict=True))
+    assert moved > 0.5 * len(before), "whole blocks may be dropped by chance, not most of them"
 
 
 def test_frozen_means_frozen(network: Pretrained) -> None:
@@ -50,7 +103,7 @@ def test_frozen_means_frozen(network: Pretrained) -> None:
     before = {k: v.clone() for k, v in body.state_dict().items()}
     body.train()
     for _ in range(2):
-        body.features(batch() * 3 + 1)
+        body.features(batch(network) * 3 + 1)
     body.eval()
     changed = [k for k, v in body.state_dict().items() if not torch.equal(v, before[k])]
     assert not changed, "batch normalisation kept its statistics in train mode"
@@ -80,11 +133,11 @@ def test_features_are_the_input_of_the_original_last_layer(name: str) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         row = catalog.rows(name)[0]
-        net = catalog._build(row.library, row.architecture, None, initialise=True).eval()
+        net = catalog._build(catalog._recipe(row), initialise=True).eval()
     seen: list[torch.Tensor] = []
     last = [m for m in net.modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
     last.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    x = batch()
+    x = torch.randn(2, 3, SMALL[name], SMALL[name])
     with torch.inference_mode():
         logits = net(x)
         ours = catalog._split(net, row)
@@ -99,10 +152,10 @@ def test_cut_after_a_block(network: Pretrained) -> None:
     names = [n for n, _ in network.body.blocks]
     by_name, by_number = network.body.upto(names[2]), network.body.upto("2")
     assert len(by_name.blocks) == len(by_number.blocks) == 3
-    x = batch()
+    x = batch(network)
     assert torch.equal(by_name.features(x), by_number.features(x))
-    level = max(by_name.maps(x))
-    assert torch.equal(by_name.features(x), by_name.maps(x)[level].mean((2, 3)))
+    if maps := by_name.maps(x):
+        assert torch.equal(by_name.features(x), maps[max(maps)].mean((2, 3)))
 
 
 def test_random_is_always_the_same_draw(network: Pretrained) -> None:
@@ -116,7 +169,7 @@ def test_random_is_always_the_same_draw(network: Pretrained) -> None:
 def test_rebuilding_gives_the_same_features(network: Pretrained) -> None:
     state = {k: v.clone() for k, v in network.body.state_dict().items()}
     again = catalog.rebuild(network.name, network.recipe, network.spec, state)
-    x = batch()
+    x = batch(network)
     with torch.inference_mode():
         assert torch.equal(again.body.features(x), network.body.features(x))
 
@@ -126,7 +179,7 @@ def test_a_row_does_not_depend_on_its_neighbours(network: Pretrained, engine: st
     run = make_engine(network, engine)
     run.batch = min(run.batch, 8)
     rng = np.random.default_rng(0)
-    data = rng.integers(0, 255, (run.batch, SIDE, SIDE, 3), dtype=np.uint8)
+    data = rng.integers(0, 255, (run.batch, side_of(network), side_of(network), 3), dtype=np.uint8)
     whole = run.run(data)["pooled"]
     alone = np.zeros_like(data)
     alone[0] = data[5]

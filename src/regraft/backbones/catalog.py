@@ -24,6 +24,7 @@ from regraft.types import PreprocessSpec
 
 EMBEDDED = Path(__file__).parent / "embedded"
 RAW_SIDE = 32
+_MINUS_ONE_TO_ONE = ("googlenet", "inception_v3")
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,9 @@ def _torchvision_row(name: str, weights: Any) -> Row:
             width=preset.crop_size[0],
             resize=preset.resize_size[0],
             interpolation=preset.interpolation.value,
-            mean=tuple(preset.mean),
-            std=tuple(preset.std),
+            # torchvision turns ImageNet's usual scaling of these two into -1..1 inside the network
+            mean=(0.5, 0.5, 0.5) if name in _MINUS_ONE_TO_ONE else tuple(preset.mean),
+            std=(0.5, 0.5, 0.5) if name in _MINUS_ONE_TO_ONE else tuple(preset.std),
         ),
         pretrained_on=weights.name.split("_")[0].replace("IMAGENET1K", "ImageNet-1k"),
         licence="BSD-3-Clause (torchvision); ImageNet terms for the weights",
@@ -145,7 +147,7 @@ def _pretrained(name: str, explicit: str | Path | None) -> Pretrained:
     choices = rows(name)
     row, path = files.find(name, choices, explicit, embedded=EMBEDDED)
     state = files.read_state(path)
-    net = _build(row.library, row.architecture, _classes_in(state, row))
+    net = _build(_recipe(row), **_as_in(state, row))
     files.fill(net, state, path, name)
     network = _split(net, row)
     network.provenance = {
@@ -172,7 +174,7 @@ def _random(name: str) -> Pretrained:
     row = rows(name)[0]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        net = _build(row.library, row.architecture, None, initialise=True)
+        net = _build(_recipe(row), initialise=True)
     network = _split(net, row)
     network.head, network.source_classes = None, ()
     network.provenance = {"weights": "random", "pretrained_on": "nothing", "licence": row.licence}
@@ -204,36 +206,54 @@ def _raw(sample: np.ndarray | None) -> Pretrained:
     return Pretrained("raw", body, None, spec, {"library": "regraft", "architecture": "raw"}, (), provenance)
 
 
-def _build(library: str, architecture: str, classes: int | None, *, initialise: bool = False) -> nn.Module:
+def _recipe(row: Row) -> dict[str, Any]:
+    """What it takes to build the network of a row: library, architecture, arguments."""
+    arguments: dict[str, Any] = {}
+    if row.architecture in _MINUS_ONE_TO_ONE:
+        arguments = {"aux_logits": False, "transform_input": False, "init_weights": False}
+    elif row.architecture.startswith("vit_"):
+        arguments = {"image_size": row.spec.height}
+    return {"library": row.library, "architecture": row.architecture, "arguments": arguments}
+
+
+def _build(recipe: dict[str, Any], *, initialise: bool = False, **more: Any) -> nn.Module:
     """The whole network; without ``initialise`` its tensors have shapes but no storage yet."""
-    extra = {} if classes is None else {"num_classes": classes}
-    with torch.device("cpu" if initialise else "meta"):
+    architecture: str = recipe["architecture"]
+    arguments = recipe["arguments"] | more
+    if initialise and "init_weights" in arguments:
+        arguments["init_weights"] = True
+    computes_its_widths = architecture.startswith("regnet_")
+    with torch.device("cpu" if initialise or computes_its_widths else "meta"):
         if architecture == _TINY.architecture:
             from regraft.backbones.embedded.tiny import TinyNet
 
-            return TinyNet(**extra)
+            return TinyNet(**arguments)
         from torchvision import models
 
-        return models.get_model(architecture, weights=None, **extra)
+        net: nn.Module = models.get_model(architecture, weights=None, **arguments)
+        return net
 
 
-def _classes_in(state: dict[str, Tensor], row: Row) -> int | None:
-    """How many classes the file's last layer has: a file from fine-tuning may differ from the catalog's."""
-    last = [
-        n
-        for n, m in _build(row.library, row.architecture, None).named_modules()
-        if hasattr(m, "out_features") or hasattr(m, "out_channels")
-    ][-1]
-    weight = state.get(f"{last}.weight")
-    return None if weight is None else len(weight)
+def _as_in(state: dict[str, Tensor], row: Row) -> dict[str, Any]:
+    """Arguments that a weights file decides: how many classes its last layer has, whether it holds the extra heads
+    that GoogLeNet and Inception V3 were trained with.
+    """
+    found: dict[str, Any] = {}
+    layers = [n for n, m in _build(_recipe(row)).named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    weight = state.get(f"{layers[-1]}.weight")
+    if weight is not None:
+        found["num_classes"] = len(weight)
+    if row.architecture in _MINUS_ONE_TO_ONE and any(k.lower().startswith("aux") for k in state):
+        found["aux_logits"] = True
+    return found
 
 
 def _split(net: nn.Module, row: Row) -> Pretrained:
     chain_function = chain_of(row.architecture)
     assert chain_function is not None
     chain = chain_function(net)
-    recipe = {"library": row.library, "architecture": row.architecture}
-    return Pretrained(row.name, Body(chain.blocks, chain.pool), chain.head, row.spec, recipe, source_classes(row))
+    body = Body(chain.blocks, chain.pool)
+    return Pretrained(row.name, body, chain.head, row.spec, _recipe(row), source_classes(row))
 
 
 def source_classes(row: Row) -> tuple[str, ...]:
@@ -254,7 +274,7 @@ def rebuild(name: str, recipe: dict[str, Any], spec: PreprocessSpec, state: dict
         chain_function = chain_of(recipe["architecture"])
         if chain_function is None:
             raise WeightsError(f"This regraft does not know the architecture {recipe['architecture']!r}.")
-        chain = chain_function(_build(recipe["library"], recipe["architecture"], None))
+        chain = chain_function(_build(recipe))
         body = Body(chain.blocks, chain.pool)
         if recipe.get("block"):
             body = body.upto(recipe["block"])

@@ -117,7 +117,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(f"{path} holds no table of named tensors (a state_dict).")
-    return {str(k).removeprefix("module."): v for k, v in state.items()}
+    return {_today(str(k)): v for k, v in state.items()}
+
+
+def _today(key: str) -> str:
+    """The name a tensor has today: without a wrapper's prefix, and DenseNet's ``norm.1`` as ``norm1``."""
+    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key.removeprefix("module."))
 
 
 def write_state(path: Path, state: dict[str, Tensor]) -> None:
