@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from regraft.errors import InputError, RegraftError
+from regraft.printing import figures, print_fit, print_json, table
 from regraft.version import __version__
 
 app = typer.Typer(
@@ -24,7 +25,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-_DATA = "a folder of class folders, an .npz, a folder of IDX files, embedded:digits; PATH#part for one part"
+_DATA = (
+    "a folder or zip of class folders, a table (.csv, .tsv, .jsonl, .parquet) of picture paths and labels, an .npz, "
+    "IDX files, CIFAR batches, embedded:digits; PATH#part for one part"
+)
 _BACKBONE = (
     "a network of 'regraft backbones', raw, random:NAME or NAME@BLOCK "
     "[default: regraft_tiny for pictures up to 64 pixels, else mobilenet_v2]"
@@ -33,7 +37,14 @@ _CONTROLS = "majority,raw,random"
 Data = Annotated[str, typer.Argument(metavar="DATA", help=_DATA)]
 ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="a run folder or the model folder in it")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object on stdout and nothing else")]
-Format = Annotated[str | None, typer.Option(help="overrule the recognised format: image-folder, npz, idx")]
+Format = Annotated[
+    str | None, typer.Option(help="overrule the recognised format: image-folder, table, npz, idx, cifar")
+]
+Label = Annotated[str | None, typer.Option(help="the label's column of a table")]
+Group = Annotated[
+    str | None, typer.Option(help="what no split may tear: a table's column, or a regular expression on file names")
+]
+TaskName = Annotated[str | None, typer.Option(help="overrule the recognised task: classification, multilabel")]
 Engine = Annotated[str, typer.Option(help="how frozen networks are run: auto, torch")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
 Threads = Annotated[int | None, typer.Option(help="threads of the networks [default: all cores]")]
@@ -58,29 +69,6 @@ def _main(
     show_progress(not quiet)
 
 
-def _print_json(value: Any) -> None:
-    from regraft.files import dump_json
-
-    print(dump_json(value))
-
-
-def _table(columns: list[str], rows: list[list[Any]]) -> None:
-    """A plain aligned table: texts to the left, numbers to the right."""
-    cells = [[_cell(v) for v in row] for row in rows]
-    widths = [max(len(c[i]) for c in [columns, *cells]) for i in range(len(columns))]
-    right = [all(isinstance(r[i], int | float) or r[i] is None for r in rows) for i in range(len(columns))]
-    for line in [columns, *cells]:
-        print("  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True)).rstrip())
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
 def _settings(config: Path | None, given: dict[str, Any], context: typer.Context) -> dict[str, Any]:
     """The options of a command: those typed, over those of ``config``, over the defaults."""
     if config is None:
@@ -94,17 +82,27 @@ def _settings(config: Path | None, given: dict[str, Any], context: typer.Context
 
 
 @app.command()
-def inspect(data: Data, format: Format = None, as_json: Json = False) -> None:
+def inspect(
+    data: Data,
+    format: Format = None,
+    label: Label = None,
+    group: Group = None,
+    task: TaskName = None,
+    as_json: Json = False,
+) -> None:
     """Show what the data is: format, classes, sizes, and every problem by name."""
     from regraft.api import inspect as run
 
-    found = run(data, format=format)
+    found = run(data, format=format, label=label, group=group, task=task)
     if as_json:
-        return _print_json(found)
+        return print_json(found)
     print(f"{found.name}: {found.task} of {found.modality} items, recognised as {found.format} ({found.evidence})")
     parts = ", ".join(f"{n} in {p}" for p, n in found.parts.items())
     print(f"{found.items} items{f' ({parts})' if parts else ''}; sizes: {', '.join(list(found.sizes)[:5])}")
-    _table(["class", "items"], [[c, n] for c, n in found.classes.items()])
+    if len(found.targets) > 1:
+        print(f"label columns: {', '.join(f'{n} ({t})' for n, t in found.targets.items())}; choose one with --label")
+    if found.classes:
+        table(["class", "items"], [[c, n] for c, n in found.classes.items()])
     print(f"{len(found.problems) or 'no'} problem{'' if len(found.problems) == 1 else 's'}")
     for p in found.problems:
         print(f"  {p.kind}: {p.item}: {p.message}")
@@ -120,7 +118,12 @@ def fit(
     weights: Annotated[str | None, typer.Option(help="a weights file in place of the catalog's")] = None,
     method: Annotated[str, typer.Option(help="how knowledge is transferred, see 'regraft methods'")] = "linear-probe",
     controls: Annotated[str, typer.Option(help="majority,raw,random (what to compare with), or none")] = _CONTROLS,
-    out: Annotated[str | None, typer.Option(help="the run folder to make [default: runs/<data>-<method>-<n>]")] = None,
+    label: Label = None,
+    group: Group = None,
+    task: TaskName = None,
+    class_weight: Annotated[str | None, typer.Option(help="balanced: every class weighs the same")] = None,
+    accuracy: Annotated[float | None, typer.Option(help="wanted accuracy: unsure items go to a person")] = None,
+    out: Annotated[str | None, typer.Option(help="the run folder [default: runs/<data>-<method>-<n>]")] = None,
     seed: Annotated[int, typer.Option(min=0, help="decides what is held out and the folds")] = 0,
     device: Device = "auto",
     engine: Engine = "auto",
@@ -141,32 +144,9 @@ def fit(
 
     result = run(**options)
     if as_json:
-        return _print_json(result)
-    _print_fit(asdict(result))
+        return print_json(result)
+    print_fit(asdict(result))
     return None
-
-
-def _print_fit(result: dict[str, Any]) -> None:
-    from regraft.reports.page import warnings
-
-    val = result["metrics"]["val"]
-    if val:
-        rows = [(f"{result['backbone']}, {result['method']}", val), *result["metrics"]["controls"].items()]
-        columns = ["", "accuracy", "95 % interval", "balanced", "log loss", "ECE"]
-        _table(columns, [[name, m["accuracy"], "{:.4f} to {:.4f}".format(*m["accuracy_ci95"]),
-                          m["balanced_accuracy"], m["log_loss"], m["ece"]] for name, m in rows])  # fmt: skip
-    gain = result["gain"]
-    if gain:
-        low, high = (100 * v for v in gain["ci95"])
-        print(
-            f"gain over {gain['against']}: {100 * gain['value']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
-        )
-    for text in warnings(result):
-        print(f"warning: {text}")
-    for p in result["problems"][:20]:
-        print(f"{p['kind']}: {p['item']}: {p['message']}")
-    print(f"{result['run']}: model/, report.html, predictions.csv; {result['seconds']['total']:.1f} s"
-          f"{', features from the store' if result['cached'] else ''}")  # fmt: skip
 
 
 @app.command()
@@ -174,6 +154,7 @@ def evaluate(
     model: ModelPath,
     data: Data,
     format: Format = None,
+    label: Label = None,
     engine: Engine = "auto",
     device: Device = "auto",
     threads: Threads = None,
@@ -182,14 +163,13 @@ def evaluate(
     """Judge a saved model on labelled data: its part test, else val, else all."""
     from regraft.api import evaluate as run
 
-    found = run(model, data, format=format, engine=engine, device=device, threads=threads)
+    found = run(model, data, format=format, label=label, engine=engine, device=device, threads=threads)
     if as_json:
-        return _print_json(found)
+        return print_json(found)
     print(f"{found.model} on {found.items} items of {found.data}")
     if found.seen:
         print(f"warning: the network's pretraining saw the labels of {100 * found.seen:.0f} % of these items")
-    _table(["", "value"], [[k, v if isinstance(v, float) else "{:.4f} to {:.4f}".format(*v)]
-                           for k, v in found.metrics.items()])  # fmt: skip
+    figures({"": found.metrics})
     for p in found.problems:
         print(f"{p.kind}: {p.item}: {p.message}")
     return None
@@ -200,6 +180,10 @@ def predict(
     model: ModelPath,
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="pictures, folders of pictures, or DATA")],
     out: Annotated[str | None, typer.Option(help="stream to this file: .csv, .jsonl or .parquet")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with --out where a killed run stopped")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file of --out")] = False,
+    sort_into: Annotated[str | None, typer.Option(help="a folder to fill with links to the pictures by class")] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="with --sort-into: copies in place of links")] = False,
     engine: Engine = "auto",
     device: Device = "auto",
     threads: Threads = None,
@@ -208,15 +192,18 @@ def predict(
     """Predict new items: label, probabilities, entropy in bits."""
     from regraft.api import predict as run
 
-    found = run(model, inputs, out=out, engine=engine, device=device, threads=threads)
+    found = run(
+        model, inputs, out=out, resume=resume, overwrite=overwrite, sort_into=sort_into, copy=copy, engine=engine,
+        device=device, threads=threads,
+    )  # fmt: skip
     if as_json:
-        return _print_json(found)
+        return print_json(found)
     if out:
         print(
             f"{found.items} predictions in {out}{f', {found.failed} items could not be read' if found.failed else ''}"
         )
         return None
-    _table(["input", "label", "probability", "bits"],
+    table(["input", "label", "probability", "bits"],
            [[r["input"], r.get("label", "-"), max(r["probabilities"].values()), r["entropy_bits"]]
             if "label" in r else [r["input"], f"not read: {r['error']}", None, None]
             for r in found.predictions])  # fmt: skip
@@ -231,7 +218,7 @@ def report(
     from regraft.api import report as write
 
     path = write(run)
-    _print_json({"report": path}) if as_json else print(path)
+    print_json({"report": path}) if as_json else print(path)
 
 
 @app.command()
@@ -244,12 +231,12 @@ def runs(
 
     found = find(folder)
     if as_json:
-        return _print_json({"runs": found})
+        return print_json({"runs": found})
     if not found:
         print(f"no runs in {folder}")
     else:
         keys = ["run", "status", "data", "backbone", "method", "accuracy", "gain"]
-        _table(keys, [[r[k] for k in keys] for r in found])
+        table(keys, [[r[k] for k in keys] for r in found])
     return None
 
 
@@ -260,9 +247,9 @@ def backbones(as_json: Json = False) -> None:
 
     found = find()
     if as_json:
-        return _print_json({"backbones": found})
+        return print_json({"backbones": found})
     columns = ["name", "weights", "here", "million parameters", "giga-ops", "input", "licence"]
-    _table(columns, [[r["name"], r["weights"], "yes" if r["here"] else "no", round((r["parameters"] or 0) / 1e6, 1),
+    table(columns, [[r["name"], r["weights"], "yes" if r["here"] else "no", round((r["parameters"] or 0) / 1e6, 1),
                       r["gigaops"], r["input"], r["licence"]] for r in found])  # fmt: skip
     return None
 
@@ -274,8 +261,8 @@ def methods(as_json: Json = False) -> None:
 
     found = find()
     if as_json:
-        return _print_json({"methods": found})
-    _table(["method", "what it does"], [[m["name"], m["summary"]] for m in found])
+        return print_json({"methods": found})
+    table(["method", "what it does"], [[m["name"], m["summary"]] for m in found])
     return None
 
 
@@ -289,12 +276,12 @@ def cache(
 
     found = run(clear=clear)
     if as_json:
-        return _print_json(found)
+        return print_json(found)
     if clear:
         print(f"freed {found['freed_bytes'] / 1e6:.1f} MB")
     print(f"{found['bytes'] / 1e6:.1f} MB of {found['quota_bytes'] / 1e9:g} GB in {found['folder']}")
     if found["tables"]:
-        _table(["network", "MB"], [[t["network"], round(t["bytes"] / 1e6, 1)] for t in found["tables"]])
+        table(["network", "MB"], [[t["network"], round(t["bytes"] / 1e6, 1)] for t in found["tables"]])
     return None
 
 
@@ -304,7 +291,7 @@ def verify(model: ModelPath, as_json: Json = False) -> None:
     from regraft.api import verify as run
 
     found = run(model)
-    _print_json(found) if as_json else print(f"{found['model']}: whole ({', '.join(found['files'])})")
+    print_json(found) if as_json else print(f"{found['model']}: whole ({', '.join(found['files'])})")
 
 
 @app.command()
@@ -318,16 +305,16 @@ def demo(
 
     found, page = run(out=out, seeds=seeds)
     if as_json:
-        return _print_json(asdict(found) | {"report": page})
+        return print_json(asdict(found) | {"report": page})
     few = found.few
     names = list(few["curves"])
     print(f"scikit-learn's digits, accuracy on all pictures not drawn, mean of {few['seeds']} draws")
-    _table(["labels a class", *names],
+    table(["labels a class", *names],
            [[n, *(few["curves"][b][i]["mean"] for b in names)] for i, n in enumerate(few["labels"])])  # fmt: skip
     print()
-    _print_fit(asdict(found.fit))
+    print_fit(asdict(found.fit))
     print()
-    _table(["picture", "label", "probability"],
+    table(["picture", "label", "probability"],
            [[p["input"], p["label"], max(p["probabilities"].values())] for p in found.predictions])  # fmt: skip
     print(f"\nlook at {page}")
     return None

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from regraft.backbones.base import Pretrained
 from regraft.data.inputs import as_items
 from regraft.data.items import Items, TableRows
-from regraft.errors import DataError
+from regraft.errors import DataError, InputError
 from regraft.features.choice import network_for
 from regraft.features.engines import make_engine
 from regraft.features.extract import extract
@@ -84,6 +84,7 @@ class Classifier(ClassifierMixin, _OnNetwork):
         ``regraft_tiny`` for pictures up to 64 pixels, ``mobilenet_v2`` for larger ones, ``raw`` for tables.
     method : how knowledge is transferred, one of ``regraft methods``.
     weights : a weights file that takes the place of the catalog's.
+    class_weight : ``balanced`` lets every class weigh the same; or a dict, label -> weight.
     seed : decides the folds by which the strength is chosen.
     """
 
@@ -93,6 +94,7 @@ class Classifier(ClassifierMixin, _OnNetwork):
         method: str = "linear-probe",
         *,
         weights: str | Path | None = None,
+        class_weight: str | dict[Any, float] | None = None,
         engine: str = "auto",
         device: str = "auto",
         seed: int = 0,
@@ -102,6 +104,7 @@ class Classifier(ClassifierMixin, _OnNetwork):
         self.weights = weights
         self.engine = engine
         self.device = device
+        self.class_weight = class_weight
         self.seed = seed
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -120,11 +123,20 @@ class Classifier(ClassifierMixin, _OnNetwork):
         network = network_for(items, self.backbone, self.weights)
         rows = self._rows(network, items)
         own_units = network.spec.modality == "table"
-        fitted = method.fit_features(rows, indices, len(self.classes_), seed=self.seed, own_units=own_units)
         spec = TargetSpec("classification", tuple(str(c) for c in self.classes_.tolist()))
+        fitted = method.fit_features(
+            rows, indices, spec, seed=self.seed, own_units=own_units, class_weight=self._class_weight()
+        )
         self.model_ = Model(network, fitted.head, "label", spec)
         self.record_ = fitted.record
         return self
+
+    def _class_weight(self) -> str | list[float] | None:
+        if isinstance(self.class_weight, dict):
+            return [self.class_weight.get(c, 1.0) for c in self.classes_.tolist()]
+        if self.class_weight not in (None, "balanced"):
+            raise InputError(f"class_weight is {self.class_weight!r}; wanted is None, 'balanced' or label -> weight.")
+        return self.class_weight
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(n, k) probabilities, columns in the order of ``classes_``."""

@@ -65,7 +65,8 @@ def expected_calibration_error(confidence: Floats, correct: Floats, bins: int = 
 def entropy_bits(probabilities: Floats) -> Floats:
     """Shannon entropy of each row in bits: 0 when certain, log2(k) when all k classes are as likely."""
     p = np.asarray(probabilities, np.float64)
-    return -(p * np.log2(np.where(p > 0, p, 1))).sum(-1)
+    bits: Floats = -(p * np.log2(np.where(p > 0, p, 1))).sum(-1)
+    return bits
 
 
 def log_loss(labels: Ints, probabilities: Floats) -> float:
@@ -98,3 +99,106 @@ def classification(labels: Ints, probabilities: Floats) -> dict[str, Any]:
         "log_loss": log_loss(labels, probabilities),
         "ece": expected_calibration_error(probabilities.max(1).astype(np.float64), correct.astype(np.float64)),
     }
+
+
+def multilabel(labels: Ints, probabilities: Floats, thresholds: Floats) -> dict[str, Any]:
+    """The figures of a multilabel classifier from labels 0 and 1 (n, k), probabilities (n, k), thresholds (k,).
+
+    ``map``: mean over the classes that have an example of average precision (ranking quality; equals the prevalence
+    for a constant answer), with a bootstrap interval over the items; ``micro_f1`` of the decisions at the thresholds over all classes together.
+    """
+    decided = probabilities >= thresholds
+    hits = float((decided & (labels == 1)).sum())
+    wrong = float((decided != (labels == 1)).sum())
+    each = average_precisions(labels, probabilities)
+    return {
+        "map": float(np.nanmean(each)),
+        "map_ci95": _map_interval(labels, probabilities),
+        "micro_f1": 2 * hits / (2 * hits + wrong) if hits or wrong else 1.0,
+        "exact_match": float((decided == (labels == 1)).all(1).mean()),
+        "per_class": [None if np.isnan(v) else float(v) for v in each],
+        "log_loss": float(-_log_likelihood(labels, probabilities).sum(1).mean()),
+    }
+
+
+def _map_interval(labels: Ints, probabilities: Floats, draws: int = 200) -> list[float]:
+    rows = [r for r in bootstrap_indices(len(labels), draws, seed=0) if labels[r].any()]
+    values = [float(np.nanmean(average_precisions(labels[r], probabilities[r]))) for r in rows]
+    low, high = np.quantile(values, [0.025, 0.975]) if values else (0.0, 1.0)
+    return [float(low), float(high)]
+
+
+def _log_likelihood(labels: Ints, probabilities: Floats) -> Floats:
+    p = np.clip(probabilities, np.finfo(np.float32).eps, 1 - np.finfo(np.float32).eps)
+    return np.where(labels == 1, np.log(p), np.log(1 - p))
+
+
+def average_precisions(labels: Ints, probabilities: Floats) -> Floats:
+    """(k,) average precision of each class; NaN where it has no example. Ties share their precision."""
+    from sklearn.metrics import average_precision_score
+
+    some = labels.sum(0) > 0
+    return np.array([average_precision_score(labels[:, c], probabilities[:, c]) if some[c] else np.nan
+                     for c in range(labels.shape[1])])  # fmt: skip
+
+
+def best_thresholds(labels: Ints, probabilities: Floats) -> Floats:
+    """(k,) thresholds, one a class, at which the F1 of ``probabilities >= threshold`` is best on these rows.
+
+    A threshold lies midway between two neighbouring probabilities; 0.5 for a class that all rows or none have.
+    """
+    thresholds = np.full(labels.shape[1], 0.5)
+    for c in range(labels.shape[1]):
+        order = np.argsort(-probabilities[:, c], kind="stable")
+        p, y = probabilities[order, c], labels[order, c]
+        if 0 < y.sum() < len(y):
+            taken = np.arange(1, len(y) + 1)
+            f1 = 2 * np.cumsum(y) / (taken + y.sum())
+            f1[:-1][p[:-1] == p[1:]] = -1  # equal probabilities cannot be told apart
+            last = int(f1.argmax())
+            below = p[last + 1] if last + 1 < len(p) else 0.0
+            thresholds[c] = (p[last] + below) / 2
+    return thresholds
+
+
+def paired_map_gain(labels: Ints, ours: Floats, theirs: Floats, *, draws: int = 300, seed: int = 0) -> dict[str, Any]:
+    """Difference in mean average precision with its 95 % bootstrap interval over the same items."""
+
+    def gain(rows: Any) -> float:
+        return float(np.nanmean(average_precisions(labels[rows], ours[rows]))
+                     - np.nanmean(average_precisions(labels[rows], theirs[rows])))  # fmt: skip
+
+    values = [gain(rows) for rows in bootstrap_indices(len(labels), draws, seed) if labels[rows].sum()]
+    low, high = np.quantile(values, [0.025, 0.975])
+    return {"value": gain(slice(None)), "ci95": [float(low), float(high)]}
+
+
+def abstention_curve(confidence: Floats, correct: Floats) -> dict[str, Floats]:
+    """Accuracy of the items answered, from the most confident on, against the share left to a person.
+
+    All (n,): ``threshold`` the confidence of the last item answered, ``left`` the share not answered, ``accuracy`` of
+    those that are (El-Yaniv and Wiener 2010, the risk-coverage curve).
+    """
+    order = np.argsort(-confidence, kind="stable")
+    answered = np.arange(1, len(order) + 1)
+    return {
+        "threshold": confidence[order],
+        "left": 1 - answered / len(order),
+        "accuracy": np.cumsum(correct[order]) / answered,
+    }
+
+
+def abstention_threshold(confidence: Floats, correct: Floats, wanted: float) -> dict[str, Any] | None:
+    """The lowest confidence at which those answered reach the accuracy ``wanted``, and the share then left to a person.
+
+    None where no threshold does that for at least 10 items.
+    """
+    curve = abstention_curve(confidence, correct)
+    # a threshold cannot part items of equal confidence: only the last of each is a place to stop
+    last = np.append(curve["threshold"][:-1] > curve["threshold"][1:], True)
+    good = np.flatnonzero((curve["accuracy"] >= wanted) & last & (np.arange(len(last)) >= 9))
+    if not len(good):
+        return None
+    i = int(good[-1])
+    return {"wanted": wanted, "threshold": float(curve["threshold"][i]), "left": float(curve["left"][i]),
+            "accuracy": float(curve["accuracy"][i])}  # fmt: skip

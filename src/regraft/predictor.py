@@ -15,7 +15,6 @@ from regraft.data.items import Items
 from regraft.data.loaders import batches
 from regraft.errors import DataError
 from regraft.features.engines import make_engine
-from regraft.metrics import entropy_bits
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.runtime import resolve_device, track
@@ -70,20 +69,30 @@ class Predictor:
         return answers.probabilities
 
     def predict(self, x: Any) -> NDArray[np.str_]:
-        """(n,) class names."""
-        return self.classes_[self.predict_proba(x).argmax(1)]
+        """(n,) class names; where several may be true, joined by ``|``."""
+        return np.array(self.model.answers(self.predict_proba(x)))
 
-    def describe(self, items: Items, answers: Answers) -> list[dict[str, Any]]:
-        """One record an item, in order: input, label, probabilities, entropy_bits; or input, error."""
+    def describe(self, items: Items, answers: Answers) -> list[tuple[int, dict[str, Any]]]:
+        """(position, record) of each item, in order: input, label, probabilities, entropy_bits; or input, error.
+
+        With a threshold to abstain, ``abstain`` says whether the item should be left to a person; where several classes
+        may be true, ``labels`` lists them.
+        """
+        model = self.model
         found: dict[int, dict[str, Any]] = {
             i: {"input": items.name(i), "error": why} for i, why in answers.failed.items()
         }
-        bits = entropy_bits(answers.probabilities)
-        for i, p, h in zip(answers.positions, answers.probabilities, bits, strict=True):
+        labels, bits = model.answers(answers.probabilities), model.entropy_bits(answers.probabilities)
+        below = model.decision.get("abstain_below")
+        for i, label, p, h in zip(answers.positions, labels, answers.probabilities, bits, strict=True):
             named = {str(c): float(v) for c, v in zip(self.classes_, p, strict=True)}
-            found[int(i)] = {"input": items.name(int(i)), "label": str(self.classes_[p.argmax()]),
-                             "probabilities": named, "entropy_bits": float(h)}  # fmt: skip
-        return [found[i] for i in sorted(found)]
+            row = {"input": items.name(int(i)), "label": label, "probabilities": named, "entropy_bits": float(h)}
+            if model.target.task == "multilabel":
+                row["labels"] = label.split("|") if label else []
+            if below is not None:
+                row["abstain"] = bool(p.max() < below)
+            found[int(i)] = row
+        return sorted(found.items())
 
 
 def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor:

@@ -30,6 +30,8 @@ def test_from_folder_to_run(shapes: Path, at: Path) -> None:
         "run.json",
         "log.jsonl",
         "predictions.csv",
+        "map.csv",
+        "mistakes",
         "report.html",
     }
     assert {p.name for p in (run / "model").iterdir()} == {
@@ -165,10 +167,10 @@ def test_existing_out_is_refused_unless_told(shapes: Path, at: Path) -> None:
 
 STAGES = {
     "extracting": "regraft.features.engines.TorchEngine.run",
-    "storing rows": "regraft.features.store.np.save",
-    "choosing": "regraft.methods.linear_probe.choose",
+    "storing rows": "regraft.features.extract._flush",
+    "choosing": "regraft.methods.linear_probe._choose",
     "controls": "regraft.commands.fit.run_controls",
-    "writing predictions": "regraft.commands.fit.csv.writer",
+    "writing predictions": "regraft.commands.evidence.csv.writer",
     "writing the head": "regraft.model.artefact.write_state",
     "writing the card": "regraft.model.artefact.model_card",
     "the last rename": "regraft.commands.runfolder.replace_folder",
@@ -244,7 +246,7 @@ def test_what_cannot_be_fitted(own_shapes: Path, at: Path) -> None:
         fit(str(own_shapes), device="tpu")
     for picture in own_shapes.rglob("*.png"):
         picture.write_text("no picture")
-    with pytest.raises(DataError, match="None of the items can be read"):
+    with pytest.raises(DataError, match="None of the items of photos can be read"):
         fit(str(own_shapes))
     assert not Path("runs").exists() or not list(Path("runs").iterdir()), "a refused run leaves nothing"
 

@@ -1,5 +1,6 @@
 """What every registered format, method, head and engine answers for."""
 
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from regraft.features.engines import ENGINES
 from regraft.methods import METHODS
 from regraft.model.heads import HEADS
 from regraft.registry import Registry
+from regraft.types import TargetSpec
 
 
 @pytest.mark.parametrize("registry", [FORMATS, METHODS, HEADS, ENGINES], ids=lambda r: r.what)
@@ -23,6 +25,7 @@ def test_formats_do_not_recognise_what_is_not_theirs(name: str, tmp_path: Path) 
     (tmp_path / "x.bin").write_bytes(b"\0\1\2")
     sniff = FORMATS.get(name).sniff
     assert [sniff(tmp_path / p) for p in ("empty", "x.bin", "nowhere")] == [None, None, None]
+    assert set(inspect.signature(FORMATS.get(name).read).parameters) == {"path", "hints"}
     assert FORMATS.get(name).__doc__
 
 
@@ -33,11 +36,12 @@ def test_methods_learn_what_can_be_learned(name: str) -> None:
     rng = np.random.default_rng(0)
     centres = 3 * rng.normal(size=(3, 8))
     y = np.arange(60) % 3
+    target = TargetSpec("classification", ("a", "b", "c"))
     x = (centres[y] + rng.normal(size=(60, 8))).astype(np.float32)
-    fitted = method.fit_features(x, y, 3, seed=0)
+    fitted = method.fit_features(x, y, target, seed=0)
     import torch
 
     logits = fitted.head(torch.from_numpy(x))
     assert logits.shape == (60, 3) and (logits.argmax(1).numpy() == y).mean() > 0.95
-    again = method.fit_features(x, y, 3, seed=0, record=fitted.record)
+    again = method.fit_features(x, y, target, seed=0, record=fitted.record)
     assert all(torch.equal(a, b) for a, b in zip(fitted.head.state_dict().values(), again.head.state_dict().values(), strict=True))  # noqa: E501 # fmt: skip

@@ -4,10 +4,16 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 
 from regraft.methods import logistic
-from regraft.methods.linear_probe import FEW_SHOT_STRENGTH, choose, fit_features, stratified_folds
+from regraft.methods.linear_probe import FEW_SHOT_STRENGTH, fit_features, row_weights, stratified_folds
+from regraft.types import TargetSpec
+
+
+def target(k: int, task: str = "classification") -> TargetSpec:
+    return TargetSpec(task, tuple(f"c{i}" for i in range(k)))  # type: ignore[arg-type]
 
 
 def problem(n: int, d: int, k: int, seed: int = 0):
@@ -20,7 +26,7 @@ def problem(n: int, d: int, k: int, seed: int = 0):
 @pytest.mark.parametrize("strength", [0.1, 3.0])
 def test_same_minimum_as_scikit_learn(n: int, d: int, k: int, strength: float) -> None:
     x, y = problem(n, d, k)
-    ours = logistic.fit_logistic(x, y, k, strength)
+    ours = logistic.fit_logistic(x, np.eye(k)[y], strength)
     theirs = LogisticRegression(C=1 / strength, tol=1e-10, max_iter=5000).fit(x, y)
     ours_p = np.exp(ours(x) - ours(x).max(1, keepdims=True))
     assert np.abs(ours_p / ours_p.sum(1, keepdims=True) - theirs.predict_proba(x)).max() < 2e-3
@@ -35,8 +41,8 @@ def test_same_minimum_as_scikit_learn(n: int, d: int, k: int, strength: float) -
 def test_weights_count_as_repetitions() -> None:
     x, y = problem(40, 5, 2)
     repeat = np.random.default_rng(0).integers(1, 4, 40)
-    weighted = logistic.fit_logistic(x, y, 2, 1.0, weights=repeat)
-    repeated = logistic.fit_logistic(np.repeat(x, repeat, 0), np.repeat(y, repeat), 2, 1.0)
+    weighted = logistic.fit_logistic(x, np.eye(2)[y], 1.0, weights=repeat)
+    repeated = logistic.fit_logistic(np.repeat(x, repeat, 0), np.eye(2)[np.repeat(y, repeat)], 1.0)
     assert np.allclose(weighted.weight, repeated.weight, atol=2e-4)
 
 
@@ -82,26 +88,26 @@ def test_optimal_temperature_of_a_known_case() -> None:
 
 
 def test_smoothed_targets_are_laplace() -> None:
-    t = logistic.smoothed_targets(np.array([0, 1]), 2)
+    t = logistic.smoothed_targets(np.eye(2))
     assert np.allclose(t, [[0.75, 0.25], [0.25, 0.75]])
 
 
 def test_few_examples_take_the_stated_default() -> None:
     x, y = problem(6, 20, 3)
-    record = choose(x, y, 3, seed=0, own_units=False)
+    record = fit_features(x, y, target(3)).record
     assert record["strength"] == FEW_SHOT_STRENGTH and record["chosen_by"].startswith("default")
 
 
 def test_choice_by_cross_validation_beats_the_ends_of_the_path() -> None:
     x, y = problem(300, 30, 3)
-    record = choose(x, y, 3, seed=0, own_units=False)
+    record = fit_features(x, y, target(3)).record
     assert record["log_loss"] == min(t["log_loss"] for t in record["tried"])
     assert record["log_loss"] < 1.0986, "better than guessing"
 
 
 def test_same_seed_same_bits_another_seed_others() -> None:
     x, y = problem(90, 12, 3)
-    a, b, c = (fit_features(x.astype(np.float32), y, 3, seed=s).head.linear.weight for s in (0, 0, 1))
+    a, b, c = (fit_features(x.astype(np.float32), y, target(3), seed=s).head.linear.weight for s in (0, 0, 1))
     assert (a == b).all()
     assert (a != c).any()
 
@@ -111,3 +117,41 @@ def test_folds_spread_every_class() -> None:
     fold = stratified_folds(y, 5, np.random.default_rng(0))
     table = np.array([[((fold == f) & (y == c)).sum() for c in range(3)] for f in range(5)])
     assert (table.max(0) - table.min(0) <= 1).all()
+
+
+def test_multilabel_equals_separate_binary_regressions() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(150, 6))
+    y = (x @ rng.normal(size=(6, 3)) + rng.normal(size=(150, 3)) > 0).astype(int)
+    ours = logistic.fit_logistic(x, y.astype(float), 2.0, link="sigmoid")
+    for c in range(3):
+        theirs = LogisticRegression(C=1 / 2.0, tol=1e-10, max_iter=5000).fit(x, y[:, c])
+        assert np.allclose(ours.weight[:, c], theirs.coef_[0], atol=2e-3)
+        assert ours.bias[c] == pytest.approx(theirs.intercept_[0], abs=2e-3)
+
+
+def test_balanced_weights() -> None:
+    w = row_weights(np.eye(2)[[0, 0, 0, 1]], "balanced")
+    assert w.mean() == pytest.approx(1) and w[:3].sum() == pytest.approx(w[3])
+    assert np.isfinite(row_weights(np.array([[1, 1], [0, 0], [1, 0]]), "balanced")).all()
+
+
+def test_balancing_helps_the_rare_class() -> None:
+    rng = np.random.default_rng(0)
+    y = np.array([0] * 190 + [1] * 10)
+    x = (rng.normal(size=(200, 5)) + 1.2 * y[:, None]).astype(np.float32)
+    recalls = []
+    for weight in (None, "balanced"):
+        head = fit_features(x, y, target(2), class_weight=weight).head
+        recalls.append((head(torch.from_numpy(x)).argmax(1).numpy()[y == 1] == 1).mean())
+    assert recalls[1] > recalls[0]
+
+
+def test_out_of_fold_logits_are_calibrated_and_belong_to_their_rows() -> None:
+    x, y = problem(200, 10, 4)
+    fitted = fit_features(x.astype(np.float32), y, target(4))
+    assert fitted.logits is not None and fitted.rows.tolist() == list(range(200))
+    hits = (fitted.logits.argmax(1) == y[fitted.rows]).mean()
+    assert hits > 0.5
+    hot = logistic.smoothed_targets(np.eye(4)[y])
+    assert logistic.optimal_temperature(fitted.logits, hot) == pytest.approx(1, abs=1e-4)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft import metrics
 from regraft.backbones.base import Pretrained
 from regraft.commands.split import Rows, Split
 from regraft.errors import UnknownName
@@ -24,26 +23,26 @@ KNOWN = ("majority", "raw", "random")
 
 @dataclass(frozen=True)
 class Control:
-    """One control: its figures on the judged items, its predictions (n,), the forward passes it cost."""
+    """One control: its figures and probabilities (n, k) on the judged items, the forward passes it cost."""
 
     name: str
     figures: dict[str, Any]
-    predicted: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
     computed: int = 0
 
 
 @dataclass(frozen=True)
 class ControlKit:
-    """What a control needs of the run it stands beside: the same items, learner, engine and seed."""
+    """What a control needs of the run it stands beside: the same items, learner, figures and engine."""
 
     split: Split
     train: Rows
     judged: Rows
     learn: Callable[..., Any]
+    figures: Callable[[NDArray[Any], NDArray[Any]], dict[str, Any]]
     engine: str
     device: str
     store: RowStore
-    seed: int
 
 
 def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Control]:
@@ -65,10 +64,11 @@ def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Cont
 
 
 def _majority(kit: ControlKit) -> Control:
-    """Always the most frequent class, with the training part's frequencies (Laplace) as probabilities."""
-    counts = np.bincount(kit.train.y, minlength=len(kit.split.train.classes)) + 1.0
-    probabilities = np.tile(counts / counts.sum(), (len(kit.judged.y), 1))
-    return Control("majority", metrics.classification(kit.judged.y, probabilities), probabilities.argmax(1))
+    """Always the same answer: the training part's class frequencies (Laplace), as probabilities."""
+    y, k = kit.train.y, len(kit.split.train.classes)
+    shares = (y.sum(0) + 1) / (len(y) + 2) if y.ndim == 2 else (np.bincount(y, minlength=k) + 1) / (len(y) + k)
+    probabilities = np.tile(shares, (len(kit.judged.y), 1))
+    return Control("majority", kit.figures(kit.judged.y, probabilities), probabilities)
 
 
 def _features(name: str, kit: ControlKit) -> Control:
@@ -79,8 +79,6 @@ def _features(name: str, kit: ControlKit) -> Control:
     runner = make_engine(network, kit.engine, kit.device)
     of_train = extract(network, train.items.take(kit.train.items), runner, kit.store)
     of_val = extract(network, val.items.take(kit.judged.items), runner, kit.store)
-    fitted = kit.learn(of_train.rows, kit.train.y, len(train.classes), seed=kit.seed,
-                       own_units=network.spec.modality == "table")  # fmt: skip
+    fitted = kit.learn(of_train.rows, kit.train.y, own_units=network.spec.modality == "table")
     probabilities = Model(network, fitted.head, train.target_name, train.target).probabilities(of_val.rows)
-    figures = metrics.classification(kit.judged.y, probabilities)
-    return Control(name, figures, probabilities.argmax(1), of_train.computed + of_val.computed)
+    return Control(name, kit.figures(kit.judged.y, probabilities), probabilities, of_train.computed + of_val.computed)

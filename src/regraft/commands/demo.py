@@ -52,7 +52,7 @@ def few_label_curves(
     method: str = "linear-probe",
 ) -> dict[str, Any]:
     """Accuracy on all items not drawn, by network and number of labels a class, over the same draws for each."""
-    learn, store, k = METHODS.get(method).fit_features, RowStore(), len(data.classes)
+    learn, store = METHODS.get(method).fit_features, RowStore()
     curves: dict[str, list[dict[str, Any]]] = {}
     for backbone in backbones:
         network = network_for(data.items, backbone)
@@ -63,7 +63,7 @@ def few_label_curves(
             for seed in range(seeds):
                 drawn = draw(data.y, count, seed)
                 rest = np.setdiff1d(np.arange(len(data)), drawn)
-                head = learn(rows[drawn], data.y[drawn], k, seed=seed).head
+                head = learn(rows[drawn], data.y[drawn], data.target, seed=seed).head
                 model = Model(network, head, data.target_name, data.target)
                 scores.append(float((model.logits(rows[rest]).argmax(1) == data.y[rest]).mean()))
             curves[backbone].append({"labels": count, "mean": float(np.mean(scores)), "low": min(scores),

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from regraft import metrics
 from regraft.commands.split import relabel
 from regraft.data.audit import share_seen
 from regraft.data.parts import evaluation_part
 from regraft.data.sources import open_data
+from regraft.errors import DataError
+from regraft.features.facts import facts
+from regraft.features.store import RowStore
 from regraft.predictor import load
 from regraft.runtime import set_threads
-from regraft.types import Problem
+from regraft.types import Hints, Problem
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,10 @@ class Evaluation:
 
 def evaluate(
     model: str,
-    data: str,
+    data: Any,
     *,
     format: str | None = None,
+    label: str | None = None,
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
@@ -42,11 +45,18 @@ def evaluate(
     """Judges on the part test of ``data``, else val, else all. Class names are matched, never class numbers."""
     set_threads(threads)
     predictor = load(model, engine=engine, device=device)
-    whole = open_data(data, format=format)
-    judged = relabel(evaluation_part(whole), predictor.model.target.classes)
+    target = predictor.model.target
+    whole = open_data(data, format=format, hints=Hints(label=label, task=target.task))
+    if whole.target.task != target.task:
+        raise DataError(f"{whole.name} is for {whole.target.task} and the model for {target.task}.")
+    judged = relabel(evaluation_part(whole), target.classes)
     answers = predictor.answer(judged.items)
-    problems = [Problem("unreadable", judged.items.name(i), why) for i, why in sorted(answers.failed.items())]
-    figures = metrics.classification(judged.y[answers.positions], answers.probabilities)
+    problems = [*whole.problems]
+    problems += [Problem("unreadable", judged.items.name(i), why) for i, why in sorted(answers.failed.items())]
+    if not len(answers.positions):
+        raise DataError(f"None of the items of {judged.name} can be read.")
+    truth = judged.y[answers.positions]
+    figures = predictor.model.figures(truth, answers.probabilities)
     digests = predictor.model.network.seen
-    seen = None if digests is None else share_seen(judged, digests)
+    seen = None if digests is None else share_seen(facts(judged.items, RowStore())[0], digests)
     return Evaluation(model, judged.name, len(answers.positions), figures, problems, seen)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,19 @@ from regraft import metrics
 from regraft.backbones.base import Pretrained
 from regraft.commands import runfolder
 from regraft.commands.controls import Control, ControlKit, run_controls
+from regraft.commands.evidence import write_evidence
 from regraft.commands.split import Rows, Split, make_split
-from regraft.data.audit import share_seen
 from regraft.data.dataset import Dataset
-from regraft.errors import DataError, InputError
+from regraft.errors import DataError, InputError, UnknownName
 from regraft.features.choice import network_for
 from regraft.features.engines import ENGINES, Engine, make_engine
 from regraft.features.extract import extract
 from regraft.features.store import RowStore
-from regraft.files import new_file
 from regraft.methods import METHODS
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.runtime import Stopwatch, resolve_device, say, set_threads
-from regraft.types import Problem
+from regraft.types import Hints, Problem
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class FitResult:
     """What a fit was and what it reached, and what ``--json`` prints.
 
     ``metrics["val"]`` holds the figures on items that were not trained on (None where none could be held out),
-    ``metrics["controls"]`` the same by control. ``gain`` is the accuracy minus the best control's.
+    ``metrics["controls"]`` the same by control; where some judged items have a copy in training,
+    ``metrics["val_without_copies"]``. ``gain`` is the accuracy (or map) minus the best control's. ``seen`` is the share
+    of judged pictures whose labels the network's pretraining saw, None where that is not known.
     """
 
     run: str
@@ -51,19 +53,25 @@ class FitResult:
     classes: tuple[str, ...]
     split: str
     choice: dict[str, Any]
+    decision: dict[str, Any]
     seen: float | None
     rows: dict[str, int]
     problems: list[dict[str, str]] = field(default_factory=list)
 
 
 def fit(
-    data: str,
+    data: Any,
     *,
-    val: str | None = None,
+    val: Any = None,
     backbone: str | None = None,
     weights: str | None = None,
     method: str = "linear-probe",
     controls: str = "majority,raw,random",
+    label: str | None = None,
+    group: str | None = None,
+    task: str | None = None,
+    class_weight: str | None = None,
+    accuracy: float | None = None,
     out: str | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -76,16 +84,15 @@ def fit(
 ) -> FitResult:
     """Learns from the part train, judges on val (or a held-out fifth), then refits on both and saves.
 
-    Writes a run folder: ``model/`` (the artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises
-    ``InputError`` and its kinds, see `regraft.errors`.
+    ``data`` is a path, ``embedded:NAME`` or a DataFrame. ``accuracy`` asks for a confidence below which the model
+    leaves an item to a person, so that the rest reaches that accuracy. Writes a run folder: ``model/`` (the
+    artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see
+    `regraft.errors`.
     """
     settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume")}
-    if not isinstance(seed, int) or seed < 0:
-        raise InputError(f"--seed is {seed}; it must be a whole number from 0.")
-    METHODS.get(method)
-    if engine != "auto":
-        ENGINES.get(engine)
-    path = Path(out) if out else runfolder.next_out(data, method)
+    settings |= {"data": _named(data), "val": None if val is None else _named(val)}
+    _check(settings)
+    path = Path(out) if out else runfolder.next_out(settings["data"], method)
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
@@ -93,17 +100,36 @@ def fit(
 
     set_threads(threads)
     where = resolve_device(device)
+    store = RowStore()
     with watch("audit"):
-        split = make_split(data, val, format=format, seed=seed)
+        split = make_split(data, val, format=format, hints=Hints(label, group, task), seed=seed, store=store)
     with watch("prepare"):
         network = network_for(split.train.items, backbone, weights)
         run_engine = make_engine(network, engine, where)
     settings |= {"backbone": network.name}
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
-        job = _Job(run, settings, split, network, run_engine, where, RowStore(), watch)
-        result = job.result(METHODS.get(method).fit_features, controls)
+        job = _Job(run, settings, split, network, run_engine, where, store, watch)
+        result = job.result(METHODS.get(method).fit_features)
         run.finish(asdict(result))
     return result
+
+
+def _named(data: Any) -> str:
+    return f"DataFrame of {len(data)} rows" if hasattr(data, "columns") else str(data)
+
+
+def _check(settings: dict[str, Any]) -> None:
+    """All that can be said of the settings before anything is read; raises ``InputError``."""
+    seed, wanted = settings["seed"], settings["accuracy"]
+    if not isinstance(seed, int) or seed < 0:
+        raise InputError(f"--seed is {seed}; it must be a whole number from 0.")
+    if wanted is not None and not 0 < wanted < 1:
+        raise InputError(f"--accuracy is {wanted}; it must lie between 0 and 1, such as 0.98.")
+    if settings["class_weight"] not in (None, "balanced"):
+        raise UnknownName("class weight", settings["class_weight"], ["balanced"])
+    METHODS.get(settings["method"])
+    if settings["engine"] != "auto":
+        ENGINES.get(settings["engine"])
 
 
 @dataclass
@@ -119,57 +145,101 @@ class _Job:
     store: RowStore
     watch: Stopwatch
 
-    def result(self, learn: Any, controls: str) -> FitResult:
-        run, split, watch, seed = self.run, self.split, self.watch, self.settings["seed"]
+    def result(self, method: Callable[..., Any]) -> FitResult:
+        run, split, watch = self.run, self.split, self.watch
         run.log("start", settings=self.settings, split=split.how)
         say(f"{len(split.train)} items to learn from, {len(split.val or ())} to judge on: {split.how}")
         with watch("extract"):
             train, computed = self.rows(split.train)
             judged, more = self.rows(split.val)
-        computed += more
-        if len(set(train.y.tolist())) < 2:
-            raise DataError(f"{split.train.name} has fewer than two classes with readable items to learn from.")
-        run.log("extracted", rows=len(train.y) + len(judged.y), computed=computed)
+        run.log("extracted", rows=len(train.y) + len(judged.y), computed=computed + more)
 
+        learn = partial(
+            method, target=split.train.target, seed=self.settings["seed"], class_weight=self.settings["class_weight"]
+        )
+        own = partial(learn, own_units=self.network.spec.modality == "table")
         with watch("fit"):
-            own_units = self.network.spec.modality == "table"
-            fitted = learn(train.x, train.y, len(split.train.classes), seed=seed, own_units=own_units)
+            fitted = own(train.x, train.y)
         model = Model(self.network, fitted.head, split.train.target_name, split.train.target)
-        run.log("fitted", **fitted.record)
+        model.decision = self.decision(model, fitted, train.y)
+        run.log("fitted", **fitted.record, decision=model.decision)
         figures: dict[str, Any] = {"val": None, "controls": {}}
         gain = seen = None
+        for_controls = 0
         if split.val is not None and len(judged.y):
-            probabilities = model.probabilities(judged.x)
-            figures["val"] = metrics.classification(judged.y, probabilities)
-            with watch("controls"):
-                kit = ControlKit(split, train, judged, learn, self.settings["engine"], self.device, self.store, seed)
-                tried = run_controls(controls, self.network, kit)
-            computed += sum(c.computed for c in tried)
-            figures["controls"] = {c.name: c.figures for c in tried}
-            gain = _gain(judged.y, probabilities, tried, seed)
-            if self.network.seen is not None:
-                seen = share_seen(split.val, self.network.seen)
-            _write_predictions(run.work / "predictions.csv", split.val, judged, probabilities)
+            figures, gain, for_controls = self.judge(model, train, judged, learn)
+            if self.network.seen is not None and split.pixels is not None:
+                seen = float(np.isin(split.pixels, self.network.seen).mean())
             run.log("judged", val=figures["val"], gain=gain)
 
         refit = bool(self.settings["refit"] and len(judged.y))
         if refit:
             x, y = np.concatenate([train.x, judged.x]), np.concatenate([train.y, judged.y])
             with watch("fit"):
-                model.head = learn(x, y, len(split.train.classes), seed=seed, record=fitted.record).head
+                model.head = own(x, y, record=fitted.record).head
         record = {
             "name": run.path.name, "data": self.settings["data"], "method": self.settings["method"],
             "settings": self.settings, "choice": fitted.record, "trained_on": len(train.y) + refit * len(judged.y),
             "judged_on": len(judged.y), "refit": refit, "seen": seen,
         }  # fmt: skip
         artefact.save(model, run.work / "model", metrics=figures, record=record)
+        computed += more + for_controls
         return FitResult(
             run=str(run.path), task=split.train.target.task, method=self.settings["method"],
             backbone=self.network.name, engine=str(self.engine.describe()["engine"]), metrics=figures, gain=gain,
             seconds=watch.record(), cached=computed == 0, items={"train": len(train.y), "val": len(judged.y)},
-            classes=split.train.classes, split=split.how, choice=fitted.record, seen=seen,
+            classes=split.train.classes, split=split.how, choice=fitted.record, decision=model.decision, seen=seen,
             rows={"computed": computed}, problems=[asdict(p) for p in split.problems],
         )  # fmt: skip
+
+    def judge(
+        self, model: Model, train: Rows, judged: Rows, learn: Callable[..., Any]
+    ) -> tuple[dict[str, Any], dict[str, Any] | None, int]:
+        """The figures on the judged items beside the controls, the gain, and the controls' forward passes."""
+        split, seed = self.split, self.settings["seed"]
+        assert split.val is not None
+        probabilities = model.probabilities(judged.x)
+        figures: dict[str, Any] = {"val": model.figures(judged.y, probabilities)}
+        if split.copied is not None and split.copied[judged.items].any():
+            alone = ~split.copied[judged.items]
+            rest = model.figures(judged.y[alone], probabilities[alone]) if alone.any() else None
+            figures["val_without_copies"] = {"items": int(alone.sum()), **(rest or {})}
+        below = model.decision.get("abstain_below")
+        if below is not None:
+            figures["abstaining"] = _abstaining(judged.y, probabilities, below)
+        with self.watch("controls"):
+            kit = ControlKit(
+                split, train, judged, learn, model.figures, self.settings["engine"], self.device, self.store
+            )
+            tried = run_controls(self.settings["controls"], self.network, kit)
+        figures["controls"] = {c.name: c.figures for c in tried}
+        write_evidence(self.run.work, split.val, judged, model, probabilities)
+        gain = _gain(model.target.task, judged.y, probabilities, tried, seed)
+        return figures, gain, sum(c.computed for c in tried)
+
+    def decision(self, model: Model, fitted: Any, labels: NDArray[Any]) -> dict[str, Any]:
+        """How probabilities become answers, chosen on out-of-fold predictions inside the training part."""
+        wanted = self.settings["accuracy"]
+        multilabel = model.target.task == "multilabel"
+        if fitted.logits is None:
+            if wanted:
+                self.split.problems.append(
+                    Problem("no-abstention", self.split.train.name, "too few examples to choose a threshold")
+                )
+            return {"thresholds": [0.5] * labels.shape[1]} if multilabel else {}
+        probabilities, truth = model.from_logits(fitted.logits), labels[fitted.rows]
+        if multilabel:
+            return {"thresholds": metrics.best_thresholds(truth, probabilities).tolist()}
+        if not wanted:
+            return {}
+        found = metrics.abstention_threshold(
+            probabilities.max(1), (probabilities.argmax(1) == truth).astype(float), wanted
+        )
+        if found is None:
+            text = f"no confidence gives an accuracy of {wanted} in cross-validation"
+            self.split.problems.append(Problem("no-abstention", self.split.train.name, text))
+            return {}
+        return {"abstain_below": found["threshold"], "cross_validated": found}
 
     def rows(self, data: Dataset | None) -> tuple[Rows, int]:
         """The rows of one part and the forward passes they cost; what cannot be read is listed and left out."""
@@ -186,23 +256,25 @@ class _Job:
 
 
 def _gain(
-    labels: NDArray[np.int64], probabilities: NDArray[Any], tried: list[Control], seed: int
+    task: str, labels: NDArray[np.int64], probabilities: NDArray[Any], tried: list[Control], seed: int
 ) -> dict[str, Any] | None:
-    """Accuracy minus that of the best control, with a paired bootstrap interval."""
+    """The headline figure minus that of the best control, with a paired bootstrap interval."""
     if not tried:
         return None
-    best = max(tried, key=lambda c: float(c.figures["accuracy"]))
-    ours = (probabilities.argmax(1) == labels).astype(float)
-    theirs = (best.predicted == labels).astype(float)
-    return {**metrics.paired_gain(ours, theirs, seed=seed), "against": best.name, "metric": "accuracy"}
+    metric = "map" if task == "multilabel" else "accuracy"
+    best = max(tried, key=lambda c: float(c.figures[metric]))
+    if task == "multilabel":
+        gain = metrics.paired_map_gain(labels, probabilities, best.probabilities, seed=seed)
+    else:
+        ours, theirs = ((p.argmax(1) == labels).astype(float) for p in (probabilities, best.probabilities))
+        gain = metrics.paired_gain(ours, theirs, seed=seed)
+    return {**gain, "against": best.name, "metric": metric}
 
 
-def _write_predictions(path: Path, data: Dataset, judged: Rows, probabilities: NDArray[Any]) -> None:
-    classes = data.classes
-    bits = metrics.entropy_bits(probabilities)
-    with new_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as f:
-        out = csv.writer(f)
-        out.writerow(["input", "label", "predicted", "entropy_bits", *(f"p:{c}" for c in classes)])
-        for i, y, p, h in zip(judged.items, judged.y, probabilities, bits, strict=True):
-            out.writerow([data.items.name(int(i)), classes[y], classes[p.argmax()], f"{h:.6g}",
-                          *(f"{v:.9g}" for v in p)])  # fmt: skip
+def _abstaining(labels: NDArray[np.int64], probabilities: NDArray[Any], below: float) -> dict[str, Any]:
+    """On the judged items: the share left to a person, and the accuracy of the rest with its interval."""
+    answered = probabilities.max(1) >= below
+    hits = int((probabilities.argmax(1) == labels)[answered].sum())
+    n = int(answered.sum())
+    return {"abstain_below": below, "answered": n, "left": float(1 - answered.mean()),
+            "accuracy": hits / n if n else None, "accuracy_ci95": list(metrics.wilson(hits, n))}  # fmt: skip

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-
-from regraft.data.audit import class_problems, unreadable
+from regraft.commands.auditing import audited
+from regraft.data.audit import class_problems
+from regraft.data.parts import training_part
 from regraft.data.sources import open_data
-from regraft.types import Problem
+from regraft.features.store import RowStore
+from regraft.types import Hints, Problem
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was recognised in the data. ``parts`` maps part -> items, ``sizes`` WxH -> items looked at."""
+    """What was recognised in the data, of the items that can be read.
+
+    ``parts`` maps part -> items, ``sizes`` WxH -> items, ``targets`` label column -> task.
+    """
 
     name: str
     format: str
@@ -22,31 +27,38 @@ class Inspection:
     modality: str
     items: int
     classes: dict[str, int]
+    targets: dict[str, str]
     parts: dict[str, int]
     sizes: dict[str, int]
     problems: list[Problem]
 
 
-def inspect(data: str, *, format: str | None = None) -> Inspection:
+def inspect(
+    data: Any,
+    *,
+    format: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    task: str | None = None,
+) -> Inspection:
     """Reads every item of ``data`` once; raises ``DataError`` where it is not recognised at all."""
-    found = open_data(data, format=format)
-    problems = [*class_problems(found), *unreadable(found)]
-    bad = {p.item for p in problems if p.kind == "unreadable"}
+    opened = open_data(data, format=format, hints=Hints(label, group, task))
+    found = audited(opened, RowStore())
+    whole = found.data
     sizes: dict[str, int] = {}
-    for i in range(min(len(found), 100)):
-        if found.items.name(i) not in bad:
-            shape = np.shape(found.items.load(i))
-            size = f"{shape[1]}x{shape[0]}" if len(shape) > 1 else f"{shape[0]} columns"
-            sizes[size] = sizes.get(size, 0) + 1
+    for height, width in [] if found.facts is None else found.facts.info[:, :2].tolist():
+        sizes[f"{width}x{height}"] = sizes.get(f"{width}x{height}", 0) + 1
+    one = len(opened.targets) == 1
     return Inspection(
-        name=found.name,
-        format=found.format,
-        evidence=found.evidence,
-        task=found.target.task,
-        modality=found.modality,
-        items=len(found),
-        classes=found.class_counts(),
-        parts={p: int((found.parts == p).sum()) for p in found.part_names if p},
+        name=opened.name,
+        format=opened.format,
+        evidence=opened.evidence,
+        task=", ".join(dict.fromkeys(t.task for t in opened.targets.values())),
+        modality=opened.modality,
+        items=len(whole),
+        classes=whole.class_counts() if one else {},
+        targets={name: spec.task for name, spec in opened.targets.items()},
+        parts={p: int((whole.parts == p).sum()) for p in whole.part_names if p},
         sizes=dict(sorted(sizes.items(), key=lambda kv: -kv[1])),
-        problems=problems,
+        problems=[*found.problems, *(class_problems(training_part(whole)) if one else [])],
     )

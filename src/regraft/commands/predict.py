@@ -1,35 +1,35 @@
-"""``regraft predict``: answers for new items, streamed to a file where there are many."""
+"""``regraft predict``: answers for new items; many of them are streamed to a file, and a killed run can be resumed."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
 
-from regraft.data.items import Items
+import numpy as np
+
+from regraft.commands.bulk import ENDINGS, Bulk, Row
+from regraft.data.items import Items, PictureFiles
 from regraft.data.sources import open_items
 from regraft.errors import InputError
-from regraft.files import jsonable, new_file
+from regraft.files import digest, disk_errors
 from regraft.predictor import Predictor, load
 from regraft.runtime import set_threads
-
-ENDINGS = (".csv", ".jsonl", ".parquet")
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class PredictResult:
-    """``predictions`` holds one record an item, unless they went to the file ``out``."""
+    """``predictions`` holds one record an item, unless they went to the file ``out``; ``resumed`` counts the items
+    that an interrupted run had already done.
+    """
 
     model: str
     items: int
     failed: int
     out: str | None = None
     predictions: list[Row] = field(default_factory=list)
+    resumed: int = 0
 
 
 def predict(
@@ -37,105 +37,98 @@ def predict(
     inputs: list[str],
     *,
     out: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    sort_into: str | None = None,
+    copy: bool = False,
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
 ) -> PredictResult:
-    """Predicts each of ``inputs``: a picture, a folder of pictures, or labelled data (``data.npz#test``).
+    """Predicts each of ``inputs``: a picture, a folder or zip of pictures, or labelled data (``data.npz#test``).
 
-    Items that cannot be read stand in the answers with an ``error`` in place of a label.
+    Items that cannot be read stand in the answers with an ``error`` in place of a label. With ``out`` (.csv, .jsonl,
+    .parquet) memory does not grow with the number of items, and ``resume`` goes on where a killed run stopped.
+    ``sort_into`` is a folder to be filled with links (or, with ``copy``, copies) of the pictures by class.
     """
     if out is not None and Path(out).suffix.lower() not in ENDINGS:
         raise InputError(f"--out {out} has an unknown ending; known are {', '.join(ENDINGS)}.")
     set_threads(threads)
     sources = [(text, open_items(text)) for text in inputs]
+    if sort_into and not all(isinstance(items, PictureFiles) for _, items in sources):
+        raise InputError("--sort-into takes picture files; arrays have no file to link or copy.")
     predictor = load(model, engine=engine, device=device)
-    failed = total = 0
-    kept: list[Row] = []
-    with _writer(out, [str(c) for c in predictor.classes_], kept) as write:
-        for text, items in sources:
-            for row in _records(predictor, items, text):
-                write(row)
-                total += 1
-                failed += "error" in row
-    return PredictResult(model, total, failed, out, kept)
-
-
-def _records(predictor: Predictor, items: Items, text: str) -> Iterator[Row]:
-    folder = Path(text) if Path(text).is_dir() else None
-    for answers in predictor.stream(items):
-        for row in predictor.describe(items, answers):
-            if folder is not None and not row["input"].endswith("]"):
-                row["input"] = str(folder / row["input"])
-            elif Path(text).is_file() and len(items) == 1:
-                row["input"] = text
-            yield row
-
-
-@contextmanager
-def _writer(out: str | None, classes: list[str], kept: list[Row]) -> Iterator[Callable[[Row], None]]:
-    """A function that takes one record; the file gets its name only once all of them were written."""
+    sorter = _Sorter(Path(sort_into), copy) if sort_into else None
+    rows = _Rows(predictor, sources, sorter)
     if out is None:
-        yield kept.append
-        return
-    with new_file(Path(out)) as temporary:
-        ending = Path(out).suffix.lower()
-        if ending == ".parquet":
-            with _parquet(temporary, classes) as write:
-                yield write
-        else:
-            with open(temporary, "w", newline="", encoding="utf-8") as f:
-                yield _csv(f, classes) if ending == ".csv" else _jsonl(f)
+        kept = list(rows.stream(0))
+        return PredictResult(model, rows.total, sum("error" in r for r in kept), None, kept)
+    about = {"model": predictor.manifest["files"], "inputs": [str(t) for t in inputs], "names": rows.digest()}
+    with Bulk(Path(out), about, [str(c) for c in predictor.classes_], resume=resume, overwrite=overwrite) as bulk:
+        for row in rows.stream(bulk.done):
+            bulk.add(row)
+        failed = bulk.finish()
+    return PredictResult(model, rows.total, failed, out, resumed=bulk.resumed)
 
 
-def _flat(row: Row, classes: list[str]) -> list[Any]:
-    probabilities = row.get("probabilities", {})
-    return [row["input"], row.get("label"), row.get("entropy_bits"), row.get("error"),
-            *(probabilities.get(c) for c in classes)]  # fmt: skip
+class _Rows:
+    """The records of all inputs, one after the other."""
+
+    def __init__(self, predictor: Predictor, sources: list[tuple[str, Items]], sorter: _Sorter | None) -> None:
+        self.predictor = predictor
+        self.sources = sources
+        self.sorter = sorter
+
+    @property
+    def total(self) -> int:
+        return sum(len(items) for _, items in self.sources)
+
+    def digest(self) -> str:
+        """Names the items, so that a run is not resumed on others."""
+        return digest([items.name(i) for _, items in self.sources for i in range(len(items))]).hex()
+
+    def stream(self, skip: int) -> Iterator[Row]:
+        for text, items in self.sources:
+            start = min(skip, len(items))
+            skip -= start
+            rest = items.take(np.arange(start, len(items))) if start else items
+            for answers in self.predictor.stream(rest):
+                for position, row in self.predictor.describe(rest, answers):
+                    if self.sorter:
+                        self.sorter.add(rest, position, row)
+                    yield {**row, "input": _shown(text, row["input"], rest)}
 
 
-def _columns(classes: list[str]) -> list[str]:
-    return ["input", "label", "entropy_bits", "error", *(f"p:{c}" for c in classes)]
+def _shown(text: str, name: str, items: Items) -> str:
+    """The name of an item as its user would type it."""
+    if not isinstance(items, PictureFiles):
+        return name
+    return text if Path(text).is_file() and Path(text).name == name else str(Path(text) / name)
 
 
-def _csv(f: TextIO, classes: list[str]) -> Callable[[Row], None]:
-    out = csv.writer(f)
-    out.writerow(_columns(classes))
+class _Sorter:
+    """Puts each picture into the folder of its class: a hard link where the disk allows, else a symbolic one."""
 
-    def write(row: Row) -> None:
-        out.writerow(["" if v is None else repr(v) if isinstance(v, float) else v for v in _flat(row, classes)])
+    def __init__(self, folder: Path, copy: bool) -> None:
+        self.folder = folder
+        self.copy = copy
 
-    return write
-
-
-def _jsonl(f: TextIO) -> Callable[[Row], None]:
-    def write(row: Row) -> None:
-        f.write(json.dumps(jsonable(row), ensure_ascii=False) + "\n")
-
-    return write
-
-
-@contextmanager
-def _parquet(path: Path, classes: list[str]) -> Iterator[Callable[[Row], None]]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    text, number = pa.string(), pa.float64()
-    types = [text, text, number, text, *[number] * len(classes)]
-    schema = pa.schema(list(zip(_columns(classes), types, strict=True)))
-    waiting: list[list[Any]] = []
-    with parquet.ParquetWriter(path, schema) as out:
-
-        def flush() -> None:
-            columns = [pa.array(c, t) for c, t in zip(zip(*waiting, strict=True), types, strict=True)]
-            out.write_table(pa.Table.from_arrays(columns, schema=schema))
-            waiting.clear()
-
-        def write(row: Row) -> None:
-            waiting.append(_flat(row, classes))
-            if len(waiting) >= 10_000:
-                flush()
-
-        yield write
-        if waiting:
-            flush()
+    def add(self, items: Items, position: int, row: Row) -> None:
+        assert isinstance(items, PictureFiles)
+        name = row["input"]
+        label = "unreadable" if "error" in row else "unsure" if row.get("abstain") else row["label"]
+        target = self.folder / label.replace("/", "_") / name.replace("/", "__")
+        source = items.tree.path / items.paths[position]
+        with disk_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            if not source.is_file():  # inside an archive
+                if "error" not in row:
+                    target.write_bytes(items.read(position))
+            elif self.copy:
+                shutil.copyfile(source, target)
+            else:
+                try:
+                    target.hardlink_to(source)
+                except OSError:
+                    target.symlink_to(source.resolve())

@@ -8,27 +8,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.commands.auditing import Audited, audited
 from regraft.data.audit import class_problems, require_classes
 from regraft.data.dataset import Dataset
 from regraft.data.parts import evaluation_part, hold_out, training_part
 from regraft.data.sources import open_data
 from regraft.errors import DataError
-from regraft.types import Problem
+from regraft.features.store import RowStore
+from regraft.types import Hints, Problem
 
 
 @dataclass
 class Split:
-    """``val`` is None where nothing can be held out. ``how`` says in words where the two come from."""
+    """``val`` is None where nothing can be held out. ``how`` says in words where the two come from.
+
+    ``pixels`` (m,) are the pixel digests of the judged items; ``copied`` (m,) marks those with a copy in training.
+    """
 
     train: Dataset
     val: Dataset | None
     how: str
     problems: list[Problem] = field(default_factory=list)
+    pixels: NDArray[np.uint64] | None = None
+    copied: NDArray[np.bool_] | None = None
 
 
 @dataclass
 class Rows:
-    """The features (m, D) and labels (m,) of one part, without what could not be read.
+    """The features (m, D) and labels (m,) or (m, k) of one part, without what could not be read.
 
     ``items`` (m,) are the positions of the rows in that part.
     """
@@ -38,25 +45,74 @@ class Rows:
     items: NDArray[np.int64]
 
 
-def make_split(data: str, val: str | None = None, *, format: str | None = None, seed: int = 0) -> Split:
-    """The part train, and: ``val`` if given, else the part val, else a stratified fifth of train."""
-    whole = open_data(data, format=format)
-    train = training_part(whole)
-    problems = class_problems(train)
-    require_classes(train)
+def make_split(
+    data: Any,
+    val: Any = None,
+    *,
+    format: str | None = None,
+    hints: Hints = Hints(),
+    seed: int = 0,
+    store: RowStore | None = None,
+) -> Split:
+    """The part train, and: ``val`` if given, else the part val, else a stratified fifth of train.
+
+    Copies of a picture stay together, as groups do; where the data's own parts tear them, that is listed.
+    """
+    store = store or RowStore()
+    opened = open_data(data, format=format, hints=hints)
+    if opened.target.task == "regression":
+        raise DataError(
+            f"{opened.name}: the column {opened.target_name!r} holds numbers, and regression is not there yet; "
+            "--task classification makes classes of them, --label chooses another column."
+        )
+    training_part(opened)  # raises where there is nothing to learn from
+    whole = audited(opened, store)
+    index = np.arange(len(whole.data))
+    learn = _positions(whole.data, training_part(whole.data))
+    problems = [*whole.problems, *class_problems(whole.data.take(learn))]
+    require_classes(whole.data.take(learn))
     if val is not None:
-        judged, how = evaluation_part(open_data(val, format=format)), f"judged on {val}"
-    elif "val" in whole.part_names and "train" in whole.part_names:
-        judged, how = whole.part("val"), "judged on the part val"
+        other = audited(evaluation_part(open_data(val, format=format, hints=hints)), store)
+        split = Split(whole.data.take(learn), other.data, f"judged on {val}", problems + other.problems)
+        split.pixels = None if other.facts is None else other.facts.pixels
+        split.copied = _copied_between(whole, learn, other)
+        return _used_classes(split)
+    names = whole.data.part_names
+    if "val" in names and "train" in names:
+        judge, how = index[whole.data.parts == "val"], "judged on the part val"
     else:
-        kept, held = hold_out(train.y, train.groups, seed=seed)
-        judged, train = train.take(held), train.take(kept)
+        groups = None if whole.groups is None else whole.groups[learn]
+        kept, held = hold_out(_strata(whole.data.y[learn]), groups, seed=seed)
+        learn, judge = learn[kept], learn[held]
         how = "judged on a stratified fifth held out of the training items"
         if not len(held):
-            problems.append(Problem("not-judged", train.name, "too few examples a class to hold any out"))
-            return Split(train, None, "nothing could be held out: too few examples a class", problems)
-    train, judged = _used_classes(train, judged, problems)
-    return Split(train, judged, how, problems)
+            problems.append(Problem("not-judged", whole.data.name, "too few examples a class to hold any out"))
+            split = Split(whole.data.take(learn), None, "nothing could be held out: too few examples a class", problems)
+            return split
+    split = Split(whole.data.take(learn), whole.data.take(judge), how, problems)
+    split.pixels = None if whole.facts is None else whole.facts.pixels[judge]
+    if whole.copies is not None:
+        split.copied = np.isin(whole.copies[judge], whole.copies[learn])
+    return _used_classes(split)
+
+
+def _positions(whole: Dataset, part: Dataset) -> NDArray[np.int64]:
+    """Where the items of a part stand in the whole."""
+    names = set(part.part_names)
+    return np.flatnonzero([p in names for p in whole.parts])
+
+
+def _strata(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Labels as one number each; rows of several labels by their combination."""
+    if labels.ndim == 1:
+        return labels
+    return np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _copied_between(whole: Audited, learn: NDArray[np.int64], other: Audited) -> NDArray[np.bool_] | None:
+    if whole.facts is None or other.facts is None:
+        return None
+    return np.isin(other.facts.pixels, whole.facts.pixels[learn])
 
 
 def relabel(data: Dataset, classes: tuple[str, ...], *, strict: bool = True) -> Dataset:
@@ -70,18 +126,28 @@ def relabel(data: Dataset, classes: tuple[str, ...], *, strict: bool = True) -> 
     if unknown and strict:
         raise DataError(f"{data.name} has the classes {', '.join(unknown[:10])}, which the model has not: "
                         f"it knows {', '.join(classes[:10])}.")  # fmt: skip
-    table = np.array([position.get(name, -1) for name in data.classes] + [-1])
     spec = replace(data.target, classes=classes)
-    return replace(data, targets={data.target_name: spec}, labels={data.target_name: table[data.y]})
+    if data.y.ndim == 2:
+        y = np.zeros((len(data), len(classes)), np.int64)
+        for i, name in enumerate(data.classes):
+            if name in position:
+                y[:, position[name]] = data.y[:, i]
+    else:
+        y = np.array([position.get(name, -1) for name in data.classes] + [-1])[data.y]
+    return replace(data, targets={data.target_name: spec}, labels={data.target_name: y})
 
 
-def _used_classes(train: Dataset, judged: Dataset, problems: list[Problem]) -> tuple[Dataset, Dataset]:
-    """Both with the classes that have a training example; judged items of other classes are listed and left out."""
-    classes = tuple(name for name, count in train.class_counts().items() if count)
-    train, judged = relabel(train, classes, strict=False), relabel(judged, classes, strict=False)
-    unknown = judged.y < 0
+def _used_classes(split: Split) -> Split:
+    """Both parts with the classes that have a training example; judged items of others are listed and left out."""
+    assert split.val is not None
+    classes = tuple(name for name, count in split.train.class_counts().items() if count)
+    split.train, split.val = relabel(split.train, classes, strict=False), relabel(split.val, classes, strict=False)
+    unknown = split.val.y < 0 if split.val.y.ndim == 1 else np.zeros(len(split.val), bool)
     if unknown.any():
         text = f"{int(unknown.sum())} items of classes without a training example are left out of the judgement"
-        problems.append(Problem("class-without-training", judged.name, text))
-        judged = judged.take(np.flatnonzero(~unknown))
-    return train, judged
+        split.problems.append(Problem("class-without-training", split.val.name, text))
+        keep = np.flatnonzero(~unknown)
+        split.val = split.val.take(keep)
+        split.pixels = None if split.pixels is None else split.pixels[keep]
+        split.copied = None if split.copied is None else split.copied[keep]
+    return split

@@ -1,27 +1,22 @@
-"""What a person should know about the data before training."""
+"""What a person should know about the data before training: every problem by name, nothing dropped in silence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regraft.data.dataset import Dataset
-from regraft.errors import DataError, UnreadableItem
-from regraft.runtime import track
+from regraft.data.duplicates import clusters, exact_pairs, near_pairs
+from regraft.data.facts import FORMATS, Facts
+from regraft.data.pictures import ENDINGS_OF
+from regraft.errors import DataError
 from regraft.types import Problem
 
-
-def class_problems(data: Dataset) -> list[Problem]:
-    """Classes too small to learn or judge; what the format noted while reading comes first."""
-    found = list(data.problems)
-    for name, count in data.class_counts().items():
-        if count == 1:
-            found.append(Problem("tiny-class", name, "has one example: it is learned from, and cannot be judged"))
-        elif count == 0:
-            found.append(Problem("empty-class", name, "has no example here"))
-    return found
+FEW, IMBALANCE = 5, 10.0
 
 
 def require_classes(data: Dataset) -> None:
@@ -32,30 +27,85 @@ def require_classes(data: Dataset) -> None:
         raise DataError(f"{data.name} holds {what} to learn from; a classifier needs two classes or more.")
 
 
-def unreadable(data: Dataset) -> Iterator[Problem]:
-    """Decodes every item and yields those that cannot be, in order."""
+def class_problems(data: Dataset) -> list[Problem]:
+    """Classes that are empty, tiny, out of balance, or differ only by case."""
+    found: list[Problem] = []
+    counts = data.class_counts()
+    for name, count in counts.items():
+        if count == 0:
+            found.append(Problem("empty-class", name, "has no example here"))
+        elif count == 1:
+            found.append(Problem("tiny-class", name, "has one example: it is learned from, and cannot be judged"))
+        elif count < FEW:
+            found.append(Problem("tiny-class", name, f"has {count} examples: its figures will be rough"))
+    some = {n: c for n, c in counts.items() if c}
+    if some and max(some.values()) > IMBALANCE * min(some.values()):
+        most, least = max(some, key=lambda n: some[n]), min(some, key=lambda n: some[n])
+        text = f"{most} has {some[most]} examples and {least} {some[least]}: look at balanced accuracy"
+        found.append(Problem("imbalance", f"{most}, {least}", text))
+    folded = Counter(n.casefold().strip() for n in counts)
+    for name in (n for n, c in folded.items() if c > 1):
+        alike = [n for n in counts if n.casefold().strip() == name]
+        found.append(Problem("classes-differ-by-case", ", ".join(alike), "differ by case alone: is one meant?"))
+    return found
 
-    def check(i: int) -> Problem | None:
-        try:
-            data.items.load(i)
-        except UnreadableItem as error:
-            return Problem("unreadable", data.items.name(i), str(error))
-        return None
 
-    with ThreadPoolExecutor(2) as pool:
-        for found in track(pool.map(check, range(len(data)), chunksize=64), "reading items", len(data)):
-            if found is not None:
-                yield found
+def group_problems(data: Dataset) -> list[Problem]:
+    """Groups that the data's own parts tear."""
+    if data.groups is None or len(data.part_names) < 2:
+        return []
+    found = []
+    for group in np.unique(data.groups):
+        parts = sorted({str(p) for p in data.parts[data.groups == group]} - {""})
+        if len(parts) > 1:
+            found.append(Problem("group-across-parts", str(group), f"lies in the parts {', '.join(parts)}"))
+    return found
 
 
-def share_seen(data: Dataset, seen: np.ndarray) -> float:
-    """The share of pictures whose pixels are among ``seen``, sorted uint64 `pixel_digest`s of a pretraining set."""
-    from regraft.data.pictures import pixel_digest
+def picture_problems(data: Dataset, facts: Facts, failed: dict[int, str]) -> list[Problem]:
+    """Files that cannot be read, lie about their format, were turned, are animated; and the same picture twice."""
+    name = data.items.name
+    found = [Problem("unreadable", name(i), why) for i, why in sorted(failed.items())]
+    for i, (_, _, rotated, place, frames) in zip(facts.positions, facts.info, strict=True):
+        ending = PurePosixPath(name(int(i))).suffix.lower()
+        kind = FORMATS[place]
+        if kind and ending not in ENDINGS_OF[kind]:
+            found.append(Problem("wrong-extension", name(int(i)), f"is a {kind} file; it is read as one"))
+        if rotated:
+            found.append(Problem("exif-rotation", name(int(i)), "is stored turned; it is read upright (EXIF)"))
+        if frames > 1:
+            found.append(Problem("animated", name(int(i)), f"has {frames} frames; the first is read"))
+    for kind, pairs in (("duplicate", exact_pairs(facts)), ("near-duplicate", near_pairs(facts))):
+        found += [_pair_problem(kind, data, *facts.positions[pair].tolist()) for pair in pairs]
+    return found
 
-    digests = []
-    for i in range(len(data)):
-        try:
-            digests.append(int.from_bytes(pixel_digest(data.items.load(i)), "little"))
-        except UnreadableItem:
-            continue
-    return float(np.isin(np.array(digests, np.uint64), seen).mean()) if digests else 0.0
+
+def _pair_problem(kind: str, data: Dataset, a: int, b: int) -> Problem:
+    """One picture that is there twice, by what is worst about it: two labels, then two parts."""
+    how = "has the same pixels as" if kind == "duplicate" else "looks the same as"
+    text = f"{how} {data.items.name(a)}"
+    if any(not np.array_equal(y[a], y[b]) for y in data.labels.values()):
+        return Problem(f"{kind}-two-labels", data.items.name(b), f"{text}, which has another label")
+    if data.parts[a] != data.parts[b]:
+        where = f"{data.parts[a] or 'no part'} and {data.parts[b] or 'no part'}"
+        return Problem(f"{kind}-across-parts", data.items.name(b), f"{text}: it lies in {where}")
+    return Problem(kind, data.items.name(b), text)
+
+
+def duplicate_groups(n: int, facts: Facts, groups: NDArray[Any] | None = None) -> NDArray[np.int64] | None:
+    """(n,) numbers that all copies of a picture share, and all of one of ``groups`` (n,); None where there are none."""
+    pairs = [facts.positions[p] for p in (exact_pairs(facts), near_pairs(facts)) if len(p)]
+    if groups is not None:
+        _, first, member = np.unique(groups, return_index=True, return_inverse=True)
+        pairs.append(np.stack([first[member.reshape(-1)], np.arange(n)], 1))
+    return clusters(n, *pairs) if pairs else None
+
+
+def share_seen(facts: Facts, seen: NDArray[np.uint64]) -> float:
+    """The share of pictures whose pixels are among ``seen``, sorted `pixel_digest`s of a pretraining set."""
+    return float(np.isin(facts.pixels, seen).mean()) if len(facts.pixels) else 0.0
+
+
+def summary(problems: list[Problem]) -> dict[str, int]:
+    """How many problems of each kind."""
+    return dict(Counter(p.kind for p in problems))

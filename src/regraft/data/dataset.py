@@ -18,7 +18,8 @@ from regraft.types import Modality, Problem, TargetSpec
 class Dataset:
     """n items with their targets.
 
-    ``labels[name]`` is (n,) of class indices (-1: no label) for the target ``targets[name]``. ``parts`` (n,)
+    ``labels[name]`` is (n,) of class indices (-1: no label), for multilabel 0 and 1 (n, k), for the target
+    ``targets[name]``. ``parts`` (n,)
     names the part each item belongs to ("" where the data has no parts). ``groups`` (n,) holds what no split may
     tear (a patient, a video); ``format`` and ``evidence`` say how the data was recognised.
     """
@@ -75,7 +76,12 @@ class Dataset:
         return [str(self.parts[i]) for i in sorted(first)]
 
     def class_counts(self) -> dict[str, int]:
-        counts = np.bincount(self.y[self.y >= 0], minlength=len(self.classes))
+        if self.target.task == "regression":
+            return {}
+        if self.y.ndim == 2:
+            counts = self.y.sum(0)
+        else:
+            counts = np.bincount(self.y[self.y >= 0], minlength=len(self.classes))
         return {name: int(c) for name, c in zip(self.classes, counts, strict=True)}
 
     def take(self, indices: Indices) -> Dataset:

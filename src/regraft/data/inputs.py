@@ -12,6 +12,7 @@ from PIL import Image
 from regraft.data.dataset import Dataset
 from regraft.data.items import Items, PictureFiles, PictureObjects, TableRows, picture_array
 from regraft.data.sources import open_items
+from regraft.data.trees import Directory
 from regraft.errors import DataError
 
 
@@ -46,4 +47,4 @@ def _paths(paths: list[str], what: str) -> PictureFiles:
     missing = next((i for i, p in enumerate(paths) if not Path(p).is_file()), None)
     if missing is not None:
         raise DataError(f"{what}[{missing}] is {paths[missing]!r}: there is no such file.")
-    return PictureFiles(Path(), paths)
+    return PictureFiles(Directory(Path()), paths)

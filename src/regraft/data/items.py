@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from regraft.data import pictures
-from regraft.errors import DataError, UnreadableItem
+from regraft.data.trees import Tree
+from regraft.errors import DataError
 from regraft.types import Modality
 
 Indices = NDArray[np.integer[Any]]
@@ -44,25 +44,24 @@ class Items(Protocol):
 
 
 class PictureFiles:
-    """Picture files below a folder."""
+    """Picture files in a folder or archive. ``root``, a prefix of the paths, is left out of the names."""
 
     modality: Modality = "image"
 
-    def __init__(self, root: Path, paths: Sequence[str]) -> None:
-        self.root = root
+    def __init__(self, tree: Tree, paths: Sequence[str], root: str = "") -> None:
+        self.tree = tree
         self.paths = paths
+        self.root = root
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def name(self, i: int) -> str:
-        return self.paths[i]
+        return self.paths[i].removeprefix(self.root)
 
     def read(self, i: int) -> bytes:
-        try:
-            return (self.root / self.paths[i]).read_bytes()
-        except OSError as error:
-            raise UnreadableItem(f"the file cannot be read: {error.strerror}") from error
+        """The bytes of the file, still encoded."""
+        return self.tree.read(self.paths[i])
 
     def digest(self, i: int) -> bytes:
         return hashlib.blake2b(self.read(i), digest_size=16).digest()
@@ -71,7 +70,7 @@ class PictureFiles:
         return pictures.decode(self.read(i))
 
     def take(self, indices: Indices) -> PictureFiles:
-        return PictureFiles(self.root, [self.paths[i] for i in indices])
+        return PictureFiles(self.tree, [self.paths[i] for i in indices], self.root)
 
 
 class ArrayItems:

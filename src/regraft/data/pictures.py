@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,14 @@ SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"]
 )
 
+_ORIENTATION = 0x0112
+ENDINGS_OF = {
+    "JPEG": (".jpg", ".jpeg", ".jfif"), "MPO": (".jpg", ".jpeg"), "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp",),
+    "WEBP": (".webp",), "TIFF": (".tif", ".tiff"), "PPM": (".ppm", ".pgm", ".pbm"),
+}  # fmt: skip
+
+SUFFIXES = frozenset(ending for endings in ENDINGS_OF.values() for ending in endings)
+
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -27,15 +35,31 @@ _RESAMPLING = {
 }
 
 
+class Examined(NamedTuple):
+    """A decoded picture, uint8 (h, w, 3), upright; the format of its file, and what was noted on the way."""
+
+    picture: Picture
+    format: str
+    rotated: bool
+    frames: int
+
+
 def decode(data: bytes) -> Picture:
     """File bytes -> uint8 (h, w, 3), upright by its EXIF tag. Raises ``UnreadableItem`` saying why it can't."""
+    return examine(data).picture
+
+
+def examine(data: bytes) -> Examined:
+    """`decode`, with what an audit wants to know of the file."""
     if not data:
         raise UnreadableItem("the file is empty (0 bytes)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data)) as image:
-                return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
+                rotated = image.getexif().get(_ORIENTATION, 1) not in (0, 1)
+                picture = np.asarray(to_rgb(ImageOps.exif_transpose(image)))
+                return Examined(picture, image.format or "", rotated, int(getattr(image, "n_frames", 1)))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UnreadableItem(f"the picture is too large to be safe: {error}") from error
     except UnidentifiedImageError as error:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from regraft.data import embedded
 from regraft.data.dataset import Dataset
-from regraft.data.formats import FORMATS, image_folder
+from regraft.data.formats import FORMATS, image_folder, table
 from regraft.data.items import Items
-from regraft.data.pictures import SUFFIXES
-from regraft.errors import DataError
+from regraft.errors import DataError, UnknownName
+from regraft.types import Hints
+
+TASKS = ("classification", "multilabel", "regression")
 
 
 def split_part(data: str) -> tuple[str, str | None]:
@@ -21,17 +27,22 @@ def split_part(data: str) -> tuple[str, str | None]:
     return data, None
 
 
-def open_data(data: str, *, format: str | None = None) -> Dataset:
-    """Recognises and reads labelled data; ``format`` overrules the recognition.
+def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -> Dataset:
+    """Recognises and reads labelled data: a path, ``embedded:NAME`` or a DataFrame.
 
-    Raises ``DataError`` where nothing is there, or where no format recognises it.
+    ``format`` and ``hints`` overrule what is recognised. Raises ``DataError`` where nothing is there, or where no
+    format recognises it.
     """
+    if hints.task not in (None, *TASKS):
+        raise UnknownName("task", str(hints.task), TASKS)
+    if hasattr(data, "columns"):
+        return table.read_frame(data, hints)
     where, part = split_part(str(data))
-    whole = _open(where, format)
+    whole = _grouped(_open(where, format, hints), hints)
     return whole if part is None else replace(whole.part(part), name=f"{whole.name}#{part}")
 
 
-def _open(where: str, format: str | None) -> Dataset:
+def _open(where: str, format: str | None, hints: Hints) -> Dataset:
     if where.startswith("embedded:"):
         return embedded.read(where.removeprefix("embedded:"))
     path = Path(where).expanduser()
@@ -41,19 +52,35 @@ def _open(where: str, format: str | None) -> Dataset:
         module = FORMATS.get(name)
         evidence = module.sniff(path)
         if evidence:
-            return replace(module.read(path), evidence=evidence)
+            if hints.label and name != "table":
+                raise DataError(f"--label {hints.label}: {path} is no table (it is {evidence}), so it has no columns.")
+            return replace(module.read(path, hints), evidence=evidence)
     raise DataError(_not_recognised(path, format))
 
 
+def _grouped(data: Dataset, hints: Hints) -> Dataset:
+    """Groups by a regular expression on the items' names, for data that has no columns."""
+    if not hints.group or data.groups is not None:
+        return data
+    try:
+        pattern = re.compile(hints.group)
+    except re.error as error:
+        raise DataError(f"--group {hints.group} is no regular expression: {error}.") from error
+    matches = [pattern.search(data.items.name(i)) for i in range(len(data))]
+    if not any(matches):
+        raise DataError(f"--group {hints.group} matches none of the items' names, such as {data.items.name(0)!r}.")
+    groups = [m[m.re.groups and 1] if m else data.items.name(i) for i, m in enumerate(matches)]
+    return replace(data, groups=np.array(groups))
+
+
 def open_items(data: str) -> Items:
-    """What is to be predicted: one picture, a folder of pictures at any depth, or any labelled data's items."""
+    """What is to be predicted: one picture, a folder or zip of pictures at any depth, or any labelled data's items."""
     where, part = split_part(str(data))
     path = Path(where).expanduser()
-    if part is None and path.exists():
-        if path.is_file() and path.suffix.lower() in SUFFIXES:
-            return image_folder.picture_files(path)
-        if path.is_dir() and not FORMATS.get("idx").sniff(path):
-            files = image_folder.picture_files(path)
+    arrays = ("idx", "cifar")
+    if part is None and path.exists() and not any(FORMATS.get(name).sniff(path) for name in arrays):
+        files = image_folder.picture_files(path)
+        if files is not None:
             if not len(files):
                 raise DataError(_not_recognised(path, None))
             return files
@@ -69,4 +96,7 @@ def _not_recognised(path: Path, format: str | None) -> str:
             return f"The folder {path} is empty; a folder for each class with its pictures is wanted."
         seen = ", ".join(inside[:5]) + (", ..." if len(inside) > 5 else "")
         return f"{path} holds {seen}: no class folders with pictures (CLASS/*.jpg or train/CLASS/*.jpg), no IDX files."
-    return f"{path} is of no known format; known are a folder of class folders, .npz, and IDX files."
+    return (
+        f"{path} is of no known format; known are a folder or zip of class folders, tables (.csv, .tsv, .jsonl, "
+        ".parquet), .npz, IDX files, CIFAR batches."
+    )

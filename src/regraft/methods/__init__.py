@@ -1,7 +1,7 @@
 """How knowledge is transferred. A method is one short module and one line here.
 
 A method closed over features has ``SUMMARY``, a sentence with its paper, and
-``fit_features(rows, labels, classes, *, seed, class_weight) -> Fitted``.
+``fit_features(rows, labels, target, *, seed, own_units, class_weight, record) -> Fitted``.
 """
 
 from __future__ import annotations

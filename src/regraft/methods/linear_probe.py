@@ -7,6 +7,8 @@ Alain and Bengio 2016 (https://arxiv.org/abs/1610.01644); the baseline every tra
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +19,17 @@ from threadpoolctl import threadpool_limits
 
 from regraft.methods.logistic import (
     Linear,
+    Link,
     common_scaling,
     cross_entropy,
     fit_logistic,
     optimal_temperature,
     shrunken_scaling,
     smoothed_targets,
+    targets_of,
 )
 from regraft.model.heads import LinearHead
+from regraft.types import TargetSpec
 
 SUMMARY = "logistic regression on frozen features, strength by cross-validation (Alain and Bengio 2016)"
 
@@ -35,6 +40,8 @@ FEW_SHOT_STRENGTH = 0.01
 """Where there are too few examples to choose. Rows have a mean square of 1, so weights of the size that separates
 neighbouring classes by a few nats (|w|^2 of some hundreds) cost about as much as one example explained."""
 
+ClassWeight = str | Sequence[float] | None
+
 FOLDS, FOLD_ROWS, LEAST_PER_CLASS = 5, 3000, 3
 
 SCALINGS = {"common": common_scaling, "column": shrunken_scaling}
@@ -42,90 +49,141 @@ SCALINGS = {"common": common_scaling, "column": shrunken_scaling}
 
 @dataclass(frozen=True)
 class Fitted:
-    """A head and a record of how it was chosen."""
+    """A head and a record of how it was chosen.
+
+    ``logits`` (m, k) are calibrated predictions for the training rows ``rows`` (m,) by heads that had not seen them;
+    None where there were too few examples for that.
+    """
 
     head: LinearHead
     record: dict[str, Any]
+    rows: NDArray[np.int64] | None = None
+    logits: NDArray[Any] | None = None
 
 
 def fit_features(
     rows: NDArray[Any],
     labels: NDArray[Any],
-    classes: int,
+    target: TargetSpec,
     *,
     seed: int = 0,
     own_units: bool = False,
+    class_weight: ClassWeight = None,
     record: dict[str, Any] | None = None,
 ) -> Fitted:
-    """Features (n, D) and labels (n,) in 0..classes-1 -> a head (D -> classes).
+    """Features (n, D) and labels (indices (n,), or for multilabel 0 and 1 (n, k)) -> a head (D -> k).
 
     Scaling, strength and temperature are chosen by stratified 5-fold cross-validation inside these rows, where the
     median class has three examples or more: by the log loss at the best temperature of the pooled out-of-fold
     logits, so that a strong penalty is not blamed for being modest. With fewer examples a stated default stands;
-    ``own_units`` says that each column has a unit of its own, as in a table, which decides its scaling. ``record``,
-    that of an earlier fit, repeats its choice without choosing again (for a refit on more rows).
+    ``own_units`` says that each column has a unit of its own, as in a table, which decides its scaling.
+    ``class_weight`` is None, ``"balanced"`` (every class weighs the same), or a weight a class. ``record``, that of an
+    earlier fit, repeats its choice without choosing again (for a refit on more rows).
 
     The result does not depend on how many threads there are.
     """
+    problem = _Problem(rows, labels, target, class_weight)
     with threadpool_limits(1):
-        if record is None:
-            record = choose(rows, labels, classes, seed, own_units)
+        chosen = _choose(problem, seed, own_units) if record is None else Choice(record)
+        record = chosen.record
         scaling = SCALINGS[record["scaling"]](rows)
-        linear = fit_logistic(scaling(rows), labels, classes, record["strength"])
+        linear = problem.fit(scaling(rows), slice(None), record["strength"], None)
     t = record["temperature"]
     head = LinearHead.of(*scaling, linear.weight / t, linear.bias / t, rows.dtype)
-    return Fitted(head, record)
+    return Fitted(head, record, chosen.rows, chosen.logits)
 
 
-def choose(rows: NDArray[Any], labels: NDArray[Any], classes: int, seed: int, own_units: bool) -> dict[str, Any]:
+class _Problem:
+    """Rows with their targets and weights, in the terms of `logistic`."""
+
+    def __init__(self, rows: NDArray[Any], labels: NDArray[Any], target: TargetSpec, class_weight: ClassWeight) -> None:
+        self.rows = rows
+        self.targets = targets_of(labels, len(target.classes))
+        self.link: Link = "sigmoid" if target.task == "multilabel" else "softmax"
+        self.weights = row_weights(self.targets, class_weight)
+        # rows with the same labels belong together when folds are dealt
+        self.strata = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+
+    def take(self, chosen: NDArray[np.int64]) -> _Problem:
+        part = copy.copy(self)
+        part.rows, part.targets, part.strata = self.rows[chosen], self.targets[chosen], self.strata[chosen]
+        part.weights = None if self.weights is None else self.weights[chosen]
+        return part
+
+    def fit(self, x: NDArray[Any], learn: Any, strength: float, start: Linear | None) -> Linear:
+        weights = None if self.weights is None else self.weights[learn]
+        return fit_logistic(x[learn], self.targets[learn], strength, link=self.link, weights=weights, start=start)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and the out-of-fold logits it was chosen by."""
+
+    record: dict[str, Any]
+    rows: NDArray[np.int64] | None = None
+    logits: NDArray[Any] | None = None
+
+
+def _choose(problem: _Problem, seed: int, own_units: bool) -> Choice:
     """The scaling, strength and temperature for these rows, and what the choice was made from."""
-    counts = np.bincount(labels, minlength=classes)
+    counts = problem.targets.sum(0)
     if np.median(counts[counts > 0]) < LEAST_PER_CLASS:
-        return {"scaling": "column" if own_units else "common", "strength": FEW_SHOT_STRENGTH, "temperature": 1.0,
-                "chosen_by": "default for few examples"}  # fmt: skip
+        default = {"scaling": "column" if own_units else "common", "strength": FEW_SHOT_STRENGTH, "temperature": 1.0}
+        return Choice({**default, "chosen_by": "default for few examples"})
     rng = np.random.default_rng(seed)
-    if len(rows) > FOLD_ROWS:  # the choice of a few numbers gains nothing from more
-        chosen = np.sort(rng.permutation(len(rows))[:FOLD_ROWS])
-        rows, labels = rows[chosen], labels[chosen]
-    fold = stratified_folds(labels, min(FOLDS, int(counts.max())), rng)
+    chosen = np.arange(len(problem.rows))
+    if len(chosen) > FOLD_ROWS:  # the choice of a few numbers gains nothing from more
+        chosen = np.sort(rng.permutation(len(chosen))[:FOLD_ROWS])
+        problem = problem.take(chosen)
+    fold = stratified_folds(problem.strata, min(FOLDS, int(counts.max())), rng)
     with ThreadPoolExecutor(2) as pool:
-        tried = [one for name in SCALINGS for one in _path(name, rows, labels, classes, fold, pool)]
-    best = min(tried, key=lambda t: t["log_loss"])
-    return {**best, "chosen_by": f"{fold.max() + 1}-fold cross-validation", "tried": tried}
+        tried = [one for name in SCALINGS for one in _path(name, problem, fold, pool)]
+    best, logits = min(tried, key=lambda t: t[0]["log_loss"])
+    record = {**best, "chosen_by": f"{fold.max() + 1}-fold cross-validation", "tried": [t for t, _ in tried]}
+    return Choice(record, chosen, logits / best["temperature"])
 
 
 def _path(
-    scaling: str,
-    rows: NDArray[Any],
-    labels: NDArray[Any],
-    classes: int,
-    fold: NDArray[np.int64],
-    pool: Executor,
-) -> list[dict[str, Any]]:
-    """The cross-validated log loss of one scaling from strong to weak, until it has worsened twice."""
-    targets = smoothed_targets(labels, classes)
+    scaling: str, problem: _Problem, fold: NDArray[np.int64], pool: Executor
+) -> list[tuple[dict[str, Any], NDArray[Any]]]:
+    """Cross-validated log loss and logits of one scaling from strong to weak, until the loss has worsened twice."""
+    targets = smoothed_targets(problem.targets, problem.link)
     folds = range(int(fold.max()) + 1)
-    scaled = list(pool.map(lambda f: SCALINGS[scaling](rows[fold != f])(rows), folds))
+    scaled = list(pool.map(lambda f: SCALINGS[scaling](problem.rows[fold != f])(problem.rows), folds))
     starts: list[Linear | None] = [None] * len(folds)
-    tried: list[dict[str, Any]] = []
+    tried: list[tuple[dict[str, Any], NDArray[Any]]] = []
     for strength in STRENGTHS:
 
         def fit_one(f: int, strength: float = strength) -> Linear:
-            learn = fold != f
-            return fit_logistic(scaled[f][learn], labels[learn], classes, strength, start=starts[f])
+            return problem.fit(scaled[f], fold != f, strength, starts[f])
 
         fitted = list(pool.map(fit_one, folds))
-        logits = np.zeros((len(labels), classes))
+        logits = np.zeros(targets.shape)
         for f, linear in enumerate(fitted):
             logits[fold == f] = linear(scaled[f][fold == f])
         starts[:] = fitted
-        temperature = optimal_temperature(logits, targets)
-        tried.append({"scaling": scaling, "strength": strength, "temperature": temperature,
-                      "log_loss": cross_entropy(logits / temperature, targets)})  # fmt: skip
-        losses = [t["log_loss"] for t in tried[-3:]]
+        temperature = optimal_temperature(logits, targets, problem.link, problem.weights)
+        loss = cross_entropy(logits / temperature, targets, problem.link, problem.weights)
+        figures = {"scaling": scaling, "strength": strength, "temperature": temperature, "log_loss": loss}
+        tried.append((figures, logits))
+        losses = [t["log_loss"] for t, _ in tried[-3:]]
         if len(losses) == 3 and losses[2] > losses[1] > losses[0]:
             break
     return tried
+
+
+def row_weights(targets: NDArray[Any], class_weight: ClassWeight) -> NDArray[np.float64] | None:
+    """(n,) weights of mean 1: ``balanced`` lets every class weigh the same, a sequence holds a weight a class.
+
+    A row of several classes takes the mean of theirs, one of none the smallest weight.
+    """
+    if class_weight is None:
+        return None
+    of_class = 1 / np.maximum(targets.sum(0), 1) if class_weight == "balanced" else np.asarray(class_weight, np.float64)
+    rows = (targets * of_class).sum(1) / np.maximum(targets.sum(1), 1)
+    rows[targets.sum(1) == 0] = of_class.min()
+    weights: NDArray[np.float64] = rows / rows.mean()
+    return weights
 
 
 def stratified_folds(labels: NDArray[Any], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:

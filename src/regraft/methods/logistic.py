@@ -1,15 +1,16 @@
-"""Multinomial logistic regression with an L2 penalty: the mathematics of the linear probe, on arrays."""
+"""Logistic regression with an L2 penalty, multinomial or multilabel: the mathematics of the linear probe."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import expit, log_softmax
 
 Array = NDArray[Any]
+Link = Literal["softmax", "sigmoid"]
 
 
 class Scaling(NamedTuple):
@@ -64,72 +65,96 @@ def shrunken_scaling(x: Array) -> Scaling:
     return Scaling(mean, scale * size)
 
 
+def targets_of(y: Array, classes: int) -> Array:
+    """Class indices (n,) as one-hot (n, k); 0 and 1 (n, k) as they are, in float64."""
+    if y.ndim == 2:
+        return y.astype(np.float64)
+    hot = np.zeros((len(y), classes))
+    hot[np.arange(len(y)), y] = 1
+    return hot
+
+
 def fit_logistic(
     x: Array,
-    y: Array,
-    classes: int,
+    targets: Array,
     strength: float,
     *,
+    link: Link = "softmax",
     weights: Array | None = None,
     start: Linear | None = None,
 ) -> Linear:
     """The minimum of ``sum_i weights_i * cross_entropy_i + strength / 2 * |W|^2``; the bias is not penalised.
 
-    x (n, d) float, y (n,) in 0..classes-1, ``strength`` > 0. L-BFGS in float64 from ``start`` (zero by default). With
-    fewer rows than columns the problem is solved in the space the rows span, which changes nothing but the time.
+    x (n, d) float, ``targets`` (n, k) in 0..1, ``strength`` > 0. With ``softmax`` one of k classes is true (multinomial
+    regression), with ``sigmoid`` each of them may be (k binary regressions at once). L-BFGS in float64 from ``start``
+    (zero by default). With fewer rows than columns the problem is solved in the space the rows span, which changes
+    nothing but the time.
     """
     x = np.asarray(x, np.float64)
-    n, d = x.shape
+    (n, d), k = x.shape, targets.shape[1]
     if n < d:
         basis, _ = np.linalg.qr(x.T)
         inner = None if start is None else Linear(basis.T @ start.weight, start.bias)
-        solved = fit_logistic(x @ basis, y, classes, strength, weights=weights, start=inner)
+        solved = fit_logistic(x @ basis, targets, strength, link=link, weights=weights, start=inner)
         return Linear(basis @ solved.weight, solved.bias)
-    w = np.ones(n) if weights is None else np.asarray(weights, np.float64)
-    at_truth = (np.arange(n), y)
+    w = np.ones((n, 1)) if weights is None else np.asarray(weights, np.float64)[:, None]
+    value_and_slope = _softmax_loss if link == "softmax" else _sigmoid_loss
 
     def loss(theta: Array) -> tuple[float, Array]:
-        weight, bias = theta[: d * classes].reshape(d, classes), theta[d * classes :]
-        logits = x @ weight + bias
-        logits -= logits.max(1, keepdims=True)
-        odds = np.exp(logits)
-        total = odds.sum(1, keepdims=True)
-        value = w @ (np.log(total[:, 0]) - logits[at_truth]) + strength / 2 * float(np.vdot(weight, weight))
-        slope = odds / total
-        slope[at_truth] -= 1
-        slope *= w[:, None]
+        weight, bias = theta[: d * k].reshape(d, k), theta[d * k :]
+        value, slope = value_and_slope(x @ weight + bias, targets, w)
+        value += strength / 2 * float(np.vdot(weight, weight))
         return value, np.concatenate([(x.T @ slope + strength * weight).ravel(), slope.sum(0)])
 
-    at = np.zeros(d * classes + classes) if start is None else np.concatenate([start.weight.ravel(), start.bias])
-    found = minimize(loss, at, jac=True, method="L-BFGS-B", options={"maxiter": 300, "gtol": 1e-5 * n / classes,
-                                                                     "ftol": 1e-10, "maxcor": 20})  # fmt: skip
-    return Linear(found.x[: d * classes].reshape(d, classes), found.x[d * classes :])
+    at = np.zeros(d * k + k) if start is None else np.concatenate([start.weight.ravel(), start.bias])
+    options = {"maxiter": 300, "gtol": 1e-5 * n / k, "ftol": 1e-10, "maxcor": 20}
+    found = minimize(loss, at, jac=True, method="L-BFGS-B", options=options)
+    return Linear(found.x[: d * k].reshape(d, k), found.x[d * k :])
 
 
-def smoothed_targets(y: Array, classes: int) -> Array:
-    """(n, k) target probabilities ``(n * onehot + 1) / (n + k)``: Laplace's rule, as in Platt 1999, section 2.2.
+def _softmax_loss(logits: Array, targets: Array, w: Array) -> tuple[float, Array]:
+    """Weighted sum of cross-entropies, and its slope by the logits (which are overwritten)."""
+    logits -= logits.max(1, keepdims=True)
+    odds = np.exp(logits)
+    total = odds.sum(1, keepdims=True)
+    value = float((w * (np.log(total) - (targets * logits).sum(1, keepdims=True))).sum())
+    return value, w * (odds / total - targets)
 
-    Held against these, logits that happen to separate a few examples perfectly do not ask for certainty.
+
+def _sigmoid_loss(logits: Array, targets: Array, w: Array) -> tuple[float, Array]:
+    value = float((w * (np.logaddexp(0, logits) - targets * logits)).sum())
+    return value, w * (expit(logits) - targets)
+
+
+def smoothed_targets(targets: Array, link: Link = "softmax") -> Array:
+    """Target probabilities (n, k) of Laplace's rule, as in Platt 1999, section 2.2.
+
+    ``(n * target + 1) / (n + k)`` with softmax, ``(n * target + 1) / (n + 2)`` with sigmoid. Held against these,
+    logits that happen to separate a few examples perfectly do not ask for certainty.
     """
-    n = len(y)
-    targets = np.full((n, classes), 1 / (n + classes))
-    targets[np.arange(n), y] += n / (n + classes)
-    return targets
+    n, k = targets.shape
+    return (n * targets + 1) / (n + (k if link == "softmax" else 2))
 
 
-def cross_entropy(logits: Array, targets: Array) -> float:
-    """Mean cross-entropy in nats of ``softmax(logits)`` against target probabilities, both (n, k)."""
-    return -float((log_softmax(logits, axis=1) * targets).sum(1).mean())
+def cross_entropy(logits: Array, targets: Array, link: Link = "softmax", weights: Array | None = None) -> float:
+    """(Weighted) mean over rows of the cross-entropy in nats of logits against target probabilities, both (n, k)."""
+    if link == "softmax":
+        rows = -(log_softmax(logits, axis=1) * targets).sum(1)
+    else:
+        rows = (np.logaddexp(0, logits) - targets * logits).sum(1)
+    return float(np.average(rows, weights=weights))
 
 
-def optimal_temperature(logits: Array, targets: Array) -> float:
-    """The T > 0, within 0.001..1000, for which ``softmax(logits / T)`` has the least cross-entropy to ``targets``.
+def optimal_temperature(logits: Array, targets: Array, link: Link = "softmax", weights: Array | None = None) -> float:
+    """The T > 0, within 0.001..1000, for which ``logits / T`` has the least `cross_entropy` to ``targets``.
 
     Guo et al. 2017 (https://arxiv.org/abs/1706.04599), section 4.2.
     """
     bound = np.log(1000.0)
     found = minimize_scalar(
-        lambda log_t: cross_entropy(logits * np.exp(-log_t), targets),
-        bounds=(-bound, bound), method="bounded", options={"xatol": 1e-9},
-    )  # fmt: skip
+        lambda log_t: cross_entropy(logits * np.exp(-log_t), targets, link, weights),
+        bounds=(-bound, bound),
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
     return float(np.exp(found.x))

@@ -49,7 +49,8 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "target": {"name": model.target_name, "task": model.target.task, "classes": model.target.classes},
+            "target": {"name": model.target_name, "task": model.target.task, "classes": model.target.classes,
+                       "decision": model.decision},
             "network": {"name": network.name, "recipe": network.recipe | {"width": network.width},
                         "spec": network.spec.to_json(), "provenance": network.provenance},
             "head": {"kind": model.head.kind, "features": network.width, "outputs": len(model.target.classes)},
@@ -142,7 +143,7 @@ def load(path: str | Path) -> tuple[Model, dict[str, Any]]:
     module.load_state_dict({k.removeprefix("head."): v for k, v in state.items()}, strict=True, assign=True)
     module.requires_grad_(False).eval()
     spec = TargetSpec(target["task"], tuple(target["classes"]))
-    return Model(network, module, target["name"], spec), manifest
+    return Model(network, module, target["name"], spec, target.get("decision", {})), manifest
 
 
 def summary(manifest: dict[str, Any]) -> dict[str, Any]:

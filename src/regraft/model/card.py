@@ -40,12 +40,12 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
         f"- method: {record.get('method')}; trained on {record.get('data')}, {record.get('trained_on')} items",
     ]
     if val:
-        low, high = val["accuracy_ci95"]
+        name = "map" if "map" in val else "accuracy"
+        low, high = val[f"{name}_ci95"]
+        after = "; the saved model was then refitted on all items" if record.get("refit") else ""
         lines.append(
-            f"- accuracy {val['accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f}) on {record.get('judged_on')} "
-            "items that were not trained on; the saved model was then refitted on all items"
-            if record.get("refit")
-            else f"- accuracy {val['accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f}) on held-out items"
+            f"- {name} {val[name]:.4f} (95 % interval {low:.4f} to {high:.4f}) on {record.get('judged_on')} items that "
+            f"were not trained on{after}"
         )
     lines += [
         "",

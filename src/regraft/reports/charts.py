@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -12,6 +13,8 @@ from matplotlib.figure import Figure
 
 INK, FAINT, MAIN, OTHER = "#010101", "#020202", "#030303", "#040404"
 _THEME = {INK: "var(--ink)", FAINT: "var(--line)", MAIN: "var(--main)", OTHER: "var(--other)"}
+CLASSES = [f"#0500{i:02x}" for i in range(10)]
+_THEME |= {colour: f"var(--c{i})" for i, colour in enumerate(CLASSES)}
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "regraft",
@@ -42,38 +45,116 @@ def themed_svg(figure: Figure, title: str) -> str:
     return svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
 
 
-def scores(names: Sequence[str], values: Sequence[float], intervals: Sequence[Sequence[float]]) -> str:
+def _axes(width: float, height: float) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(width, height))
+    axes = figure.subplots()
+    axes.grid(linewidth=0.6)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def styled(draw: Callable[..., str]) -> Callable[..., str]:
+    """Runs a chart in the page's style."""
+
+    @functools.wraps(draw)
+    def wrapped(*args: Any, **more: Any) -> str:
+        with matplotlib.rc_context(_STYLE):
+            return draw(*args, **more)
+
+    return wrapped
+
+
+@styled
+def scores(names: Sequence[str], values: Sequence[float], intervals: Sequence[Sequence[float]], what: str) -> str:
     """Horizontal points with their intervals; the first is ours, the others are controls."""
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(6.4, 0.5 + 0.36 * len(names)))
-        axes = figure.subplots()
-        for i, (value, (low, high)) in enumerate(zip(values, intervals, strict=True)):
-            colour = MAIN if i == 0 else OTHER
-            axes.plot([low, high], [i, i], color=colour, linewidth=2.5, solid_capstyle="round")
-            axes.plot([value], [i], "o", color=colour, markersize=7)
-        axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
-        axes.set_xlim(0, 1.02)
-        axes.set_xlabel("accuracy, with 95 % interval")
-        axes.grid(axis="x", linewidth=0.6)
-        return themed_svg(figure, "accuracy of the model and its controls")
+    figure, axes = _axes(4.6, 0.6 + 0.36 * len(names))
+    for i, (value, (low, high)) in enumerate(zip(values, intervals, strict=True)):
+        colour = MAIN if i == 0 else OTHER
+        axes.plot([low, high], [i, i], color=colour, linewidth=2.5, solid_capstyle="round")
+        axes.plot([value], [i], "o", color=colour, markersize=7)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlim(0, 1.02)
+    axes.set_xlabel(what)
+    axes.grid(visible=False, axis="y")
+    return themed_svg(figure, f"{what} of the model and its controls")
 
 
+@styled
 def few_labels(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """Accuracy against labels a class; each curve is a list of ``labels``, ``mean``, ``low``, ``high``."""
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(6.4, 3.4))
-        axes = figure.subplots()
-        for i, (name, points) in enumerate(curves.items()):
-            colour = MAIN if i == 0 else OTHER
-            x = [p["labels"] for p in points]
-            axes.plot(x, [p["mean"] for p in points], "o-", color=colour, label=name)
-            axes.fill_between(x, [p["low"] for p in points], [p["high"] for p in points], color=colour, alpha=0.18)
-        axes.set_xscale("log")
-        axes.set_xticks(x, [str(v) for v in x])
-        axes.minorticks_off()
-        axes.set_xlabel("labelled pictures a class")
-        axes.set_ylabel("accuracy on all others")
-        axes.grid(linewidth=0.6)
-        axes.legend(frameon=False, loc="lower right")
-        return themed_svg(figure, "accuracy against the number of labels")
+    figure, axes = _axes(5.2, 3.2)
+    for i, (name, points) in enumerate(curves.items()):
+        colour = MAIN if i == 0 else OTHER
+        x = [p["labels"] for p in points]
+        axes.plot(x, [p["mean"] for p in points], "o-", color=colour, label=name)
+        axes.fill_between(x, [p["low"] for p in points], [p["high"] for p in points], color=colour, alpha=0.18)
+    axes.set_xscale("log")
+    axes.set_xticks(x, [str(v) for v in x])
+    axes.minorticks_off()
+    axes.set_xlabel("labelled pictures a class")
+    axes.set_ylabel("accuracy on all others")
+    axes.legend(frameon=False, loc="lower right")
+    return themed_svg(figure, "accuracy against the number of labels")
+
+
+@styled
+def reliability(rows: Sequence[Mapping[str, float]]) -> str:
+    """Accuracy against confidence in bins with ``confidence``, ``accuracy`` and ``count``; perfect is the diagonal."""
+    figure, axes = _axes(4.2, 4.0)
+    axes.plot([0, 1], [0, 1], color=OTHER, linewidth=1, linestyle="--")
+    most = max((r["count"] for r in rows), default=1)
+    for r in rows:
+        axes.plot([r["confidence"]] * 2, [r["confidence"], r["accuracy"]], color=MAIN, linewidth=1)
+        axes.plot(r["confidence"], r["accuracy"], "o", color=MAIN, markersize=4 + 10 * (r["count"] / most) ** 0.5)
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
+    return themed_svg(figure, "accuracy against confidence")
+
+
+@styled
+def abstention(left: Sequence[float], accuracy: Sequence[float], chosen: tuple[float, float] | None) -> str:
+    """Accuracy of the items answered against the share left to a person; ``chosen`` marks the threshold's place."""
+    figure, axes = _axes(4.4, 4.0)
+    axes.plot([100 * v for v in left], accuracy, color=MAIN)
+    if chosen:
+        axes.plot(100 * chosen[0], chosen[1], "o", color=MAIN, markersize=8)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(min(accuracy) - 0.01, 1.005)
+    axes.set_xlabel("% of the items left to a person")
+    axes.set_ylabel("accuracy of the rest")
+    return themed_svg(figure, "accuracy against abstention")
+
+
+@styled
+def feature_map(points: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
+    """Items in the plane by class (up to ten colours), those predicted wrongly ringed."""
+    figure, axes = _axes(5.2, 4.4)
+    coloured = len(classes) <= len(CLASSES)
+    for i, name in enumerate(classes if coloured else ["items"]):
+        mine = [p for p in points if p["label"] == name] if coloured else list(points)
+        axes.scatter([p["x"] for p in mine], [p["y"] for p in mine], s=14, color=CLASSES[i], linewidths=0, label=name)
+    wrong = [p for p in points if p["label"] != p["predicted"]]
+    axes.scatter(
+        [p["x"] for p in wrong], [p["y"] for p in wrong], s=60, facecolors="none", edgecolors=INK, linewidths=1
+    )
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+    if coloured:
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return themed_svg(figure, "a map of the features")
+
+
+@styled
+def class_bars(names: Sequence[str], values: Sequence[float], base: Sequence[float], what: str) -> str:
+    """A bar a class, and a mark for what guessing reaches."""
+    figure, axes = _axes(4.8, 0.6 + 0.32 * len(names))
+    axes.barh(range(len(names)), values, color=MAIN, height=0.6)
+    axes.plot(base, range(len(names)), "|", color=INK, markersize=14, markeredgewidth=2)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlim(0, 1.02)
+    axes.set_xlabel(what)
+    return themed_svg(figure, f"{what} by class")

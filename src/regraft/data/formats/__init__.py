@@ -1,6 +1,6 @@
 """Recognising data by looking at it.
 
-A format is a module with ``sniff(path) -> evidence or None`` and ``read(path) -> Dataset``; the first whose
+A format is a module with ``sniff(path) -> evidence or None`` and ``read(path, hints) -> Dataset``; the first whose
 ``sniff`` finds evidence reads.
 """
 
@@ -13,6 +13,8 @@ FORMATS = Registry(
     {
         "idx": "regraft.data.formats.idx",
         "npz": "regraft.data.formats.npz",
+        "cifar": "regraft.data.formats.cifar",
+        "table": "regraft.data.formats.table",
         "image-folder": "regraft.data.formats.image_folder",
     },
 )

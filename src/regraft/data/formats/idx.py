@@ -20,6 +20,7 @@ from regraft.data.dataset import Dataset, as_names, classification_dataset
 from regraft.data.items import PictureArray, picture_array
 from regraft.data.parts import part_of
 from regraft.errors import DataError
+from regraft.types import Hints
 
 _PICTURES = re.compile(r"(?P<part>.+?)[-_.]images?[-_.]idx3-ubyte(\.gz)?$", re.IGNORECASE)
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -39,7 +40,7 @@ def sniff(path: Path) -> str | None:
     return f"IDX files ({', '.join(f.name for f in files)})" if files else None
 
 
-def read(path: Path) -> Dataset:
+def read(path: Path, hints: Hints = Hints()) -> Dataset:
     arrays, labels, parts, names = [], [], [], []
     for file in _picture_files(path):
         part = _PICTURES.match(file.name)["part"]  # type: ignore[index]

@@ -16,6 +16,7 @@ from regraft.data.dataset import Dataset, as_names, classification_dataset
 from regraft.data.items import PictureArray, picture_array
 from regraft.data.parts import part_of
 from regraft.errors import DataError
+from regraft.types import Hints
 
 _IMAGES = "images"
 
@@ -26,7 +27,7 @@ def sniff(path: Path) -> str | None:
     return "a NumPy archive (.npz)"
 
 
-def read(path: Path) -> Dataset:
+def read(path: Path, hints: Hints = Hints()) -> Dataset:
     arrays = _load(path)
     stems = [key.removesuffix(_IMAGES).rstrip("_") for key in arrays if key.endswith(_IMAGES)]
     if not stems:

@@ -1,0 +1,52 @@
+"""The audit of a data set, as every command that reads pictures wants it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.data.audit import duplicate_groups, group_problems, picture_problems
+from regraft.data.dataset import Dataset
+from regraft.data.facts import Facts
+from regraft.errors import DataError
+from regraft.features.facts import facts
+from regraft.features.store import RowStore
+from regraft.types import Problem
+
+
+@dataclass
+class Audited:
+    """The readable items of a data set; ``facts`` (None for tables) line up with them.
+
+    ``copies`` (n,) are numbers that all copies of a picture share (None where there are none); ``groups`` are those
+    joined with the data's own groups: what no split may tear.
+    """
+
+    data: Dataset
+    problems: list[Problem]
+    facts: Facts | None = None
+    copies: NDArray[np.int64] | None = None
+    groups: NDArray[Any] | None = None
+
+
+def audited(data: Dataset, store: RowStore) -> Audited:
+    """Looks at every item; what cannot be read is listed and set aside. Raises ``DataError`` where nothing is left."""
+    problems = [*data.problems, *group_problems(data)]
+    if data.modality != "image":
+        return Audited(data, problems, groups=data.groups)
+    found, failed = facts(data.items, store)
+    failed = {i: f"{why}; it is set aside" for i, why in failed.items()}
+    problems += picture_problems(data, found, failed)
+    if not len(found.positions):
+        first = min(failed, default=0)
+        why = f": {data.items.name(first)}: {failed[first]}" if failed else ""
+        raise DataError(f"None of the items of {data.name} can be read{why}.")
+    if failed:
+        data = data.take(found.positions)
+        found = found._replace(positions=np.arange(len(data)))
+    copies = duplicate_groups(len(data), found)
+    groups = duplicate_groups(len(data), found, data.groups) if data.groups is not None else copies
+    return Audited(data, problems, found, copies, groups)

@@ -1,0 +1,91 @@
+"""CIFAR-10 and CIFAR-100 as their authors publish them: Python pickles of arrays (Krizhevsky 2009).
+
+A pickle can run code, so these are read by an unpickler that knows six names, all of them ways to build an array,
+and refuses every other. Nothing but numbers, texts, containers and arrays can come out of it.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regraft.data.dataset import Dataset, classification_dataset
+from regraft.data.items import PictureArray
+from regraft.errors import DataError
+from regraft.types import Hints
+
+_ARRAYS = {
+    (module, name)
+    for module in (
+        "numpy",
+        "numpy.core.multiarray",
+        "numpy._core.multiarray",
+        "numpy.core.numeric",
+        "numpy._core.numeric",
+    )
+    for name in ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer")
+} | {("_codecs", "encode")}
+
+
+class _ArraysOnly(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ARRAYS:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no array")
+        return super().find_class(module, name)
+
+
+def load_arrays(data: bytes, where: str) -> Any:
+    """The contents of a pickle that holds nothing but arrays and containers; raises ``DataError`` for any other."""
+    try:
+        return _ArraysOnly(io.BytesIO(data), encoding="bytes").load()
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
+            ImportError, OverflowError) as error:  # fmt: skip
+        raise DataError(f"{where} is no pickle of plain arrays ({error}); nothing in it was run.") from error
+
+
+def _batches(path: Path) -> dict[str, list[Path]]:
+    if not path.is_dir():
+        return {}
+    train = sorted(path.glob("data_batch_[0-9]")) or ([path / "train"] if (path / "train").is_file() else [])
+    test = [p for p in (path / "test_batch", path / "test") if p.is_file()][:1]
+    return {k: v for k, v in (("train", train), ("test", test)) if v}
+
+
+def sniff(path: Path) -> str | None:
+    batches = _batches(path)
+    meta = any((path / m).is_file() for m in ("batches.meta", "meta"))
+    return f"CIFAR batches ({', '.join(batches)})" if batches and meta else None
+
+
+def read(path: Path, hints: Hints = Hints()) -> Dataset:
+    pictures, labels, parts, names = [], [], [], []
+    for part, files in _batches(path).items():
+        for file in files:
+            batch = _table(file)
+            values = batch.get(b"labels", batch.get(b"fine_labels"))
+            data = np.asarray(batch.get(b"data", ()))
+            if values is None or data.dtype != np.uint8 or data.shape != (len(values), 3072):
+                raise DataError(f"{file} is no CIFAR batch: wanted are data (n, 3072) of uint8 and n labels.")
+            pictures.append(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+            labels += list(values)
+            parts += [part] * len(values)
+            names += [f"{file.name}[{i}]" for i in range(len(values))]
+    meta = _table(path / "batches.meta" if (path / "batches.meta").is_file() else path / "meta")
+    classes = tuple(n.decode() for n in meta.get(b"label_names", meta.get(b"fine_label_names", ())))
+    if not classes or max(labels) >= len(classes):
+        raise DataError(f"{path} has labels up to {max(labels)} and {len(classes)} class names in its meta file.")
+    items = PictureArray(np.concatenate(pictures), names)
+    return classification_dataset(
+        path.name, items, np.array(labels, np.int64), classes, np.array(parts, dtype=str), format="cifar"
+    )
+
+
+def _table(file: Path) -> dict[bytes, Any]:
+    found = load_arrays(file.read_bytes(), str(file))
+    if not isinstance(found, dict):
+        raise DataError(f"{file} holds no table of arrays.")
+    return {k.encode() if isinstance(k, str) else k: v for k, v in found.items()}

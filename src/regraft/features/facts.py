@@ -1,0 +1,87 @@
+"""The facts of an audit, kept like features: a picture is decoded for them once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+
+from regraft.data.duplicates import SMALLEST_SIDE
+from regraft.data.facts import THUMB, Facts, facts_of, thumbnail
+from regraft.data.items import Items, PictureArray
+from regraft.data.pictures import pixel_digest
+from regraft.errors import UnreadableItem
+from regraft.features.store import RowStore
+from regraft.runtime import track
+
+RECIPE = {"network": "audit", "version": 1, "decoder": f"pillow {PIL.__version__}"}
+CHUNK = 4096
+
+
+def facts(items: Items, store: RowStore) -> tuple[Facts, dict[int, str]]:
+    """The facts of every picture that can be read, and position -> why for the others."""
+    if isinstance(items, PictureArray):
+        return _of_array(items), {}
+    table = store.table(RECIPE)
+    keys: dict[int, bytes] = {}
+    failed: dict[int, str] = {}
+    for i in range(len(items)):
+        try:
+            keys[i] = items.digest(i)
+        except UnreadableItem as error:
+            failed[i] = str(error)
+    todo: dict[bytes, int] = {}
+    for i, key in keys.items():
+        if key not in table:
+            todo.setdefault(key, i)
+    pending: list[tuple[bytes, dict[str, NDArray[Any]]]] = []
+    for i, found in track(_examined(items, list(todo.values())), "checking pictures", len(todo)):
+        if isinstance(found, str):
+            failed[i] = found
+        else:
+            pending.append((keys[i], found))
+        if len(pending) == CHUNK:
+            _flush(table, pending)
+    _flush(table, pending)
+    why = {keys[i]: text for i, text in failed.items() if i in keys}
+    failed.update({i: why[key] for i, key in keys.items() if key not in table})
+    good = [i for i, key in keys.items() if key in table]
+    order = [keys[i] for i in good]
+    if not good:
+        nothing = np.zeros(0, np.uint64)
+        return Facts(np.zeros(0, np.int64), nothing, np.zeros((0, 1024), np.uint8), np.zeros((0, 5), np.int32)), failed
+    pixels = np.ascontiguousarray(table.rows(order, "pixels")).view("<u8").reshape(-1).astype(np.uint64)
+    return Facts(np.array(good, np.int64), pixels, table.rows(order, "thumbs"), table.rows(order, "info")), failed
+
+
+def _of_array(items: PictureArray) -> Facts:
+    """Pictures in memory: cheaper to look at again than to store; small ones need no thumbnail."""
+    n = len(items)
+    large = n > 0 and min(items.load(0).shape[:2]) > SMALLEST_SIDE
+    pixels = np.frombuffer(b"".join(pixel_digest(items.load(i)) for i in range(n)), "<u8").astype(np.uint64)
+    thumbs = np.stack([thumbnail(items.load(i)) for i in range(n)]) if large else np.zeros((n, THUMB * THUMB), np.uint8)
+    shape = (*items.load(0).shape[:2], 0, 0, 1) if n else (0, 0, 0, 0, 1)
+    return Facts(np.arange(n), pixels, thumbs, np.tile(np.array(shape, np.int32), (n, 1)))
+
+
+def _examined(items: Items, todo: list[int]) -> Iterator[tuple[int, dict[str, NDArray[Any]] | str]]:
+    def one(i: int) -> tuple[int, dict[str, NDArray[Any]] | str]:
+        try:
+            return i, facts_of(items, i)
+        except UnreadableItem as error:
+            return i, str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        for start in range(0, len(todo), CHUNK):
+            yield from pool.map(one, todo[start : start + CHUNK])
+
+
+def _flush(table: Any, pending: list[tuple[bytes, dict[str, NDArray[Any]]]]) -> None:
+    if pending:
+        names = pending[0][1]
+        table.append([k for k, _ in pending], {n: np.stack([f[n] for _, f in pending]) for n in names})
+        pending.clear()

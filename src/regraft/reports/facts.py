@@ -1,0 +1,196 @@
+"""What a report shows, worked out from the files of a run folder."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft import metrics
+from regraft.reports import charts
+
+CURVE_ROWS = 21
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The judged items: names, truth and prediction as text, probabilities (n, k)."""
+
+    names: list[str]
+    truth: list[str]
+    predicted: list[str]
+    probabilities: NDArray[np.float64]
+
+    @property
+    def correct(self) -> NDArray[np.float64]:
+        return np.array([t == p for t, p in zip(self.truth, self.predicted, strict=True)], float)
+
+
+def read_predictions(path: Path, classes: list[str]) -> Predictions:
+    with open(path, newline="", encoding="utf-8") as f:
+        rows = list(csv.DictReader(f))
+    probabilities = np.array([[float(r[f"p:{c}"]) for c in classes] for r in rows]).reshape(-1, len(classes))
+    return Predictions(
+        [r["input"] for r in rows], [r["label"] for r in rows], [r["predicted"] for r in rows], probabilities
+    )
+
+
+def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
+    """Everything the page shows."""
+    result = record["result"]
+    found: dict[str, Any] = {
+        "result": result, "settings": record["settings"], "manifest": manifest, "val": result["metrics"]["val"],
+        "warnings": warnings(result), "problems": by_kind(result["problems"]), "in_words": in_words(result),
+    }  # fmt: skip
+    few = folder / "few_labels.json"
+    if few.is_file():
+        found["few"] = json.loads(few.read_text(encoding="utf-8"))
+        found["few_chart"] = charts.few_labels(found["few"]["curves"])
+    if found["val"]:
+        predictions = read_predictions(folder / "predictions.csv", result["classes"])
+        found |= _scores(result)
+        found |= _map(folder / "map.csv", result["classes"])
+        if result["task"] == "multilabel":
+            found |= _by_class(result, predictions)
+        else:
+            found["confusion"] = confusion(predictions, result["classes"])
+            found |= _calibration(predictions)
+            found |= _abstention(predictions, result["metrics"].get("abstaining"))
+            found["mistakes"] = _mistakes(folder / "mistakes")
+    return found
+
+
+def warnings(result: dict[str, Any]) -> list[str]:
+    """What a reader must not overlook."""
+    found = []
+    gain = result["gain"]
+    if result["metrics"]["val"] is None:
+        found.append("Nothing could be held out to judge on: how good this model is, is not known.")
+    elif gain and gain["ci95"][0] <= 0:
+        found.append(
+            f"The transfer does not clearly beat its control {gain['against']}: the interval of the gain reaches "
+            f"{100 * gain['ci95'][0]:+.1f} points. More labels, or another network, may help."
+        )
+    if result["seen"]:
+        found.append(
+            f"{100 * result['seen']:.0f} % of the judged pictures were in the pretraining of {result['backbone']}, "
+            "labels included: this figure is not that of a transfer."
+        )
+    copies = result["metrics"].get("val_without_copies")
+    if copies:
+        headline = next((f"{k} {copies[k]:.4f}" for k in ("accuracy", "map") if k in copies), "no figure")
+        found.append(
+            f"Some judged pictures have a copy among the training pictures; without them: {headline} "
+            f"on {copies['items']} items."
+        )
+    return found
+
+
+def in_words(result: dict[str, Any]) -> str:
+    """The gain as a sentence."""
+    gain, val = result["gain"], result["metrics"]["val"]
+    if not gain:
+        return ""
+    control, n = result["metrics"]["controls"][gain["against"]], result["items"]["val"]
+    low, high = (100 * v for v in gain["ci95"])
+    interval = f"{100 * gain['value']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
+    if gain["metric"] == "map":
+        return (
+            f"Mean average precision {val['map']:.3f} against {control['map']:.3f} for {gain['against']}: {interval}."
+        )
+    ours, theirs = round(val["accuracy"] * n), round(control["accuracy"] * n)
+    return (
+        f"Right on {ours} of {n} judged items, where its best control, {gain['against']}, is right on {theirs}: "
+        f"{interval}."
+    )
+
+
+def by_kind(problems: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """Problems in groups: kind, count, and each item with what was said of it."""
+    counts = Counter(p["kind"] for p in problems)
+    return [
+        {"kind": kind, "count": n, "items": [p for p in problems if p["kind"] == kind]} for kind, n in counts.items()
+    ]
+
+
+def _scores(result: dict[str, Any]) -> dict[str, Any]:
+    headline = "map" if result["task"] == "multilabel" else "accuracy"
+    controls = sorted(result["metrics"]["controls"].items(), key=lambda c: -c[1][headline])
+    rows = [(result["backbone"], result["metrics"]["val"]), *controls]
+    values = [m[headline] for _, m in rows]
+    intervals = [m[f"{headline}_ci95"] for _, m in rows]
+    what = f"{'mean average precision' if headline == 'map' else 'accuracy'}, with 95 % interval"
+    columns = [c for c in ("accuracy", "map", "accuracy_ci95", "map_ci95", "balanced_accuracy", "macro_f1", "micro_f1",
+                           "exact_match", "log_loss", "ece") if c in rows[0][1]]  # fmt: skip
+    return {"scores": rows, "columns": columns,
+            "scores_chart": charts.scores([n for n, _ in rows], values, intervals, what)}  # fmt: skip
+
+
+def confusion(predictions: Predictions, classes: list[str]) -> dict[str, Any]:
+    """Counts by true class, each with its share of the row; and the pairs most often confused."""
+    position = {name: i for i, name in enumerate(classes)}
+    truth, predicted = (
+        np.array([position[v] for v in values]) for values in (predictions.truth, predictions.predicted)
+    )
+    counts = metrics.confusion_matrix(truth, predicted, len(classes))
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    off = counts - np.diag(np.diag(counts))
+    worst = [(classes[i], classes[j], int(off[i, j])) for i, j in
+             sorted(np.argwhere(off > 0).tolist(), key=lambda ij: -off[tuple(ij)])[:10]]  # fmt: skip
+    rows = [list(zip(c, s, strict=True)) for c, s in zip(counts.tolist(), shares.tolist(), strict=True)]
+    return {"classes": classes, "rows": rows if len(classes) <= 30 else [], "worst": worst}
+
+
+def _calibration(predictions: Predictions) -> dict[str, Any]:
+    bins = metrics.calibration_bins(predictions.probabilities.max(1), predictions.correct)
+    rows = [{k: float(bins[k][i]) for k in bins} for i in range(len(bins["count"])) if bins["count"][i]]
+    return {"bins": rows, "reliability_chart": charts.reliability(rows)}
+
+
+def _abstention(predictions: Predictions, chosen: dict[str, Any] | None) -> dict[str, Any]:
+    curve = metrics.abstention_curve(predictions.probabilities.max(1), predictions.correct)
+    at = np.unique(np.linspace(0, len(curve["left"]) - 1, CURVE_ROWS).round().astype(int))[::-1]
+    rows = [{k: float(curve[k][i]) for k in curve} for i in at]
+    mark = (chosen["left"], chosen["accuracy"]) if chosen and chosen["accuracy"] is not None else None
+    # the first few answers jump between 0 and 1: the curve begins where ten are answered
+    start = min(9, len(curve["left"]) - 1)
+    chart = charts.abstention(curve["left"][start:].tolist(), curve["accuracy"][start:].tolist(), mark)
+    return {"abstention": rows, "abstention_chart": chart, "abstaining": chosen}
+
+
+def _map(path: Path, classes: list[str]) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    with open(path, newline="", encoding="utf-8") as f:
+        points: list[dict[str, Any]] = [{**r, "x": float(r["x"]), "y": float(r["y"])} for r in csv.DictReader(f)]
+    shown = classes if not any("|" in p["label"] for p in points) else sorted({p["label"] for p in points})
+    return {"map": points, "map_chart": charts.feature_map(points, shown)}
+
+
+def _by_class(result: dict[str, Any], predictions: Predictions) -> dict[str, Any]:
+    classes, each = result["classes"], result["metrics"]["val"]["per_class"]
+    sets = [set(t.split("|")) for t in predictions.truth]
+    shares = [float(np.mean([c in s for s in sets])) for c in classes]
+    thresholds = result["decision"].get("thresholds") or [0.5] * len(classes)
+    rows = [{"class": c, "ap": a, "share": s, "threshold": t}
+            for c, a, s, t in zip(classes, each, shares, thresholds, strict=True)]  # fmt: skip
+    chart = charts.class_bars(classes, [a or 0.0 for a in each], shares, "average precision")
+    return {"by_class": rows, "by_class_chart": chart}
+
+
+def _mistakes(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "mistakes.json"
+    if not path.is_file():
+        return []
+    shown = json.loads(path.read_text(encoding="utf-8"))
+    for one in shown:
+        data = base64.b64encode((folder / one["file"]).read_bytes()).decode()
+        one["src"] = f"data:image/jpeg;base64,{data}"
+    return shown

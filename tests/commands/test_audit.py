@@ -1,0 +1,133 @@
+"""Planted trouble is found and named, copies do not straddle the split, and a run says so."""
+
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import regraft
+from regraft.commands.split import make_split
+from regraft.errors import DataError
+from regraft.types import Hints
+from tests.conftest import write_shapes
+from tests.data.test_duplicates import photo
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two classes, two parts, 24 stand-ins for photos."""
+    for i in range(24):
+        folder = tmp_path / "d" / ("train" if i < 16 else "val") / ("a" if i % 2 else "b")
+        folder.mkdir(parents=True, exist_ok=True)
+        photo(i).save(folder / f"{i:02d}.jpg", quality=92)
+    return tmp_path / "d"
+
+
+def plant(root: Path) -> dict[str, set[str]]:
+    shutil.copy(root / "train/a/01.jpg", root / "val/a/copy.jpg")
+    Image.open(root / "train/b/02.jpg").resize((150, 150)).save(root / "val/b/recoded.jpg", quality=60)
+    shutil.copy(root / "train/a/03.jpg", root / "train/b/twin.jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo(99).save(root / "train/a/turned.jpg", exif=exif)
+    data = (root / "train/a/05.jpg").read_bytes()
+    (root / "train/a/05.jpg").write_bytes(data[: len(data) // 2])
+    buffer = io.BytesIO()
+    photo(98).save(buffer, "PNG")
+    (root / "train/b/really_png.jpg").write_bytes(buffer.getvalue())
+    frames = [photo(i, 100).convert("P") for i in (90, 91)]
+    frames[0].save(root / "train/a/moving.gif", save_all=True, append_images=frames[1:])
+    (root / "train/A").mkdir()
+    photo(97).save(root / "train/A/x.jpg")
+    return {
+        "duplicate-across-parts": {"val/a/copy.jpg"}, "near-duplicate-across-parts": {"val/b/recoded.jpg"},
+        "duplicate-two-labels": {"train/b/twin.jpg"}, "exif-rotation": {"train/a/turned.jpg"},
+        "unreadable": {"train/a/05.jpg"}, "wrong-extension": {"train/b/really_png.jpg"},
+        "animated": {"train/a/moving.gif"}, "classes-differ-by-case": {"A, a"}, "tiny-class": {"A"},
+    }  # fmt: skip
+
+
+def test_everything_planted_is_found_and_nothing_else(photos: Path) -> None:
+    assert regraft.inspect(str(photos)).problems == []
+    planted = plant(photos)
+    found: dict[str, set[str]] = {}
+    for p in regraft.inspect(str(photos)).problems:
+        found.setdefault(p.kind, set()).add(p.item)
+    assert found == planted
+
+
+def test_a_fit_says_so_and_judges_beside_the_copies_without_them(photos: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    plant(photos)
+    result = regraft.fit(str(photos), backbone="regraft_tiny", controls="majority")
+    assert result.metrics["val_without_copies"]["items"] == 8 and result.items["val"] == 10
+    page = Path(result.run, "report.html").read_text()
+    assert "val/b/recoded.jpg" in page and "have a copy among the training pictures" in page
+
+
+def test_copies_stay_on_one_side_of_a_held_out_fifth(tmp_path: Path) -> None:
+    for i in range(30):
+        folder = tmp_path / "d" / ("a" if i % 2 else "b")
+        folder.mkdir(parents=True, exist_ok=True)
+        photo(i % 15).save(folder / f"{i:02d}.jpg", quality=92 if i < 15 else 70)
+    for seed in range(5):
+        split = make_split(str(tmp_path / "d"), seed=seed)
+        assert split.val is not None and len(split.val)
+        number = lambda data: {int(data.items.name(i)[2:4]) % 15 for i in range(len(data))}
+        assert not number(split.train) & number(split.val)
+
+
+def test_groups_stay_whole_and_torn_ones_are_listed(tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path / "d", 20)
+    lines = ["file,label,patient,part"]
+    for i, p in enumerate(sorted(folder.rglob("*.png"))):
+        lines.append(f"{p.relative_to(folder)},{p.parent.name},p{i % 10},{'train' if i % 3 else 'test'}")
+    (folder / "t.csv").write_text("\n".join(lines))
+    torn = make_split(str(folder / "t.csv"), hints=Hints(group="patient"))
+    assert sum(p.kind == "group-across-parts" for p in torn.problems) == 10
+    (folder / "u.csv").write_text("\n".join(line.rsplit(",", 1)[0] for line in lines))
+    split = make_split(str(folder / "u.csv"), hints=Hints(group="patient"))
+    assert split.val is not None and split.val.groups is not None and split.train.groups is not None
+    assert not set(split.val.groups) & set(split.train.groups) and len(split.val)
+
+
+def test_imbalance_and_one_pixel_pictures(tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path / "d", 45, classes=("disc",))
+    write_shapes(folder, 3, classes=("square",))
+    Image.new("RGB", (1, 1)).save(folder / "disc" / "dot.png")
+    found = regraft.inspect(str(folder))
+    assert [p.kind for p in found.problems] == ["tiny-class", "imbalance"]
+    assert found.sizes["1x1"] == 1
+    assert regraft.fit(str(folder), out=str(tmp_path / "r"), controls="none").items["train"] > 30
+
+
+def test_odd_pictures_train_and_predict(tmp_path: Path) -> None:
+    """16-bit, CMYK, palette, one-pixel and greyscale pictures beside plain ones."""
+    folder = write_shapes(tmp_path / "d", 8)
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 65535, (30, 30)).astype(np.uint16)).save(folder / "disc/sixteen.png")
+    photo(1).convert("CMYK").save(folder / "disc/cmyk.jpg")
+    photo(2).convert("P").save(folder / "square/palette.png")
+    photo(3).convert("LA").save(folder / "square/grey.png")
+    result = regraft.fit(str(folder), out=str(tmp_path / "r"), backbone="regraft_tiny", controls="raw")
+    assert not result.problems and sum(result.items.values()) == 20
+    assert "label" in regraft.predict(result.run, [str(folder / "disc/cmyk.jpg")]).predictions[0]
+
+
+def test_a_decompression_bomb_is_set_aside(tmp_path: Path, monkeypatch) -> None:
+    folder = write_shapes(tmp_path / "d", 6)
+    Image.new("L", (300, 300)).save(folder / "disc/bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 40 * 2)
+    result = regraft.fit(str(folder), out=str(tmp_path / "r"), controls="none")
+    assert [(p["kind"], p["item"]) for p in result.problems] == [("unreadable", "disc/bomb.png")]
+
+
+def test_numbers_are_refused_for_now(tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path / "d", 15)
+    lines = ["file,area", *(f"{p.relative_to(folder)},{i * 0.71}" for i, p in enumerate(sorted(folder.rglob("*.png"))))]
+    (folder / "t.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match="regression is not there yet"):
+        regraft.fit(str(folder / "t.csv"))

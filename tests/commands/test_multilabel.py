@@ -1,0 +1,118 @@
+"""Several classes a picture, leaving items to a person, and weights for rare classes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import regraft
+from regraft import metrics
+from regraft.commands.fit import FitResult
+from regraft.errors import InputError, UnknownName
+
+
+def two_marks(folder: Path, n: int, seed: int = 0) -> Path:
+    """Pictures with a red mark, a blue mark, both or none, and a table that says which."""
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    records = []
+    for i in range(n):
+        picture = rng.integers(0, 50, (40, 40, 3)).astype(np.uint8)
+        labels = []
+        for name, channel, share in (("blue", 2, 0.3), ("red", 0, 0.6)):
+            if rng.random() < share:
+                y, x = rng.integers(0, 28, 2)
+                picture[y : y + 12, x : x + 12, channel] = 230
+                labels.append(name)
+        Image.fromarray(picture).save(folder / f"{i:03d}.png")
+        records.append({"image": f"{i:03d}.png", "marks": labels})
+    (folder / "t.jsonl").write_text("\n".join(json.dumps(r) for r in records))
+    return folder / "t.jsonl"
+
+
+@pytest.fixture(scope="module")
+def marks(tmp_path_factory) -> tuple[Path, FitResult]:
+    table = two_marks(tmp_path_factory.mktemp("d") / "p", 160)
+    return table, regraft.fit(str(table), out=str(table.parent / "r"), controls="majority,raw")
+
+
+def test_multilabel_beats_the_prevalence(marks) -> None:
+    _, result = marks
+    assert result.task == "multilabel" and result.classes == ("blue", "red")
+    val, base = result.metrics["val"], result.metrics["controls"]["majority"]
+    assert val["map"] > 0.9 and val["micro_f1"] > 0.8
+    assert base["map"] < 0.65, "a constant answer reaches the prevalence"
+    assert result.gain["metric"] == "map" and result.gain["value"] == pytest.approx(
+        val["map"] - max(m["map"] for m in result.metrics["controls"].values())
+    )
+    assert len(result.decision["thresholds"]) == 2
+
+
+def test_multilabel_predicts_and_evaluates(marks) -> None:
+    table, result = marks
+    found = regraft.evaluate(result.run, str(table))
+    assert found.metrics["map"] > 0.9
+    row = regraft.predict(result.run, [str(table.parent / "000.png")]).predictions[0]
+    thresholds = dict(zip(result.classes, result.decision["thresholds"], strict=True))
+    assert row["labels"] == [c for c, p in row["probabilities"].items() if p >= thresholds[c]]
+    assert row["label"] == "|".join(row["labels"])
+    page = (Path(result.run) / "report.html").read_text()
+    assert "Class by class" in page and "Confusion matrix" not in page
+
+
+def test_thresholds_by_hand() -> None:
+    y = np.array([[1, 0], [1, 0], [0, 0], [1, 0]])
+    p = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.2, 0.4]])
+    # class 0: taking two gives F1 0.8, three 0.667, four 0.857: all; class 1 is never there
+    assert metrics.best_thresholds(y, p).tolist() == [0.1, 0.5]
+    assert metrics.best_thresholds(y[:3], p[:3]).tolist() == [0.75, 0.5]
+
+
+def test_multilabel_figures_by_hand() -> None:
+    y = np.array([[1, 0], [0, 0], [1, 0]])
+    p = np.array([[0.9, 0.2], [0.8, 0.1], [0.7, 0.9]])
+    found = metrics.multilabel(y, p, np.array([0.75, 0.5]))
+    assert found["per_class"] == [pytest.approx((1 + 2 / 3) / 2), None] and found["map"] == pytest.approx(5 / 6)
+    assert found["micro_f1"] == pytest.approx(2 * 1 / (2 * 1 + 3))
+    constant = metrics.multilabel(y, np.full((3, 2), 0.4), np.array([0.5, 0.5]))
+    assert constant["map"] == pytest.approx(2 / 3), "the prevalence"
+
+
+def test_paired_map_gain() -> None:
+    rng = np.random.default_rng(0)
+    y = (rng.random((200, 3)) < 0.3).astype(int)
+    good, bad = y + rng.normal(0, 0.5, y.shape), rng.random(y.shape)
+    gain = metrics.paired_map_gain(y, good, bad, draws=50)
+    assert 0 < gain["ci95"][0] < gain["value"] < gain["ci95"][1]
+
+
+def test_abstention_by_hand() -> None:
+    confidence = np.linspace(0.99, 0.5, 20)
+    correct = np.array([1] * 12 + [0, 1] * 4, float)
+    found = metrics.abstention_threshold(confidence, correct, 0.9)
+    # 13 answered: 12/13 = 0.923; 14: 13/14 = 0.929; 15: 13/15 = 0.867; 16: 14/16 = 0.875
+    assert found == {"wanted": 0.9, "threshold": confidence[13], "left": pytest.approx(0.3),
+                     "accuracy": pytest.approx(13 / 14)}  # fmt: skip
+    assert metrics.abstention_threshold(confidence, 1 - correct, 0.9) is None
+    tied = metrics.abstention_threshold(np.full(20, 0.7), correct, 0.9)
+    assert tied is None, "equal confidences cannot be parted"
+
+
+def test_a_wanted_accuracy_is_kept_on_the_judged_items(tmp_path: Path) -> None:
+    result = regraft.fit("embedded:digits", out=str(tmp_path / "r"), backbone="raw", accuracy=0.99, controls="none")
+    kept = result.metrics["abstaining"]
+    assert kept["left"] > 0 and kept["accuracy"] > result.metrics["val"]["accuracy"]
+    assert kept["accuracy_ci95"][0] <= 0.99 <= kept["accuracy_ci95"][1] or kept["accuracy"] > 0.99
+    assert result.decision["cross_validated"]["accuracy"] >= 0.99
+    page = (tmp_path / "r/report.html").read_text()
+    assert "are left, and the rest is right" in page
+
+
+def test_wrong_options() -> None:
+    with pytest.raises(InputError, match="between 0 and 1"):
+        regraft.fit("embedded:digits", accuracy=98)
+    with pytest.raises(UnknownName, match="did you mean 'balanced'"):
+        regraft.fit("embedded:digits", class_weight="balance")
