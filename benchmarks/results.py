@@ -53,7 +53,43 @@ def spine(r: dict[str, Any]) -> list[str]:
     return out
 
 
-SECTIONS = {"spine": spine}
+def pictures(r: dict[str, Any]) -> list[str]:
+    same, planted, cells, bulk = r["hymenoptera_in_four_forms"], r["planted"], r["cells"], r["bulk"]
+    out = ["## Pictures in every form (`bench_pictures.py`)", "",
+           f"Hymenoptera as {', '.join(same['forms'])}: figures equal: {same['figures_equal']}; saved heads equal "
+           f"to the bit: {same['models_equal_to_the_bit']}.", "",
+           "Planted in a copy of hymenoptera, and found by name:", ""]  # fmt: skip
+    out += table(
+        ["problem", "planted", "found"], [[k, v["planted"], v["found"]] for k, v in planted["by_kind"].items()]
+    )
+    out += [f"Named besides: {len(planted['not_planted'])}.", "",
+            "CIFAR-10 subset, judged on its test part (accuracy with 95 % interval). regraft_tiny was trained on the "
+            "labels of six of the ten classes; the report marks that.", ""]  # fmt: skip
+    rows = []
+    for key, fit in r["cifar10"].items():
+        if isinstance(fit, dict):
+            seen = fit["seen_in_training"]
+            note = f"pretraining saw {100 * seen:.0f} % of the training pictures" if seen else ""
+            for name, m in fit["judged"].items():
+                rows.append([key.split(",")[0], name, interval(m), note if name == "regraft_tiny" else ""])
+    out += table(["classes", "network", "accuracy", ""], rows)
+    out += [f"Which cell types are in a BCCD picture (multilabel, {cells['items']['train']} to learn from, "
+            f"{cells['test']['items']} to test on):", ""]  # fmt: skip
+    val = {"mobilenet_v2": cells["val"], **cells["controls"]}
+    out += table(["on val", "map", "95 % interval", "micro F1"], [
+        [n, f"{m['map']:.4f}", f"{m['map_ci95'][0]:.4f} to {m['map_ci95'][1]:.4f}", f"{m['micro_f1']:.4f}"]
+        for n, m in val.items()
+    ])  # fmt: skip
+    test = cells["test"]
+    out += [f"On test: map {test['map']:.4f} ({test['map_ci95'][0]:.4f} to {test['map_ci95'][1]:.4f}), micro F1 "
+            f"{test['micro_f1']:.4f}.", "",
+            f"Bulk prediction of {bulk['items']:,} pictures, killed at {bulk['killed_at']:,} and resumed: complete and "
+            f"in order: {bulk['complete_and_in_order']}; memory {bulk['megabytes_at_start']} MB after the resumption, "
+            f"{bulk['megabytes_at_end']} MB at the end, {bulk['megabytes_most']} MB at most.", ""]  # fmt: skip
+    return out
+
+
+SECTIONS = {"spine": spine, "pictures": pictures}
 
 
 def render() -> str:

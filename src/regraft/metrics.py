@@ -105,7 +105,8 @@ def multilabel(labels: Ints, probabilities: Floats, thresholds: Floats) -> dict[
     """The figures of a multilabel classifier from labels 0 and 1 (n, k), probabilities (n, k), thresholds (k,).
 
     ``map``: mean over the classes that have an example of average precision (ranking quality; equals the prevalence
-    for a constant answer), with a bootstrap interval over the items; ``micro_f1`` of the decisions at the thresholds over all classes together.
+    for a constant answer), with a bootstrap interval over the items; ``micro_f1`` of the decisions at the thresholds
+    over all classes together.
     """
     decided = probabilities >= thresholds
     hits = float((decided & (labels == 1)).sum())

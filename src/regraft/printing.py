@@ -29,7 +29,8 @@ def _cell(value: Any) -> str:
 
 
 _COLUMNS = {
-    "accuracy": "accuracy", "map": "map", "accuracy_ci95": "95 % interval", "map_ci95": "95 % interval", "balanced_accuracy": "balanced",
+    "accuracy": "accuracy", "map": "map", "accuracy_ci95": "95 % interval", "map_ci95": "95 % interval",
+    "balanced_accuracy": "balanced",
     "micro_f1": "micro F1", "exact_match": "exact match", "log_loss": "log loss", "ece": "ECE",
 }  # fmt: skip
 

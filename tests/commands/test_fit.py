@@ -132,11 +132,22 @@ def test_seen_pictures_are_marked(at: Path, shared: Path) -> None:
     pictures = np.stack([data.items.load(i) for i in range(300)])
     np.savez("m.npz", images=pictures, labels=data.y)
     result = regraft.fit("m.npz", controls="majority")
-    assert result.seen == 1.0
+    assert result.seen == result.seen_in_training == 1.0
+    assert [p["kind"] for p in result.problems].count("seen-in-pretraining") == 2
     assert "in the pretraining" in Path(result.run, "report.html").read_text()
     assert regraft.evaluate(result.run, "m.npz").seen == 1.0
     digits = fit("embedded:digits", controls="none")
     assert digits.seen == 0.0 and regraft.evaluate(digits.run, "embedded:digits").seen == 0.0
+
+
+def test_a_dataframe_is_fitted(own_shapes: Path, at: Path) -> None:
+    import pandas as pd
+
+    files = sorted(own_shapes.rglob("*.png"))
+    frame = pd.DataFrame({"file": [str(p) for p in files], "kind": [p.parent.name for p in files]})
+    result = regraft.fit(frame, controls="majority")
+    assert result.classes == ("disc", "square") and Path(result.run).name.startswith("DataFrame-of-16-rows")
+    assert regraft.evaluate(result.run, frame).items == 16
 
 
 def test_one_label_a_class_works(at: Path) -> None:

@@ -47,7 +47,14 @@ def test_the_same_run_gives_the_same_page(run: Path) -> None:
 def result(**more):
     figures = {"val": {"accuracy": 0.9}, "controls": {"raw": {"accuracy": 0.8}}}
     gain = {"value": 0.1, "ci95": [0.05, 0.15], "against": "raw", "metric": "accuracy"}
-    base = {"gain": gain, "backbone": "b", "seen": 0.0, "metrics": figures, "items": {"val": 50}}
+    base = {
+        "gain": gain,
+        "backbone": "b",
+        "seen": 0.0,
+        "seen_in_training": 0.0,
+        "metrics": figures,
+        "items": {"val": 50},
+    }
     return base | more
 
 
@@ -56,6 +63,7 @@ def test_warnings() -> None:
     worse = {"value": -0.02, "ci95": [-0.05, 0.01], "against": "raw", "metric": "accuracy"}
     assert "does not clearly beat its control raw" in warnings(result(gain=worse))[0]
     assert "25 % of the judged pictures" in warnings(result(seen=0.25))[0]
+    assert "more than it is given here" in warnings(result(seen_in_training=0.6))[0]
     copies = {"val": {}, "controls": {}, "val_without_copies": {"items": 8, "accuracy": 0.75}}
     assert "accuracy 0.7500 on 8 items" in warnings(result(metrics=copies))[0]
 

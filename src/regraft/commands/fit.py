@@ -37,7 +37,8 @@ class FitResult:
     ``metrics["val"]`` holds the figures on items that were not trained on (None where none could be held out),
     ``metrics["controls"]`` the same by control; where some judged items have a copy in training,
     ``metrics["val_without_copies"]``. ``gain`` is the accuracy (or map) minus the best control's. ``seen`` is the share
-    of judged pictures whose labels the network's pretraining saw, None where that is not known.
+    of judged pictures whose labels the network's pretraining saw, None where that is not known; ``seen_in_training``
+    that of the training pictures.
     """
 
     run: str
@@ -55,6 +56,7 @@ class FitResult:
     choice: dict[str, Any]
     decision: dict[str, Any]
     seen: float | None
+    seen_in_training: float | None
     rows: dict[str, int]
     problems: list[dict[str, str]] = field(default_factory=list)
 
@@ -168,8 +170,7 @@ class _Job:
         for_controls = 0
         if split.val is not None and len(judged.y):
             figures, gain, for_controls = self.judge(model, train, judged, learn)
-            if self.network.seen is not None and split.pixels is not None:
-                seen = float(np.isin(split.pixels, self.network.seen).mean())
+            seen = self.seen(split.val, split.pixels)
             run.log("judged", val=figures["val"], gain=gain)
 
         refit = bool(self.settings["refit"] and len(judged.y))
@@ -189,8 +190,21 @@ class _Job:
             backbone=self.network.name, engine=str(self.engine.describe()["engine"]), metrics=figures, gain=gain,
             seconds=watch.record(), cached=computed == 0, items={"train": len(train.y), "val": len(judged.y)},
             classes=split.train.classes, split=split.how, choice=fitted.record, decision=model.decision, seen=seen,
+            seen_in_training=self.seen(split.train, split.train_pixels),
             rows={"computed": computed}, problems=[asdict(p) for p in split.problems],
         )  # fmt: skip
+
+    def seen(self, data: Dataset | None, pixels: NDArray[np.uint64] | None) -> float | None:
+        """The share of pictures whose labels the network's pretraining saw, None where that is not known."""
+        known = self.network.seen
+        if known is None or pixels is None or data is None:
+            return None
+        held = np.flatnonzero(np.isin(pixels, known))
+        if len(held):
+            first = data.items.name(int(held[0])) + (f" and {len(held) - 1} more" if len(held) > 1 else "")
+            text = f"the pretraining of {self.network.name} saw it with its label ({len(held)} of {len(data)})"
+            self.split.problems.append(Problem("seen-in-pretraining", first, text))
+        return len(held) / max(len(data), 1)
 
     def judge(
         self, model: Model, train: Rows, judged: Rows, learn: Callable[..., Any]

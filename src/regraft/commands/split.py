@@ -22,7 +22,8 @@ from regraft.types import Hints, Problem
 class Split:
     """``val`` is None where nothing can be held out. ``how`` says in words where the two come from.
 
-    ``pixels`` (m,) are the pixel digests of the judged items; ``copied`` (m,) marks those with a copy in training.
+    ``pixels`` (m,) and ``train_pixels`` (n,) are pixel digests of the judged and training items; ``copied`` (m,) marks
+    the judged ones with a copy in training.
     """
 
     train: Dataset
@@ -30,6 +31,7 @@ class Split:
     how: str
     problems: list[Problem] = field(default_factory=list)
     pixels: NDArray[np.uint64] | None = None
+    train_pixels: NDArray[np.uint64] | None = None
     copied: NDArray[np.bool_] | None = None
 
 
@@ -75,6 +77,7 @@ def make_split(
         other = audited(evaluation_part(open_data(val, format=format, hints=hints)), store)
         split = Split(whole.data.take(learn), other.data, f"judged on {val}", problems + other.problems)
         split.pixels = None if other.facts is None else other.facts.pixels
+        split.train_pixels = None if whole.facts is None else whole.facts.pixels[learn]
         split.copied = _copied_between(whole, learn, other)
         return _used_classes(split)
     names = whole.data.part_names
@@ -90,7 +93,8 @@ def make_split(
             split = Split(whole.data.take(learn), None, "nothing could be held out: too few examples a class", problems)
             return split
     split = Split(whole.data.take(learn), whole.data.take(judge), how, problems)
-    split.pixels = None if whole.facts is None else whole.facts.pixels[judge]
+    if whole.facts is not None:
+        split.pixels, split.train_pixels = whole.facts.pixels[judge], whole.facts.pixels[learn]
     if whole.copies is not None:
         split.copied = np.isin(whole.copies[judge], whole.copies[learn])
     return _used_classes(split)

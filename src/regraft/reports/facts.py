@@ -83,6 +83,11 @@ def warnings(result: dict[str, Any]) -> list[str]:
             f"{100 * result['seen']:.0f} % of the judged pictures were in the pretraining of {result['backbone']}, "
             "labels included: this figure is not that of a transfer."
         )
+    elif result["seen_in_training"]:
+        found.append(
+            f"{100 * result['seen_in_training']:.0f} % of the training pictures were in the pretraining of "
+            f"{result['backbone']}, labels included: it has learned these classes from more than it is given here."
+        )
     copies = result["metrics"].get("val_without_copies")
     if copies:
         headline = next((f"{k} {copies[k]:.4f}" for k in ("accuracy", "map") if k in copies), "no figure")
