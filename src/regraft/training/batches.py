@@ -1,0 +1,94 @@
+"""What a training loop is fed: the same batches for the same seed and epoch, whatever happened before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from regraft.data.augment import Augmented, Policy
+from regraft.data.items import Items
+from regraft.data.loaders import batches
+from regraft.types import PreprocessSpec
+
+
+class Batches(Protocol):
+    """n examples in batches."""
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, number: int, size: int, skip: int) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+        """Yields (inputs, positions) in the order of epoch ``number``, without its first ``skip`` batches."""
+        ...
+
+
+def order(n: int, seed: int, number: int, size: int) -> list[NDArray[np.int64]]:
+    """Positions 0..n-1 in the order of one epoch, in batches of ``size``; a last batch of one joins the one before,
+    since batch normalisation cannot learn from a single example.
+    """
+    shuffled = np.random.default_rng([seed, number]).permutation(n)
+    parts = [shuffled[i : i + size] for i in range(0, n, size)]
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [np.concatenate(parts[-2:])]
+    return parts
+
+
+@dataclass(frozen=True)
+class PictureBatches:
+    """Pictures decoded and augmented anew each epoch, as float inputs of the network."""
+
+    items: Items
+    spec: PreprocessSpec
+    policy: Policy
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def epoch(self, number: int, size: int, skip: int) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+        view = Augmented(self.items, self.spec, self.policy, self.seed, number)
+        mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (self.spec.mean, self.spec.std))
+        for positions in _loaded(view, order(len(self), self.seed, number, size)[skip:], self.spec):
+            data, kept = positions
+            x = torch.from_numpy(data).permute(0, 3, 1, 2).float() / 255
+            yield ((x - mean) / std).contiguous(memory_format=torch.channels_last), kept
+
+
+def _loaded(
+    view: Augmented, parts: Sequence[NDArray[np.int64]], spec: PreprocessSpec
+) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
+    """Each part as one array, decoded in threads ahead of its use."""
+    from dataclasses import replace
+
+    flat = np.concatenate(parts) if parts else np.zeros(0, np.int64)
+    sizes = [len(p) for p in parts]
+    chunk = max(sizes, default=1)
+    ready = replace(spec, resize=None)  # views come at the network's size
+    waiting: list[NDArray[Any]] = []
+    for batch in batches(view, flat.tolist(), ready, chunk):
+        waiting += list(batch.data[: len(batch.positions)])
+        while sizes and len(waiting) >= sizes[0]:
+            n = sizes.pop(0)
+            yield np.stack(waiting[:n]), flat[:n]
+            waiting, flat = waiting[n:], flat[n:]
+
+
+@dataclass(frozen=True)
+class RowBatches:
+    """Activations at the border of the frozen blocks, one array (n, ...) a view; epochs take the views in turn."""
+
+    views: Sequence[NDArray[Any]]
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.views[0])
+
+    def epoch(self, number: int, size: int, skip: int) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+        rows = self.views[number % len(self.views)]
+        for positions in order(len(self), self.seed, number, size)[skip:]:
+            yield torch.from_numpy(rows[positions]), positions

@@ -1,0 +1,172 @@
+"""The loop learns, stops where it must, and a resumed run ends with the same bits."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from regraft.backbones.base import Body
+from regraft.data.augment import Policy
+from regraft.data.items import PictureArray
+from regraft.errors import ArtefactError, InputError
+from regraft.methods.base import Phase
+from regraft.training import loop
+from regraft.training.batches import PictureBatches, RowBatches, order
+from regraft.training.loop import Learner, Settings, train
+from regraft.types import PreprocessSpec
+
+SPEC = PreprocessSpec(height=12, width=12)
+
+
+def problem(n: int = 48):
+    """Bright or dark pictures, a small network with dropout and batch normalisation."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % 2
+    pictures = (rng.integers(0, 90, (n, 12, 12, 3)) + 120 * y[:, None, None, None]).astype(np.uint8)
+    torch.manual_seed(0)
+    blocks = [("a", nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU())),
+              ("b", nn.Sequential(nn.Conv2d(6, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.2)))]  # fmt: skip
+    body = Body(blocks, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    data = PictureBatches(PictureArray(pictures, "x"), SPEC, Policy("light"), seed=0)
+    return Learner(body, nn.Linear(8, 2)), data, np.eye(2)[y]
+
+
+PHASES = (Phase("head", 1, frozen=2, rate=0.01), Phase("all", 3, frozen=0, rate=0.01, layer_decay=0.7))
+SETTINGS = Settings(batch=10, precision="float32")
+
+
+def weights(learner: Learner) -> bytes:
+    return b"".join(v.numpy().tobytes() for v in learner.state_dict().values())
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    learner, data, targets = problem()
+    progress = train(learner, [Phase("all", 15, 0, 0.01)], data, targets, SETTINGS, folder=tmp_path)
+    assert progress.history[-1]["loss"] < 0.5 * progress.history[0]["loss"]
+    x, positions = next(data.epoch(0, 48, 0))
+    assert (learner(x).argmax(1).numpy() == targets[positions].argmax(1)).mean() > 0.95
+
+
+@pytest.mark.parametrize("kill", [1, 4, 5, 6, 13, 19])
+def test_killed_at_any_step_and_resumed_to_the_bit(kill: int, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)  # after every step
+    judged = lambda learner: float(learner.head.weight.square().sum())
+    whole, data, targets = problem()
+    done = train(whole, PHASES, data, targets, SETTINGS, folder=tmp_path / "a", inner=judged)
+    killed, data, targets = problem()
+    train(killed, PHASES, data, targets, SETTINGS, folder=tmp_path / "b", inner=judged, stop_after=kill)
+    torch.manual_seed(999)
+    again, data, targets = problem()
+    resumed = train(again, PHASES, data, targets, SETTINGS, folder=tmp_path / "b", inner=judged)
+    assert weights(again) == weights(whole)
+    assert resumed.step == done.step == 20
+    assert [h.get("inner") for h in resumed.history] == [h.get("inner") for h in done.history]
+
+
+def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
+    results = []
+    for i, seed in enumerate((0, 0, 1)):
+        learner, data, targets = problem()
+        data = PictureBatches(data.items, SPEC, Policy("light"), seed)
+        train(
+            learner, PHASES, data, targets, Settings(batch=10, seed=seed, precision="float32"), folder=tmp_path / str(i)
+        )
+        results.append(weights(learner))
+    assert results[0] == results[1] != results[2]
+
+
+def test_frozen_blocks_keep_their_bits(tmp_path: Path) -> None:
+    learner, data, targets = problem()
+    before = [v.clone() for v in learner.body.blocks[0][1].state_dict().values()]
+    train(learner, [Phase("last", 2, frozen=1, rate=0.01)], data, targets, SETTINGS, folder=tmp_path)
+    after = learner.body.blocks[0][1].state_dict().values()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_layers_learn_at_their_own_rates(tmp_path: Path) -> None:
+    learner, data, targets = problem()
+    run = loop._Run(learner, PHASES, data, torch.from_numpy(targets), SETTINGS, tmp_path, None)
+    run.resume()
+    run.begin(Phase("all", 1, 0, 0.1, layer_decay=0.5))
+    scale = {run.names[p].split(".")[0:3:2][-1]: g["scale"] for g in run.optimiser.param_groups for p in g["params"]}
+    assert scale["a"] == 0.25 and scale["b"] == 0.5
+    assert {g["scale"] for g in run.optimiser.param_groups} == {1.0, 0.5, 0.25}
+    assert all((g["weight_decay"] > 0) == all(p.ndim > 1 for p in g["params"]) for g in run.optimiser.param_groups)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    learner, data, targets = problem()
+    plain, calls = loop.cross_entropy, []
+
+    def fails(*args):
+        calls.append(1)
+        return plain(*args) * (float("nan") if len(calls) == 4 else 1)
+
+    monkeypatch.setattr(loop, "cross_entropy", fails)
+    with pytest.raises(InputError, match=r"no longer a number at step 3 .* try --lr 0\.001"):
+        train(learner, PHASES, data, targets, SETTINGS, folder=tmp_path)
+    assert json.loads((tmp_path / "last/state.json").read_text())["at"]["step"] == 3
+
+
+def test_out_of_memory_takes_smaller_pieces_with_nearly_the_same_gradient(tmp_path: Path, monkeypatch) -> None:
+    learner, data, targets = problem()
+    forward = Learner.forward
+
+    def small(self, x):
+        if len(x) > 5:
+            raise torch.OutOfMemoryError("too much")
+        return forward(self, x)
+
+    monkeypatch.setattr(Learner, "forward", small)
+    progress = train(learner, PHASES, data, targets, SETTINGS, folder=tmp_path)
+    assert progress.micro == 2 and progress.step == 20
+
+
+def test_a_checkpoint_of_other_settings_or_damaged(tmp_path: Path) -> None:
+    learner, data, targets = problem()
+    train(learner, PHASES, data, targets, SETTINGS, folder=tmp_path)
+    with pytest.raises(InputError, match="other settings"):
+        train(learner, PHASES, data, targets, Settings(batch=11, precision="float32"), folder=tmp_path)
+    (tmp_path / "last/state.safetensors").write_bytes(b"x")
+    with pytest.raises(ArtefactError, match="damaged"):
+        train(learner, PHASES, data, targets, SETTINGS, folder=tmp_path)
+
+
+def test_the_average_follows_the_recorded_formula(tmp_path: Path) -> None:
+    """min(decay, (1 + i) / (10 + i)), as recorded for weights 1, 2, 4, 8, 16: the first is a copy here too."""
+    learner, data, targets = problem()
+    run = loop._Run(learner, PHASES, data, torch.from_numpy(targets), Settings(ema=0.9), tmp_path, None)
+    run.resume()
+    run.begin(PHASES[1])
+    bias = learner.head.bias
+    value = 1.0
+    with torch.no_grad():
+        run.average["head.bias"].fill_(1.0)
+        for i, w in enumerate([2.0, 4.0, 8.0, 16.0]):
+            run.at.step = i
+            bias.fill_(w)
+            run.follow()
+            d = min(0.9, (1 + i) / (10 + i))
+            value = d * value + (1 - d) * w
+            assert run.average["head.bias"][0].item() == pytest.approx(value, rel=1e-6)
+
+
+def test_order_never_leaves_a_batch_of_one() -> None:
+    assert [len(p) for p in order(21, 0, 0, 10)] == [10, 11]
+    assert [len(p) for p in order(1, 0, 0, 10)] == [1]
+    assert sorted(np.concatenate(order(21, 0, 3, 10))) == list(range(21))
+
+
+def test_rows_in_place_of_pictures(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    views = [(rng.normal(size=(40, 8)) + 2 * y[:, None]).astype(np.float32) for _ in range(3)]
+    learner = Learner(Body([("x", nn.Linear(8, 8))], nn.Identity()), nn.Linear(8, 2), border=1)
+    progress = train(
+        learner, [Phase("head", 10, 1, 0.05)], RowBatches(views, 0), np.eye(2)[y], SETTINGS, folder=tmp_path
+    )
+    assert progress.history[-1]["loss"] < 0.5
