@@ -33,6 +33,7 @@ _BACKBONE = (
     "a network of 'regraft backbones', raw, random:NAME or NAME@BLOCK "
     "[default: regraft_tiny for pictures up to 64 pixels, else mobilenet_v2]"
 )
+_AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light]"
 _CONTROLS = "majority,raw,random"
 Data = Annotated[str, typer.Argument(metavar="DATA", help=_DATA)]
 ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="a run folder or the model folder in it")]
@@ -122,6 +123,11 @@ def fit(
     group: Group = None,
     task: TaskName = None,
     class_weight: Annotated[str | None, typer.Option(help="balanced: every class weighs the same")] = None,
+    epochs: Annotated[int | None, typer.Option(help="passes over the training items [default: by number]")] = None,
+    lr: Annotated[float | None, typer.Option(help="the head's top learning rate [default: the method's]")] = None,
+    batch: Annotated[int | None, typer.Option(help="items in a training step [default: 32]")] = None,
+    blocks: Annotated[int | None, typer.Option(help="how many last blocks last-k trains [default: 4]")] = None,
+    augment: Annotated[str | None, typer.Option(help=_AUGMENT)] = None,
     accuracy: Annotated[float | None, typer.Option(help="wanted accuracy: unsure items go to a person")] = None,
     out: Annotated[str | None, typer.Option(help="the run folder [default: runs/<data>-<method>-<n>]")] = None,
     seed: Annotated[int, typer.Option(min=0, help="decides what is held out and the folds")] = 0,

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from regraft import metrics
 from regraft.backbones.base import Pretrained
 from regraft.commands import runfolder
+from regraft.commands.adapt import adapt, adapted_rows
 from regraft.commands.controls import Control, ControlKit, run_controls
 from regraft.commands.evidence import write_evidence
 from regraft.commands.split import Rows, Split, make_split
+from regraft.data.augment import Policy
 from regraft.data.dataset import Dataset
 from regraft.errors import DataError, InputError, UnknownName
 from regraft.features.choice import network_for
@@ -24,6 +26,7 @@ from regraft.features.engines import ENGINES, Engine, make_engine
 from regraft.features.extract import extract
 from regraft.features.store import RowStore
 from regraft.methods import METHODS
+from regraft.methods import linear_probe as PROBE
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.runtime import Stopwatch, resolve_device, say, set_threads
@@ -73,6 +76,11 @@ def fit(
     group: str | None = None,
     task: str | None = None,
     class_weight: str | None = None,
+    epochs: int | None = None,
+    lr: float | None = None,
+    batch: int | None = None,
+    blocks: int | None = None,
+    augment: str | None = None,
     accuracy: float | None = None,
     out: str | None = None,
     seed: int = 0,
@@ -111,7 +119,7 @@ def fit(
     settings |= {"backbone": network.name}
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
         job = _Job(run, settings, split, network, run_engine, where, store, watch)
-        result = job.result(METHODS.get(method).fit_features)
+        result = job.result(METHODS.get(method))
         run.finish(asdict(result))
     return result
 
@@ -129,7 +137,15 @@ def _check(settings: dict[str, Any]) -> None:
         raise InputError(f"--accuracy is {wanted}; it must lie between 0 and 1, such as 0.98.")
     if settings["class_weight"] not in (None, "balanced"):
         raise UnknownName("class weight", settings["class_weight"], ["balanced"])
-    METHODS.get(settings["method"])
+    trained = hasattr(METHODS.get(settings["method"]), "plan")
+    for name in ("epochs", "lr", "batch", "blocks", "augment"):
+        value = settings[name]
+        if value is not None and not trained:
+            raise InputError(f"--{name} is for methods that train a network; {settings['method']} has no use for it.")
+        if value is not None and name != "augment" and value <= 0:
+            raise InputError(f"--{name} is {value}; it must be above 0.")
+    if settings["augment"]:
+        Policy(settings["augment"]).operations  # noqa: B018 raises where a name is unknown
     if settings["engine"] != "auto":
         ENGINES.get(settings["engine"])
 
@@ -147,7 +163,7 @@ class _Job:
     store: RowStore
     watch: Stopwatch
 
-    def result(self, method: Callable[..., Any]) -> FitResult:
+    def result(self, method: Any) -> FitResult:
         run, split, watch = self.run, self.split, self.watch
         run.log("start", settings=self.settings, split=split.how)
         say(f"{len(split.train)} items to learn from, {len(split.val or ())} to judge on: {split.how}")
@@ -156,8 +172,12 @@ class _Job:
             judged, more = self.rows(split.val)
         run.log("extracted", rows=len(train.y) + len(judged.y), computed=computed + more)
 
+        trained = hasattr(method, "plan")
         learn = partial(
-            method, target=split.train.target, seed=self.settings["seed"], class_weight=self.settings["class_weight"]
+            (PROBE if trained else method).fit_features,
+            target=split.train.target,
+            seed=self.settings["seed"],
+            class_weight=self.settings["class_weight"],
         )
         own = partial(learn, own_units=self.network.spec.modality == "table")
         with watch("fit"):
@@ -165,22 +185,36 @@ class _Job:
         model = Model(self.network, fitted.head, split.train.target_name, split.train.target)
         model.decision = self.decision(model, fitted, train.y)
         run.log("fitted", **fitted.record, decision=model.decision)
+        probe, choice = model, fitted.record
+        if trained:
+            with watch("fit"):
+                adapted = adapt(
+                    method, self.network, fitted.head, split.train, train, self.settings,
+                    folder=run.work / "checkpoints", device=self.device, store=self.store,
+                )  # fmt: skip
+                model = Model(adapted.network, adapted.head, split.train.target_name, split.train.target)
+                choice = adapted.record
+                run.log("trained", **choice)
         figures: dict[str, Any] = {"val": None, "controls": {}}
         gain = seen = None
         for_controls = 0
         if split.val is not None and len(judged.y):
-            figures, gain, for_controls = self.judge(model, train, judged, learn)
+            rows = judged
+            if trained:
+                seen_by_model = adapted_rows(adapted, split.val, judged, self.settings["engine"], self.device)
+                rows = Rows(seen_by_model, judged.y, judged.items)
+            figures, gain, for_controls = self.judge(model, train, judged, rows, learn, probe if trained else None)
             seen = self.seen(split.val, split.pixels)
             run.log("judged", val=figures["val"], gain=gain)
 
-        refit = bool(self.settings["refit"] and len(judged.y))
+        refit = bool(self.settings["refit"] and len(judged.y) and not trained)
         if refit:
             x, y = np.concatenate([train.x, judged.x]), np.concatenate([train.y, judged.y])
             with watch("fit"):
                 model.head = own(x, y, record=fitted.record).head
         record = {
             "name": run.path.name, "data": self.settings["data"], "method": self.settings["method"],
-            "settings": self.settings, "choice": fitted.record, "trained_on": len(train.y) + refit * len(judged.y),
+            "settings": self.settings, "choice": choice, "trained_on": len(train.y) + refit * len(judged.y),
             "judged_on": len(judged.y), "refit": refit, "seen": seen,
         }  # fmt: skip
         artefact.save(model, run.work / "model", metrics=figures, record=record)
@@ -189,7 +223,7 @@ class _Job:
             run=str(run.path), task=split.train.target.task, method=self.settings["method"],
             backbone=self.network.name, engine=str(self.engine.describe()["engine"]), metrics=figures, gain=gain,
             seconds=watch.record(), cached=computed == 0, items={"train": len(train.y), "val": len(judged.y)},
-            classes=split.train.classes, split=split.how, choice=fitted.record, decision=model.decision, seen=seen,
+            classes=split.train.classes, split=split.how, choice=choice, decision=model.decision, seen=seen,
             seen_in_training=self.seen(split.train, split.train_pixels),
             rows={"computed": computed}, problems=[asdict(p) for p in split.problems],
         )  # fmt: skip
@@ -207,12 +241,18 @@ class _Job:
         return len(held) / max(len(data), 1)
 
     def judge(
-        self, model: Model, train: Rows, judged: Rows, learn: Callable[..., Any]
+        self,
+        model: Model,
+        train: Rows,
+        judged: Rows,
+        rows: Rows,
+        learn: Callable[..., Any],
+        probe: Model | None,
     ) -> tuple[dict[str, Any], dict[str, Any] | None, int]:
         """The figures on the judged items beside the controls, the gain, and the controls' forward passes."""
         split, seed = self.split, self.settings["seed"]
         assert split.val is not None
-        probabilities = model.probabilities(judged.x)
+        probabilities = model.probabilities(rows.x)
         figures: dict[str, Any] = {"val": model.figures(judged.y, probabilities)}
         if split.copied is not None and split.copied[judged.items].any():
             alone = ~split.copied[judged.items]
@@ -226,8 +266,11 @@ class _Job:
                 split, train, judged, learn, model.figures, self.settings["engine"], self.device, self.store
             )
             tried = run_controls(self.settings["controls"], self.network, kit)
+            if probe is not None:
+                by_probe = probe.probabilities(judged.x)
+                tried.append(Control("linear-probe", model.figures(judged.y, by_probe), by_probe))
         figures["controls"] = {c.name: c.figures for c in tried}
-        write_evidence(self.run.work, split.val, judged, model, probabilities)
+        write_evidence(self.run.work, split.val, rows, model, probabilities)
         gain = _gain(model.target.task, judged.y, probabilities, tried, seed)
         return figures, gain, sum(c.computed for c in tried)
 

@@ -1,4 +1,7 @@
-"""What a method that trains a network says of itself: its phases."""
+"""What a method that trains a network says of itself: its phases.
+
+Such a method is a module with ``SUMMARY`` and ``plan(blocks, options) -> Plan``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,16 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-Start = Literal["probe", "random"]
+Head = Literal["probe", "zero", "mlp"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a method is told: the epochs in all, the head's top rate (None: the method's own), how many last blocks."""
+
+    epochs: int
+    rate: float | None = None
+    last: int = 4
 
 
 @dataclass(frozen=True)
@@ -31,10 +43,15 @@ class Phase:
 class Plan:
     """How a method trains: its phases, and what the head starts from.
 
-    ``probe``: the linear probe on the frozen network; ``random``: zero, which favours no class. ``pretrained`` is false
-    where the network starts untrained.
+    ``probe``: the linear probe on the frozen network; ``zero``: a linear layer that favours no class; ``mlp``: one
+    hidden layer, drawn at random. ``pretrained`` is false where the network starts untrained.
     """
 
     phases: tuple[Phase, ...]
-    head: Start = "probe"
+    head: Head = "probe"
     pretrained: bool = True
+
+
+def gentle(blocks: int) -> float:
+    """The decay a block with which the first block learns at a tenth of the head's rate."""
+    return 0.1 ** (1 / max(blocks, 1))

@@ -42,8 +42,12 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
     """
     network = model.network
     with new_folder(folder) as temporary:
-        write_state(temporary / MODEL, {f"head.{k}": v for k, v in model.head.state_dict().items()})
-        if network.body.state_dict():
+        tensors = {f"head.{k}": v for k, v in model.head.state_dict().items()}
+        changed = "adapted_by" in network.provenance
+        if changed:
+            tensors |= {f"body.{k}": v for k, v in network.body.state_dict().items()}
+        write_state(temporary / MODEL, tensors)
+        if network.body.state_dict() and not changed:
             _link(_blob(network), temporary / BACKBONE)
         manifest = {
             "format": FORMAT,
@@ -133,14 +137,18 @@ def load(path: str | Path) -> tuple[Model, dict[str, Any]]:
     net, head, target = manifest["network"], manifest["head"], manifest["target"]
     try:
         state = load_file(folder / MODEL)
-        body = load_file(folder / BACKBONE) if (folder / BACKBONE).exists() else {}
+        body = {k.removeprefix("body."): v for k, v in state.items() if k.startswith("body.")}
+        if (folder / BACKBONE).exists():
+            body = load_file(folder / BACKBONE)
     except (SafetensorError, OSError) as error:
         raise ArtefactError(f"{folder} cannot be read: {error}.") from error
     network = catalog.rebuild(net["name"], net["recipe"], PreprocessSpec.from_json(net["spec"]), body)
     network.provenance = net["provenance"]
     network.seen = catalog.seen_by(net["recipe"]["architecture"], net["provenance"]["weights"])
     module = HEADS.get(head["kind"])(head["features"], head["outputs"])
-    module.load_state_dict({k.removeprefix("head."): v for k, v in state.items()}, strict=True, assign=True)
+    module.load_state_dict(
+        {k.removeprefix("head."): v for k, v in state.items() if k.startswith("head.")}, strict=True, assign=True
+    )
     module.requires_grad_(False).eval()
     spec = TargetSpec(target["task"], tuple(target["classes"]))
     return Model(network, module, target["name"], spec, target.get("decision", {})), manifest

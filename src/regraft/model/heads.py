@@ -39,5 +39,44 @@ class LinearHead(nn.Module):
         head.load_state_dict(state, assign=True)
         return head.requires_grad_(False).eval()
 
+    @classmethod
+    def zero(cls, features: int, outputs: int) -> LinearHead:
+        """A head that favours no class."""
+        head = cls(features, outputs)
+        nn.init.zeros_(head.linear.weight)
+        nn.init.zeros_(head.linear.bias)
+        return head
 
-HEADS = Registry("head", {LinearHead.kind: "regraft.model.heads:LinearHead"})
+    def cool(self, temperature: float) -> None:
+        """Divides the logits by ``temperature`` for good."""
+        with torch.no_grad():
+            self.linear.weight.div_(temperature)
+            self.linear.bias.div_(temperature)
+
+
+class MLPHead(nn.Module):
+    """One hidden layer: features (N, D), scaled as in `LinearHead`, to logits (N, K)."""
+
+    kind = "mlp"
+    hidden = 256
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, features: int, outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.first = nn.Linear(features, self.hidden)
+        self.drop = nn.Dropout(0.2)
+        self.linear = nn.Linear(self.hidden, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(self.drop(torch.relu(self.first((x - self.mean) / self.scale))))
+        return logits
+
+    cool = LinearHead.cool
+
+
+HEADS = Registry(
+    "head", {LinearHead.kind: "regraft.model.heads:LinearHead", MLPHead.kind: "regraft.model.heads:MLPHead"}
+)

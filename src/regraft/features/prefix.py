@@ -1,0 +1,47 @@
+"""The frozen first blocks of a network, computed once a picture and view, and kept like features."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import nn
+
+from regraft.backbones.base import Body, Pretrained
+from regraft.data.augment import Augmented, Policy
+from regraft.data.items import Items
+from regraft.features.engines import make_engine
+from regraft.features.extract import extract
+from regraft.features.store import RowStore
+
+
+def prefix_of(network: Pretrained, border: int) -> Pretrained:
+    """The first ``border`` blocks of a network as one of its own, whose features are the activations behind them."""
+    blocks = copy.deepcopy(network.body.blocks[:border])
+    spec = replace(network.spec, resize=None)  # views come at the network's size
+    name = f"{network.name}, activations before block {border}"
+    return Pretrained(name, Body(blocks, nn.Identity()), None, spec, dict(network.recipe), (), {})
+
+
+def activation_views(
+    network: Pretrained,
+    border: int,
+    items: Items,
+    policy: Policy,
+    views: int,
+    *,
+    seed: int,
+    device: str,
+    store: RowStore,
+) -> list[NDArray[Any]]:
+    """The activations (n, ...) of each of ``views`` augmented views of the items, which must all be readable."""
+    prefix = prefix_of(network, border)
+    engine = make_engine(prefix, "torch", device)
+    found = []
+    for view in range(views):
+        augmented = Augmented(items, network.spec, policy, seed, view)
+        label = f"frozen blocks, view {view + 1} of {views}"
+        found.append(extract(prefix, augmented, engine, store, label=label).rows)
+    return found
