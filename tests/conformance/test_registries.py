@@ -29,7 +29,14 @@ def test_formats_do_not_recognise_what_is_not_theirs(name: str, tmp_path: Path) 
     assert FORMATS.get(name).__doc__
 
 
-@pytest.mark.parametrize("name", list(METHODS))
+CLOSED = [name for name in METHODS if hasattr(METHODS.get(name), "fit_features")]
+
+
+def test_every_method_is_of_one_kind() -> None:
+    assert all(hasattr(METHODS.get(n), "fit_features") != hasattr(METHODS.get(n), "plan") for n in METHODS)
+
+
+@pytest.mark.parametrize("name", CLOSED)
 def test_methods_learn_what_can_be_learned(name: str) -> None:
     method = METHODS.get(name)
     assert method.SUMMARY
