@@ -20,6 +20,7 @@ COMMANDS = [
     "predict",
     "report",
     "runs",
+    "augment",
     "backbones",
     "methods",
     "cache",

@@ -16,6 +16,7 @@ from regraft.version import __version__
 
 if TYPE_CHECKING:
     from regraft.api import (
+        augment,
         cache,
         demo,
         evaluate,
@@ -40,9 +41,23 @@ _WHERE = {
 
 # no name here may be that of a module of the package: importing the module would put it in the name's place
 __all__ = [
-    "Classifier", "FeatureExtractor", "RegraftError", "cache", "demo", "evaluate", "fit", "inspect", "list_backbones",
-    "list_methods", "load", "predict", "report", "runs", "verify",
-]  # fmt: skip
+    "Classifier",
+    "FeatureExtractor",
+    "RegraftError",
+    "augment",
+    "cache",
+    "demo",
+    "evaluate",
+    "fit",
+    "inspect",
+    "list_backbones",
+    "list_methods",
+    "load",
+    "predict",
+    "report",
+    "runs",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from regraft.commands.augment import augment
 from regraft.commands.demo import DemoResult
 from regraft.commands.demo import demo as _demo
 from regraft.commands.evaluate import Evaluation, evaluate
@@ -31,6 +32,7 @@ def demo(*, out: str = "runs/demo-digits", seeds: int = 10) -> tuple[DemoResult,
 
 
 __all__ = [
-    "DemoResult", "Evaluation", "FitResult", "Inspection", "PredictResult", "Predictor", "cache", "demo",
+    "DemoResult", "Evaluation", "FitResult", "Inspection", "PredictResult", "Predictor",
+    "augment", "cache", "demo",
     "evaluate", "fit", "inspect", "list_backbones", "list_methods", "load", "predict", "report", "runs", "verify",
 ]  # fmt: skip

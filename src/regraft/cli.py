@@ -273,6 +273,27 @@ def methods(as_json: Json = False) -> None:
 
 
 @app.command()
+def augment(
+    data: Data,
+    policy: Annotated[str, typer.Option(help=_AUGMENT)] = "standard",
+    out: Annotated[str, typer.Option(help="the picture to write (.png)")] = "augmented.png",
+    rows: Annotated[int, typer.Option(help="how many pictures")] = 6,
+    views: Annotated[int, typer.Option(help="how many views of each")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="decides pictures and views")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Show what augmentation makes of the pictures: a contact sheet to look at."""
+    from regraft.api import augment as run
+
+    found = run(data, policy=policy, out=out, rows=rows, views=views, seed=seed)
+    if as_json:
+        return print_json(found)
+    print(f"{found.out}: {len(found.rows)} pictures, each beside {found.views} views by {found.policy}"
+          f"{'' if found.flips else '; not mirrored, since these classes would not mean the same'}")  # fmt: skip
+    return None
+
+
+@app.command()
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="delete all stored features")] = False,
     as_json: Json = False,
