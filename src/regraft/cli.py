@@ -128,6 +128,7 @@ def fit(
     batch: Annotated[int | None, typer.Option(help="items in a training step [default: 32]")] = None,
     blocks: Annotated[int | None, typer.Option(help="how many last blocks last-k trains [default: 4]")] = None,
     augment: Annotated[str | None, typer.Option(help=_AUGMENT)] = None,
+    mix: Annotated[str | None, typer.Option(help="none, mixup or cutmix [default: none]")] = None,
     accuracy: Annotated[float | None, typer.Option(help="wanted accuracy: unsure items go to a person")] = None,
     out: Annotated[str | None, typer.Option(help="the run folder [default: runs/<data>-<method>-<n>]")] = None,
     seed: Annotated[int, typer.Option(min=0, help="decides what is held out and the folds")] = 0,

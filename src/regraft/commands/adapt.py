@@ -69,6 +69,8 @@ def adapt(
     plan: Plan = method.plan(len(network.body.blocks), options)
     base = network if plan.pretrained else catalog.load(f"random:{network.name}")
     border = min(p.frozen for p in plan.phases)
+    if settings["mix"] == "cutmix" and border == len(network.body.blocks):
+        raise InputError(f"--mix cutmix cuts pictures or maps, and {settings['method']} sees neither; take mixup.")
     body = copy.deepcopy(base.body)
     learner = Learner(body.to(device), _head(plan, probe, rows, len(classes), settings["seed"]).to(device), border)
     policy = Policy(settings["augment"] or "light", flips=may_flip(classes))
@@ -80,7 +82,7 @@ def adapt(
         learn, hold = hold_out(labels, None, share=INNER_SHARE, seed=settings["seed"])
     feed = _feed(base, border, data.take(learn), policy, settings["seed"], device, store)
     inner = _Inner(base, border, data.take(hold), targets_of(labels[hold], len(classes)), device, store)
-    loop = Settings(batch=settings["batch"] or 32, seed=settings["seed"])
+    loop = Settings(batch=settings["batch"] or 32, mix=settings["mix"] or "none", seed=settings["seed"])
     progress = train(
         learner, plan.phases, feed, targets_of(labels[learn], len(classes)), loop,
         folder=folder, inner=inner.loss if len(hold) else None,

@@ -30,6 +30,7 @@ from regraft.methods import linear_probe as PROBE
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.runtime import Stopwatch, resolve_device, say, set_threads
+from regraft.training.mixing import MIXES
 from regraft.types import Hints, Problem
 
 
@@ -81,6 +82,7 @@ def fit(
     batch: int | None = None,
     blocks: int | None = None,
     augment: str | None = None,
+    mix: str | None = None,
     accuracy: float | None = None,
     out: str | None = None,
     seed: int = 0,
@@ -138,12 +140,14 @@ def _check(settings: dict[str, Any]) -> None:
     if settings["class_weight"] not in (None, "balanced"):
         raise UnknownName("class weight", settings["class_weight"], ["balanced"])
     trained = hasattr(METHODS.get(settings["method"]), "plan")
-    for name in ("epochs", "lr", "batch", "blocks", "augment"):
+    for name in ("epochs", "lr", "batch", "blocks", "augment", "mix"):
         value = settings[name]
         if value is not None and not trained:
             raise InputError(f"--{name} is for methods that train a network; {settings['method']} has no use for it.")
-        if value is not None and name != "augment" and value <= 0:
+        if value is not None and name not in ("augment", "mix") and value <= 0:
             raise InputError(f"--{name} is {value}; it must be above 0.")
+    if settings["mix"] not in (None, *MIXES):
+        raise UnknownName("mix", settings["mix"], MIXES)
     if settings["augment"]:
         Policy(settings["augment"]).operations  # noqa: B018 raises where a name is unknown
     if settings["engine"] != "auto":

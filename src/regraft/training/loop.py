@@ -25,6 +25,7 @@ from regraft.methods.base import Phase
 from regraft.runtime import say, track
 from regraft.training import checkpoint
 from regraft.training.batches import Batches
+from regraft.training.mixing import mix
 from regraft.training.schedule import SCHEDULES, layer_scales
 
 CHECKPOINT_SECONDS = 30.0
@@ -40,6 +41,7 @@ class Settings:
     ema: float = 0.99
     clip: float = 1.0
     smoothing: float = 0.05
+    mix: str = "none"
     precision: str = "auto"
     seed: int = 0
 
@@ -205,6 +207,8 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = phase.rate * group["scale"] * share
         torch.manual_seed(self.settings.seed * 1_000_003 + self.at.step)
+        chance = np.random.default_rng([self.settings.seed, self.at.step])
+        x, targets = mix(self.settings.mix, x, targets, chance)
         self.optimiser.zero_grad(set_to_none=True)
         loss = self.backward(phase, x, targets)
         if not math.isfinite(loss):
