@@ -26,6 +26,7 @@ from regraft.methods.logistic import (
     optimal_temperature,
     shrunken_scaling,
     smoothed_targets,
+    span,
     targets_of,
 )
 from regraft.model.heads import LinearHead
@@ -42,7 +43,7 @@ neighbouring classes by a few nats (|w|^2 of some hundreds) cost about as much a
 
 ClassWeight = str | Sequence[float] | None
 
-FOLDS, FOLD_ROWS, LEAST_PER_CLASS = 5, 3000, 3
+FOLDS, FOLD_ROWS, FOLD_VALUES, LEAST_PER_CLASS = 5, 3000, 2_000_000, 3
 
 SCALINGS = {"common": common_scaling, "column": shrunken_scaling}
 
@@ -132,8 +133,9 @@ def _choose(problem: _Problem, seed: int, own_units: bool) -> Choice:
         return Choice({**default, "chosen_by": "default for few examples"})
     rng = np.random.default_rng(seed)
     chosen = np.arange(len(problem.rows))
-    if len(chosen) > FOLD_ROWS:  # the choice of a few numbers gains nothing from more
-        chosen = np.sort(rng.permutation(len(chosen))[:FOLD_ROWS])
+    most = min(FOLD_ROWS, max(500, FOLD_VALUES // problem.rows.shape[1]))
+    if len(chosen) > most:  # the choice of a few numbers gains nothing from more
+        chosen = np.sort(rng.permutation(len(chosen))[:most])
         problem = problem.take(chosen)
     fold = stratified_folds(problem.strata, min(FOLDS, int(counts.max())), rng)
     with ThreadPoolExecutor(2) as pool:
@@ -149,7 +151,14 @@ def _path(
     """Cross-validated log loss and logits of one scaling from strong to weak, until the loss has worsened twice."""
     targets = smoothed_targets(problem.targets, problem.link)
     folds = range(int(fold.max()) + 1)
-    scaled = list(pool.map(lambda f: SCALINGS[scaling](problem.rows[fold != f])(problem.rows), folds))
+
+    def prepare(f: int) -> NDArray[Any]:
+        learn = fold != f
+        x = SCALINGS[scaling](problem.rows[learn])(problem.rows)
+        # for all strengths at once: what lies outside the training rows' span meets no weight
+        return x @ span(x[learn]) if learn.sum() < x.shape[1] / 2 else x
+
+    scaled = list(pool.map(prepare, folds))
     starts: list[Linear | None] = [None] * len(folds)
     tried: list[tuple[dict[str, Any], NDArray[Any]]] = []
     for strength in STRENGTHS:

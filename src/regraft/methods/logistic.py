@@ -87,13 +87,13 @@ def fit_logistic(
 
     x (n, d) float, ``targets`` (n, k) in 0..1, ``strength`` > 0. With ``softmax`` one of k classes is true (multinomial
     regression), with ``sigmoid`` each of them may be (k binary regressions at once). L-BFGS in float64 from ``start``
-    (zero by default). With fewer rows than columns the problem is solved in the space the rows span, which changes
+    (zero by default). With far fewer rows than columns the problem is solved in the space the rows span, which changes
     nothing but the time.
     """
     x = np.asarray(x, np.float64)
     (n, d), k = x.shape, targets.shape[1]
-    if n < d:
-        basis, _ = np.linalg.qr(x.T)
+    if n < d / 2:
+        basis = span(x)
         inner = None if start is None else Linear(basis.T @ start.weight, start.bias)
         solved = fit_logistic(x @ basis, targets, strength, link=link, weights=weights, start=inner)
         return Linear(basis @ solved.weight, solved.bias)
@@ -110,6 +110,11 @@ def fit_logistic(
     options = {"maxiter": 300, "gtol": 1e-5 * n / k, "ftol": 1e-10, "maxcor": 20}
     found = minimize(loss, at, jac=True, method="L-BFGS-B", options=options)
     return Linear(found.x[: d * k].reshape(d, k), found.x[d * k :])
+
+
+def span(x: Array) -> Array:
+    """An orthonormal basis (d, n) of the space that the rows of x (n, d), n <= d, span: there the solution lies."""
+    return np.linalg.qr(x.T)[0]
 
 
 def _softmax_loss(logits: Array, targets: Array, w: Array) -> tuple[float, Array]:
