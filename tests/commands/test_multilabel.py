@@ -111,6 +111,25 @@ def test_a_wanted_accuracy_is_kept_on_the_judged_items(tmp_path: Path) -> None:
     assert "are left, and the rest is right" in page
 
 
+def test_a_trained_model_abstains_by_its_own_held_out_items(shapes: Path, tmp_path: Path) -> None:
+    from tests.conftest import write_shapes
+
+    folder = write_shapes(tmp_path / "d", 70)
+    result = regraft.fit(
+        str(folder), method="mlp-probe", accuracy=0.6, epochs=6, controls="none", out=str(tmp_path / "r")
+    )
+    assert (
+        result.decision["abstain_below"] > 0 and "abstain" in regraft.predict(result.run, [str(shapes)]).predictions[0]
+    )
+    few = regraft.fit(str(shapes), method="mlp-probe", accuracy=0.9, epochs=1, controls="none", out=str(tmp_path / "f"))
+    assert few.decision == {} and "no-abstention" in [p["kind"] for p in few.problems]
+
+
+def test_no_accuracy_for_multilabel(marks) -> None:
+    with pytest.raises(InputError, match="one label an item"):
+        regraft.fit(str(marks[0]), accuracy=0.9)
+
+
 def test_wrong_options() -> None:
     with pytest.raises(InputError, match="between 0 and 1"):
         regraft.fit("embedded:digits", accuracy=98)

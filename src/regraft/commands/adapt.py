@@ -35,11 +35,16 @@ VIEWS, INNER_FROM, INNER_SHARE = 4, 100, 0.15
 
 @dataclass(frozen=True)
 class Adapted:
-    """A trained network with its head, and a record of how it came about."""
+    """A trained network with its head, and a record of how it came about.
+
+    ``logits`` (m, k) are calibrated ones of the items with ``labels`` (m,) that were held out inside the training part.
+    """
 
     network: Pretrained
     head: nn.Module
     record: dict[str, Any]
+    logits: NDArray[Any] | None
+    labels: NDArray[np.int64]
 
 
 def adapt(
@@ -87,9 +92,11 @@ def adapt(
         learner, plan.phases, feed, targets_of(labels[learn], len(classes)), loop,
         folder=folder, inner=inner.loss if len(hold) else None,
     )  # fmt: skip
-    temperature = 1.0
+    temperature, logits = 1.0, None
     if len(hold):
-        temperature = optimal_temperature(inner.logits(learner), smoothed_targets(inner.targets))
+        logits = inner.logits(learner)
+        temperature = optimal_temperature(logits, smoothed_targets(inner.targets))
+        logits = logits / temperature
         learner.head.cool(temperature)  # type: ignore[operator]
     record = {
         "phases": [{k: v for k, v in asdict(p).items() if k != "penalty"} for p in plan.phases],
@@ -103,7 +110,7 @@ def adapt(
     adapted.provenance.pop("digest", None)
     adapted.provenance |= {"adapted_by": settings["method"]}
     adapted.seen = network.seen
-    return Adapted(adapted, learner.head.cpu().eval().requires_grad_(False), record)
+    return Adapted(adapted, learner.head.cpu().eval().requires_grad_(False), record, logits, labels[hold])
 
 
 def default_epochs(n: int) -> int:
@@ -174,10 +181,10 @@ class _Inner:
         return cross_entropy(logits / optimal_temperature(logits, targets), targets)
 
 
-def adapted_rows(adapted: Adapted, data: Dataset, rows: Rows, engine: str, device: str) -> NDArray[Any]:
+def adapted_rows(network: Pretrained, data: Dataset, rows: Rows, engine: str, device: str) -> NDArray[Any]:
     """The trained network's features (m, D) of the items of ``rows``; computed afresh: nobody asks again."""
     import tempfile
 
-    runner = make_engine(adapted.network, engine, device)
+    runner = make_engine(network, engine, device)
     with tempfile.TemporaryDirectory() as folder:
-        return extract(adapted.network, data.items.take(rows.items), runner, RowStore(Path(folder))).rows
+        return extract(network, data.items.take(rows.items), runner, RowStore(Path(folder))).rows

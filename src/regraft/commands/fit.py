@@ -119,6 +119,8 @@ def fit(
         network = network_for(split.train.items, backbone, weights)
         run_engine = make_engine(network, engine, where)
     settings |= {"backbone": network.name}
+    if accuracy and split.train.target.task != "classification":
+        raise InputError("--accuracy is for one label an item; a multilabel model has thresholds, chosen by itself.")
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
         job = _Job(run, settings, split, network, run_engine, where, store, watch)
         result = job.result(METHODS.get(method))
@@ -185,29 +187,16 @@ class _Job:
         )
         own = partial(learn, own_units=self.network.spec.modality == "table")
         with watch("fit"):
-            fitted = own(train.x, train.y)
-        model = Model(self.network, fitted.head, split.train.target_name, split.train.target)
-        model.decision = self.decision(model, fitted, train.y)
-        run.log("fitted", **fitted.record, decision=model.decision)
-        probe, choice = model, fitted.record
-        if trained:
-            with watch("fit"):
-                adapted = adapt(
-                    method, self.network, fitted.head, split.train, train, self.settings,
-                    folder=run.work / "checkpoints", device=self.device, store=self.store,
-                )  # fmt: skip
-                model = Model(adapted.network, adapted.head, split.train.target_name, split.train.target)
-                choice = adapted.record
-                run.log("trained", **choice)
+            model, choice, probe = self.learned(method, own, train)
         figures: dict[str, Any] = {"val": None, "controls": {}}
         gain = seen = None
         for_controls = 0
         if split.val is not None and len(judged.y):
             rows = judged
-            if trained:
-                seen_by_model = adapted_rows(adapted, split.val, judged, self.settings["engine"], self.device)
-                rows = Rows(seen_by_model, judged.y, judged.items)
-            figures, gain, for_controls = self.judge(model, train, judged, rows, learn, probe if trained else None)
+            if probe is not None:
+                x = adapted_rows(model.network, split.val, judged, self.settings["engine"], self.device)
+                rows = Rows(x, judged.y, judged.items)
+            figures, gain, for_controls = self.judge(model, train, judged, rows, learn, probe)
             seen = self.seen(split.val, split.pixels)
             run.log("judged", val=figures["val"], gain=gain)
 
@@ -215,7 +204,7 @@ class _Job:
         if refit:
             x, y = np.concatenate([train.x, judged.x]), np.concatenate([train.y, judged.y])
             with watch("fit"):
-                model.head = own(x, y, record=fitted.record).head
+                model.head = own(x, y, record=choice).head
         record = {
             "name": run.path.name, "data": self.settings["data"], "method": self.settings["method"],
             "settings": self.settings, "choice": choice, "trained_on": len(train.y) + refit * len(judged.y),
@@ -231,6 +220,27 @@ class _Job:
             seen_in_training=self.seen(split.train, split.train_pixels),
             rows={"computed": computed}, problems=[asdict(p) for p in split.problems],
         )  # fmt: skip
+
+    def learned(
+        self, method: Any, learn: Callable[..., Any], train: Rows
+    ) -> tuple[Model, dict[str, Any], Model | None]:
+        """The model, a record of how it was chosen, and for a trained method the probe it has to beat."""
+        name, target = self.split.train.target_name, self.split.train.target
+        fitted = learn(train.x, train.y)
+        probe = Model(self.network, fitted.head, name, target)
+        if not hasattr(method, "plan"):
+            unseen = train.y if fitted.rows is None else train.y[fitted.rows]
+            probe.decision = self.decision(probe, fitted.logits, unseen)
+            self.run.log("fitted", **fitted.record, decision=probe.decision)
+            return probe, fitted.record, None
+        adapted = adapt(
+            method, self.network, fitted.head, self.split.train, train, self.settings,
+            folder=self.run.work / "checkpoints", device=self.device, store=self.store,
+        )  # fmt: skip
+        model = Model(adapted.network, adapted.head, name, target)
+        model.decision = self.decision(model, adapted.logits, adapted.labels)
+        self.run.log("trained", **adapted.record, decision=model.decision)
+        return model, adapted.record, probe
 
     def seen(self, data: Dataset | None, pixels: NDArray[np.uint64] | None) -> float | None:
         """The share of pictures whose labels the network's pretraining saw, None where that is not known."""
@@ -278,27 +288,25 @@ class _Job:
         gain = _gain(model.target.task, judged.y, probabilities, tried, seed)
         return figures, gain, sum(c.computed for c in tried)
 
-    def decision(self, model: Model, fitted: Any, labels: NDArray[Any]) -> dict[str, Any]:
-        """How probabilities become answers, chosen on out-of-fold predictions inside the training part."""
-        wanted = self.settings["accuracy"]
-        multilabel = model.target.task == "multilabel"
-        if fitted.logits is None:
-            if wanted:
-                self.split.problems.append(
-                    Problem("no-abstention", self.split.train.name, "too few examples to choose a threshold")
-                )
-            return {"thresholds": [0.5] * labels.shape[1]} if multilabel else {}
-        probabilities, truth = model.from_logits(fitted.logits), labels[fitted.rows]
-        if multilabel:
-            return {"thresholds": metrics.best_thresholds(truth, probabilities).tolist()}
+    def decision(self, model: Model, logits: NDArray[Any] | None, truth: NDArray[Any]) -> dict[str, Any]:
+        """How probabilities become answers, chosen on calibrated ``logits`` for items of the training part that the
+        head had not seen, with the labels ``truth``; None where there are too few.
+        """
+        wanted, name = self.settings["accuracy"], self.split.train.name
+        if model.target.task == "multilabel":
+            if logits is None:
+                return {"thresholds": [0.5] * len(model.target.classes)}
+            return {"thresholds": metrics.best_thresholds(truth, model.from_logits(logits)).tolist()}
         if not wanted:
             return {}
-        found = metrics.abstention_threshold(
-            probabilities.max(1), (probabilities.argmax(1) == truth).astype(float), wanted
-        )
+        found = None
+        if logits is not None:
+            probabilities = model.from_logits(logits)
+            correct = (probabilities.argmax(1) == truth).astype(float)
+            found = metrics.abstention_threshold(probabilities.max(1), correct, wanted)
         if found is None:
-            text = f"no confidence gives an accuracy of {wanted} in cross-validation"
-            self.split.problems.append(Problem("no-abstention", self.split.train.name, text))
+            why = "too few examples to choose one" if logits is None else "none reaches it inside the training part"
+            self.split.problems.append(Problem("no-abstention", name, f"no confidence for accuracy {wanted}: {why}"))
             return {}
         return {"abstain_below": found["threshold"], "cross_validated": found}
 

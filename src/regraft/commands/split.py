@@ -67,10 +67,10 @@ def make_split(
             f"{opened.name}: the column {opened.target_name!r} holds numbers, and regression is not there yet; "
             "--task classification makes classes of them, --label chooses another column."
         )
-    training_part(opened)  # raises where there is nothing to learn from
+    parts = training_part(opened).part_names
     whole = audited(opened, store)
     index = np.arange(len(whole.data))
-    learn = _positions(whole.data, training_part(whole.data))
+    learn = index[np.isin(whole.data.parts, parts)]
     problems = [*whole.problems, *class_problems(whole.data.take(learn))]
     require_classes(whole.data.take(learn))
     if val is not None:
@@ -98,12 +98,6 @@ def make_split(
     if whole.copies is not None:
         split.copied = np.isin(whole.copies[judge], whole.copies[learn])
     return _used_classes(split)
-
-
-def _positions(whole: Dataset, part: Dataset) -> NDArray[np.int64]:
-    """Where the items of a part stand in the whole."""
-    names = set(part.part_names)
-    return np.flatnonzero([p in names for p in whole.parts])
 
 
 def _strata(labels: NDArray[Any]) -> NDArray[np.int64]:
