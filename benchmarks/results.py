@@ -95,8 +95,8 @@ def training(r: dict[str, Any]) -> list[str]:
     return ["## Training (`bench_training.py`)", "",
             f"{speed['network']}: {speed['times_faster']:.2f} times the plain PyTorch float32 loop, taken in turns "
             f"({per_second['ours']:.1f} against {per_second['plain']:.1f} images a second here).", "",
-            f"Killed (SIGKILL) {kills['killed']} times and resumed: weights equal to those of an undisturbed run to the "
-            f"bit: {kills['equal_to_the_bit']}.", ""]  # fmt: skip
+            f"Killed (SIGKILL) {kills['killed']} times and resumed: weights equal to those of an undisturbed run to "
+            f"the bit: {kills['equal_to_the_bit']}.", ""]  # fmt: skip
 
 
 SECTIONS = {"spine": spine, "pictures": pictures, "training": training}
