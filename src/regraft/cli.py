@@ -350,6 +350,9 @@ def demo(
 
 def main() -> None:
     """Entry point. Exit status: 0 done, 1 our fault, 2 the user's input, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names of files may hold bytes that are no text
+            stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")

@@ -82,7 +82,7 @@ class Classifier(ClassifierMixin, _OnNetwork):
     ----------
     backbone : a catalog name such as ``mobilenet_v2``, ``raw``, ``random:NAME`` or ``NAME@BLOCK``; by default
         ``regraft_tiny`` for pictures up to 64 pixels, ``mobilenet_v2`` for larger ones, ``raw`` for tables.
-    method : how knowledge is transferred, one of ``regraft methods``.
+    method : how knowledge is transferred; a method on features (``linear-probe``).
     weights : a weights file that takes the place of the catalog's.
     class_weight : ``balanced`` lets every class weigh the same; or a dict, label -> weight.
     seed : decides the folds by which the strength is chosen.
@@ -110,6 +110,10 @@ class Classifier(ClassifierMixin, _OnNetwork):
     def fit(self, X: Any, y: Any) -> Self:
         """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) of any labels with two classes or more."""
         method = METHODS.get(self.method)
+        if not hasattr(method, "fit_features"):
+            raise InputError(
+                f"Classifier takes methods on features so far, not {self.method}: regraft.fit trains with it."
+            )
         if y is None:
             raise ValueError("This Classifier estimator requires y to be passed, but the target y is None.")
         items = self._items(X, reset=True)

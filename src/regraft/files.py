@@ -73,7 +73,8 @@ def new_file(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     with new_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # names of files may hold bytes that are no text; they are written as escapes
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def jsonable(value: Any) -> Any:

@@ -27,13 +27,30 @@ def bootstrap_indices(n: int, draws: int, seed: int) -> Ints:
     return np.random.default_rng(seed).integers(0, n, (draws, n))
 
 
+FEW_PAIRS = 30
+
+
+def _agresti_min(difference: Floats) -> list[float]:
+    """95 % interval of a difference of paired proportions that does not shrink to nothing on a few lucky items.
+
+    Agresti and Min 2005 (https://doi.org/10.1002/sim.1781): half an item is added to each cell of the 2 x 2 table.
+    """
+    n = len(difference) + 2
+    ours, theirs = (difference > 0).sum() + 0.5, (difference < 0).sum() + 0.5
+    half = 1.959963984540054 * math.sqrt(ours + theirs - (ours - theirs) ** 2 / n) / n
+    return [max(-1.0, float((ours - theirs) / n - half)), min(1.0, float((ours - theirs) / n + half))]
+
+
 def paired_gain(ours: Floats, theirs: Floats, *, draws: int = 2000, seed: int = 0) -> dict[str, Any]:
     """Mean difference of two scores on the same n items with its 95 % percentile bootstrap interval.
 
-    Efron and Tibshirani 1993, chapter 13. Both arrays are (n,); for accuracies, 0 or 1 an item.
+    Efron and Tibshirani 1993, chapter 13; below 30 items with 0 or 1 each, the interval of Agresti and Min 2005.
+    Both arrays are (n,); for accuracies, 0 or 1 an item.
     """
     difference = np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)
     n = len(difference)
+    if n < FEW_PAIRS and np.isin([ours, theirs], [0, 1]).all():
+        return {"value": float(difference.mean()), "ci95": _agresti_min(difference)}
     means = np.concatenate(
         [difference[bootstrap_indices(n, 100, seed + i)].mean(1) for i in range(max(1, draws // 100))]
     )
@@ -170,8 +187,8 @@ def paired_map_gain(labels: Ints, ours: Floats, theirs: Floats, *, draws: int = 
                      - np.nanmean(average_precisions(labels[rows], theirs[rows])))  # fmt: skip
 
     values = [gain(rows) for rows in bootstrap_indices(len(labels), draws, seed) if labels[rows].sum()]
-    low, high = np.quantile(values, [0.025, 0.975])
-    return {"value": gain(slice(None)), "ci95": [float(low), float(high)]}
+    low, high = np.quantile(values, [0.025, 0.975]) if values else (-1.0, 1.0)
+    return {"value": gain(slice(None)) if values else 0.0, "ci95": [float(low), float(high)]}
 
 
 def abstention_curve(confidence: Floats, correct: Floats) -> dict[str, Floats]:

@@ -126,11 +126,12 @@ class Pretrained:
         return int(self.recipe["width"])
 
     def example(self, n: int = 1) -> Tensor:
-        """A batch of zeros of the shape the body takes."""
+        """A batch of zeros of the shape the body takes, where the body is."""
+        device = next((p.device for p in self.body.parameters()), torch.device("cpu"))
         if self.spec.modality == "table":
             return torch.zeros(n, self.spec.columns, dtype=torch.float64)
         channels = 1 if self.spec.colour == "grey" else 3
-        return torch.zeros(n, channels, self.spec.height, self.spec.width)
+        return torch.zeros(n, channels, self.spec.height, self.spec.width, device=device)
 
     def digest(self) -> str:
         """Names graph, weights and preprocessing: two networks with the same digest give the same features."""

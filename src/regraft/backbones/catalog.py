@@ -128,6 +128,8 @@ def load(name: str, *, weights: str | Path | None = None, sample: np.ndarray | N
     ``raw`` takes its shape. Raises ``UnknownName`` and ``WeightsError``.
     """
     base, _, block = name.partition("@")
+    if weights is not None and (base == "raw" or base.startswith("random:")):
+        raise InputError(f"--weights {weights}: {base} takes no weights.")
     if base == "raw":
         network = _raw(sample)
     elif base.startswith("random:"):
@@ -150,14 +152,15 @@ def _pretrained(name: str, explicit: str | Path | None) -> Pretrained:
     net = _build(_recipe(row), **_as_in(state, row))
     files.fill(net, state, path, name)
     network = _split(net, row)
+    known = path.name in row.files
     network.provenance = {
-        "weights": row.tag,
+        "weights": row.tag if known else "a file of the user's",
         "file": path.name,
         "sha256": files.checked_sha256(path),
-        "pretrained_on": row.pretrained_on,
-        "licence": row.licence,
+        "pretrained_on": row.pretrained_on if known else "not known",
+        "licence": row.licence if known else "not known",
     }
-    network.seen = seen_by(row.architecture, row.tag)
+    network.seen = seen_by(row.architecture, str(network.provenance["weights"]))
     return network
 
 

@@ -107,7 +107,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path} wants to run code when it is loaded, which regraft never does; "
+            f"{path} is no file of plain tensors, or wants to run code when it is loaded, which regraft never does; "
             "save its state_dict() alone, best as .safetensors."
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:

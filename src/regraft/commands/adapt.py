@@ -55,6 +55,7 @@ def adapt(
     rows: Rows,
     settings: dict[str, Any],
     *,
+    groups: NDArray[Any] | None,
     folder: Path,
     device: str,
     store: RowStore,
@@ -84,7 +85,7 @@ def adapt(
 
     learn, hold = np.arange(len(data)), np.zeros(0, np.int64)
     if len(data) >= INNER_FROM:
-        learn, hold = hold_out(labels, None, share=INNER_SHARE, seed=settings["seed"])
+        learn, hold = hold_out(labels, groups, share=INNER_SHARE, seed=settings["seed"])
     feed = _feed(base, border, data.take(learn), policy, settings["seed"], device, store)
     inner = _Inner(base, border, data.take(hold), targets_of(labels[hold], len(classes)), device, store)
     loop = Settings(batch=settings["batch"] or 32, mix=settings["mix"] or "none", seed=settings["seed"])

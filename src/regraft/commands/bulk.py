@@ -92,7 +92,7 @@ def _writer(path: Path, ending: str, classes: list[str]) -> Iterator[Callable[[R
         with _parquet(path, classes) as write:
             yield write
     else:
-        with open(path, "w", newline="", encoding="utf-8") as f:
+        with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as f:
             yield _csv(f, classes) if ending == ".csv" else _jsonl(f)
 
 

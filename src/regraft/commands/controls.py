@@ -16,6 +16,7 @@ from regraft.features.choice import network_for
 from regraft.features.engines import make_engine
 from regraft.features.extract import extract
 from regraft.features.store import RowStore
+from regraft.metrics import best_thresholds, classification, multilabel
 from regraft.model.model import Model
 
 KNOWN = ("majority", "raw", "random")
@@ -33,24 +34,29 @@ class Control:
 
 @dataclass(frozen=True)
 class ControlKit:
-    """What a control needs of the run it stands beside: the same items, learner, figures and engine."""
+    """What a control needs of the run it stands beside: the same items, learner and engine."""
 
     split: Split
     train: Rows
     judged: Rows
     learn: Callable[..., Any]
-    figures: Callable[[NDArray[Any], NDArray[Any]], dict[str, Any]]
     engine: str
     device: str
     store: RowStore
 
 
-def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Control]:
-    """The controls in ``wanted`` (comma-separated; ``none`` for none), on the very items of the run itself."""
+def check_controls(wanted: str) -> list[str]:
+    """The names in ``wanted``; raises ``UnknownName``."""
     names = [n.strip() for n in wanted.split(",") if n.strip() and n.strip() != "none"]
     for name in names:
         if name not in KNOWN:
             raise UnknownName("control", name, (*KNOWN, "none"))
+    return names
+
+
+def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Control]:
+    """The controls in ``wanted`` (comma-separated; ``none`` for none), on the very items of the run itself."""
+    names = check_controls(wanted)
     base = network.name.partition("@")[0]
     found = []
     for name in names:
@@ -68,7 +74,12 @@ def _majority(kit: ControlKit) -> Control:
     y, k = kit.train.y, len(kit.split.train.classes)
     shares = (y.sum(0) + 1) / (len(y) + 2) if y.ndim == 2 else (np.bincount(y, minlength=k) + 1) / (len(y) + k)
     probabilities = np.tile(shares, (len(kit.judged.y), 1))
-    return Control("majority", kit.figures(kit.judged.y, probabilities), probabilities)
+    target = kit.split.train.target
+    if target.task == "multilabel":
+        figures = multilabel(kit.judged.y, probabilities, np.full(k, 0.5))
+    else:
+        figures = classification(kit.judged.y, probabilities)
+    return Control("majority", figures, probabilities)
 
 
 def _features(name: str, kit: ControlKit) -> Control:
@@ -80,5 +91,10 @@ def _features(name: str, kit: ControlKit) -> Control:
     of_train = extract(network, train.items.take(kit.train.items), runner, kit.store)
     of_val = extract(network, val.items.take(kit.judged.items), runner, kit.store)
     fitted = kit.learn(of_train.rows, kit.train.y, own_units=network.spec.modality == "table")
-    probabilities = Model(network, fitted.head, train.target_name, train.target).probabilities(of_val.rows)
-    return Control(name, kit.figures(kit.judged.y, probabilities), probabilities, of_train.computed + of_val.computed)
+    model = Model(network, fitted.head, train.target_name, train.target)
+    if train.target.task == "multilabel" and fitted.logits is not None:
+        # a control decides by thresholds of its own, chosen as the model's are
+        thresholds = best_thresholds(kit.train.y[fitted.rows], model.from_logits(fitted.logits))
+        model.decision = {"thresholds": thresholds.tolist()}
+    probabilities = model.probabilities(of_val.rows)
+    return Control(name, model.figures(kit.judged.y, probabilities), probabilities, of_train.computed + of_val.computed)

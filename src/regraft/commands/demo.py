@@ -10,8 +10,10 @@ import numpy as np
 
 from regraft.commands.fit import FitResult, fit
 from regraft.commands.predict import predict
+from regraft.commands.runfolder import read_settings
 from regraft.data.dataset import Dataset
 from regraft.data.sources import open_data
+from regraft.errors import ArtefactError
 from regraft.features.choice import network_for
 from regraft.features.engines import make_engine
 from regraft.features.extract import extract
@@ -36,6 +38,10 @@ class DemoResult:
 
 def demo(*, out: str = "runs/demo-digits", seeds: int = 10) -> DemoResult:
     """Digits with 1 to 20 labels a class, ``seeds`` draws each, against raw pixels; then a model on all labels."""
+    if Path(out).exists() and (Path(out) / "run.json").is_file():
+        made_of = read_settings(Path(out))["settings"].get("data")
+        if made_of != DATA:
+            raise ArtefactError(f"{out} is a run on {made_of}, not a demo's: choose another --out.")
     data = open_data(DATA)
     few = few_label_curves(data, (BACKBONE, "raw"), LABELS, seeds)
     result = fit(DATA, backbone=BACKBONE, out=out, overwrite=True)

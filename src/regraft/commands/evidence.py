@@ -42,7 +42,10 @@ def write_evidence(folder: Path, data: Dataset, judged: Rows, model: Model, prob
 
 
 def _write_csv(path: Path, rows: list[list[str]]) -> None:
-    with new_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as f:
+    with (
+        new_file(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as f,
+    ):
         csv.writer(f).writerows(rows)
 
 
@@ -81,7 +84,8 @@ def _write_mistakes(folder: Path, data: Dataset, judged: Rows, probabilities: ND
     for number, i in enumerate(worst):
         item = int(judged.items[i])
         try:
-            picture = Image.fromarray(data.items.load(item)).convert("RGB")
+            pixels = data.items.load(item)
+            picture = Image.fromarray(pixels.squeeze(2) if pixels.shape[2:] == (1,) else pixels).convert("RGB")
         except UnreadableItem:
             continue
         picture.thumbnail((THUMB, THUMB))

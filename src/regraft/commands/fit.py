@@ -15,7 +15,7 @@ from regraft import metrics
 from regraft.backbones.base import Pretrained
 from regraft.commands import runfolder
 from regraft.commands.adapt import adapt, adapted_rows
-from regraft.commands.controls import Control, ControlKit, run_controls
+from regraft.commands.controls import Control, ControlKit, check_controls, run_controls
 from regraft.commands.evidence import write_evidence
 from regraft.commands.split import Rows, Split, make_split
 from regraft.data.augment import Policy
@@ -105,6 +105,11 @@ def fit(
     settings |= {"data": _named(data), "val": None if val is None else _named(val)}
     _check(settings)
     path = Path(out) if out else runfolder.next_out(settings["data"], method)
+    if resume and not out:
+        left = runfolder.interrupted(settings["data"], method)
+        if left is None:
+            raise InputError(f"There is no interrupted run of {settings['data']} by {method} to resume below runs/.")
+        path = left
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
@@ -148,6 +153,11 @@ def _check(settings: dict[str, Any]) -> None:
             raise InputError(f"--{name} is for methods that train a network; {settings['method']} has no use for it.")
         if value is not None and name not in ("augment", "mix") and value <= 0:
             raise InputError(f"--{name} is {value}; it must be above 0.")
+    if trained and settings["class_weight"]:
+        raise InputError(f"--class-weight is for linear-probe so far; {settings['method']} has no use for it.")
+    if settings["blocks"] and settings["method"] != "last-k":
+        raise InputError(f"--blocks is for last-k; {settings['method']} has no use for it.")
+    check_controls(settings["controls"])
     if settings["mix"] not in (None, *MIXES):
         raise UnknownName("mix", settings["mix"], MIXES)
     if settings["augment"]:
@@ -185,9 +195,11 @@ class _Job:
             seed=self.settings["seed"],
             class_weight=self.settings["class_weight"],
         )
+        groups = None if split.groups is None else split.groups[train.items]
         own = partial(learn, own_units=self.network.spec.modality == "table")
+        grouped = partial(learn, groups=groups)
         with watch("fit"):
-            model, choice, probe = self.learned(method, own, train)
+            model, choice, probe = self.learned(method, partial(own, groups=groups), train)
         figures: dict[str, Any] = {"val": None, "controls": {}}
         gain = seen = None
         for_controls = 0
@@ -196,7 +208,7 @@ class _Job:
             if probe is not None:
                 x = adapted_rows(model.network, split.val, judged, self.settings["engine"], self.device)
                 rows = Rows(x, judged.y, judged.items)
-            figures, gain, for_controls = self.judge(model, train, judged, rows, learn, probe)
+            figures, gain, for_controls = self.judge(model, train, judged, rows, grouped, probe)
             seen = self.seen(split.val, split.pixels)
             run.log("judged", val=figures["val"], gain=gain)
 
@@ -235,6 +247,7 @@ class _Job:
             return probe, fitted.record, None
         adapted = adapt(
             method, self.network, fitted.head, self.split.train, train, self.settings,
+            groups=None if self.split.groups is None else self.split.groups[train.items],
             folder=self.run.work / "checkpoints", device=self.device, store=self.store,
         )  # fmt: skip
         model = Model(adapted.network, adapted.head, name, target)
@@ -276,9 +289,7 @@ class _Job:
         if below is not None:
             figures["abstaining"] = _abstaining(judged.y, probabilities, below)
         with self.watch("controls"):
-            kit = ControlKit(
-                split, train, judged, learn, model.figures, self.settings["engine"], self.device, self.store
-            )
+            kit = ControlKit(split, train, judged, learn, self.settings["engine"], self.device, self.store)
             tried = run_controls(self.settings["controls"], self.network, kit)
             if probe is not None:
                 by_probe = probe.probabilities(judged.x)

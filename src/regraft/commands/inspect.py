@@ -7,7 +7,6 @@ from typing import Any
 
 from regraft.commands.auditing import audited
 from regraft.data.audit import class_problems
-from regraft.data.parts import training_part
 from regraft.data.sources import open_data
 from regraft.features.store import RowStore
 from regraft.types import Hints, Problem
@@ -49,6 +48,7 @@ def inspect(
     for height, width in [] if found.facts is None else found.facts.info[:, :2].tolist():
         sizes[f"{width}x{height}"] = sizes.get(f"{width}x{height}", 0) + 1
     one = len(opened.targets) == 1
+    learn = whole.part("train") if "train" in whole.part_names else whole
     return Inspection(
         name=opened.name,
         format=opened.format,
@@ -60,5 +60,5 @@ def inspect(
         targets={name: spec.task for name, spec in opened.targets.items()},
         parts={p: int((whole.parts == p).sum()) for p in whole.part_names if p},
         sizes=dict(sorted(sizes.items(), key=lambda kv: -kv[1])),
-        problems=[*found.problems, *(class_problems(training_part(whole)) if one else [])],
+        problems=[*found.problems, *(class_problems(learn) if one else [])],
     )

@@ -19,6 +19,8 @@ def runs(folder: str = "runs") -> list[dict[str, Any]]:
             record = json.loads(settings.read_text(encoding="utf-8"))
         except ValueError:
             continue
+        if not isinstance(record, dict) or not {"status", "settings"} <= set(record):
+            continue  # somebody else's run.json
         result = record.get("result") or {}
         val = (result.get("metrics") or {}).get("val") or {}
         found.append({

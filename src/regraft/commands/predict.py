@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -63,7 +64,8 @@ def predict(
     if out is None:
         kept = list(rows.stream(0))
         return PredictResult(model, rows.total, sum("error" in r for r in kept), None, kept)
-    about = {"model": predictor.manifest["files"], "inputs": [str(t) for t in inputs], "names": rows.digest()}
+    about = {"model": predictor.manifest["files"], "inputs": [str(t) for t in inputs], "names": rows.digest(),
+             "sort_into": sort_into}  # fmt: skip
     with Bulk(Path(out), about, [str(c) for c in predictor.classes_], resume=resume, overwrite=overwrite) as bulk:
         for row in rows.stream(bulk.done):
             bulk.add(row)
@@ -107,7 +109,10 @@ def _shown(text: str, name: str, items: Items) -> str:
 
 
 class _Sorter:
-    """Puts each picture into the folder of its class: a hard link where the disk allows, else a symbolic one."""
+    """Puts each picture into the folder of its class: a hard link where the disk allows, else a symbolic one.
+
+    What lies there already is never touched: the same picture again is left, another of that name gets a number.
+    """
 
     def __init__(self, folder: Path, copy: bool) -> None:
         self.folder = folder
@@ -115,16 +120,20 @@ class _Sorter:
 
     def add(self, items: Items, position: int, row: Row) -> None:
         assert isinstance(items, PictureFiles)
-        name = row["input"]
         label = "unreadable" if "error" in row else "unsure" if row.get("abstain") else row["label"]
-        target = self.folder / label.replace("/", "_") / name.replace("/", "__")
+        folder = self.folder / (re.sub(r"[/\\\0]", "_", label).strip(".") or "_")
         source = items.tree.path / items.paths[position]
-        with disk_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.unlink(missing_ok=True)
-            if not source.is_file():  # inside an archive
-                if "error" not in row:
-                    target.write_bytes(items.read(position))
+        inside_archive = not source.is_file()
+        if inside_archive and "error" in row:
+            return
+        data = items.read(position) if inside_archive else None
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            target = _free(folder / row["input"].replace("/", "__"), source, data)
+            if target is None:
+                return
+            if data is not None:
+                target.write_bytes(data)
             elif self.copy:
                 shutil.copyfile(source, target)
             else:
@@ -132,3 +141,15 @@ class _Sorter:
                     target.hardlink_to(source)
                 except OSError:
                     target.symlink_to(source.resolve())
+
+
+def _free(target: Path, source: Path, data: bytes | None) -> Path | None:
+    """A name that is free for this picture, or None where the very picture is there already."""
+    first, number = target, 2
+    while target.exists() or target.is_symlink():
+        if data is None and target.exists() and target.samefile(source):
+            return None
+        if target.exists() and target.read_bytes() == (source.read_bytes() if data is None else data):
+            return None
+        target, number = first.with_name(f"{first.stem}-{number}{first.suffix}"), number + 1
+    return target

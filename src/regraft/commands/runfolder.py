@@ -23,8 +23,13 @@ class RunFolder:
 
     def __init__(self, path: Path, settings: dict[str, Any], *, overwrite: bool = False, resume: bool = False) -> None:
         self.path = path
-        self.work = path.with_name(path.name + ".partial")
+        self.work = path.with_name(path.name + ".partial") if path.name else path
         self.settings = settings
+        if not path.name:
+            raise InputError(f"--out {path} is no name for a run folder; try --out runs/mine.")
+        for folder in (path, self.work):
+            if folder.exists() and not (folder.is_dir() and is_run(folder)):
+                raise ArtefactError(f"{folder} exists and is no run folder: choose another --out; nothing was touched.")
         if path.exists() and not overwrite:
             raise ArtefactError(f"{path} exists: choose another --out, or --overwrite it.")
         if self.work.exists() and not (overwrite or resume):
@@ -41,14 +46,15 @@ class RunFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """A run that failed for its input leaves nothing; one that was stopped stays to be resumed."""
-        if kind is not None and issubclass(kind, InputError):
+        """A run that failed for its input leaves nothing, unless it has trained; a stopped one stays to be resumed."""
+        trained = (self.work / "checkpoints").exists()
+        if kind is not None and issubclass(kind, InputError) and not trained:
             shutil.rmtree(self.work, ignore_errors=True)
 
     def log(self, event: str, **more: Any) -> None:
         """One line in ``log.jsonl``: the time, the event, what belongs to it."""
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **more}
-        with disk_errors(self.work), open(self.work / LOG, "a", encoding="utf-8") as f:
+        with disk_errors(self.work), open(self.work / LOG, "a", encoding="utf-8", errors="backslashreplace") as f:
             f.write(dump_json(line, indent=None) + "\n")
 
     def finish(self, result: dict[str, Any]) -> Path:
@@ -57,6 +63,18 @@ class RunFolder:
         with disk_errors(self.path):
             replace_folder(self.work, self.path)
         return self.path
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder was made by a run, or is empty: only such a one is ever replaced."""
+    return (folder / SETTINGS).is_file() or not any(folder.iterdir())
+
+
+def interrupted(data: str, method: str, root: Path = Path("runs")) -> Path | None:
+    """The name of the latest interrupted run that `next_out` had named, or None."""
+    stem = next_out(data, method, root).name.rpartition("-")[0]
+    left = sorted(root.glob(f"{stem}-*.partial"), key=lambda p: p.stat().st_mtime)
+    return left[-1].with_name(left[-1].name.removesuffix(".partial")) if left else None
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class Split:
     problems: list[Problem] = field(default_factory=list)
     pixels: NDArray[np.uint64] | None = None
     train_pixels: NDArray[np.uint64] | None = None
+    groups: NDArray[Any] | None = None
+    """What no choice inside the training part may tear: its groups and copies, (n,), or None."""
     copied: NDArray[np.bool_] | None = None
 
 
@@ -74,11 +76,16 @@ def make_split(
     problems = [*whole.problems, *class_problems(whole.data.take(learn))]
     require_classes(whole.data.take(learn))
     if val is not None:
-        other = audited(evaluation_part(open_data(val, format=format, hints=hints)), store)
+        task = opened.target.task if hints.task or opened.format == "table" else None
+        judged = open_data(val, format=format, hints=replace(hints, task=task))
+        if judged.target.task != opened.target.task:
+            raise DataError(f"{judged.name} is for {judged.target.task} and {opened.name} for {opened.target.task}.")
+        other = audited(evaluation_part(judged), store)
         split = Split(whole.data.take(learn), other.data, f"judged on {val}", problems + other.problems)
         split.pixels = None if other.facts is None else other.facts.pixels
         split.train_pixels = None if whole.facts is None else whole.facts.pixels[learn]
         split.copied = _copied_between(whole, learn, other)
+        split.groups = None if whole.groups is None else whole.groups[learn]
         return _used_classes(split)
     names = whole.data.part_names
     if "val" in names and "train" in names:
@@ -90,9 +97,10 @@ def make_split(
         how = "judged on a stratified fifth held out of the training items"
         if not len(held):
             problems.append(Problem("not-judged", whole.data.name, "too few examples a class to hold any out"))
-            split = Split(whole.data.take(learn), None, "nothing could be held out: too few examples a class", problems)
-            return split
+            how = "nothing could be held out: too few examples a class"
+            return Split(whole.data.take(learn), None, how, problems)
     split = Split(whole.data.take(learn), whole.data.take(judge), how, problems)
+    split.groups = None if whole.groups is None else whole.groups[learn]
     if whole.facts is not None:
         split.pixels, split.train_pixels = whole.facts.pixels[judge], whole.facts.pixels[learn]
     if whole.copies is not None:
@@ -139,7 +147,12 @@ def _used_classes(split: Split) -> Split:
     """Both parts with the classes that have a training example; judged items of others are listed and left out."""
     assert split.val is not None
     classes = tuple(name for name, count in split.train.class_counts().items() if count)
+    counts = split.val.class_counts()
     split.train, split.val = relabel(split.train, classes, strict=False), relabel(split.val, classes, strict=False)
+    if split.val.y.ndim == 2:
+        for name in [n for n, count in counts.items() if count and n not in classes]:
+            text = f"{counts[name]} judged items have this label, of which training has no example; it is not judged"
+            split.problems.append(Problem("class-without-training", name, text))
     unknown = split.val.y < 0 if split.val.y.ndim == 1 else np.zeros(len(split.val), bool)
     if unknown.any():
         text = f"{int(unknown.sum())} items of classes without a training example are left out of the judgement"

@@ -118,5 +118,7 @@ def classification_dataset(
 
 def as_names(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Raw labels -> class indices and names in sorted order (numbers by value, texts by letter)."""
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "replace")
     names, indices = np.unique(values, return_inverse=True)
     return indices.reshape(-1).astype(np.int64), tuple(str(n) for n in names.tolist())

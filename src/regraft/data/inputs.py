@@ -28,13 +28,23 @@ def as_items(x: Any, what: str = "X") -> Items:
         return open_items(str(x))
     if hasattr(x, "load") and hasattr(x, "take"):
         return x  # type: ignore[no-any-return]
+    if isinstance(x, Image.Image):
+        return PictureObjects([x])
     if isinstance(x, Sequence) and len(x) and isinstance(x[0], Image.Image):
         return PictureObjects(x)
     array = np.asarray(x)
     if array.ndim == 1 and array.dtype.kind in "UO" and all(isinstance(v, str | Path) for v in array):
         return _paths([str(v) for v in array], what)
     if array.ndim == 2 and array.dtype.kind in "fiub":
-        return TableRows(array.astype(np.float64), what)
+        table = array.astype(np.float64)
+        if not np.isfinite(table).all():
+            row = int(np.flatnonzero(~np.isfinite(table).all(1))[0])
+            raise DataError(f"{what}[{row}] holds a value that is missing or infinite; numeric rows must be finite.")
+        return TableRows(table, what)
+    if array.ndim == 3 and array.shape[2] in (3, 4) and array.shape[1] > 4:
+        raise DataError(
+            f"{what} has the shape {array.shape}: one picture in colour? A list of pictures is wanted: [x]."
+        )
     if array.ndim in (3, 4) and array.dtype.kind in "fu":
         return picture_array(array, what)
     raise DataError(

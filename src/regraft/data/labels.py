@@ -14,6 +14,7 @@ from regraft.types import TargetSpec
 
 SEPARATORS = ("|", ";", ",")
 MANY_NUMBERS = 20
+LEAST_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def label_column(name: str, cells: list[Any], task: str | None, where: str) -> L
 
 
 def _text(cell: Any) -> str:
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)) or str(cell) == "<NA>":
         return ""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
@@ -97,13 +98,13 @@ def _multilabel(name: str, cells: list[Any], missing: NDArray[np.bool_], texts: 
 
 def _classes(name: str, cells: list[Any], missing: NDArray[np.bool_], texts: list[str], where: str) -> LabelColumn:
     different = set(texts)
-    if len(texts) > 2 and len(different) == len(texts):
+    if len(texts) > LEAST_ROWS and len(different) == len(texts):
         raise DataError(
             f"{where}: the column {name!r} holds another value in each of its {len(texts)} rows, so it names no "
             "classes; choose the label's column with --label."
         )
     numbers = all(not math.isnan(_number(t)) for t in different)
-    classes = tuple(sorted(different, key=_number if numbers else str))
+    classes = tuple(sorted(different, key=(lambda t: (_number(t), t)) if numbers else str))
     position = {c: i for i, c in enumerate(classes)}
     values = np.array([-1 if m else position[_text(c)] for c, m in zip(cells, missing, strict=True)], dtype=np.int64)
     return LabelColumn(name, TargetSpec("classification", classes), values, missing)

@@ -35,6 +35,8 @@ def loader(items: Items, spec: PreprocessSpec) -> Callable[[int], NDArray[Any]]:
     if items.modality != spec.modality:
         raise InputError(f"The network takes an {spec.modality} and the data holds an {items.modality} an item.")
     if spec.modality == "table":
+        if len(items) and len(items.load(0)) != spec.columns:
+            raise InputError(f"The model takes {spec.columns} columns and the table has {len(items.load(0))}.")
         return lambda i: np.asarray(items.load(i), np.float64)
     return lambda i: fit(items.load(i), spec)
 

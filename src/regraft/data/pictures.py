@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
+import struct
 import warnings
+import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +38,13 @@ _RESAMPLING = {
 }
 
 
+# what Pillow's readers are known to raise on damaged files
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, AttributeError, OverflowError,
+           MemoryError, RuntimeError, struct.error, zlib.error)  # fmt: skip
+# too large pictures are refused below, in a sentence
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
 class Examined(NamedTuple):
     """A decoded picture, uint8 (h, w, 3), upright; the format of its file, and what was noted on the way."""
 
@@ -54,17 +64,19 @@ def examine(data: bytes) -> Examined:
     if not data:
         raise UnreadableItem("the file is empty (0 bytes)")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                rotated = image.getexif().get(_ORIENTATION, 1) not in (0, 1)
-                picture = np.asarray(to_rgb(ImageOps.exif_transpose(image)))
-                return Examined(picture, image.format or "", rotated, int(getattr(image, "n_frames", 1)))
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+                raise UnreadableItem(f"the picture is too large to be safe: {image.width} x {image.height} pixels")
+            rotated = image.getexif().get(_ORIENTATION, 1) not in (0, 1)
+            picture = np.asarray(to_rgb(ImageOps.exif_transpose(image)))
+            return Examined(picture, image.format or "", rotated, int(getattr(image, "n_frames", 1)))
+    except UnreadableItem:
+        raise
+    except Image.DecompressionBombError as error:
         raise UnreadableItem(f"the picture is too large to be safe: {error}") from error
     except UnidentifiedImageError as error:
         raise UnreadableItem("the content is no picture that Pillow knows") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError) as error:
+    except _DAMAGE as error:
         raise UnreadableItem(f"the picture is damaged: {error}") from error
 
 

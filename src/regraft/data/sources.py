@@ -52,6 +52,8 @@ def _open(where: str, format: str | None, hints: Hints) -> Dataset:
         module = FORMATS.get(name)
         evidence = module.sniff(path)
         if evidence:
+            if hints.task not in (None, "classification") and name != "table":
+                raise DataError(f"--task {hints.task}: {path} has one class a picture; a table can hold several.")
             if hints.label and name != "table":
                 raise DataError(f"--label {hints.label}: {path} is no table (it is {evidence}), so it has no columns.")
             return replace(module.read(path, hints), evidence=evidence)
@@ -69,7 +71,7 @@ def _grouped(data: Dataset, hints: Hints) -> Dataset:
     matches = [pattern.search(data.items.name(i)) for i in range(len(data))]
     if not any(matches):
         raise DataError(f"--group {hints.group} matches none of the items' names, such as {data.items.name(0)!r}.")
-    groups = [m[m.re.groups and 1] if m else data.items.name(i) for i, m in enumerate(matches)]
+    groups = [(m and m[m.re.groups and 1]) or data.items.name(i) for i, m in enumerate(matches)]
     return replace(data, groups=np.array(groups))
 
 
@@ -84,6 +86,8 @@ def open_items(data: str) -> Items:
             if not len(files):
                 raise DataError(_not_recognised(path, None))
             return files
+    if part is None and table.sniff(path):
+        return table.read_items(path)
     return open_data(str(data)).items
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import zipfile
 import zlib
@@ -107,7 +108,15 @@ class Archive:
             raise UnreadableItem(f"it would unpack to {info.file_size / 1e9:.1f} GB")
         try:
             return self._zip.read(info)
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error, EOFError) as error:
+        except (
+            OSError,
+            zipfile.BadZipFile,
+            RuntimeError,
+            NotImplementedError,
+            zlib.error,
+            lzma.LZMAError,
+            EOFError,
+        ) as error:
             raise UnreadableItem(f"the archive's entry is damaged or locked: {error}") from error
 
     def exists(self, name: str) -> bool:

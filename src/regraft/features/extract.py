@@ -61,7 +61,7 @@ def extract(network: Pretrained, items: Items, engine: Engine, store: RowStore, 
     good = [i for i, key in keys.items() if key in table]
     # equal items share a row, so one that failed has failed for all its copies
     why = {keys[i]: text for i, text in failed.items() if i in keys}
-    failed.update({i: why[key] for i, key in keys.items() if key not in table})
+    failed.update({i: why.get(key, "its row could not be stored") for i, key in keys.items() if key not in table})
     rows = table.rows([keys[i] for i in good]) if good else np.zeros((0, network.width), np.float32)
     return Extracted(rows, np.array(good, dtype=np.int64), failed, len(todo))
 

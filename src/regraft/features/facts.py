@@ -48,7 +48,7 @@ def facts(items: Items, store: RowStore) -> tuple[Facts, dict[int, str]]:
             _flush(table, pending)
     _flush(table, pending)
     why = {keys[i]: text for i, text in failed.items() if i in keys}
-    failed.update({i: why[key] for i, key in keys.items() if key not in table})
+    failed.update({i: why.get(key, "its row could not be stored") for i, key in keys.items() if key not in table})
     good = [i for i, key in keys.items() if key in table]
     order = [keys[i] for i in good]
     if not good:

@@ -3,8 +3,8 @@
 A *table* holds the rows of one recipe (network, preprocessing, engine: whatever the numbers depend on) and lies in a
 folder named by the recipe's digest. Its rows lie in *shards*: folders written once under a temporary name and
 renamed, with a ``.npy`` file for each named array, the items' digests in ``keys.npy`` and a SHA-256 of each file in
-``shard.json``. A killed run loses at most the shard it was filling; a shard that does not match its digests is put
-aside and its rows are computed again. Tables used longest ago go first where the quota is passed.
+``shard.json``. A killed run loses at most the shard it was filling; a shard that does not match its digests is
+deleted and its rows are computed again. Tables used longest ago go first where the quota is passed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Table:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._shards: list[dict[str, NDArray[Any]]] = []
+        self._shards: list[Path] = []
         self._where: dict[bytes, tuple[int, int]] = {}
         for shard in sorted(folder.glob("shard-*")):
             self._open(shard)
@@ -41,19 +41,20 @@ class Table:
     def _open(self, shard: Path) -> None:
         try:
             record = json.loads((shard / "shard.json").read_text())
-            for name, expected in record["sha256"].items():
-                if sha256(shard / name) != expected:
-                    raise ValueError(f"{name} does not match its digest")
-            arrays = {Path(name).stem: np.load(shard / name, mmap_mode="r", allow_pickle=False)
-                      for name in record["sha256"]}  # fmt: skip
-            keys = [bytes(k) for k in arrays.pop("keys")]
-        except (OSError, ValueError, KeyError) as error:
-            say(f"stored rows in {shard} are damaged ({error}); they are computed again")
+            damaged = [n for n, expected in record["sha256"].items() if sha256(shard / n) != expected]
+            keys = [] if damaged else [bytes(k) for k in np.load(shard / "keys.npy", allow_pickle=False)]
+        except OSError as error:  # not the shard's fault: it stays, and is not used
+            say(f"stored rows in {shard} cannot be read now ({error}); they are computed again")
+            return
+        except (ValueError, KeyError) as error:
+            damaged, keys = [str(error)], []
+        if damaged:
+            say(f"stored rows in {shard} are damaged ({', '.join(damaged)}); they are deleted and computed again")
             shutil.rmtree(shard, ignore_errors=True)
             return
         for row, key in enumerate(keys):
             self._where[key] = (len(self._shards), row)
-        self._shards.append(arrays)
+        self._shards.append(shard)
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._where
@@ -75,11 +76,15 @@ class Table:
     def rows(self, keys: Sequence[bytes], name: str = "pooled") -> NDArray[Any]:
         """The array ``name`` of the given items, in that order; every key must be in the table."""
         places = np.array([self._where[k] for k in keys], dtype=np.int64).reshape(-1, 2)
-        first = self._shards[places[0, 0]][name]
-        out = np.empty((len(keys), *first.shape[1:]), first.dtype)
+        out: NDArray[Any] | None = None
         for shard in np.unique(places[:, 0]):
+            # mapped for this look only: a table may have more shards than a process may have open files
+            array = np.load(self._shards[shard] / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            if out is None:
+                out = np.empty((len(keys), *array.shape[1:]), array.dtype)
             here = places[:, 0] == shard
-            out[here] = self._shards[shard][name][places[here, 1]]
+            out[here] = array[places[here, 1]]
+        assert out is not None, "rows of at least one key"
         return out
 
 
@@ -107,8 +112,11 @@ class RowStore:
         """What is stored, the latest used first: folder, network, bytes, time of last use."""
         found = []
         for folder in self.root.glob("*/recipe.json"):
-            recipe = json.loads(folder.read_text())
-            files = [f.stat().st_size for f in folder.parent.rglob("*") if f.is_file()]
+            try:
+                recipe = json.loads(folder.read_text())
+                files = [f.stat().st_size for f in folder.parent.rglob("*") if f.is_file()]
+            except FileNotFoundError:  # another process is at work there
+                continue
             found.append({"folder": folder.parent, "network": recipe.get("network", "?"), "bytes": sum(files),
                           "used": folder.parent.stat().st_mtime})  # fmt: skip
         return sorted(found, key=lambda t: -t["used"])

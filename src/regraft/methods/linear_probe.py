@@ -70,6 +70,7 @@ def fit_features(
     seed: int = 0,
     own_units: bool = False,
     class_weight: ClassWeight = None,
+    groups: NDArray[Any] | None = None,
     record: dict[str, Any] | None = None,
 ) -> Fitted:
     """Features (n, D) and labels (indices (n,), or for multilabel 0 and 1 (n, k)) -> a head (D -> k).
@@ -79,11 +80,12 @@ def fit_features(
     logits, so that a strong penalty is not blamed for being modest. With fewer examples a stated default stands;
     ``own_units`` says that each column has a unit of its own, as in a table, which decides its scaling.
     ``class_weight`` is None, ``"balanced"`` (every class weighs the same), or a weight a class. ``record``, that of an
-    earlier fit, repeats its choice without choosing again (for a refit on more rows).
+    earlier fit, repeats its choice without choosing again (for a refit on more rows). No fold tears one of ``groups``
+    (n,).
 
     The result does not depend on how many threads there are.
     """
-    problem = _Problem(rows, labels, target, class_weight)
+    problem = _Problem(rows, labels, target, class_weight, groups)
     with threadpool_limits(1):
         chosen = _choose(problem, seed, own_units) if record is None else Choice(record)
         record = chosen.record
@@ -97,7 +99,15 @@ def fit_features(
 class _Problem:
     """Rows with their targets and weights, in the terms of `logistic`."""
 
-    def __init__(self, rows: NDArray[Any], labels: NDArray[Any], target: TargetSpec, class_weight: ClassWeight) -> None:
+    def __init__(
+        self,
+        rows: NDArray[Any],
+        labels: NDArray[Any],
+        target: TargetSpec,
+        class_weight: ClassWeight,
+        groups: NDArray[Any] | None,
+    ) -> None:
+        self.groups = groups
         self.rows = rows
         self.targets = targets_of(labels, len(target.classes))
         self.link: Link = "sigmoid" if target.task == "multilabel" else "softmax"
@@ -109,6 +119,7 @@ class _Problem:
         part = copy.copy(self)
         part.rows, part.targets, part.strata = self.rows[chosen], self.targets[chosen], self.strata[chosen]
         part.weights = None if self.weights is None else self.weights[chosen]
+        part.groups = None if self.groups is None else self.groups[chosen]
         return part
 
     def fit(self, x: NDArray[Any], learn: Any, strength: float, start: Linear | None) -> Linear:
@@ -137,7 +148,13 @@ def _choose(problem: _Problem, seed: int, own_units: bool) -> Choice:
     if len(chosen) > most:  # the choice of a few numbers gains nothing from more
         chosen = np.sort(rng.permutation(len(chosen))[:most])
         problem = problem.take(chosen)
-    fold = stratified_folds(problem.strata, min(FOLDS, int(counts.max())), rng)
+    folds = min(FOLDS, int(counts.max()))
+    if problem.groups is not None:
+        folds = min(folds, len(np.unique(problem.groups)))
+        if folds < 2:
+            default = {"scaling": "column" if own_units else "common", "strength": 1.0, "temperature": 1.0}
+            return Choice({**default, "chosen_by": "default, since all rows are of one group"})
+    fold = stratified_folds(problem.strata, folds, rng, problem.groups)
     with ThreadPoolExecutor(2) as pool:
         tried = [one for name in SCALINGS for one in _path(name, problem, fold, pool)]
     best, logits = min(tried, key=lambda t: t[0]["log_loss"])
@@ -195,10 +212,39 @@ def row_weights(targets: NDArray[Any], class_weight: ClassWeight) -> NDArray[np.
     return weights
 
 
-def stratified_folds(labels: NDArray[Any], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """(n,) fold numbers 0..folds-1; every class is spread over the folds as evenly as it can be."""
+def stratified_folds(
+    labels: NDArray[Any], folds: int, rng: np.random.Generator, groups: NDArray[Any] | None = None
+) -> NDArray[np.int64]:
+    """(n,) fold numbers 0..folds-1; every class is spread over the folds as evenly as it can be.
+
+    With ``groups`` (n,) all rows of a group are in one fold: the largest groups choose first, each the fold that then
+    is least full of its classes.
+    """
+    if groups is not None:
+        return _group_folds(labels, folds, rng, groups)
     order = rng.permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
     fold = np.empty(len(labels), np.int64)
     fold[order] = np.arange(len(labels)) % folds
+    return fold
+
+
+def _group_folds(labels: NDArray[Any], folds: int, rng: np.random.Generator, groups: NDArray[Any]) -> NDArray[np.int64]:
+    _, member = np.unique(groups, return_inverse=True)
+    _, y = np.unique(labels, return_inverse=True)
+    table = np.zeros((member.max() + 1, y.max() + 1))
+    np.add.at(table, (member.reshape(-1), y.reshape(-1)), 1)
+    table_share = table / table.sum(0)
+    order = rng.permutation(len(table))
+    order = order[np.argsort(-table[order].sum(1), kind="stable")]
+    full = np.zeros((folds, table.shape[1]))
+    of_group = np.zeros(len(table), np.int64)
+    for g in order:
+        # the fuller a fold is of these classes, the worse; ties go to the emptiest
+        cost = [
+            ((full[f] + table_share[g]) ** 2).sum() - (full[f] ** 2).sum() + 1e-9 * full[f].sum() for f in range(folds)
+        ]
+        of_group[g] = int(np.argmin(cost))
+        full[of_group[g]] += table_share[g]
+    fold: NDArray[np.int64] = of_group[member.reshape(-1)]
     return fold

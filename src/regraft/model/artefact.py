@@ -41,6 +41,8 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
     ``record`` is what the run was: settings, choices, data. Raises ``DiskError`` where there is no room.
     """
     network = model.network
+    if folder.exists() and not (folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))):
+        raise ArtefactError(f"{folder} exists and is no model: choose another place; nothing was touched.")
     with new_folder(folder) as temporary:
         tensors = {f"head.{k}": v for k, v in model.head.state_dict().items()}
         changed = "adapted_by" in network.provenance

@@ -16,6 +16,7 @@ _THEME = {INK: "var(--ink)", FAINT: "var(--line)", MAIN: "var(--main)", OTHER: "
 CLASSES = [f"#0500{i:02x}" for i in range(10)]
 _THEME |= {colour: f"var(--c{i})" for i, colour in enumerate(CLASSES)}
 _STYLE: dict[Any, Any] = {
+    "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "regraft",
     "font.family": "sans-serif",
@@ -132,7 +133,14 @@ def feature_map(points: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> 
     coloured = len(classes) <= len(CLASSES)
     for i, name in enumerate(classes if coloured else ["items"]):
         mine = [p for p in points if p["label"] == name] if coloured else list(points)
-        axes.scatter([p["x"] for p in mine], [p["y"] for p in mine], s=14, color=CLASSES[i], linewidths=0, label=name)
+        axes.scatter(
+            [p["x"] for p in mine],
+            [p["y"] for p in mine],
+            s=14,
+            color=CLASSES[i],
+            linewidths=0,
+            label=name.replace("_", "\u200b_", 1),
+        )
     wrong = [p for p in points if p["label"] != p["predicted"]]
     axes.scatter(
         [p["x"] for p in wrong], [p["y"] for p in wrong], s=60, facecolors="none", edgecolors=INK, linewidths=1

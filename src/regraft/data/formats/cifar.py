@@ -1,50 +1,21 @@
 """CIFAR-10 and CIFAR-100 as their authors publish them: Python pickles of arrays (Krizhevsky 2009).
 
-A pickle can run code, so these are read by an unpickler that knows six names, all of them ways to build an array,
-and refuses every other. Nothing but numbers, texts, containers and arrays can come out of it.
+A pickle can run code, so these are read by an unpickler that builds nothing but numbers, texts, containers and arrays:
+see `regraft.data.formats.cifar_pickle`.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from regraft.data.dataset import Dataset, classification_dataset
+from regraft.data.formats.cifar_pickle import load_arrays
 from regraft.data.items import PictureArray
 from regraft.errors import DataError
 from regraft.types import Hints
-
-_ARRAYS = {
-    (module, name)
-    for module in (
-        "numpy",
-        "numpy.core.multiarray",
-        "numpy._core.multiarray",
-        "numpy.core.numeric",
-        "numpy._core.numeric",
-    )
-    for name in ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer")
-} | {("_codecs", "encode")}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ARRAYS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no array")
-        return super().find_class(module, name)
-
-
-def load_arrays(data: bytes, where: str) -> Any:
-    """The contents of a pickle that holds nothing but arrays and containers; raises ``DataError`` for any other."""
-    try:
-        return _ArraysOnly(io.BytesIO(data), encoding="bytes").load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-            ImportError, OverflowError) as error:  # fmt: skip
-        raise DataError(f"{where} is no pickle of plain arrays ({error}); nothing in it was run.") from error
 
 
 def _batches(path: Path) -> dict[str, list[Path]]:

@@ -29,7 +29,7 @@ def sniff(path: Path) -> str | None:
 
 def read(path: Path, hints: Hints = Hints()) -> Dataset:
     arrays = _load(path)
-    stems = [key.removesuffix(_IMAGES).rstrip("_") for key in arrays if key.endswith(_IMAGES)]
+    stems = [key.removesuffix(_IMAGES).rstrip("_") for key in arrays if key == _IMAGES or key.endswith(f"_{_IMAGES}")]
     if not stems:
         raise DataError(
             f"{path} holds the arrays {sorted(arrays)}; pictures are looked for in <part>_images with their labels "
@@ -76,6 +76,10 @@ def _classes(values: NDArray[Any], names: NDArray[Any] | None, path: Path) -> tu
         raise DataError(f"{path} has labels that are no whole numbers; classes are whole numbers or names.")
     if values.dtype.kind == "f":
         values = values.astype(np.int64)
+    if names is not None:
+        names = np.char.decode(names, "utf-8", "replace") if names.dtype.kind == "S" else names
+        if len(np.unique(names)) < len(names):
+            raise DataError(f"{path} has the same name twice in class_names; each class takes one.")
     if names is None or values.dtype.kind not in "iu":
         return as_names(values)
     if len(values) and (values.min() < 0 or values.max() >= len(names)):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,13 @@ def read_frame(frame: pd.DataFrame, hints: Hints = Hints()) -> Dataset:
     return _dataset("DataFrame", columns, Path(), "the DataFrame", hints, [])
 
 
+def read_items(path: Path) -> PictureFiles:
+    """The pictures that a table names, all of them, whatever its other columns hold; for prediction."""
+    columns, _ = _columns(path)
+    paths = [_text(v) for v in columns[_image_column(columns, str(path))]]
+    return PictureFiles(Directory(path.parent), paths)
+
+
 def _columns(path: Path) -> tuple[Columns, list[Problem]]:
     ending = path.suffix.lower()
     if ending == ".parquet":
@@ -82,10 +90,15 @@ def _read_csv(text: str, path: Path, problems: list[Problem]) -> Columns:
     first = text.split("\n", 1)[0]
     if comma not in first:
         comma = max(",;\t|", key=first.count)
-    rows = [r for r in csv.reader(io.StringIO(text), delimiter=comma) if r]
+    try:
+        rows = [r for r in csv.reader(io.StringIO(text, newline=None), delimiter=comma, strict=True) if r]
+    except csv.Error as error:
+        raise DataError(f"{path} is no whole table: {error} (a quotation mark that is not closed?).") from error
     if len(rows) < 2:
         raise DataError(f"{path} holds no rows below its header.")
     head = [name.strip() for name in rows[0]]
+    if len(set(head)) < len(head):
+        raise DataError(f"{path} has two columns of the same name ({', '.join(head)}); give each its own.")
     good = []
     for number, row in enumerate(rows[1:], 2):
         if len(row) != len(head):
@@ -97,7 +110,7 @@ def _read_csv(text: str, path: Path, problems: list[Problem]) -> Columns:
 
 def _read_lines(text: str, path: Path) -> Columns:
     records = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -136,8 +149,12 @@ def _dataset(name: str, columns: Columns, folder: Path, where: str, hints: Hints
         found.append(read_column)
     if not known.any():
         raise DataError(f"{where} holds no row with both a picture and a label.")
-    keep = np.flatnonzero(known)
     parts = _parts(columns[part], len(paths)) if part else np.full(len(paths), "")
+    if part:
+        for i in np.flatnonzero(known & (parts == "")):
+            problems.append(Problem("missing-part", paths[i], f"has no {part}; left out"))
+        known &= parts != ""
+    keep = np.flatnonzero(known)
     return Dataset(
         name,
         PictureFiles(tree, [paths[i] for i in keep]),
@@ -151,7 +168,8 @@ def _dataset(name: str, columns: Columns, folder: Path, where: str, hints: Hints
 
 
 def _text(value: Any) -> str:
-    return "" if value is None or value != value else str(value).strip()
+    missing = value is None or (isinstance(value, float) and math.isnan(value)) or str(value) == "<NA>"
+    return "" if missing else str(value).strip()
 
 
 def _is_path(value: Any) -> bool:
