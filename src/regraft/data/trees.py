@@ -112,7 +112,6 @@ class Archive:
             OSError,
             zipfile.BadZipFile,
             RuntimeError,
-            NotImplementedError,
             zlib.error,
             lzma.LZMAError,
             EOFError,
