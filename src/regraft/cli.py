@@ -135,7 +135,7 @@ def fit(
     device: Device = "auto",
     engine: Engine = "auto",
     threads: Threads = None,
-    refit: Annotated[bool, typer.Option("--refit/--no-refit", help="after judging, learn from all items")] = True,
+    refit: Annotated[bool, typer.Option("--refit/--no-refit", help="learn from all items in the end (probes)")] = True,
     format: Format = None,
     config: Annotated[Path | None, typer.Option(help="run.json of a run to repeat; options given go first")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the run folder")] = False,

@@ -44,7 +44,7 @@ def figures(rows: dict[str, dict[str, Any]]) -> None:
 
 
 def print_fit(result: dict[str, Any]) -> None:
-    from regraft.reports.page import warnings
+    from regraft.reports.facts import warnings
 
     val, metrics = result["metrics"]["val"], result["metrics"]
     if val:

@@ -13,8 +13,9 @@ from regraft.data.augment import Policy
 from regraft.data.items import PictureArray
 from regraft.errors import ArtefactError, InputError
 from regraft.methods.base import Phase
+from regraft.methods.l2_sp import StartingPoint
 from regraft.training import loop
-from regraft.training.batches import PictureBatches, RowBatches, order
+from regraft.training.batches import PictureBatches, RowBatches, count, order
 from regraft.training.loop import Learner, Settings, train
 from regraft.types import PreprocessSpec
 
@@ -64,6 +65,21 @@ def test_killed_at_any_step_and_resumed_to_the_bit(kill: int, tmp_path: Path, mo
     assert weights(again) == weights(whole)
     assert resumed.step == done.step == 20
     assert [h.get("inner") for h in resumed.history] == [h.get("inner") for h in done.history]
+
+
+@pytest.mark.parametrize("kill", [5, 9])
+def test_resumed_to_the_bit_with_a_last_batch_of_one_and_a_penalty(kill: int, tmp_path: Path, monkeypatch) -> None:
+    """41 examples in batches of 10 are 4 steps, and L2-SP is drawn to where the run began, not to where it went on."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    results = []
+    for name, stops in (("a", [None]), ("b", [kill, None])):
+        for stop in stops:
+            learner, data, targets = problem(41)
+            phases = [Phase("all", 3, 0, 0.01, penalty=StartingPoint(1.0, 0.1))]
+            at = train(learner, phases, data, targets, SETTINGS, folder=tmp_path / name, stop_after=stop)
+        results.append(weights(learner))
+        assert at.step == 12
+    assert results[0] == results[1]
 
 
 def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
@@ -158,6 +174,7 @@ def test_the_average_follows_the_recorded_formula(tmp_path: Path) -> None:
 def test_order_never_leaves_a_batch_of_one() -> None:
     assert [len(p) for p in order(21, 0, 0, 10)] == [10, 11]
     assert [len(p) for p in order(1, 0, 0, 10)] == [1]
+    assert all(count(n, 10) == len(order(n, 0, 0, 10)) for n in range(1, 45))
     assert sorted(np.concatenate(order(21, 0, 3, 10))) == list(range(21))
 
 

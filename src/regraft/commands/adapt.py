@@ -73,7 +73,8 @@ def adapt(
     classes = data.classes
     options = Options(settings["epochs"] or default_epochs(len(data)), settings["lr"], settings["blocks"] or 4)
     plan: Plan = method.plan(len(network.body.blocks), options)
-    base = network if plan.pretrained else catalog.load(f"random:{network.name}")
+    untrained = f"random:{network.name.removeprefix('random:')}"
+    base = network if plan.pretrained else catalog.load(untrained)
     border = min(p.frozen for p in plan.phases)
     if settings["mix"] == "cutmix" and border == len(network.body.blocks):
         raise InputError(f"--mix cutmix cuts pictures or maps, and {settings['method']} sees neither; take mixup.")
@@ -102,7 +103,8 @@ def adapt(
     record = {
         "phases": [{k: v for k, v in asdict(p).items() if k != "penalty"} for p in plan.phases],
         "loop": asdict(loop), "augment": policy.name, "flips": policy.flips, "head": plan.head,
-        "bf16": loop.precision == "bf16" or bf16_pays(), "pieces_a_batch": progress.micro, "steps": progress.step,
+        "bf16": loop.precision == "bf16" or bf16_pays(device.split(":")[0]), "pieces_a_batch": progress.micro,
+        "steps": progress.step,
         "history": progress.history, "temperature": temperature, "inner_items": len(hold),
         "chosen_by": "inner split" if len(hold) else "last averaged weights",
     }  # fmt: skip

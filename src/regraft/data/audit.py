@@ -104,8 +104,3 @@ def duplicate_groups(n: int, facts: Facts, groups: NDArray[Any] | None = None) -
 def share_seen(facts: Facts, seen: NDArray[np.uint64]) -> float:
     """The share of pictures whose pixels are among ``seen``, sorted `pixel_digest`s of a pretraining set."""
     return float(np.isin(facts.pixels, seen).mean()) if len(facts.pixels) else 0.0
-
-
-def summary(problems: list[Problem]) -> dict[str, int]:
-    """How many problems of each kind."""
-    return dict(Counter(p.kind for p in problems))

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from regraft.backbones.base import Pretrained
 from regraft.data.items import Items
 from regraft.data.loaders import batches
-from regraft.errors import UnreadableItem
 from regraft.features.engines import Engine
+from regraft.features.keys import Keys
 from regraft.features.store import RowStore, Table
 from regraft.runtime import track
 
@@ -47,41 +47,20 @@ def extract(network: Pretrained, items: Items, engine: Engine, store: RowStore, 
     Memory is bounded by a shard (32 MB) and the batches in flight, besides the rows that are returned.
     """
     table = store.table(recipe(network, engine))
-    keys, failed = _digests(items)
-    todo = _first_of_each(keys, table)
+    keys = Keys(items)
+    todo = keys.missing(table)
     pending: list[tuple[bytes, NDArray[Any]]] = []
     flushed = time.monotonic()
-    for position, row in _forward(network, items, todo, engine, failed, label or network.name):
-        pending.append((keys[position], row))
+    for position, row in _forward(network, items, todo, engine, keys.failed, label or network.name):
+        pending.append((keys.of[position], row))
         if len(pending) * row.nbytes >= SHARD_BYTES or time.monotonic() - flushed > SHARD_SECONDS:
             _flush(table, pending)
             flushed = time.monotonic()
     _flush(table, pending)
     store.clean(keep=table.folder)
-    good = [i for i, key in keys.items() if key in table]
-    # equal items share a row, so one that failed has failed for all its copies
-    why = {keys[i]: text for i, text in failed.items() if i in keys}
-    failed.update({i: why.get(key, "its row could not be stored") for i, key in keys.items() if key not in table})
-    rows = table.rows([keys[i] for i in good]) if good else np.zeros((0, network.width), np.float32)
-    return Extracted(rows, np.array(good, dtype=np.int64), failed, len(todo))
-
-
-def _digests(items: Items) -> tuple[dict[int, bytes], dict[int, str]]:
-    keys, failed = {}, {}
-    for i in range(len(items)):
-        try:
-            keys[i] = items.digest(i)
-        except UnreadableItem as error:
-            failed[i] = str(error)
-    return keys, failed
-
-
-def _first_of_each(keys: dict[int, bytes], table: Table) -> list[int]:
-    first: dict[bytes, int] = {}
-    for i, key in keys.items():
-        if key not in table:
-            first.setdefault(key, i)
-    return list(first.values())
+    good = keys.stored(table)
+    rows = table.rows([keys.of[i] for i in good]) if good else np.zeros((0, network.width), np.float32)
+    return Extracted(rows, np.array(good, dtype=np.int64), keys.failed, len(todo))
 
 
 def _forward(

@@ -15,6 +15,7 @@ from regraft.data.facts import THUMB, Facts, facts_of, thumbnail
 from regraft.data.items import Items, PictureArray
 from regraft.data.pictures import pixel_digest
 from regraft.errors import UnreadableItem
+from regraft.features.keys import Keys
 from regraft.features.store import RowStore
 from regraft.runtime import track
 
@@ -27,35 +28,25 @@ def facts(items: Items, store: RowStore) -> tuple[Facts, dict[int, str]]:
     if isinstance(items, PictureArray):
         return _of_array(items), {}
     table = store.table(RECIPE)
-    keys: dict[int, bytes] = {}
-    failed: dict[int, str] = {}
-    for i in range(len(items)):
-        try:
-            keys[i] = items.digest(i)
-        except UnreadableItem as error:
-            failed[i] = str(error)
-    todo: dict[bytes, int] = {}
-    for i, key in keys.items():
-        if key not in table:
-            todo.setdefault(key, i)
+    keys = Keys(items)
+    todo = keys.missing(table)
     pending: list[tuple[bytes, dict[str, NDArray[Any]]]] = []
-    for i, found in track(_examined(items, list(todo.values())), "checking pictures", len(todo)):
+    for i, found in track(_examined(items, todo), "checking pictures", len(todo)):
         if isinstance(found, str):
-            failed[i] = found
+            keys.failed[i] = found
         else:
-            pending.append((keys[i], found))
+            pending.append((keys.of[i], found))
         if len(pending) == CHUNK:
             _flush(table, pending)
     _flush(table, pending)
-    why = {keys[i]: text for i, text in failed.items() if i in keys}
-    failed.update({i: why.get(key, "its row could not be stored") for i, key in keys.items() if key not in table})
-    good = [i for i, key in keys.items() if key in table]
-    order = [keys[i] for i in good]
+    good = keys.stored(table)
+    order = [keys.of[i] for i in good]
     if not good:
-        nothing = np.zeros(0, np.uint64)
-        return Facts(np.zeros(0, np.int64), nothing, np.zeros((0, 1024), np.uint8), np.zeros((0, 5), np.int32)), failed
+        none = (np.zeros(0, np.uint64), np.zeros((0, THUMB * THUMB), np.uint8), np.zeros((0, 5), np.int32))
+        return Facts(np.zeros(0, np.int64), *none), keys.failed
     pixels = np.ascontiguousarray(table.rows(order, "pixels")).view("<u8").reshape(-1).astype(np.uint64)
-    return Facts(np.array(good, np.int64), pixels, table.rows(order, "thumbs"), table.rows(order, "info")), failed
+    found_all = (pixels, table.rows(order, "thumbs"), table.rows(order, "info"))
+    return Facts(np.array(good, np.int64), *found_all), keys.failed
 
 
 def _of_array(items: PictureArray) -> Facts:

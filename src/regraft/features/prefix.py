@@ -12,6 +12,7 @@ from torch import nn
 from regraft.backbones.base import Body, Pretrained
 from regraft.data.augment import Augmented, Policy
 from regraft.data.items import Items
+from regraft.errors import DataError
 from regraft.features.engines import make_engine
 from regraft.features.extract import extract
 from regraft.features.store import RowStore
@@ -43,5 +44,8 @@ def activation_views(
     for view in range(views):
         augmented = Augmented(items, network.spec, policy, seed, view)
         label = f"frozen blocks, view {view + 1} of {views}"
-        found.append(extract(prefix, augmented, engine, store, label=label).rows)
+        made = extract(prefix, augmented, engine, store, label=label)
+        for i, why in made.failed.items():
+            raise DataError(f"{items.name(i)} could be read before and cannot be now: {why}.")
+        found.append(made.rows)
     return found

@@ -12,21 +12,39 @@ from torch import Tensor, nn
 from regraft.registry import Registry
 
 
-class LinearHead(nn.Module):
-    """Logits ``((x - mean) / scale) @ weight.T + bias`` from features x (N, D) to (N, K)."""
+class ScaledHead(nn.Module):
+    """Features x (N, D) as ``(x - mean) / scale``, and a last layer ``linear`` that can be cooled."""
 
-    kind = "linear"
     mean: Tensor
     scale: Tensor
+    linear: nn.Linear
 
-    def __init__(self, features: int, outputs: int) -> None:
+    def __init__(self, features: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
+
+    def scaled(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.scale
+
+    def cool(self, temperature: float) -> None:
+        """Divides the logits by ``temperature`` for good."""
+        with torch.no_grad():
+            self.linear.weight.div_(temperature)
+            self.linear.bias.div_(temperature)
+
+
+class LinearHead(ScaledHead):
+    """Logits ``((x - mean) / scale) @ weight.T + bias`` from features x (N, D) to (N, K)."""
+
+    kind = "linear"
+
+    def __init__(self, features: int, outputs: int) -> None:
+        super().__init__(features)
         self.linear = nn.Linear(features, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.linear((x - self.mean) / self.scale)
+        logits: Tensor = self.linear(self.scaled(x))
         return logits
 
     @classmethod
@@ -47,34 +65,22 @@ class LinearHead(nn.Module):
         nn.init.zeros_(head.linear.bias)
         return head
 
-    def cool(self, temperature: float) -> None:
-        """Divides the logits by ``temperature`` for good."""
-        with torch.no_grad():
-            self.linear.weight.div_(temperature)
-            self.linear.bias.div_(temperature)
 
-
-class MLPHead(nn.Module):
-    """One hidden layer: features (N, D), scaled as in `LinearHead`, to logits (N, K)."""
+class MLPHead(ScaledHead):
+    """One hidden layer: scaled features (N, D) to logits (N, K)."""
 
     kind = "mlp"
     hidden = 256
-    mean: Tensor
-    scale: Tensor
 
     def __init__(self, features: int, outputs: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("scale", torch.ones(features))
+        super().__init__(features)
         self.first = nn.Linear(features, self.hidden)
         self.drop = nn.Dropout(0.2)
         self.linear = nn.Linear(self.hidden, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.linear(self.drop(torch.relu(self.first((x - self.mean) / self.scale))))
+        logits: Tensor = self.linear(self.drop(torch.relu(self.first(self.scaled(x)))))
         return logits
-
-    cool = LinearHead.cool
 
 
 HEADS = Registry(

@@ -9,7 +9,7 @@ import jinja2
 
 from regraft.errors import ArtefactError
 from regraft.files import write_text
-from regraft.reports.facts import facts, warnings
+from regraft.reports.facts import facts
 
 
 def write_report(run: str | Path) -> Path:
@@ -29,6 +29,3 @@ def write_report(run: str | Path) -> Path:
     page = environment.get_template("page.html.j2").render(**facts(folder, record, manifest))
     write_text(folder / "report.html", page)
     return folder / "report.html"
-
-
-__all__ = ["warnings", "write_report"]

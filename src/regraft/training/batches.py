@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 from regraft.data.augment import Augmented, Policy
 from regraft.data.items import Items
 from regraft.data.loaders import batches
+from regraft.errors import DataError
 from regraft.types import PreprocessSpec
 
 
@@ -36,6 +37,11 @@ def order(n: int, seed: int, number: int, size: int) -> list[NDArray[np.int64]]:
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [np.concatenate(parts[-2:])]
     return parts
+
+
+def count(n: int, size: int) -> int:
+    """How many batches `order` makes."""
+    return max(1, -(-n // size) - (n % size == 1 and n > size))
 
 
 @dataclass(frozen=True)
@@ -63,14 +69,14 @@ def _loaded(
     view: Augmented, parts: Sequence[NDArray[np.int64]], spec: PreprocessSpec
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
     """Each part as one array, decoded in threads ahead of its use."""
-    from dataclasses import replace
-
     flat = np.concatenate(parts) if parts else np.zeros(0, np.int64)
     sizes = [len(p) for p in parts]
     chunk = max(sizes, default=1)
     ready = replace(spec, resize=None)  # views come at the network's size
     waiting: list[NDArray[Any]] = []
     for batch in batches(view, flat.tolist(), ready, chunk):
+        for i, why in batch.failed.items():
+            raise DataError(f"{view.name(i)} could be read before and cannot be now: {why}.")
         waiting += list(batch.data[: len(batch.positions)])
         while sizes and len(waiting) >= sizes[0]:
             n = sizes.pop(0)

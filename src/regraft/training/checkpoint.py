@@ -53,4 +53,5 @@ def restore_optimiser(
     """Puts `optimiser_tensors` back."""
     for key, value in table.items():
         name, _, what = key.rpartition(":")
-        optimiser.state[parameters[name]][what] = value
+        place = parameters[name]
+        optimiser.state[place][what] = value.to(place.device) if value.ndim else value

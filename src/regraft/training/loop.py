@@ -24,7 +24,7 @@ from regraft.errors import InputError
 from regraft.methods.base import Phase
 from regraft.runtime import say, track
 from regraft.training import checkpoint
-from regraft.training.batches import Batches
+from regraft.training.batches import Batches, count
 from regraft.training.mixing import mix
 from regraft.training.schedule import SCHEDULES, layer_scales
 
@@ -111,11 +111,15 @@ class _Run:
         self.learner, self.phases, self.data, self.targets = learner, phases, data, targets
         self.settings, self.folder, self.inner = settings, folder, inner
         self.at = Progress()
+        self.device = next(learner.parameters()).device
+        for phase in phases:
+            if phase.penalty is not None:  # it notes the weights that the run starts from, also where it is resumed
+                phase.penalty(learner)
         self.parameters = dict(learner.named_parameters())
         self.names: dict[Tensor, str] = {p: n for n, p in self.parameters.items()}
         self.average = {k: v.detach().clone() for k, v in learner.state_dict().items()}
         self.best: dict[str, Tensor] = {}
-        self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and bf16_pays())
+        self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and bf16_pays(self.device.type))
         self.saved = time.monotonic()
         if settings.batch > len(data):
             say(f"a batch of {settings.batch} is more than the {len(data)} examples: all of them are taken at once")
@@ -139,10 +143,11 @@ class _Run:
                 f"The checkpoint in {self.folder} was made with other settings; repeat them or --overwrite."
             )
         self.at = Progress(**state["at"])
-        if math.isnan(self.at.best or math.nan):
+        if state["at"]["best"] is None:  # JSON has no infinity
             self.at.best = math.inf
         self.learner.load_state_dict(tensors["model"])
-        self.average, self.best = tensors["average"], tensors.get("best", {})
+        here = {kind: {k: v.to(self.device) for k, v in tensors.get(kind, {}).items()} for kind in ("average", "best")}
+        self.average, self.best = here["average"], here["best"]
         self.waiting = tensors.get("optimiser", {})
         say(f"resumed at step {self.at.step}")
 
@@ -180,7 +185,7 @@ class _Run:
         self.optimiser = torch.optim.AdamW(groups, lr=phase.rate)
         checkpoint.restore_optimiser(self.optimiser, self.waiting, self.parameters)
         self.waiting = {}
-        per_epoch = max(1, math.ceil(len(self.data) / self.settings.batch))
+        per_epoch = count(len(self.data), self.settings.batch)
         self.total = per_epoch * phase.epochs
         self.first_step = self.at.step - (self.at.epoch * per_epoch + self.at.batch)
 
@@ -188,13 +193,17 @@ class _Run:
         """Trains to the end of the epoch; false where it was told to stop before."""
         self.learner.train()
         number = sum(p.epochs for p in self.phases[: self.at.phase]) + self.at.epoch
-        count = max(1, math.ceil(len(self.data) / self.settings.batch))
         losses = []
         work = self.data.epoch(number, self.settings.batch, self.at.batch)
-        for x, positions in track(work, f"{phase.name}, epoch {self.at.epoch + 1} of {phase.epochs}", count):
+        for x, positions in track(
+            work,
+            f"{phase.name}, epoch {self.at.epoch + 1} of {phase.epochs}",
+            count(len(self.data), self.settings.batch),
+        ):
             if stop_after is not None and self.at.step >= stop_after:
                 return False
-            losses.append(self.one_step(phase, x, self.targets[torch.from_numpy(positions)]))
+            wanted = self.targets[torch.from_numpy(positions)]
+            losses.append(self.one_step(phase, x.to(self.device), wanted.to(self.device)))
             self.at.step, self.at.batch = self.at.step + 1, self.at.batch + 1
             if time.monotonic() - self.saved > CHECKPOINT_SECONDS:
                 self.save()
@@ -278,8 +287,10 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Te
     return nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing)
 
 
-def bf16_pays() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32."""
+def bf16_pays(device: str = "cpu") -> bool:
+    """Whether this machine multiplies bfloat16 faster than float32."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:
