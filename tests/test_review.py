@@ -52,6 +52,12 @@ def test_folders_that_are_not_ours_are_never_replaced(shapes: Path, tmp_path: Pa
     with pytest.raises(ArtefactError, match="is no model"):
         estimator.save("mine")
     assert Path("mine/thesis.txt").read_text() == "years"
+    Path("p.csv.partial").mkdir()
+    Path("p.csv.partial/mine.txt").write_text("years")
+    regraft.fit(str(shapes), out="r", controls="none")
+    with pytest.raises(ArtefactError, match="not of a prediction"):
+        regraft.predict("r", [str(shapes)], out="p.csv", overwrite=True)
+    assert Path("p.csv.partial/mine.txt").exists()
     with pytest.raises(InputError, match="no name"):
         regraft.fit(str(shapes), out=".")
 

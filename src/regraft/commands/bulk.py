@@ -23,9 +23,10 @@ Row = dict[str, Any]
 
 
 class Bulk:
-    """``add`` each answer, then ``finish``. ``done`` is how many answers are already safe on disk.
+    """``add`` each answer, then ``finish``; whatever happens, whole chunks stay for ``resume``.
 
-    ``about`` says what is predicted by what; a run is only resumed where it is the same.
+    ``done`` is how many answers are already safe on disk. ``about`` says what is predicted by what; a run is only
+    resumed where it is the same.
     """
 
     def __init__(self, out: Path, about: dict[str, Any], classes: list[str], *, resume: bool, overwrite: bool) -> None:
@@ -34,6 +35,8 @@ class Bulk:
         self.work = out.with_name(out.name + ".partial")
         if out.exists() and not overwrite:
             raise ArtefactError(f"{out} exists: choose another --out, or --overwrite it.")
+        if self.work.exists() and not (self.work / "about.json").is_file():
+            raise ArtefactError(f"{self.work} is not of a prediction: choose another --out; nothing was touched.")
         if self.work.exists() and overwrite and not resume:
             shutil.rmtree(self.work)
         if self.work.exists() and not resume:
@@ -46,17 +49,11 @@ class Bulk:
                 raise ArtefactError(f"{self.work} belongs to another model or other inputs: --overwrite drops it.")
             write_json(state, plain)
         self.chunks = len(self._files())
-        self.resumed = self.done = self.chunks * CHUNK
+        self.done = self.chunks * CHUNK
         self.waiting: list[str] = []
 
     def _files(self) -> list[Path]:
         return sorted(self.work.glob("chunk-*.jsonl"))
-
-    def __enter__(self) -> Bulk:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Whatever happens, whole chunks stay for ``--resume``."""
 
     def add(self, row: Row) -> None:
         self.waiting.append(json.dumps(jsonable(row), ensure_ascii=False))

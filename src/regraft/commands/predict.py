@@ -66,11 +66,11 @@ def predict(
         return PredictResult(model, rows.total, sum("error" in r for r in kept), None, kept)
     about = {"model": predictor.manifest["files"], "inputs": [str(t) for t in inputs], "names": rows.digest(),
              "sort_into": sort_into}  # fmt: skip
-    with Bulk(Path(out), about, [str(c) for c in predictor.classes_], resume=resume, overwrite=overwrite) as bulk:
-        for row in rows.stream(bulk.done):
-            bulk.add(row)
-        failed = bulk.finish()
-    return PredictResult(model, rows.total, failed, out, resumed=bulk.resumed)
+    bulk = Bulk(Path(out), about, [str(c) for c in predictor.classes_], resume=resume, overwrite=overwrite)
+    resumed = min(bulk.done, rows.total)
+    for row in rows.stream(resumed):
+        bulk.add(row)
+    return PredictResult(model, rows.total, bulk.finish(), out, resumed=resumed)
 
 
 class _Rows:

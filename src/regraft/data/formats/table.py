@@ -16,7 +16,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regraft.data.dataset import Dataset
 from regraft.data.encoding import decode_text
@@ -149,7 +148,7 @@ def _dataset(name: str, columns: Columns, folder: Path, where: str, hints: Hints
         found.append(read_column)
     if not known.any():
         raise DataError(f"{where} holds no row with both a picture and a label.")
-    parts = _parts(columns[part], len(paths)) if part else np.full(len(paths), "")
+    parts = np.array([part_of(_text(v)) or "" for v in columns[part]] if part else [""] * len(paths), dtype=str)
     if part:
         for i in np.flatnonzero(known & (parts == "")):
             problems.append(Problem("missing-part", paths[i], f"has no {part}; left out"))
@@ -199,16 +198,9 @@ def _part_column(columns: Columns, image: str) -> str | None:
     return None
 
 
-def _parts(values: list[Any], n: int) -> NDArray[np.str_]:
-    return np.array([part_of(_text(v)) or "" for v in values] if n else [], dtype=str)
-
-
 def _wanted(name: str, columns: Columns, where: str, option: str) -> str:
     if name not in columns:
-        try:
-            raise UnknownName("column", name, columns)
-        except UnknownName as error:
-            raise DataError(f"{option} {name}: {error} ({where})") from None
+        raise DataError(f"{option} {name}: {UnknownName('column', name, columns)} ({where})")
     return name
 
 
