@@ -50,7 +50,7 @@ def speed() -> dict[str, Any]:
     targets = torch.eye(CLASSES)[y]
     ours_x = x.contiguous(memory_format=torch.channels_last)
     with tempfile.TemporaryDirectory() as folder:
-        run = loop._Run(learner, [phase], range(BATCH * 1000), targets, loop.Settings(batch=BATCH), Path(folder), None)
+        run = loop.Run(learner, [phase], range(BATCH * 1000), targets, loop.Settings(batch=BATCH), Path(folder), None)
         run.resume()
         run.begin(phase)
         learner.train()

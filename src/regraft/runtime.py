@@ -81,6 +81,10 @@ def show_progress(on: bool) -> None:
     _progress = on
 
 
+def progress_is_shown() -> bool:
+    return _progress
+
+
 def say(message: str) -> None:
     """One line for the person who waits, on stderr."""
     if _progress:
@@ -112,6 +116,10 @@ class Stopwatch:
     def __init__(self, *names: str) -> None:
         self.seconds: dict[str, float] = dict.fromkeys(names, 0.0)
         self._start = time.perf_counter()
+
+    def left(self, budget: float) -> float:
+        """Seconds of ``budget`` that have not passed yet."""
+        return budget - (time.perf_counter() - self._start)
 
     @contextlib.contextmanager
     def __call__(self, name: str) -> Iterator[None]:

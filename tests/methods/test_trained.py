@@ -100,7 +100,7 @@ def test_a_killed_training_is_resumed_to_the_bit(pictures: Path, tmp_path: Path,
     from regraft.training import loop
 
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    step, calls = loop._Run.one_step, []
+    step, calls = loop.Run.one_step, []
 
     def killed(self, *args):
         calls.append(1)
@@ -108,7 +108,7 @@ def test_a_killed_training_is_resumed_to_the_bit(pictures: Path, tmp_path: Path,
             raise KeyboardInterrupt
         return step(self, *args)
 
-    monkeypatch.setattr(loop._Run, "one_step", killed)
+    monkeypatch.setattr(loop.Run, "one_step", killed)
     with pytest.raises(KeyboardInterrupt):
         regraft.fit(str(pictures), out=str(tmp_path / "r"), **options)
     monkeypatch.undo()
@@ -141,7 +141,7 @@ def test_what_a_trained_method_refuses(pictures: Path, tmp_path: Path) -> None:
         regraft.fit(str(pictures), method="lp-ft", mix="cutmixx")
     with pytest.raises(UnknownName, match="did you mean 'strong'"):
         regraft.fit(str(pictures), method="lp-ft", augment="stron")
-    with pytest.raises(InputError, match="cuts pictures or maps"):
+    with pytest.raises(InputError, match="joins pictures or maps"):
         regraft.fit(str(pictures), method="mlp-probe", mix="cutmix", out=str(tmp_path / "c"))
     with pytest.raises(InputError, match="the backbone is raw"):
         regraft.fit(str(pictures), method="lp-ft", backbone="raw", out=str(tmp_path / "r"))

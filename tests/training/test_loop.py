@@ -104,7 +104,7 @@ def test_frozen_blocks_keep_their_bits(tmp_path: Path) -> None:
 
 def test_layers_learn_at_their_own_rates(tmp_path: Path) -> None:
     learner, data, targets = problem()
-    run = loop._Run(learner, PHASES, data, torch.from_numpy(targets), SETTINGS, tmp_path, None)
+    run = loop.Run(learner, PHASES, data, torch.from_numpy(targets), SETTINGS, tmp_path, None)
     run.resume()
     run.begin(Phase("all", 1, 0, 0.1, layer_decay=0.5))
     scale = {run.names[p].split(".")[0:3:2][-1]: g["scale"] for g in run.optimiser.param_groups for p in g["params"]}
@@ -116,13 +116,13 @@ def test_layers_learn_at_their_own_rates(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     learner, data, targets = problem()
-    plain, calls = loop.cross_entropy, []
+    plain, calls = loop.LOSSES["classification"], []
 
     def fails(*args):
         calls.append(1)
         return plain(*args) * (float("nan") if len(calls) == 4 else 1)
 
-    monkeypatch.setattr(loop, "cross_entropy", fails)
+    monkeypatch.setitem(loop.LOSSES, "classification", fails)
     with pytest.raises(InputError, match=r"no longer a number at step 3 .* try --lr 0\.001"):
         train(learner, PHASES, data, targets, SETTINGS, folder=tmp_path)
     assert json.loads((tmp_path / "last/state.json").read_text())["at"]["step"] == 3
@@ -155,7 +155,7 @@ def test_a_checkpoint_of_other_settings_or_damaged(tmp_path: Path) -> None:
 def test_the_average_follows_the_recorded_formula(tmp_path: Path) -> None:
     """min(decay, (1 + i) / (10 + i)), as recorded for weights 1, 2, 4, 8, 16: the first is a copy here too."""
     learner, data, targets = problem()
-    run = loop._Run(learner, PHASES, data, torch.from_numpy(targets), Settings(ema=0.9), tmp_path, None)
+    run = loop.Run(learner, PHASES, data, torch.from_numpy(targets), Settings(ema=0.9), tmp_path, None)
     run.resume()
     run.begin(PHASES[1])
     bias = learner.head.bias
@@ -187,3 +187,101 @@ def test_rows_in_place_of_pictures(tmp_path: Path) -> None:
         learner, [Phase("head", 10, 1, 0.05)], RowBatches(views, 0), np.eye(2)[y], SETTINGS, folder=tmp_path
     )
     assert progress.history[-1]["loss"] < 0.5
+
+
+def test_a_rate_that_diverges_is_stopped(tmp_path: Path, monkeypatch) -> None:
+    learner, data, targets = problem()
+    plain = loop.LOSSES["classification"]
+    calls = []
+
+    def grows(*args):
+        calls.append(1)
+        return plain(*args) * 1.3 ** max(0, len(calls) - 10)
+
+    monkeypatch.setitem(loop.LOSSES, "classification", grows)
+    with pytest.raises(InputError, match=r"loss grew from .* --lr 0\.001 or --lr auto"):
+        train(learner, [Phase("all", 20, 0, 0.01)], data, targets, SETTINGS, folder=tmp_path)
+
+
+def test_accumulated_pieces_give_the_gradient_of_the_whole(tmp_path: Path) -> None:
+    """With a network without batch statistics, to rounding."""
+    results = []
+    for pieces in (1, 4):
+        torch.manual_seed(0)
+        body = Body([("a", nn.Sequential(nn.Flatten(), nn.Linear(12 * 12 * 3, 8), nn.Tanh()))], nn.Identity())
+        learner = Learner(body, nn.Linear(8, 2))
+        _, data, targets = problem()
+        settings = Settings(batch=16, accumulate=pieces, precision="float32")
+        at = train(learner, [Phase("all", 2, 0, 0.001)], data, targets, settings, folder=tmp_path / str(pieces))
+        results.append(learner.head.weight.detach())
+        assert at.step == 6
+    assert torch.allclose(*results, atol=1e-5)
+
+
+def test_pieces_hold_two_examples_at_least() -> None:
+    assert [len(p) for p in loop.pieces(torch.zeros(10, 1), 4)] == [3, 3, 2, 2]
+    assert [len(p) for p in loop.pieces(torch.zeros(3, 1), 4)] == [3]
+
+
+def test_patience_ends_a_phase_early_also_when_resumed(tmp_path: Path) -> None:
+    judged = iter([1.0, 2.0, 3.0, *[0.5] * 99])
+    learner, data, targets = problem()
+    settings = Settings(batch=10, precision="float32", patience=2)
+    at = train(learner, PHASES[1:], data, targets, settings, folder=tmp_path, inner=lambda _: next(judged))
+    assert [h["inner"] for h in at.history] == [1.0, 2.0, 3.0] and at.best == 1.0
+    learner, data, targets = problem()
+    again = train(learner, PHASES[1:], data, targets, settings, folder=tmp_path, inner=lambda _: 0.0)
+    assert again.step == at.step, "what had ended does not go on"
+
+
+def test_a_checkpoint_of_other_data_or_version_is_refused(tmp_path: Path, monkeypatch) -> None:
+    learner, data, targets = problem()
+    settings = Settings(batch=10, precision="float32", data="a")
+    train(learner, PHASES[:1], data, targets, settings, folder=tmp_path)
+    with pytest.raises(InputError, match="data has changed"):
+        train(learner, PHASES[:1], data, targets, Settings(batch=10, precision="float32", data="b"), folder=tmp_path)
+    monkeypatch.setattr(loop, "__version__", "99")
+    with pytest.raises(InputError, match="made by regraft .* and this is 99"):
+        train(learner, PHASES[:1], data, targets, settings, folder=tmp_path)
+
+
+def test_no_space_for_a_checkpoint_is_one_sentence(tmp_path: Path, monkeypatch) -> None:
+    import errno
+
+    from regraft.errors import DiskError
+    from regraft.training import checkpoint
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    learner, data, targets = problem()
+    monkeypatch.setattr(checkpoint, "write_state", full)
+    with pytest.raises(DiskError, match="disk is full"):
+        train(learner, PHASES, data, targets, SETTINGS, folder=tmp_path)
+    assert not list(tmp_path.glob(".*tmp")), "nothing half-written is left"
+
+
+def test_several_labels_and_class_weights(tmp_path: Path) -> None:
+    learner, data, targets = problem()
+    several = np.stack([targets[:, 0], np.ones(len(targets))], 1)
+    settings = Settings(batch=10, precision="float32", task="multilabel", smoothing=0.0)
+    train(learner, [Phase("all", 15, 0, 0.02)], data, several, settings, folder=tmp_path / "m")
+    x, positions = next(data.epoch(0, 48, 0))
+    assert ((learner(x) > 0).numpy() == several[positions].astype(bool)).mean() > 0.95
+    logits, wanted = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.eye(2)
+    plain = loop.LOSSES["classification"](logits, wanted, 0.0, None)
+    heavy = loop.LOSSES["classification"](logits, wanted, 0.0, torch.tensor([3.0, 1.0]))
+    first = -torch.log_softmax(logits, 1)[0, 0]
+    assert heavy.item() == pytest.approx((plain + first).item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("strided", [True, False])
+def test_strided_depthwise_layers_run_in_float32_inside_and_are_themselves_after(strided: bool) -> None:
+    from regraft.training.precision import strided_depthwise_in_float32
+
+    layer = nn.Conv2d(4, 4, 3, 2 if strided else 1, groups=4)
+    with strided_depthwise_in_float32(layer), torch.autocast("cpu", torch.bfloat16):
+        inside = layer(torch.zeros(1, 4, 8, 8)).dtype
+    assert inside == (torch.float32 if strided else torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.zeros(1, 4, 8, 8)).dtype == torch.bfloat16

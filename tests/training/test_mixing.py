@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from regraft.training.loop import cross_entropy
+from regraft.training.losses import cross_entropy
 from regraft.training.mixing import cut_box, cutmix, mix, mixup
 
 

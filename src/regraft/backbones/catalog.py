@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +161,23 @@ def _pretrained(name: str, explicit: str | Path | None) -> Pretrained:
         "licence": row.licence if known else "not known",
     }
     network.seen = seen_by(row.architecture, str(network.provenance["weights"]))
+    return network
+
+
+def fed(network: Pretrained, size: int) -> Pretrained:
+    """The network fed pictures of ``size`` x ``size`` pixels, whole in their shorter side.
+
+    Raises ``InputError`` where it takes no other size than its own.
+    """
+    if network.spec.modality != "image" or network.recipe["architecture"] == "raw":
+        raise InputError(f"--size {size}: {network.name} takes the data as it is; --size is for networks on pictures.")
+    own, network.recipe = network.spec.height, {k: v for k, v in network.recipe.items() if k != "width"}
+    network.spec = replace(network.spec, height=size, width=size, resize=network.spec.resize and size)
+    network.provenance.pop("digest", None)
+    try:
+        _ = network.width
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise InputError(f"--size {size}: {network.name} takes pictures of {own} pixels only ({error}).") from error
     return network
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +17,28 @@ from torch import nn
 
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
+from regraft.commands.inner import Inner, inner_split, judged_at_best
 from regraft.commands.split import Rows
 from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
-from regraft.data.parts import hold_out
 from regraft.errors import InputError
 from regraft.features.engines import make_engine
 from regraft.features.extract import extract
 from regraft.features.prefix import activation_views
 from regraft.features.store import RowStore
+from regraft.files import write_json
 from regraft.methods.base import Options, Plan
-from regraft.methods.logistic import cross_entropy, optimal_temperature, smoothed_targets, targets_of
+from regraft.methods.linear_probe import row_weights
+from regraft.methods.logistic import Link, targets_of
 from regraft.model.heads import LinearHead, MLPHead
 from regraft.runtime import say
 from regraft.training.batches import Batches, PictureBatches, RowBatches
-from regraft.training.loop import Learner, Settings, bf16_pays, train
+from regraft.training.logs import Logs
+from regraft.training.loop import Learner, Settings, train
+from regraft.training.precision import bf16_pays
+from regraft.training.range_test import suggest
 
-VIEWS, INNER_FROM, INNER_SHARE = 4, 100, 0.15
+VIEWS = 4
 
 
 @dataclass(frozen=True)
@@ -47,10 +55,20 @@ class Adapted:
     labels: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from: the network (left as it is; a copy learns), the probe's head on it, and where
+    another run's weights were taken, that run's head brought to the classes at hand.
+    """
+
+    network: Pretrained
+    probe: LinearHead
+    warm: LinearHead | None = None
+
+
 def adapt(
     method: Any,
-    network: Pretrained,
-    probe: LinearHead,
+    start: Start,
     data: Dataset,
     rows: Rows,
     settings: dict[str, Any],
@@ -60,60 +78,93 @@ def adapt(
     device: str,
     store: RowStore,
 ) -> Adapted:
-    """Trains ``network`` (left as it is; a copy learns) on the items of ``rows`` by the phases of ``method``.
+    """Trains on the items of ``rows`` by the phases of ``method``; logs and checkpoints go to the run's ``folder``.
 
     From 100 items on, 15 % are held out inside the training part to choose the epoch and the temperature. Frozen first
     blocks are computed once, in four augmented views a picture.
     """
-    if data.modality != "image" or network.recipe["architecture"] == "raw":
-        raise InputError(f"--method {settings['method']} trains a network on pictures; the backbone is {network.name}.")
-    if data.target.task != "classification":
-        raise InputError(f"--method {settings['method']} is for one label a picture so far; take linear-probe.")
+    network, seed = start.network, settings["seed"]
+    check(network, data, settings)
     data, labels = data.take(rows.items), rows.y
-    classes = data.classes
-    options = Options(settings["epochs"] or default_epochs(len(data)), settings["lr"], settings["blocks"] or 4)
+    task, link, classes = data.target.task, link_of(data), len(data.classes)
+    options = Options(settings["epochs"] or default_epochs(len(data)), _rate(settings["lr"]), settings["blocks"] or 4)
     plan: Plan = method.plan(len(network.body.blocks), options)
-    untrained = f"random:{network.name.removeprefix('random:')}"
-    base = network if plan.pretrained else catalog.load(untrained)
+    base = network if plan.pretrained else untrained(network)
     border = min(p.frozen for p in plan.phases)
-    if settings["mix"] == "cutmix" and border == len(network.body.blocks):
-        raise InputError(f"--mix cutmix cuts pictures or maps, and {settings['method']} sees neither; take mixup.")
+    if settings["mix"] in ("cutmix", "mosaic") and border == len(network.body.blocks):
+        raise InputError(f"--mix {settings['mix']} joins pictures or maps, and {settings['method']} sees neither; "
+                         "take mixup.")  # fmt: skip
     body = copy.deepcopy(base.body)
-    learner = Learner(body.to(device), _head(plan, probe, rows, len(classes), settings["seed"]).to(device), border)
-    policy = Policy(settings["augment"] or "light", flips=may_flip(classes))
+    if plan.prepare:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            plan.prepare(body)
+    head = _head(plan, start, rows, classes, seed)
+    learner = Learner(body.to(device), head.to(device), border)
+    policy = Policy(settings["augment"] or "light", flips=may_flip(data.classes))
     if not policy.flips:
         say("pictures are not mirrored: these classes would not mean the same")
 
-    learn, hold = np.arange(len(data)), np.zeros(0, np.int64)
-    if len(data) >= INNER_FROM:
-        learn, hold = hold_out(labels, groups, share=INNER_SHARE, seed=settings["seed"])
-    feed = _feed(base, border, data.take(learn), policy, settings["seed"], device, store)
-    inner = _Inner(base, border, data.take(hold), targets_of(labels[hold], len(classes)), device, store)
-    loop = Settings(batch=settings["batch"] or 32, mix=settings["mix"] or "none", seed=settings["seed"])
+    learn, hold = inner_split(labels, groups, seed)
+    targets = targets_of(labels, classes)
+    feed = _feed(base, border, data.take(learn), policy, seed, device, store)
+    weights = row_weights(targets, settings["class_weight"])
+    inner = Inner(base, border, data.take(hold), targets[hold], link, None if weights is None else weights[hold],
+                  device, store)  # fmt: skip
+    loop = _loop_settings(settings, task, targets[learn], _fingerprint(rows))
+    curve = None
+    if settings["lr"] == "auto":
+        rate, curve = _found_rate(folder, learner, plan, feed, targets[learn], loop)
+        plan = method.plan(len(network.body.blocks), replace(options, rate=rate))
+    processes = settings["processes"] or 1
+    if len(learn) < 2 * processes:
+        raise InputError(
+            f"--processes {processes} needs at least {2 * processes} items to learn from, not {len(learn)}."
+        )
     progress = train(
-        learner, plan.phases, feed, targets_of(labels[learn], len(classes)), loop,
-        folder=folder, inner=inner.loss if len(hold) else None,
+        learner, plan.phases, feed, targets[learn], loop, folder=folder / "checkpoints",
+        inner=inner.loss if len(hold) else None, report=Logs(folder, bool(settings["tensorboard"])),
+        processes=processes,
     )  # fmt: skip
     temperature, logits = 1.0, None
     if len(hold):
         logits = inner.logits(learner)
-        temperature = optimal_temperature(logits, smoothed_targets(inner.targets))
+        _, temperature = judged_at_best(logits, inner.targets, link, inner.weights)
         logits = logits / temperature
         learner.head.cool(temperature)  # type: ignore[operator]
     record = {
-        "phases": [{k: v for k, v in asdict(p).items() if k != "penalty"} for p in plan.phases],
+        "phases": [{k: v for k, v in asdict(replace(p, penalty=None)).items() if k != "penalty"} for p in plan.phases],
         "loop": asdict(loop), "augment": policy.name, "flips": policy.flips, "head": plan.head,
         "bf16": loop.precision == "bf16" or bf16_pays(device.split(":")[0]), "pieces_a_batch": progress.micro,
-        "steps": progress.step,
-        "history": progress.history, "temperature": temperature, "inner_items": len(hold),
+        "processes": processes, "steps": progress.step, "history": progress.history, "range_test": curve,
+        "temperature": temperature, "inner_items": len(hold), "inner_log_loss": progress.best if len(hold) else None,
         "chosen_by": "inner split" if len(hold) else "last averaged weights",
     }  # fmt: skip
+    if plan.finish:
+        plan.finish(learner.body)
     learner.body.freeze().eval()
     adapted = Pretrained(base.name, learner.body.cpu(), None, base.spec, dict(base.recipe), (), dict(base.provenance))
     adapted.provenance.pop("digest", None)
     adapted.provenance |= {"adapted_by": settings["method"]}
-    adapted.seen = network.seen
+    adapted.seen = base.seen
     return Adapted(adapted, learner.head.cpu().eval().requires_grad_(False), record, logits, labels[hold])
+
+
+def check(network: Pretrained, data: Dataset, settings: dict[str, Any]) -> None:
+    """Raises ``InputError`` where this network or this data is not for trained methods."""
+    if data.modality != "image" or network.recipe["architecture"] == "raw":
+        raise InputError(f"--method {settings['method']} trains a network on pictures; the backbone is {network.name}.")
+
+
+def link_of(data: Dataset) -> Link:
+    return "sigmoid" if data.target.task == "multilabel" else "softmax"
+
+
+def untrained(network: Pretrained) -> Pretrained:
+    """The same network from random weights, fed as ``network`` is."""
+    found = catalog.load(f"random:{network.name.removeprefix('random:')}")
+    found.spec = network.spec
+    return found
 
 
 def default_epochs(n: int) -> int:
@@ -121,13 +172,46 @@ def default_epochs(n: int) -> int:
     return int(np.clip(round(20_000 / n), 4, 20))
 
 
-def _head(plan: Plan, probe: LinearHead, rows: Rows, classes: int, seed: int) -> nn.Module:
+def _rate(lr: float | str | None) -> float | None:
+    return None if lr in (None, "auto") else float(lr)  # type: ignore[arg-type]
+
+
+def _loop_settings(settings: dict[str, Any], task: str, targets: NDArray[Any], data: str) -> Settings:
+    """What was asked for, over the loop's defaults."""
+    balance = None
+    if settings["class_weight"] == "balanced":
+        counts = np.maximum(targets.sum(0), 1)
+        balance = tuple((len(targets) / (len(counts) * counts)).tolist())
+    names = ("batch", "accumulate", "schedule", "ema", "smoothing", "mix", "patience")
+    asked = {k: settings[k] for k in names if settings[k] is not None}
+    return Settings(task=task, class_weight=balance, seed=settings["seed"], data=data, **asked)
+
+
+def _fingerprint(rows: Rows) -> str:
+    """Names the pictures, by their features, and the labels: what a checkpoint must not be resumed without."""
+    return hashlib.blake2b(rows.x.tobytes() + rows.y.tobytes(), digest_size=16).hexdigest()
+
+
+def _found_rate(
+    folder: Path, learner: Learner, plan: Plan, feed: Batches, targets: NDArray[Any], loop: Settings
+) -> tuple[float, list[dict[str, float]]]:
+    """The rate of the range test, kept for when the run is resumed."""
+    path = folder / "checkpoints" / "rate.json"
+    if not path.is_file():
+        rate, curve = suggest(learner, plan.phases[0], feed, targets, loop)
+        write_json(path, {"rate": rate, "curve": curve})
+    found = json.loads(path.read_text(encoding="utf-8"))
+    say(f"range test: a top rate of {found['rate']:.2g}")
+    return found["rate"], found["curve"]
+
+
+def _head(plan: Plan, start: Start, rows: Rows, classes: int, seed: int) -> nn.Module:
     features = rows.x.shape[1]
     if plan.head == "probe":
-        return copy.deepcopy(probe).requires_grad_(True)
+        return copy.deepcopy(start.probe).requires_grad_(True)
     if plan.head == "zero":
-        head: nn.Module = LinearHead.zero(features, classes)
-        return head
+        head: nn.Module = start.warm or LinearHead.zero(features, classes)
+        return copy.deepcopy(head).requires_grad_(True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         mlp = MLPHead(features, classes)
@@ -146,48 +230,8 @@ def _feed(
     return RowBatches(views, seed)
 
 
-class _Inner:
-    """The part that is held out inside the training part, plain and unaugmented."""
-
-    def __init__(
-        self, network: Pretrained, border: int, data: Dataset, targets: NDArray[Any], device: str, store: RowStore
-    ) -> None:
-        self.network, self.border, self.data, self.targets = network, border, data, targets
-        self.device, self.store = device, store
-        self._inputs: list[torch.Tensor] | None = None
-
-    def inputs(self) -> list[torch.Tensor]:
-        """The activations at the border, in pieces; for border 0 the prepared pictures."""
-        if self._inputs is None:
-            if self.border:
-                views = activation_views(self.network, self.border, self.data.items, Policy("none"), 1, seed=0,
-                                         device=self.device, store=self.store)  # fmt: skip
-                whole = torch.from_numpy(views[0])
-            else:
-                feed = PictureBatches(self.data.items, self.network.spec, Policy("none"), 0)
-                parts = list(feed.epoch(0, 64, 0))
-                whole = torch.cat([x for x, _ in parts])
-                back = torch.from_numpy(np.argsort(np.concatenate([p for _, p in parts])))
-                whole = whole[back]
-            self._inputs = list(whole.split(64))
-        return self._inputs
-
-    def logits(self, learner: Learner) -> NDArray[np.float64]:
-        with torch.inference_mode():
-            return np.concatenate([learner(x.to(self.device)).float().cpu().numpy() for x in self.inputs()]).astype(
-                float
-            )
-
-    def loss(self, learner: Learner) -> float:
-        """Log loss at the best temperature: how well the classes are told apart, not how boldly."""
-        logits, targets = self.logits(learner), smoothed_targets(self.targets)
-        return cross_entropy(logits / optimal_temperature(logits, targets), targets)
-
-
 def adapted_rows(network: Pretrained, data: Dataset, rows: Rows, engine: str, device: str) -> NDArray[Any]:
     """The trained network's features (m, D) of the items of ``rows``; computed afresh: nobody asks again."""
-    import tempfile
-
     runner = make_engine(network, engine, device)
     with tempfile.TemporaryDirectory() as folder:
         return extract(network, data.items.take(rows.items), runner, RowStore(Path(folder))).rows

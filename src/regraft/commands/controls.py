@@ -43,6 +43,7 @@ class ControlKit:
     engine: str
     device: str
     store: RowStore
+    size: int | None = None
 
 
 def check_controls(wanted: str) -> list[str]:
@@ -86,7 +87,7 @@ def _features(name: str, kit: ControlKit) -> Control:
     """The method of the run on the features of another network."""
     train, val = kit.split.train, kit.split.val
     assert val is not None
-    network = network_for(train.items, name)
+    network = network_for(train.items, name, size=None if name == "raw" else kit.size)
     runner = make_engine(network, kit.engine, kit.device)
     of_train = extract(network, train.items.take(kit.train.items), runner, kit.store)
     of_val = extract(network, val.items.take(kit.judged.items), runner, kit.store)

@@ -14,23 +14,25 @@ from numpy.typing import NDArray
 from regraft import metrics
 from regraft.backbones.base import Pretrained
 from regraft.commands import runfolder
-from regraft.commands.adapt import adapt, adapted_rows
-from regraft.commands.controls import Control, ControlKit, check_controls, run_controls
+from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
+from regraft.commands.auto import DEFAULT_BUDGET, auto
+from regraft.commands.controls import Control, ControlKit, run_controls
 from regraft.commands.evidence import write_evidence
+from regraft.commands.settings import check, seconds_of
 from regraft.commands.split import Rows, Split, make_split
-from regraft.data.augment import Policy
+from regraft.commands.start import started
 from regraft.data.dataset import Dataset
-from regraft.errors import DataError, InputError, UnknownName
-from regraft.features.choice import network_for
-from regraft.features.engines import ENGINES, Engine, make_engine
+from regraft.errors import DataError, InputError
+from regraft.features.engines import Engine, make_engine
 from regraft.features.extract import extract
 from regraft.features.store import RowStore
 from regraft.methods import METHODS
 from regraft.methods import linear_probe as PROBE
+from regraft.methods.linear_probe import Fitted
 from regraft.model import artefact
+from regraft.model.heads import LinearHead
 from regraft.model.model import Model
 from regraft.runtime import Stopwatch, resolve_device, say, set_threads
-from regraft.training.mixing import MIXES
 from regraft.types import Hints, Problem
 
 
@@ -40,9 +42,10 @@ class FitResult:
 
     ``metrics["val"]`` holds the figures on items that were not trained on (None where none could be held out),
     ``metrics["controls"]`` the same by control; where some judged items have a copy in training,
-    ``metrics["val_without_copies"]``. ``gain`` is the accuracy (or map) minus the best control's. ``seen`` is the share
-    of judged pictures whose labels the network's pretraining saw, None where that is not known; ``seen_in_training``
-    that of the training pictures.
+    ``metrics["val_without_copies"]``. ``gain`` is the accuracy (or map) minus the best control's, ``gain_over_probe``
+    that minus the linear probe's, for methods that train a network. ``seen`` is the share of judged pictures whose
+    labels the network's pretraining saw, None where that is not known; ``seen_in_training`` that of the training
+    pictures.
     """
 
     run: str
@@ -52,6 +55,7 @@ class FitResult:
     engine: str
     metrics: dict[str, Any]
     gain: dict[str, Any] | None
+    gain_over_probe: dict[str, Any] | None
     seconds: dict[str, float]
     cached: bool
     items: dict[str, int]
@@ -77,12 +81,22 @@ def fit(
     group: str | None = None,
     task: str | None = None,
     class_weight: str | None = None,
+    size: int | None = None,
+    init: str | None = None,
+    budget: str | None = None,
     epochs: int | None = None,
-    lr: float | None = None,
+    lr: float | str | None = None,
     batch: int | None = None,
+    accumulate: int | None = None,
     blocks: int | None = None,
     augment: str | None = None,
     mix: str | None = None,
+    smoothing: float | None = None,
+    schedule: str | None = None,
+    ema: float | None = None,
+    patience: int | None = None,
+    processes: int | None = None,
+    tensorboard: bool | None = None,
     accuracy: float | None = None,
     out: str | None = None,
     seed: int = 0,
@@ -103,7 +117,7 @@ def fit(
     """
     settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume")}
     settings |= {"data": _named(data), "val": None if val is None else _named(val)}
-    _check(settings)
+    check(settings)
     path = Path(out) if out else runfolder.next_out(settings["data"], method)
     if resume and not out:
         left = runfolder.interrupted(settings["data"], method)
@@ -121,13 +135,13 @@ def fit(
     with watch("audit"):
         split = make_split(data, val, format=format, hints=Hints(label, group, task), seed=seed, store=store)
     with watch("prepare"):
-        network = network_for(split.train.items, backbone, weights)
+        network, warm = started(split, init, backbone, weights, size)
         run_engine = make_engine(network, engine, where)
     settings |= {"backbone": network.name}
     if accuracy and split.train.target.task != "classification":
         raise InputError("--accuracy is for one label an item; a multilabel model has thresholds, chosen by itself.")
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
-        job = _Job(run, settings, split, network, run_engine, where, store, watch)
+        job = _Job(run, settings, split, network, warm, run_engine, where, store, watch)
         result = job.result(METHODS.get(method))
         run.finish(asdict(result))
     return result
@@ -135,35 +149,6 @@ def fit(
 
 def _named(data: Any) -> str:
     return f"DataFrame of {len(data)} rows" if hasattr(data, "columns") else str(data)
-
-
-def _check(settings: dict[str, Any]) -> None:
-    """All that can be said of the settings before anything is read; raises ``InputError``."""
-    seed, wanted = settings["seed"], settings["accuracy"]
-    if not isinstance(seed, int) or seed < 0:
-        raise InputError(f"--seed is {seed}; it must be a whole number from 0.")
-    if wanted is not None and not 0 < wanted < 1:
-        raise InputError(f"--accuracy is {wanted}; it must lie between 0 and 1, such as 0.98.")
-    if settings["class_weight"] not in (None, "balanced"):
-        raise UnknownName("class weight", settings["class_weight"], ["balanced"])
-    trained = hasattr(METHODS.get(settings["method"]), "plan")
-    for name in ("epochs", "lr", "batch", "blocks", "augment", "mix"):
-        value = settings[name]
-        if value is not None and not trained:
-            raise InputError(f"--{name} is for methods that train a network; {settings['method']} has no use for it.")
-        if value is not None and name not in ("augment", "mix") and value <= 0:
-            raise InputError(f"--{name} is {value}; it must be above 0.")
-    if trained and settings["class_weight"]:
-        raise InputError(f"--class-weight is for linear-probe so far; {settings['method']} has no use for it.")
-    if settings["blocks"] and settings["method"] != "last-k":
-        raise InputError(f"--blocks is for last-k; {settings['method']} has no use for it.")
-    check_controls(settings["controls"])
-    if settings["mix"] not in (None, *MIXES):
-        raise UnknownName("mix", settings["mix"], MIXES)
-    if settings["augment"]:
-        Policy(settings["augment"]).operations  # noqa: B018 raises where a name is unknown
-    if settings["engine"] != "auto":
-        ENGINES.get(settings["engine"])
 
 
 @dataclass
@@ -174,6 +159,7 @@ class _Job:
     settings: dict[str, Any]
     split: Split
     network: Pretrained
+    warm: LinearHead | None
     engine: Engine
     device: str
     store: RowStore
@@ -188,9 +174,8 @@ class _Job:
             judged, more = self.rows(split.val)
         run.log("extracted", rows=len(train.y) + len(judged.y), computed=computed + more)
 
-        trained = hasattr(method, "plan")
         learn = partial(
-            (PROBE if trained else method).fit_features,
+            (method if hasattr(method, "fit_features") else PROBE).fit_features,
             target=split.train.target,
             seed=self.settings["seed"],
             class_weight=self.settings["class_weight"],
@@ -200,17 +185,18 @@ class _Job:
         grouped = partial(learn, groups=groups)
         with watch("fit"):
             model, choice, probe = self.learned(method, partial(own, groups=groups), train)
+        trained = "adapted_by" in model.network.provenance
         figures: dict[str, Any] = {"val": None, "controls": {}}
-        gain = seen = None
+        gain = over_probe = seen = None
         for_controls = 0
         if split.val is not None and len(judged.y):
             rows = judged
             if probe is not None:
                 x = adapted_rows(model.network, split.val, judged, self.settings["engine"], self.device)
                 rows = Rows(x, judged.y, judged.items)
-            figures, gain, for_controls = self.judge(model, train, judged, rows, grouped, probe)
+            figures, (gain, over_probe), for_controls = self.judge(model, train, judged, rows, grouped, probe)
             seen = self.seen(split.val, split.pixels)
-            run.log("judged", val=figures["val"], gain=gain)
+            run.log("judged", val=figures["val"], gain=gain, gain_over_probe=over_probe)
 
         refit = bool(self.settings["refit"] and len(judged.y) and not trained)
         if refit:
@@ -227,7 +213,8 @@ class _Job:
         return FitResult(
             run=str(run.path), task=split.train.target.task, method=self.settings["method"],
             backbone=self.network.name, engine=str(self.engine.describe()["engine"]), metrics=figures, gain=gain,
-            seconds=watch.record(), cached=computed == 0, items={"train": len(train.y), "val": len(judged.y)},
+            gain_over_probe=over_probe, seconds=watch.record(),
+            cached=computed == 0, items={"train": len(train.y), "val": len(judged.y)},
             classes=split.train.classes, split=split.how, choice=choice, decision=model.decision, seen=seen,
             seen_in_training=self.seen(split.train, split.train_pixels),
             rows={"computed": computed}, problems=[asdict(p) for p in split.problems],
@@ -240,20 +227,32 @@ class _Job:
         name, target = self.split.train.target_name, self.split.train.target
         fitted = learn(train.x, train.y)
         probe = Model(self.network, fitted.head, name, target)
-        if not hasattr(method, "plan"):
-            unseen = train.y if fitted.rows is None else train.y[fitted.rows]
-            probe.decision = self.decision(probe, fitted.logits, unseen)
-            self.run.log("fitted", **fitted.record, decision=probe.decision)
-            return probe, fitted.record, None
-        adapted = adapt(
-            method, self.network, fitted.head, self.split.train, train, self.settings,
-            groups=None if self.split.groups is None else self.split.groups[train.items],
-            folder=self.run.work / "checkpoints", device=self.device, store=self.store,
-        )  # fmt: skip
+        if hasattr(method, "fit_features"):
+            return self.closed(probe, fitted, train), fitted.record, None
+        start = Start(self.network, fitted.head, self.warm)
+        groups = None if self.split.groups is None else self.split.groups[train.items]
+        kit: Any = {"groups": groups, "folder": self.run.work, "device": self.device, "store": self.store}
+        tried: dict[str, Any] = {}
+        if hasattr(method, "plan"):
+            adapted: Adapted | None = adapt(method, start, self.split.train, train, self.settings, **kit)
+        else:
+            left = self.watch.left(seconds_of(self.settings["budget"] or DEFAULT_BUDGET))
+            adapted, steps = auto(start, self.split.train, train, self.settings, learn=learn, left=left, **kit)
+            tried = {"steps": steps}
+            self.run.log("auto", **tried)
+        if adapted is None:
+            return self.closed(probe, fitted, train), fitted.record | tried, None
         model = Model(adapted.network, adapted.head, name, target)
         model.decision = self.decision(model, adapted.logits, adapted.labels)
         self.run.log("trained", **adapted.record, decision=model.decision)
-        return model, adapted.record, probe
+        return model, adapted.record | tried, probe
+
+    def closed(self, probe: Model, fitted: Fitted, train: Rows) -> Model:
+        """The probe as the model of the run."""
+        unseen = train.y if fitted.rows is None else train.y[fitted.rows]
+        probe.decision = self.decision(probe, fitted.logits, unseen)
+        self.run.log("fitted", **fitted.record, decision=probe.decision)
+        return probe
 
     def seen(self, data: Dataset | None, pixels: NDArray[np.uint64] | None) -> float | None:
         """The share of pictures whose labels the network's pretraining saw, None where that is not known."""
@@ -275,8 +274,10 @@ class _Job:
         rows: Rows,
         learn: Callable[..., Any],
         probe: Model | None,
-    ) -> tuple[dict[str, Any], dict[str, Any] | None, int]:
-        """The figures on the judged items beside the controls, the gain, and the controls' forward passes."""
+    ) -> tuple[dict[str, Any], list[dict[str, Any] | None], int]:
+        """The figures on the judged items beside the controls, the gain over the best control and over the probe, and
+        the controls' forward passes.
+        """
         split, seed = self.split, self.settings["seed"]
         assert split.val is not None
         probabilities = model.probabilities(rows.x)
@@ -289,15 +290,17 @@ class _Job:
         if below is not None:
             figures["abstaining"] = _abstaining(judged.y, probabilities, below)
         with self.watch("controls"):
-            kit = ControlKit(split, train, judged, learn, self.settings["engine"], self.device, self.store)
+            kit = ControlKit(split, train, judged, learn, self.settings["engine"], self.device, self.store,
+                             self.settings["size"])  # fmt: skip
             tried = run_controls(self.settings["controls"], self.network, kit)
             if probe is not None:
                 by_probe = probe.probabilities(judged.x)
                 tried.append(Control("linear-probe", model.figures(judged.y, by_probe), by_probe))
         figures["controls"] = {c.name: c.figures for c in tried}
         write_evidence(self.run.work, split.val, rows, model, probabilities)
-        gain = _gain(model.target.task, judged.y, probabilities, tried, seed)
-        return figures, gain, sum(c.computed for c in tried)
+        gains = [_gain(model.target.task, judged.y, probabilities, over, seed)
+                 for over in (tried, [c for c in tried if c.name == "linear-probe"])]  # fmt: skip
+        return figures, gains, sum(c.computed for c in tried)
 
     def decision(self, model: Model, logits: NDArray[Any] | None, truth: NDArray[Any]) -> dict[str, Any]:
         """How probabilities become answers, chosen on calibrated ``logits`` for items of the training part that the

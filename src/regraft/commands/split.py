@@ -92,7 +92,7 @@ def make_split(
         judge, how = index[whole.data.parts == "val"], "judged on the part val"
     else:
         groups = None if whole.groups is None else whole.groups[learn]
-        kept, held = hold_out(_strata(whole.data.y[learn]), groups, seed=seed)
+        kept, held = hold_out(strata(whole.data.y[learn]), groups, seed=seed)
         learn, judge = learn[kept], learn[held]
         how = "judged on a stratified fifth held out of the training items"
         if not len(held):
@@ -108,7 +108,7 @@ def make_split(
     return _used_classes(split)
 
 
-def _strata(labels: NDArray[Any]) -> NDArray[np.int64]:
+def strata(labels: NDArray[Any]) -> NDArray[np.int64]:
     """Labels as one number each; rows of several labels by their combination."""
     if labels.ndim == 1:
         return labels

@@ -118,6 +118,20 @@ def trivial(x: Any, rng: Rng) -> Any:
     return _TRIVIAL[int(rng.integers(len(_TRIVIAL)))](x, rng)
 
 
+def random_augment(operations: int = 2) -> Operation:
+    """Some operations, each drawn evenly and at any strength, one after the other.
+
+    RandAugment, Cubuk et al. 2020 (https://arxiv.org/abs/1909.13719), with the strength drawn in place of searched for.
+    """
+
+    def apply(x: Any, rng: Rng) -> Any:
+        for _ in range(operations):
+            x = trivial(x, rng)
+        return x
+
+    return apply
+
+
 _TRIVIAL: tuple[Operation, ...] = (
     lambda x, rng: x, rotate(30), shear(20), shift(0.2), brightness(0.8), contrast(0.8), saturation(0.9),
     sharpness(0.9),
@@ -129,6 +143,7 @@ OPERATIONS: dict[str, Operation] = {
     "crop": crop(0.5), "flip": flip, "rotate": rotate(12), "shear": shear(10), "shift": shift(0.1),
     "brightness": brightness(0.3), "contrast": contrast(0.3), "saturation": saturation(0.3),
     "sharpness": sharpness(0.5), "blur": blur(0.01), "erase": erase(0.2), "trivial": trivial,
+    "rand": random_augment(),
 }  # fmt: skip
 
 POLICIES: dict[str, tuple[Operation, ...]] = {

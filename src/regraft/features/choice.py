@@ -42,6 +42,9 @@ def default_backbone(items: Items) -> str:
     return "regraft_tiny" if max(sides) <= SMALL_SIDE else "mobilenet_v2"
 
 
-def network_for(items: Items, backbone: str | None = None, weights: str | Path | None = None) -> Pretrained:
-    """The network called ``backbone``, or the default for these items, frozen."""
-    return catalog.load(backbone or default_backbone(items), weights=weights, sample=sample_of(items))
+def network_for(
+    items: Items, backbone: str | None = None, weights: str | Path | None = None, size: int | None = None
+) -> Pretrained:
+    """The network called ``backbone``, or the default for these items, frozen; fed pictures of ``size`` pixels."""
+    network = catalog.load(backbone or default_backbone(items), weights=weights, sample=sample_of(items))
+    return network if size is None else catalog.fed(network, size)

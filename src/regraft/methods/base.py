@@ -28,7 +28,8 @@ class Phase:
     """One stretch of training.
 
     ``frozen`` blocks, counted from the input, do not learn; ``rate`` is the head's top learning rate, the blocks' is
-    smaller by ``layer_decay`` a block; ``penalty`` is added to the loss and takes the learner.
+    smaller by ``layer_decay`` a block; ``penalty`` is added to the loss and takes the learner. ``only`` lets no more of
+    the body learn than the parameters with these letters in their names.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Phase:
     rate: float
     layer_decay: float = 1.0
     penalty: Callable[[nn.Module], Tensor] | None = None
+    only: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,15 @@ class Plan:
     """How a method trains: its phases, and what the head starts from.
 
     ``probe``: the linear probe on the frozen network; ``zero``: a linear layer that favours no class; ``mlp``: one
-    hidden layer, drawn at random. ``pretrained`` is false where the network starts untrained.
+    hidden layer, drawn at random. ``pretrained`` is false where the network starts untrained. ``prepare`` changes the
+    body before training (adds parameters of its own), ``finish`` brings it back to its own form afterwards.
     """
 
     phases: tuple[Phase, ...]
     head: Head = "probe"
     pretrained: bool = True
+    prepare: Callable[[nn.Module], None] | None = None
+    finish: Callable[[nn.Module], None] | None = None
 
 
 def gentle(blocks: int) -> float:

@@ -76,7 +76,7 @@ def warnings(result: dict[str, Any]) -> list[str]:
     elif gain and gain["ci95"][0] <= 0:
         found.append(
             f"The transfer does not clearly beat its control {gain['against']}: the interval of the gain reaches "
-            f"{100 * gain['ci95'][0]:+.1f} points. More labels, or another network, may help."
+            f"{100 * gain['ci95'][0]:+.1f} points. {_what_to_try(result)}"
         )
     if result["seen"]:
         found.append(
@@ -96,6 +96,21 @@ def warnings(result: dict[str, Any]) -> list[str]:
             f"on {copies['items']} items."
         )
     return found
+
+
+def _what_to_try(result: dict[str, Any]) -> str:
+    """Advice after a transfer that did not pay."""
+    gain = result["gain"]
+    if gain["against"] != "linear-probe":
+        return "More labels, or another network, may help."
+    if gain["ci95"][1] < 0:
+        start = "Training made it worse: negative transfer."
+    else:
+        start = "Training the network brought nothing that the data can tell."
+    return (
+        f"{start} The probe is faster and safe: --method linear-probe. To train after all: fewer layers "
+        "(--method last-k), a lower rate (--lr auto finds one), stronger --augment, more labels."
+    )
 
 
 def in_words(result: dict[str, Any]) -> str:

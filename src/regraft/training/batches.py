@@ -17,31 +17,40 @@ from regraft.data.loaders import batches
 from regraft.errors import DataError
 from regraft.types import PreprocessSpec
 
+ALL = (0, 1)
+
 
 class Batches(Protocol):
     """n examples in batches."""
 
     def __len__(self) -> int: ...
 
-    def epoch(self, number: int, size: int, skip: int) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
-        """Yields (inputs, positions) in the order of epoch ``number``, without its first ``skip`` batches."""
+    def epoch(
+        self, number: int, size: int, skip: int, share: tuple[int, int] = ALL
+    ) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+        """Yields (inputs, positions) in the order of epoch ``number``, without its first ``skip`` batches.
+
+        Of each batch only the share of process ``share[0]`` among ``share[1]``.
+        """
         ...
 
 
-def order(n: int, seed: int, number: int, size: int) -> list[NDArray[np.int64]]:
-    """Positions 0..n-1 in the order of one epoch, in batches of ``size``; a last batch of one joins the one before,
-    since batch normalisation cannot learn from a single example.
+def order(n: int, seed: int, number: int, size: int, share: tuple[int, int] = ALL) -> list[NDArray[np.int64]]:
+    """Positions 0..n-1 in the order of one epoch, in batches of ``size``, of which every process takes its share.
+
+    A last batch with less than two for a process joins the one before, since batch normalisation cannot learn from a
+    single example.
     """
     shuffled = np.random.default_rng([seed, number]).permutation(n)
     parts = [shuffled[i : i + size] for i in range(0, n, size)]
-    if len(parts) > 1 and len(parts[-1]) == 1:
+    if len(parts) > 1 and len(parts[-1]) < 2 * share[1]:
         parts[-2:] = [np.concatenate(parts[-2:])]
-    return parts
+    return [p[share[0] :: share[1]] for p in parts]
 
 
-def count(n: int, size: int) -> int:
+def count(n: int, size: int, processes: int = 1) -> int:
     """How many batches `order` makes."""
-    return max(1, -(-n // size) - (n % size == 1 and n > size))
+    return max(1, -(-n // size) - (0 < n % size < 2 * processes and n > size))
 
 
 @dataclass(frozen=True)
@@ -56,10 +65,12 @@ class PictureBatches:
     def __len__(self) -> int:
         return len(self.items)
 
-    def epoch(self, number: int, size: int, skip: int) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+    def epoch(
+        self, number: int, size: int, skip: int, share: tuple[int, int] = ALL
+    ) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
         view = Augmented(self.items, self.spec, self.policy, self.seed, number)
         mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (self.spec.mean, self.spec.std))
-        for positions in _loaded(view, order(len(self), self.seed, number, size)[skip:], self.spec):
+        for positions in _loaded(view, order(len(self), self.seed, number, size, share)[skip:], self.spec):
             data, kept = positions
             x = torch.from_numpy(data).permute(0, 3, 1, 2).float() / 255
             yield ((x - mean) / std).contiguous(memory_format=torch.channels_last), kept
@@ -94,7 +105,9 @@ class RowBatches:
     def __len__(self) -> int:
         return len(self.views[0])
 
-    def epoch(self, number: int, size: int, skip: int) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+    def epoch(
+        self, number: int, size: int, skip: int, share: tuple[int, int] = ALL
+    ) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
         rows = self.views[number % len(self.views)]
-        for positions in order(len(self), self.seed, number, size)[skip:]:
+        for positions in order(len(self), self.seed, number, size, share)[skip:]:
             yield torch.from_numpy(rows[positions]), positions

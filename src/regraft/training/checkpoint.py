@@ -54,4 +54,4 @@ def restore_optimiser(
     for key, value in table.items():
         name, _, what = key.rpartition(":")
         place = parameters[name]
-        optimiser.state[place][what] = value.to(place.device) if value.ndim else value
+        optimiser.state[place][what] = value.to(place.device)

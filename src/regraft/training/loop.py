@@ -7,6 +7,7 @@ whole state.
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -24,18 +25,32 @@ from regraft.errors import InputError
 from regraft.methods.base import Phase
 from regraft.runtime import say, track
 from regraft.training import checkpoint
-from regraft.training.batches import Batches, count
+from regraft.training.batches import ALL, Batches, count
+from regraft.training.losses import LOSSES
 from regraft.training.mixing import mix
+from regraft.training.precision import bf16_pays, strided_depthwise_in_float32
+from regraft.training.processes import Team, together
 from regraft.training.schedule import SCHEDULES, layer_scales
+from regraft.version import __version__
 
 CHECKPOINT_SECONDS = 30.0
+STEADY, DIVERGED = 0.9, 3.0
+"""How much of the smoothed loss each step keeps, and how many times its best (or that of knowing nothing) it may be."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the loop is told besides the phases. ``ema`` is the decay of the averaged weights (0: none)."""
+    """What the loop is told besides the phases.
+
+    A step learns from ``batch`` examples, taken in ``accumulate`` pieces whose gradients are added. ``ema`` is the
+    decay of the averaged weights (0: none). A phase ends early where ``patience`` epochs (0: never) brought nothing on
+    the inner part. ``class_weight`` holds a factor a class. ``data`` names what is trained on: a checkpoint of other
+    data is refused.
+    """
 
     batch: int = 32
+    accumulate: int = 1
+    task: str = "classification"
     schedule: str = "cosine"
     weight_decay: float = 0.02
     ema: float = 0.99
@@ -43,7 +58,10 @@ class Settings:
     smoothing: float = 0.05
     mix: str = "none"
     precision: str = "auto"
+    patience: int = 0
+    class_weight: tuple[float, ...] | None = None
     seed: int = 0
+    data: str = ""
 
 
 class Learner(nn.Module):
@@ -70,6 +88,9 @@ class Progress:
     step: int = 0
     micro: int = 1
     best: float = math.inf
+    stale: int = 0
+    smooth: float = 0.0
+    lowest: float = math.inf
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -82,22 +103,46 @@ def train(
     *,
     folder: Path,
     inner: Callable[[Learner], float] | None = None,
+    report: Callable[[Progress], None] | None = None,
     stop_after: int | None = None,
+    processes: int = 1,
 ) -> Progress:
     """Trains ``learner`` in place and returns what happened.
 
     ``targets`` (n, k) are the probabilities each example should get. ``inner`` judges the averaged weights after every
     epoch on examples that are not trained on (lower is better): the best weights are kept. Without it the last averaged
-    weights are. Checkpoints go to ``folder``; where there is one, the run goes on from it. ``stop_after`` ends after so
-    many steps, as a kill would. Raises ``InputError`` where the loss is no longer a number.
+    weights are. Checkpoints go to ``folder``; where there is one, the run goes on from it. ``report`` hears of every
+    epoch. ``stop_after`` ends after so many steps, as a kill would. Raises ``InputError`` where the loss is no longer a
+    number, or grows and grows.
     """
-    run = _Run(learner, phases, data, torch.from_numpy(targets).float(), settings, folder, inner)
+    arguments: Any = (learner, phases, data, torch.from_numpy(targets).float(), settings, folder, inner, report)
+    if processes > 1:
+        together(processes, next(learner.parameters()).device.type, _in_team, *arguments)
+    run = Run(*arguments)
     run.resume()
     run.go(stop_after)
     return run.at
 
 
-class _Run:
+def _in_team(
+    team: Team,
+    learner: Learner,
+    phases: Sequence[Phase],
+    data: Batches,
+    targets: Tensor,
+    settings: Settings,
+    folder: Path,
+    inner: Callable[[Learner], float] | None,
+    report: Callable[[Progress], None] | None,
+) -> None:
+    run = Run(learner.to(team.device), phases, data, targets, settings, folder, inner, report, team)
+    run.resume()
+    run.go(None)
+
+
+class Run:
+    """A training on its way. In several processes there is one in each, and the first of them judges and saves."""
+
     def __init__(
         self,
         learner: Learner,
@@ -107,11 +152,17 @@ class _Run:
         settings: Settings,
         folder: Path,
         inner: Callable[[Learner], float] | None,
+        report: Callable[[Progress], None] | None = None,
+        team: Team | None = None,
     ) -> None:
+        self.team, self.share = team, (team.rank, team.size) if team else ALL
         self.learner, self.phases, self.data, self.targets = learner, phases, data, targets
-        self.settings, self.folder, self.inner = settings, folder, inner
-        self.at = Progress()
+        self.settings, self.folder, self.inner, self.report = settings, folder, inner, report
+        self.at = Progress(micro=settings.accumulate)
+        self.loss = LOSSES[settings.task]
         self.device = next(learner.parameters()).device
+        weight = settings.class_weight
+        self.class_weight = None if weight is None else torch.tensor(weight, device=self.device)
         for phase in phases:
             if phase.penalty is not None:  # it notes the weights that the run starts from, also where it is resumed
                 phase.penalty(learner)
@@ -120,31 +171,34 @@ class _Run:
         self.average = {k: v.detach().clone() for k, v in learner.state_dict().items()}
         self.best: dict[str, Tensor] = {}
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and bf16_pays(self.device.type))
-        self.saved = time.monotonic()
+        self.saved = self.since = time.monotonic()
+        self.done_here = 0
+        self.waiting: dict[str, Tensor] = {}
         if settings.batch > len(data):
             say(f"a batch of {settings.batch} is more than the {len(data)} examples: all of them are taken at once")
 
     # -- state ---------------------------------------------------------------------------------------------------
 
     def save(self) -> None:
+        if self.share[0]:
+            return
         tensors = {"model": dict(self.learner.state_dict()), "average": self.average, "best": self.best}
         tensors["optimiser"] = checkpoint.optimiser_tensors(self.optimiser, self.names)
-        checkpoint.save(self.folder, {"at": asdict(self.at), "settings": asdict(self.settings)}, tensors)
+        made_by = {"regraft": __version__, "torch": torch.__version__}
+        state = {"at": asdict(self.at), "settings": asdict(self.settings), "versions": made_by}
+        checkpoint.save(self.folder, state, tensors)
         self.saved = time.monotonic()
 
     def resume(self) -> None:
         found = checkpoint.load(self.folder)
-        self.waiting: dict[str, Tensor] = {}
         if found is None:
             return
         state, tensors = found
-        if state["settings"] != asdict(self.settings):
-            raise InputError(
-                f"The checkpoint in {self.folder} was made with other settings; repeat them or --overwrite."
-            )
+        _same(state, self.settings, self.folder)
         self.at = Progress(**state["at"])
-        if state["at"]["best"] is None:  # JSON has no infinity
-            self.at.best = math.inf
+        for name in ("best", "lowest"):  # JSON has no infinity
+            if state["at"][name] is None:
+                setattr(self.at, name, math.inf)
         self.learner.load_state_dict(tensors["model"])
         here = {kind: {k: v.to(self.device) for k, v in tensors.get(kind, {}).items()} for kind in ("average", "best")}
         self.average, self.best = here["average"], here["best"]
@@ -153,23 +207,38 @@ class _Run:
 
     # -- the way through -----------------------------------------------------------------------------------------
 
-    def go(self, stop_after: int | None) -> None:
+    def go(self, stop_after: int | None = None) -> None:
+        with strided_depthwise_in_float32(self.learner, self.bf16 and self.device.type == "cpu"):
+            if not self.through(stop_after):
+                return
+        self.learner.load_state_dict(self.best or self.average)
+        self.learner.eval()
+
+    def through(self, stop_after: int | None) -> bool:
+        """All phases; false where it was told to stop before their end."""
         while self.at.phase < len(self.phases):
             phase = self.phases[self.at.phase]
             self.begin(phase)
-            while self.at.epoch < phase.epochs:
+            while self.at.epoch < phase.epochs and not self.spent():
                 if not self.one_epoch(phase, stop_after):
-                    return
+                    return False
                 self.judge(phase)
+                self.done_here += 1
                 self.at.epoch, self.at.batch = self.at.epoch + 1, 0
                 self.save()
-            self.at.phase, self.at.epoch, self.at.batch = self.at.phase + 1, 0, 0
-        self.learner.load_state_dict(self.best or self.average)
-        self.learner.eval()
+                if self.report and not self.share[0]:
+                    self.report(self.at)
+            if self.spent():
+                say(f"{phase.name}: {self.at.stale} epochs brought nothing; it ends here")
+            self.at.phase, self.at.epoch, self.at.batch, self.at.stale = self.at.phase + 1, 0, 0, 0
+        return True
 
     def begin(self, phase: Phase) -> None:
         """Freezes, and makes the optimiser of a phase (with what it remembered, where the run was resumed)."""
         self.learner.body.freeze(phase.frozen)
+        if phase.only:
+            for name, parameter in self.learner.body.named_parameters():
+                parameter.requires_grad_(parameter.requires_grad and phase.only in name)
         blocks = self.learner.body.blocks
         scales = layer_scales(len(blocks), phase.layer_decay)
         groups = []
@@ -182,24 +251,31 @@ class _Run:
                     groups.append({"params": some, "scale": scale, "weight_decay": decay})
         frozen = {id(t) for _, b in blocks[: phase.frozen] for t in (*b.parameters(), *b.buffers())}
         self.followed = [k for k, v in self.learner.state_dict(keep_vars=True).items() if id(v) not in frozen]
-        self.optimiser = torch.optim.AdamW(groups, lr=phase.rate)
+        if self.at.epoch + self.at.batch == 0:
+            self.at.smooth, self.at.lowest = 0.0, math.inf
+        self.optimiser = torch.optim.AdamW(groups, lr=phase.rate, fused=True)
         checkpoint.restore_optimiser(self.optimiser, self.waiting, self.parameters)
         self.waiting = {}
-        per_epoch = count(len(self.data), self.settings.batch)
+        self.net = self.team.wrap(self.learner) if self.team else self.learner
+        per_epoch = self.per_epoch()
         self.total = per_epoch * phase.epochs
         self.first_step = self.at.step - (self.at.epoch * per_epoch + self.at.batch)
+
+    def spent(self) -> bool:
+        """Whether the phase has gone on for long enough without bringing anything."""
+        return 0 < self.settings.patience <= self.at.stale
+
+    def per_epoch(self) -> int:
+        return count(len(self.data), self.settings.batch, self.share[1])
 
     def one_epoch(self, phase: Phase, stop_after: int | None) -> bool:
         """Trains to the end of the epoch; false where it was told to stop before."""
         self.learner.train()
         number = sum(p.epochs for p in self.phases[: self.at.phase]) + self.at.epoch
         losses = []
-        work = self.data.epoch(number, self.settings.batch, self.at.batch)
-        for x, positions in track(
-            work,
-            f"{phase.name}, epoch {self.at.epoch + 1} of {phase.epochs}",
-            count(len(self.data), self.settings.batch),
-        ):
+        work = self.data.epoch(number, self.settings.batch, self.at.batch, self.share)
+        label = f"{phase.name}, epoch {self.at.epoch + 1} of {phase.epochs}{self.time_left()}"
+        for x, positions in track(work, label, self.per_epoch() - self.at.batch):
             if stop_after is not None and self.at.step >= stop_after:
                 return False
             wanted = self.targets[torch.from_numpy(positions)]
@@ -207,46 +283,82 @@ class _Run:
             self.at.step, self.at.batch = self.at.step + 1, self.at.batch + 1
             if time.monotonic() - self.saved > CHECKPOINT_SECONDS:
                 self.save()
-        self.at.history.append({"phase": phase.name, "epoch": self.at.epoch, "step": self.at.step,
-                                "loss": float(np.mean(losses)) if losses else None})  # fmt: skip
+        loss = float(np.mean(losses)) if losses else None
+        if self.team and loss is not None:
+            loss = self.team.mean(loss)
+        self.at.history.append({"phase": phase.name, "epoch": self.at.epoch, "step": self.at.step, "loss": loss,
+                                "rate": phase.rate * self.rate_share(self.at.step - 1)})  # fmt: skip
         return True
 
+    def time_left(self) -> str:
+        """In words, from the epochs this process has seen."""
+        if not self.done_here:
+            return ""
+        each = (time.monotonic() - self.since) / self.done_here
+        left = sum(p.epochs for p in self.phases) - len(self.at.history)
+        return f", about {left * each / 60:.0f} min left" if left * each > 90 else f", about {left * each:.0f} s left"
+
+    def rate_share(self, step: int) -> float:
+        return SCHEDULES[self.settings.schedule](step - self.first_step, self.total)
+
     def one_step(self, phase: Phase, x: Tensor, targets: Tensor) -> float:
-        share = SCHEDULES[self.settings.schedule](self.at.step - self.first_step, self.total)
-        for group in self.optimiser.param_groups:
-            group["lr"] = phase.rate * group["scale"] * share
-        torch.manual_seed(self.settings.seed * 1_000_003 + self.at.step)
-        chance = np.random.default_rng([self.settings.seed, self.at.step])
-        x, targets = mix(self.settings.mix, x, targets, chance)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss = self.backward(phase, x, targets)
+        """A step with the rate of its turn; raises ``InputError`` where the loss shows that nothing is learned."""
+        loss = self.learn(phase, x, targets, phase.rate * self.rate_share(self.at.step))
         if not math.isfinite(loss):
             raise InputError(
                 f"The loss is no longer a number at step {self.at.step} of {phase.name}: the rate {phase.rate:g} is "
                 f"probably too high, try --lr {phase.rate / 10:g}; the last good state is in {self.folder}."
             )
+        self.watch(phase, loss)
+        return loss
+
+    def learn(self, phase: Phase, x: Tensor, targets: Tensor, rate: float) -> float:
+        """One step with this top rate: the loss before it. Where that is no number, nothing is learned."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["scale"]
+        torch.manual_seed((self.settings.seed * 1_000_003 + self.at.step) * self.share[1] + self.share[0])
+        chance = np.random.default_rng([self.settings.seed, self.at.step, *self.share[:1] * (self.share[1] > 1)])
+        x, targets = mix(self.settings.mix, x, targets, chance)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self.backward(phase, x, targets)
+        if not math.isfinite(loss):
+            return loss
         if self.settings.clip:
             nn.utils.clip_grad_norm_([p for p in self.parameters.values() if p.grad is not None], self.settings.clip)
         self.optimiser.step()
         self.follow()
         return loss
 
+    def watch(self, phase: Phase, loss: float) -> None:
+        """Raises ``InputError`` where the smoothed loss has grown to a multiple of the best it was in this phase."""
+        step = self.at.step - self.first_step
+        self.at.smooth = STEADY * self.at.smooth + (1 - STEADY) * loss
+        now = self.at.smooth / (1 - STEADY ** (step + 1))
+        self.at.lowest = min(self.at.lowest, now)
+        if step >= 20 and now > DIVERGED * max(self.at.lowest, math.log(max(2, self.targets.shape[1]))):
+            raise InputError(
+                f"The loss grew from {self.at.lowest:.3g} to {now:.3g} by step {self.at.step} of {phase.name}: the "
+                f"rate {phase.rate:g} is too high, try --lr {phase.rate / 10:g} or --lr auto; the last state is in "
+                f"{self.folder}."
+            )
+
     def backward(self, phase: Phase, x: Tensor, targets: Tensor) -> float:
         """The loss and its gradients, in smaller pieces where memory does not suffice for the whole batch."""
         while True:
             try:
                 value = 0.0
-                for part, wanted in zip(x.chunk(self.at.micro), targets.chunk(self.at.micro), strict=True):
+                for part, wanted in zip(pieces(x, self.at.micro), pieces(targets, self.at.micro), strict=True):
                     with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-                        logits = self.learner(part)
-                    loss = cross_entropy(logits.float(), wanted, self.settings.smoothing) * len(part) / len(x)
+                        logits = self.net(part)
+                    loss = self.loss(logits.float(), wanted, self.settings.smoothing, self.class_weight)
+                    loss = loss * len(part) / len(x)
                     if phase.penalty is not None:
-                        loss = loss + phase.penalty(self.learner) / self.at.micro
+                        loss = loss + phase.penalty(self.learner) * len(part) / len(x)
                     loss.backward()
                     value += float(loss.detach())
                 return value
             except torch.OutOfMemoryError:
-                if self.at.micro >= len(x):
+                if self.at.micro >= len(x) // 2:
                     raise
                 self.at.micro *= 2
                 say(f"out of memory: batches are taken in {self.at.micro} pieces from now on")
@@ -256,43 +368,57 @@ class _Run:
         """The averaged weights follow: decay d, rising from 0 in the first steps (as (1 + i) / (10 + i))."""
         d = min(self.settings.ema, (1 + self.at.step) / (10 + self.at.step)) if self.settings.ema else 0.0
         state = self.learner.state_dict()
+        moving = [k for k in self.followed if state[k].is_floating_point()]
+        torch._foreach_lerp_([self.average[k] for k in moving], [state[k] for k in moving], 1 - d)
         for key in self.followed:
-            value = state[key]
-            if value.is_floating_point():
-                self.average[key].mul_(d).add_(value.detach(), alpha=1 - d)
-            else:
-                self.average[key].copy_(value)
+            if not state[key].is_floating_point():
+                self.average[key].copy_(state[key])
 
     def judge(self, phase: Phase) -> None:
         """The averaged weights on the inner part; the best are kept."""
         if self.inner is None:
             return
+        value = None if self.share[0] else self.judged()
+        if self.team:
+            value = self.team.first_says(value)
+        assert value is not None
+        self.at.history[-1]["inner"] = value
+        say(f"{phase.name}, epoch {self.at.epoch + 1} of {phase.epochs}: inner log loss {value:.4f}")
+        self.at.stale += 1
+        if value < self.at.best:
+            self.at.best, self.at.stale = value, 0
+            self.best = {k: v.clone() for k, v in self.average.items()}
+
+    def judged(self) -> float:
+        """How the averaged weights do on the inner part."""
+        assert self.inner is not None
         own = {k: v.detach().clone() for k, v in self.learner.state_dict().items()}
         self.learner.load_state_dict(self.average)
         self.learner.eval()
         value = self.inner(self.learner)
         self.learner.load_state_dict(own)
-        self.at.history[-1]["inner"] = value
-        say(f"{phase.name}, epoch {self.at.epoch + 1} of {phase.epochs}: inner log loss {value:.4f}")
-        if value < self.at.best:
-            self.at.best = value
-            self.best = {k: v.clone() for k, v in self.average.items()}
+        return value
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Mean cross-entropy in nats against target probabilities (n, k), smoothed towards the uniform ones.
-
-    Szegedy et al. 2016 (https://arxiv.org/abs/1512.00567), section 7.
-    """
-    return nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+def pieces(x: Tensor, wanted: int) -> list[Tensor]:
+    """At most ``wanted`` parts of nearly the same size; none of a single example, which batch normalisation refuses."""
+    return list(x.tensor_split(max(1, min(wanted, len(x) // 2))))
 
 
-def bf16_pays(device: str = "cpu") -> bool:
-    """Whether this machine multiplies bfloat16 faster than float32."""
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported()
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+def _same(state: dict[str, Any], settings: Settings, folder: Path) -> None:
+    """Raises ``InputError`` where a checkpoint is of other settings, data or versions."""
+    before, now = state["settings"], json.loads(json.dumps(asdict(settings)))
+    differ = [k for k in now if before.get(k) != now[k]]
+    if "data" in differ:
+        raise InputError(f"The data has changed since the checkpoint in {folder} was made: --overwrite begins anew.")
+    if differ:
+        changes = ", ".join(f"{k} was {before.get(k)} and is {now[k]}" for k in differ)
+        raise InputError(
+            f"The checkpoint in {folder} was made with other settings ({changes}); repeat them or --overwrite."
+        )
+    for name, version in {"regraft": __version__, "torch": torch.__version__}.items():
+        if state.get("versions", {}).get(name) != version:
+            raise InputError(
+                f"The checkpoint in {folder} was made by {name} {state.get('versions', {}).get(name)} and this is "
+                f"{version}, which may not go on to the same bits: --overwrite begins anew."
+            )

@@ -1,0 +1,123 @@
+"""``--method auto``: the probe first, then fine-tuning if there is time for it, and the better of the two."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from regraft.commands.adapt import Adapted, Start, adapt, check, default_epochs, link_of
+from regraft.commands.inner import FROM, inner_split, judged_at_best
+from regraft.commands.split import Rows
+from regraft.data.augment import Policy, may_flip
+from regraft.data.dataset import Dataset
+from regraft.errors import InputError
+from regraft.features.store import RowStore
+from regraft.files import write_json
+from regraft.methods import METHODS
+from regraft.methods.auto import NEXT
+from regraft.methods.linear_probe import row_weights
+from regraft.methods.logistic import targets_of
+from regraft.model.heads import LinearHead
+from regraft.runtime import say
+from regraft.training.batches import PictureBatches, count
+from regraft.training.loop import Learner
+from regraft.training.precision import bf16_pays, strided_depthwise_in_float32
+
+DEFAULT_BUDGET, LEAST_EPOCHS, TRIAL_STEPS, USED = "10m", 2, 3, 0.8
+
+
+def auto(
+    start: Start,
+    data: Dataset,
+    rows: Rows,
+    settings: dict[str, Any],
+    *,
+    learn: Callable[..., Any],
+    left: float,
+    groups: NDArray[Any] | None,
+    folder: Path,
+    device: str,
+    store: RowStore,
+) -> tuple[Adapted | None, list[dict[str, Any]]]:
+    """The fine-tuned network where it beats the probe on the inner split, else None; and every step that was tried.
+
+    ``left`` are the seconds of the budget that are left. ``learn`` fits a probe. What the clock decided is kept in
+    ``folder``, so that a resumed run goes the same way.
+    """
+    inside, hold = inner_split(rows.y, groups, settings["seed"])
+    if not len(hold):
+        return None, [
+            _skipped(f"{FROM} items at least are needed to hold some out to choose by; there are {len(rows.y)}")
+        ]
+    began = time.perf_counter()
+    steps = [{"method": "linear-probe", "inner_log_loss": _probe(learn, data, rows, settings, inside, hold),
+              "seconds": round(time.perf_counter() - began, 2)}]  # fmt: skip
+    try:
+        check(start.network, data, settings | {"method": NEXT})
+    except InputError as error:
+        return None, [*steps, _skipped(str(error))]
+    epochs = settings["epochs"] or _epochs(start, data.take(rows.items), settings, left, folder, device)
+    if epochs < LEAST_EPOCHS:
+        return None, [*steps, _skipped(f"{left:.0f} s are left of the budget, too little for {LEAST_EPOCHS} epochs")]
+    began = time.perf_counter()
+    adapted = adapt(METHODS.get(NEXT), start, data, rows, settings | {"method": NEXT, "epochs": epochs}, groups=groups,
+                    folder=folder, device=device, store=store)  # fmt: skip
+    loss = adapted.record["inner_log_loss"]
+    steps.append({"method": NEXT, "epochs": epochs, "inner_log_loss": loss,
+                  "seconds": round(time.perf_counter() - began, 2)})  # fmt: skip
+    better = loss < steps[0]["inner_log_loss"]
+    say(f"{NEXT}: inner log loss {loss:.4f}, linear-probe {steps[0]['inner_log_loss']:.4f}: "
+        f"{NEXT if better else 'linear-probe'} is taken")  # fmt: skip
+    return (adapted if better else None), steps
+
+
+def _skipped(why: str) -> dict[str, Any]:
+    say(f"{NEXT} is not tried: {why}")
+    return {"method": NEXT, "skipped": why}
+
+
+def _probe(
+    learn: Callable[..., Any], data: Dataset, rows: Rows, settings: dict[str, Any], inside: Any, hold: Any
+) -> float:
+    """How a probe that has not seen the inner part does on it."""
+    head = learn(rows.x[inside], rows.y[inside]).head
+    with torch.inference_mode():
+        logits = head(torch.from_numpy(rows.x[hold])).double().numpy()
+    targets = targets_of(rows.y, len(data.classes))
+    weights = row_weights(targets, settings["class_weight"])
+    return judged_at_best(logits, targets[hold], link_of(data), None if weights is None else weights[hold])[0]
+
+
+def _epochs(start: Start, data: Dataset, settings: dict[str, Any], left: float, folder: Path, device: str) -> int:
+    """How many epochs the seconds ``left`` pay for, by the time that a few steps take; once found, remembered."""
+    path = folder / "checkpoints" / "auto.json"
+    if path.is_file():
+        return int(json.loads(path.read_text(encoding="utf-8"))["epochs"])
+    batch = settings["batch"] or 32
+    policy = Policy(settings["augment"] or "light", flips=may_flip(data.classes))
+    feed = PictureBatches(data.items, start.network.spec, policy, settings["seed"])
+    head: LinearHead = copy.deepcopy(start.probe).requires_grad_(True)
+    learner = Learner(copy.deepcopy(start.network.body).to(device), head.to(device))
+    learner.body.freeze(0)
+    learner.train()
+    times = []
+    with strided_depthwise_in_float32(learner, device == "cpu"):
+        begun = time.perf_counter()
+        for x, _ in islice(feed.epoch(0, batch, 0), TRIAL_STEPS + 1):
+            if len(x) > 1:
+                with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=bf16_pays(device.split(":")[0])):
+                    learner(x.to(device)).float().logsumexp(1).mean().backward()
+            times.append(time.perf_counter() - begun)
+            begun = time.perf_counter()
+    each = min(times) * count(len(data), batch)
+    epochs = int(min(default_epochs(len(data)), USED * left / each))
+    write_json(path, {"epochs": epochs, "seconds_an_epoch": each, "seconds_left": left})
+    return epochs

@@ -1,0 +1,6 @@
+"""The probe, and fine-tuning where the time allows it and the inner split says that it helps."""
+
+from __future__ import annotations
+
+SUMMARY = "the probe; then lp-ft if --budget allows and it does better inside the training part"
+NEXT = "lp-ft"

@@ -1,0 +1,52 @@
+"""What a training leaves to look at while it runs: ``training.csv``, and TensorBoard's files where they are wanted."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regraft.errors import InputError
+from regraft.files import new_file
+
+if TYPE_CHECKING:
+    from regraft.training.loop import Progress
+
+COLUMNS = ("phase", "epoch", "step", "rate", "loss", "inner")
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Writes the history of a run into its folder after every epoch."""
+
+    folder: Path
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        if self.tensorboard:
+            _writer()
+
+    def __call__(self, at: Progress) -> None:
+        with new_file(self.folder / "training.csv") as temporary, open(temporary, "w", newline="") as f:
+            table = csv.DictWriter(f, COLUMNS, restval="")
+            table.writeheader()
+            table.writerows({k: _short(row.get(k)) for k in COLUMNS} for row in at.history)
+        if self.tensorboard:
+            last = at.history[-1]
+            with _writer()(str(self.folder / "tensorboard"), purge_step=last["step"]) as board:
+                for name in ("rate", "loss", "inner"):
+                    if last.get(name) is not None:
+                        board.add_scalar(name, last[name], last["step"])
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value
+
+
+def _writer() -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError("--tensorboard needs tensorboard: pip install 'regraft[tensorboard]'.") from error
+    return SummaryWriter
