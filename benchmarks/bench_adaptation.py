@@ -1,0 +1,170 @@
+"""Task adaptation: what fine-tuning brings over the probe, and when it brings nothing.
+
+Needs the shared data and weights. Parts (all without arguments): cifar, four, hymenoptera, mnist, short. Takes about
+an hour and a half on two cores; nothing else should run beside it, since seconds are among the figures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common import RESULTS, need, write
+
+EPOCHS = 16
+TRAINING = ["--batch", "64", "--epochs", str(EPOCHS), "--lr", "1e-3", "--augment", "standard"]
+METHODS: dict[str, list[str]] = {
+    "linear-probe": [], "last-k": ["--batch", "64", "--lr", "1e-3", "--augment", "standard"], "lp-ft": TRAINING,
+    "finetune": TRAINING, "scratch": ["--batch", "64", "--epochs", str(EPOCHS), "--augment", "standard"],
+}  # fmt: skip
+
+
+def fit(work: Path, out: str, data: str, *options: str) -> dict[str, Any]:
+    """One ``regraft fit`` as a command of its own, timed from outside, start-up included."""
+    command = [sys.executable, "-m", "regraft", "-q", "fit", data, *options, "--out", str(work / out), "--json"]
+    begun = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: {done.stderr}")
+    result = json.loads(done.stdout)
+    seconds = time.perf_counter() - begun
+    short = {"options": " ".join(options), "seconds": round(seconds, 1), **figures(result["metrics"]["val"]),
+             "gain_over_probe": result["gain_over_probe"], "controls": {
+                 k: figures(v) for k, v in result["metrics"]["controls"].items()}}  # fmt: skip
+    print(out, short["accuracy"], short["seconds"], flush=True)
+    return short
+
+
+def figures(metrics: dict[str, Any]) -> dict[str, Any]:
+    return {k: metrics[k] for k in ("accuracy", "accuracy_ci95", "log_loss")}
+
+
+def compared(work: Path, name: str, data: str, *options: str) -> dict[str, Any]:
+    found = {}
+    for method, own in METHODS.items():
+        found[method] = fit(work, f"{name}-{method}", data, *options, "--method", method, *own, "--controls", "none")
+    pareto(name, found)
+    return found
+
+
+def pareto(name: str, found: dict[str, Any]) -> None:
+    """Accuracy against seconds, the front marked, as a small picture."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(5.2, 3.4), dpi=90)
+    for method, r in found.items():
+        low, high = r["accuracy_ci95"]
+        best = all(o["accuracy"] < r["accuracy"] or o["seconds"] >= r["seconds"] for o in found.values() if o is not r)
+        axes.errorbar(r["seconds"], r["accuracy"], [[r["accuracy"] - low], [high - r["accuracy"]]], fmt="o",
+                      color="tab:blue" if best else "0.6", capsize=3)  # fmt: skip
+        axes.annotate(method, (r["seconds"], r["accuracy"]), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    axes.set(xscale="log", xlabel="seconds, start-up included", ylabel="accuracy on the test part", title=name)
+    figure.tight_layout()
+    figure.savefig(RESULTS / f"pareto_{name}.png")
+    pyplot.close(figure)
+
+
+def cifar(work: Path) -> dict[str, Any]:
+    """mobilenet_v2 on the CIFAR-10 subset, pictures enlarged to 112 pixels, judged on the 2,000 of its test part."""
+    data = need("data/cifar10_subset.npz")[0]
+    return compared(work, "cifar10", f"{data}#train", "--val", f"{data}#test", "--backbone", "mobilenet_v2",
+                    "--size", "112")  # fmt: skip
+
+
+def four(work: Path) -> dict[str, Any]:
+    """The four classes that regraft_tiny has never seen."""
+    from bench_spine import UNSEEN, unseen_classes
+
+    data = unseen_classes(work / "four.npz", need("data/cifar10_subset.npz")[0])
+    return {"classes": list(UNSEEN), **compared(work, "four_unseen_classes", str(data), "--backbone", "regraft_tiny")}
+
+
+def hymenoptera(work: Path, seeds: int = 5) -> dict[str, Any]:
+    data = need("data/hymenoptera.zip")[0]
+    ways = {"linear-probe": [], "last-k": ["--augment", "standard"], "lp-ft": ["--lr", "1e-4", "--augment", "standard",
+            "--epochs", "5"], "auto": ["--budget", "3m"]}  # fmt: skip
+    found: dict[str, Any] = {}
+    for method, own in ways.items():
+        runs = []
+        for seed in range(seeds):
+            os.environ["REGRAFT_CACHE"] = tempfile.mkdtemp(dir=work)  # every run pays for its features
+            runs.append(fit(work, f"h-{method}-{seed}", str(data), "--backbone", "mobilenet_v2", "--method", method,
+                            *own, "--seed", str(seed), "--controls", "none"))  # fmt: skip
+        values = [r["accuracy"] for r in runs]
+        found[method] = {"options": runs[0]["options"], "accuracy_mean": float(np.mean(values)),
+                         "accuracy_lowest": min(values), "accuracy_highest": max(values), "accuracies": values,
+                         "interval_of_the_first": runs[0]["accuracy_ci95"],
+                         "seconds_median": float(np.median([r["seconds"] for r in runs]))}  # fmt: skip
+    return {"items": 153, "seeds": seeds, **found}
+
+
+def mnist(work: Path) -> dict[str, Any]:
+    """The textbook's pair: from scratch on MNIST, then from there to CIFAR-10, against CIFAR-10 from scratch."""
+    source, cifar10 = need("data/mnist", "data/cifar10_subset.npz")
+    first = fit(work, "mnist", f"{source}#train", "--val", f"{source}#test", "--backbone", "random:regraft_tiny",
+                "--method", "scratch", "--epochs", "2", "--batch", "64", "--controls", "none")  # fmt: skip
+    target = [f"{cifar10}#train", "--val", f"{cifar10}#test", "--epochs", "12", "--batch", "64", "--controls", "none"]
+    scratch = fit(work, "c-scratch", *target, "--backbone", "random:regraft_tiny", "--method", "scratch")
+    moved = fit(work, "c-init", *target, "--init", str(work / "mnist"), "--method", "finetune", "--lr", "2e-3")
+    return {"mnist_from_scratch": first, "cifar10_from_scratch": scratch, "cifar10_from_mnist": moved,
+            "gain": paired(work / "c-init", work / "c-scratch")}  # fmt: skip
+
+
+def paired(ours: Path, theirs: Path) -> dict[str, Any]:
+    """The difference of two runs on the same judged items, with its paired interval."""
+    import csv
+
+    from regraft.metrics import paired_gain
+
+    right = []
+    for run in (ours, theirs):
+        with open(run / "predictions.csv", newline="") as f:
+            right.append({r["input"]: float(r["label"] == r["predicted"]) for r in csv.DictReader(f)})
+    names = sorted(right[0])
+    return paired_gain(*(np.array([r[n] for n in names]) for r in right))
+
+
+def short(work: Path) -> dict[str, Any]:
+    """AlexNet and GoogLeNet: a first short training makes weights, a second starts from them on other classes."""
+    data, photos = need("data/cifar10_subset.npz", "data/hymenoptera.zip")
+    found = {}
+    for name, size in (("alexnet", "64"), ("googlenet", "64")):
+        shared = ["--epochs", "2", "--batch", "64", "--controls", "none"]
+        rate = "3e-4" if name == "alexnet" else "2e-3"
+        first = fit(work, f"{name}-1", f"{data}#train", "--val", f"{data}#test", "--backbone", f"random:{name}",
+                    "--size", size, "--method", "scratch", "--lr", rate, *shared)  # fmt: skip
+        second = fit(work, f"{name}-2", str(photos), "--init", str(work / f"{name}-1"), "--method", "finetune",
+                     "--lr", "3e-4", "--epochs", "4", "--batch", "32", "--controls", "none")  # fmt: skip
+        found[name] = {"first_on_cifar10": first, "then_on_hymenoptera": second}
+    return found
+
+
+PARTS = {"cifar": cifar, "four": four, "hymenoptera": hymenoptera, "mnist": mnist, "short": short}
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(PARTS)
+    os.environ["REGRAFT_WEIGHTS"] = str(need("weights")[0])
+    path = RESULTS / "adaptation.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["REGRAFT_CACHE"] = str(Path(folder) / "cache")
+        for name in wanted:
+            before |= {name: PARTS[name](Path(folder))}
+            kept = {k: v for k, v in before.items() if k in PARTS}
+            write("adaptation", {"seeds": "0; 0 to 4 for hymenoptera", **kept})
+
+
+if __name__ == "__main__":
+    main()
