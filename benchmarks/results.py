@@ -95,11 +95,61 @@ def training(r: dict[str, Any]) -> list[str]:
     return ["## Training (`bench_training.py`)", "",
             f"{speed['network']}: {speed['times_faster']:.2f} times the plain PyTorch float32 loop, taken in turns "
             f"({per_second['ours']:.1f} against {per_second['plain']:.1f} images a second here).", "",
+            *last_k(r.get("last_k")),
             f"Killed (SIGKILL) {kills['killed']} times and resumed: weights equal to those of an undisturbed run to "
             f"the bit: {kills['equal_to_the_bit']}.", ""]  # fmt: skip
 
 
-SECTIONS = {"spine": spine, "pictures": pictures, "training": training}
+def last_k(r: dict[str, Any] | None) -> list[str]:
+    if not r:
+        return []
+    return [f"{r['network']} on stored activations: {r['times_faster']:.1f} times the plain float32 loop that computes the "
+            f"frozen blocks in every step. The removed operations allow (F + 3 S) / (3 S) = "
+            f"({r['frozen_gflop']:.1f} + 3 x {r['learning_gflop']:.1f}) / (3 x {r['learning_gflop']:.1f}) = "
+            f"{r['allowed']:.1f}; reached: {100 * r['share_of_allowed']:.0f} % of it.", ""]  # fmt: skip
+
+
+def adaptation(r: dict[str, Any]) -> list[str]:
+    out = ["## Task adaptation (`bench_adaptation.py`)", ""]
+    titles = {"cifar": "CIFAR-10 subset (10,000 to learn from, 2,000 test), mobilenet_v2, pictures enlarged to 112 pixels",
+              "four": "CIFAR-10 subset, the four classes regraft_tiny never saw (800 test photos), regraft_tiny"}  # fmt: skip
+    for key, title in titles.items():
+        if key in r:
+            out += [f"{title}; seconds of the whole command, start-up included:", ""]
+            out += table(["method", "accuracy (95 % interval)", "against the probe, points", "seconds"], [
+                [name, interval(m), points(m["gain_over_probe"]), m["seconds"]]
+                for name, m in r[key].items() if isinstance(m, dict)])  # fmt: skip
+            picture = {"cifar": "cifar10", "four": "four_unseen_classes"}[key]
+            out += [f"![accuracy against seconds](results/pareto_{picture}.png)", ""]
+    if "hymenoptera" in r:
+        h = r["hymenoptera"]
+        out += [f"Hymenoptera, mobilenet_v2, {h['seeds']} seeds, {h['items']} judged photos (so one photo is 0.7 points):",
+                ""]  # fmt: skip
+        out += table(["method", "mean (lowest to highest)", "95 % interval of one run", "seconds"], [
+            [name, f"{m['accuracy_mean']:.4f} ({m['accuracy_lowest']:.4f} to {m['accuracy_highest']:.4f})",
+             "{:.3f} to {:.3f}".format(*m["interval_of_the_first"]), m["seconds_median"]]
+            for name, m in h.items() if isinstance(m, dict)])  # fmt: skip
+    if "mnist" in r:
+        m = r["mnist"]
+        out += ["From MNIST to CIFAR-10 (the network of regraft_tiny, from random weights):", ""]
+        out += table(["run", "accuracy (95 % interval)", "seconds"], [
+            [name.replace("_", " "), interval(v), v["seconds"]] for name, v in m.items() if name != "gain"])  # fmt: skip
+        out += [f"Starting from MNIST instead of from nothing: {points(m['gain'])} points.", ""]
+    if "short" in r:
+        out += ["From weights made by a first short training, through the same command:", ""]
+        out += table(["network", "first, CIFAR-10 from scratch", "then, hymenoptera from there", "its probe"], [
+            [name, interval(v["first_on_cifar10"]), interval(v["then_on_hymenoptera"]),
+             interval(v["then_on_hymenoptera"]["controls"]["linear-probe"])] for name, v in r["short"].items()])  # fmt: skip
+    return out
+
+
+def points(gain: dict[str, Any] | None) -> str:
+    if not gain:
+        return ""
+    return f"{100 * gain['value']:+.1f} ({100 * gain['ci95'][0]:+.1f} to {100 * gain['ci95'][1]:+.1f})"
+
+
+SECTIONS = {"spine": spine, "pictures": pictures, "training": training, "adaptation": adaptation}
 
 
 def render() -> str:
