@@ -103,7 +103,7 @@ def training(r: dict[str, Any]) -> list[str]:
 def last_k(r: dict[str, Any] | None) -> list[str]:
     if not r:
         return []
-    return [f"{r['network']} on stored activations: {r['times_faster']:.1f} times the plain float32 loop that computes the "
+    return [f"{r['network']} on stored activations: {r['times_faster']:.1f} times the plain float32 loop that computes the "  # noqa: E501
             f"frozen blocks in every step. The removed operations allow (F + 3 S) / (3 S) = "
             f"({r['frozen_gflop']:.1f} + 3 x {r['learning_gflop']:.1f}) / (3 x {r['learning_gflop']:.1f}) = "
             f"{r['allowed']:.1f}; reached: {100 * r['share_of_allowed']:.0f} % of it.", ""]  # fmt: skip
@@ -111,7 +111,7 @@ def last_k(r: dict[str, Any] | None) -> list[str]:
 
 def adaptation(r: dict[str, Any]) -> list[str]:
     out = ["## Task adaptation (`bench_adaptation.py`)", ""]
-    titles = {"cifar": "CIFAR-10 subset (10,000 to learn from, 2,000 test), mobilenet_v2, pictures enlarged to 112 pixels",
+    titles = {"cifar": "CIFAR-10 subset (10,000 to learn from, 2,000 test), mobilenet_v2, pictures enlarged to 112 pixels",  # noqa: E501
               "four": "CIFAR-10 subset, the four classes regraft_tiny never saw (800 test photos), regraft_tiny"}  # fmt: skip
     for key, title in titles.items():
         if key in r:
@@ -123,7 +123,7 @@ def adaptation(r: dict[str, Any]) -> list[str]:
             out += [f"![accuracy against seconds](results/pareto_{picture}.png)", ""]
     if "hymenoptera" in r:
         h = r["hymenoptera"]
-        out += [f"Hymenoptera, mobilenet_v2, {h['seeds']} seeds, {h['items']} judged photos (so one photo is 0.7 points):",
+        out += [f"Hymenoptera, mobilenet_v2, {h['seeds']} seeds, {h['items']} judged photos (so one photo is 0.7 points):",  # noqa: E501
                 ""]  # fmt: skip
         out += table(["method", "mean (lowest to highest)", "95 % interval of one run", "seconds"], [
             [name, f"{m['accuracy_mean']:.4f} ({m['accuracy_lowest']:.4f} to {m['accuracy_highest']:.4f})",
