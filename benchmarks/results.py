@@ -111,8 +111,10 @@ def last_k(r: dict[str, Any] | None) -> list[str]:
 
 def adaptation(r: dict[str, Any]) -> list[str]:
     out = ["## Task adaptation (`bench_adaptation.py`)", ""]
-    titles = {"cifar": "CIFAR-10 subset (10,000 to learn from, 2,000 test), mobilenet_v2, pictures enlarged to 112 pixels",  # noqa: E501
-              "four": "CIFAR-10 subset, the four classes regraft_tiny never saw (800 test photos), regraft_tiny"}  # fmt: skip
+    titles = {
+        "cifar": "CIFAR-10 subset (10,000 to learn from, 2,000 test), mobilenet_v2, pictures enlarged to 160 pixels",
+        "four": "CIFAR-10 subset, the four classes regraft_tiny never saw (800 test photos), regraft_tiny",
+    }
     for key, title in titles.items():
         if key in r:
             out += [f"{title}; seconds of the whole command, start-up included:", ""]
@@ -133,13 +135,15 @@ def adaptation(r: dict[str, Any]) -> list[str]:
         m = r["mnist"]
         out += ["From MNIST to CIFAR-10 (the network of regraft_tiny, from random weights):", ""]
         out += table(["run", "accuracy (95 % interval)", "seconds"], [
-            [name.replace("_", " "), interval(v), v["seconds"]] for name, v in m.items() if name != "gain"])  # fmt: skip
+            [name.replace("_", " "), interval(v), v["seconds"]] for name, v in m.items() if name != "gain"
+        ])  # fmt: skip
         out += [f"Starting from MNIST instead of from nothing: {points(m['gain'])} points.", ""]
     if "short" in r:
         out += ["From weights made by a first short training, through the same command:", ""]
         out += table(["network", "first, CIFAR-10 from scratch", "then, hymenoptera from there", "its probe"], [
             [name, interval(v["first_on_cifar10"]), interval(v["then_on_hymenoptera"]),
-             interval(v["then_on_hymenoptera"]["controls"]["linear-probe"])] for name, v in r["short"].items()])  # fmt: skip
+             interval(v["then_on_hymenoptera"]["controls"]["linear-probe"])]
+            for name, v in r["short"].items()])  # fmt: skip
     return out
 
 
