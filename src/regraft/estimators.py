@@ -20,8 +20,8 @@ from regraft.data.inputs import as_items
 from regraft.data.items import Items, TableRows
 from regraft.errors import DataError, InputError
 from regraft.features.choice import network_for
-from regraft.features.engines import make_engine
-from regraft.features.extract import extract
+from regraft.features.fusion import learned, parts_of
+from regraft.features.rows import Runner
 from regraft.features.store import RowStore
 from regraft.methods import METHODS
 from regraft.model import artefact
@@ -49,8 +49,7 @@ class _OnNetwork(BaseEstimator):
     def _rows(self, network: Pretrained, items: Items) -> NDArray[Any]:
         if isinstance(items, TableRows):
             return items.array[items.index]
-        engine = make_engine(network, self.engine, resolve_device(self.device))
-        found = extract(network, items, engine, RowStore())
+        found = Runner(network, self.engine, resolve_device(self.device)).stored(items, RowStore())
         for i, why in sorted(found.failed.items()):
             raise DataError(f"{items.name(i)} cannot be used: {why}.")
         return found.rows
@@ -124,12 +123,18 @@ class Classifier(ClassifierMixin, _OnNetwork):
         self.classes_, indices = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(f"y holds one class ({self.classes_[0]}); a classifier needs two or more.")
-        network = network_for(items, self.backbone, self.weights)
+        network = learned(network_for(items, self.backbone, self.weights), items)
         rows = self._rows(network, items)
         own_units = network.spec.modality == "table"
         spec = TargetSpec("classification", tuple(str(c) for c in self.classes_.tolist()))
         fitted = method.fit_features(
-            rows, indices, spec, seed=self.seed, own_units=own_units, class_weight=self._class_weight()
+            rows,
+            indices,
+            spec,
+            seed=self.seed,
+            own_units=own_units,
+            class_weight=self._class_weight(),
+            blocks=[p.width for p in parts_of(network)],
         )
         self.model_ = Model(network, fitted.head, "label", spec)
         self.record_ = fitted.record
@@ -181,7 +186,8 @@ class FeatureExtractor(TransformerMixin, _OnNetwork):
         self.device = device
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        self.network_ = network_for(self._items(X, reset=True), self.backbone, self.weights)
+        items = self._items(X, reset=True)
+        self.network_ = learned(network_for(items, self.backbone, self.weights), items)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from regraft.data.inputs import as_items
 from regraft.data.items import Items
-from regraft.data.loaders import batches
 from regraft.errors import DataError
-from regraft.features.engines import make_engine
+from regraft.features.rows import Runner
 from regraft.model import artefact
 from regraft.model.model import Model
-from regraft.runtime import resolve_device, track
+from regraft.runtime import resolve_device
 
 
 @dataclass
@@ -35,19 +34,13 @@ class Predictor:
     def __init__(self, model: Model, manifest: dict[str, Any], *, engine: str = "auto", device: str = "auto") -> None:
         self.model = model
         self.manifest = manifest
-        self.engine = make_engine(model.network, engine, resolve_device(device))
+        self.runner = Runner(model.network, engine, resolve_device(device))
         self.classes_ = np.array(model.target.classes)
 
     def stream(self, items: Items, label: str = "predictions") -> Iterator[Answers]:
         """Answers batch by batch, in the order of the items; memory does not grow with their number."""
-        count = -(-len(items) // self.engine.batch)
-        work = batches(items, range(len(items)), self.model.network.spec, self.engine.batch)
-        for batch in track(work, label, count):
-            rows = np.zeros((0, self.model.network.width), np.float32)
-            if batch.positions:
-                rows = self.engine.run(batch.data)["pooled"][: len(batch.positions)]
-            probabilities = self.model.probabilities(rows)
-            yield Answers(np.array(batch.positions, np.int64), probabilities, batch.failed)
+        for found in self.runner.stream(items, label):
+            yield Answers(found.positions, self.model.probabilities(found.rows), found.failed)
 
     def answer(self, x: Any) -> Answers:
         """All answers at once; items that cannot be read are in ``failed``."""

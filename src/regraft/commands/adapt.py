@@ -22,9 +22,8 @@ from regraft.commands.split import Rows
 from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
 from regraft.errors import InputError
-from regraft.features.engines import make_engine
-from regraft.features.extract import extract
 from regraft.features.prefix import activation_views
+from regraft.features.rows import Runner
 from regraft.features.store import RowStore
 from regraft.files import write_json
 from regraft.methods.base import Options, Plan
@@ -232,6 +231,5 @@ def _feed(
 
 def adapted_rows(network: Pretrained, data: Dataset, rows: Rows, engine: str, device: str) -> NDArray[Any]:
     """The trained network's features (m, D) of the items of ``rows``; computed afresh: nobody asks again."""
-    runner = make_engine(network, engine, device)
     with tempfile.TemporaryDirectory() as folder:
-        return extract(network, data.items.take(rows.items), runner, RowStore(Path(folder))).rows
+        return Runner(network, engine, device).stored(data.items.take(rows.items), RowStore(Path(folder))).rows

@@ -1,4 +1,4 @@
-"""The controls that transfer has to beat: no features, raw input, the same network untrained."""
+"""The controls that transfer has to beat: no features, raw input (of texts: `tfidf`), the same network untrained."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from regraft.backbones.base import Pretrained
 from regraft.commands.split import Rows, Split
 from regraft.errors import UnknownName
 from regraft.features.choice import network_for
-from regraft.features.engines import make_engine
-from regraft.features.extract import extract
+from regraft.features.fusion import learned, parts_of
+from regraft.features.rows import Runner
 from regraft.features.store import RowStore
 from regraft.metrics import best_thresholds, classification, multilabel
 from regraft.model.model import Model
@@ -58,14 +58,15 @@ def check_controls(wanted: str) -> list[str]:
 def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Control]:
     """The controls in ``wanted`` (comma-separated; ``none`` for none), on the very items of the run itself."""
     names = check_controls(wanted)
-    base = network.name.partition("@")[0]
+    base, alone = network.name.partition("@")[0].partition("[")[0], len(parts_of(network)) == 1
+    raw = "tfidf" if kit.split.train.modality == "text" else "raw"
     found = []
     for name in names:
         if name == "majority":
             found.append(_majority(kit))
-        elif name == "raw" and base != "raw":
-            found.append(_features("raw", kit))
-        elif name == "random" and base != "raw" and not base.startswith("random:"):
+        elif name == "raw" and base != raw:
+            found.append(_features(raw, kit))
+        elif name == "random" and base not in ("raw", "tfidf") and not base.startswith("random:") and alone:
             found.append(_features(f"random:{network.name}", kit))
     return found
 
@@ -88,10 +89,12 @@ def _features(name: str, kit: ControlKit) -> Control:
     train, val = kit.split.train, kit.split.val
     assert val is not None
     network = network_for(train.items, name, size=None if name == "raw" else kit.size)
-    runner = make_engine(network, kit.engine, kit.device)
-    of_train = extract(network, train.items.take(kit.train.items), runner, kit.store)
-    of_val = extract(network, val.items.take(kit.judged.items), runner, kit.store)
-    fitted = kit.learn(of_train.rows, kit.train.y, own_units=network.spec.modality == "table")
+    learning = train.items.take(kit.train.items)
+    network = learned(network, learning)
+    runner = Runner(network, kit.engine, kit.device)
+    of_train, of_val = runner.stored(learning, kit.store), runner.stored(val.items.take(kit.judged.items), kit.store)
+    fitted = kit.learn(of_train.rows, kit.train.y, own_units=network.spec.modality == "table",
+                       blocks=[p.width for p in parts_of(network)])  # fmt: skip
     model = Model(network, fitted.head, train.target_name, train.target)
     if train.target.task == "multilabel" and fitted.logits is not None:
         # a control decides by thresholds of its own, chosen as the model's are

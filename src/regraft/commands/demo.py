@@ -15,8 +15,7 @@ from regraft.data.dataset import Dataset
 from regraft.data.sources import open_data
 from regraft.errors import ArtefactError
 from regraft.features.choice import network_for
-from regraft.features.engines import make_engine
-from regraft.features.extract import extract
+from regraft.features.rows import Runner
 from regraft.features.store import RowStore
 from regraft.files import write_json
 from regraft.methods import METHODS
@@ -62,7 +61,7 @@ def few_label_curves(
     curves: dict[str, list[dict[str, Any]]] = {}
     for backbone in backbones:
         network = network_for(data.items, backbone)
-        rows = extract(network, data.items, make_engine(network), store).rows
+        rows = Runner(network).stored(data.items, store).rows
         curves[backbone] = []
         for count in track(labels, f"few labels on {backbone}", len(labels)):
             scores = []

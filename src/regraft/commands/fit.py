@@ -18,13 +18,14 @@ from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
 from regraft.commands.auto import DEFAULT_BUDGET, auto
 from regraft.commands.controls import Control, ControlKit, run_controls
 from regraft.commands.evidence import write_evidence
+from regraft.commands.parts import gain, part_figures
 from regraft.commands.settings import check, seconds_of
 from regraft.commands.split import Rows, Split, make_split
 from regraft.commands.start import started
 from regraft.data.dataset import Dataset
 from regraft.errors import DataError, InputError
-from regraft.features.engines import Engine, make_engine
-from regraft.features.extract import extract
+from regraft.features.fusion import learned, parts_of
+from regraft.features.rows import Runner, below
 from regraft.features.store import RowStore
 from regraft.methods import METHODS
 from regraft.methods import linear_probe as PROBE
@@ -136,12 +137,13 @@ def fit(
         split = make_split(data, val, format=format, hints=Hints(label, group, task), seed=seed, store=store)
     with watch("prepare"):
         network, warm = started(split, init, backbone, weights, size)
-        run_engine = make_engine(network, engine, where)
+        network = learned(network, split.train.items)
+        runner = Runner(network, engine, where)
     settings |= {"backbone": network.name}
     if accuracy and split.train.target.task != "classification":
         raise InputError("--accuracy is for one label an item; a multilabel model has thresholds, chosen by itself.")
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
-        job = _Job(run, settings, split, network, warm, run_engine, where, store, watch)
+        job = _Job(run, settings, split, network, warm, runner, store, watch)
         result = job.result(METHODS.get(method))
         run.finish(asdict(result))
     return result
@@ -160,8 +162,7 @@ class _Job:
     split: Split
     network: Pretrained
     warm: LinearHead | None
-    engine: Engine
-    device: str
+    runner: Runner
     store: RowStore
     watch: Stopwatch
 
@@ -181,26 +182,27 @@ class _Job:
             class_weight=self.settings["class_weight"],
         )
         groups = None if split.groups is None else split.groups[train.items]
-        own = partial(learn, own_units=self.network.spec.modality == "table")
+        own = partial(learn, own_units=self.network.spec.modality == "table",
+                      blocks=[p.width for p in parts_of(self.network)])  # fmt: skip
         grouped = partial(learn, groups=groups)
         with watch("fit"):
             model, choice, probe = self.learned(method, partial(own, groups=groups), train)
         trained = "adapted_by" in model.network.provenance
         figures: dict[str, Any] = {"val": None, "controls": {}}
-        gain = over_probe = seen = None
+        over_best = over_probe = seen = None
         for_controls = 0
         if split.val is not None and len(judged.y):
             rows = judged
             if probe is not None:
-                x = adapted_rows(model.network, split.val, judged, self.settings["engine"], self.device)
+                x = adapted_rows(model.network, split.val, judged, self.settings["engine"], self.runner.device)
                 rows = Rows(x, judged.y, judged.items)
-            figures, (gain, over_probe), for_controls = self.judge(model, train, judged, rows, grouped, probe)
+            figures, (over_best, over_probe), for_controls = self.judge(model, train, judged, rows, grouped, probe)
             seen = self.seen(split.val, split.pixels)
-            run.log("judged", val=figures["val"], gain=gain, gain_over_probe=over_probe)
+            run.log("judged", val=figures["val"], gain=over_best, gain_over_probe=over_probe)
 
         refit = bool(self.settings["refit"] and len(judged.y) and not trained)
         if refit:
-            x, y = np.concatenate([train.x, judged.x]), np.concatenate([train.y, judged.y])
+            x, y = below([train.x, judged.x]), np.concatenate([train.y, judged.y])
             with watch("fit"):
                 model.head = own(x, y, record=choice).head
         record = {
@@ -212,7 +214,7 @@ class _Job:
         computed += more + for_controls
         return FitResult(
             run=str(run.path), task=split.train.target.task, method=self.settings["method"],
-            backbone=self.network.name, engine=str(self.engine.describe()["engine"]), metrics=figures, gain=gain,
+            backbone=self.network.name, engine=self.runner.engine, metrics=figures, gain=over_best,
             gain_over_probe=over_probe, seconds=watch.record(),
             cached=computed == 0, items={"train": len(train.y), "val": len(judged.y)},
             classes=split.train.classes, split=split.how, choice=choice, decision=model.decision, seen=seen,
@@ -231,7 +233,7 @@ class _Job:
             return self.closed(probe, fitted, train), fitted.record, None
         start = Start(self.network, fitted.head, self.warm)
         groups = None if self.split.groups is None else self.split.groups[train.items]
-        kit: Any = {"groups": groups, "folder": self.run.work, "device": self.device, "store": self.store}
+        kit: Any = {"groups": groups, "folder": self.run.work, "device": self.runner.device, "store": self.store}
         tried: dict[str, Any] = {}
         if hasattr(method, "plan"):
             adapted: Adapted | None = adapt(method, start, self.split.train, train, self.settings, **kit)
@@ -290,13 +292,16 @@ class _Job:
         if below is not None:
             figures["abstaining"] = _abstaining(judged.y, probabilities, below)
         with self.watch("controls"):
-            kit = ControlKit(split, train, judged, learn, self.settings["engine"], self.device, self.store,
+            kit = ControlKit(split, train, judged, learn, self.settings["engine"], self.runner.device, self.store,
                              self.settings["size"])  # fmt: skip
             tried = run_controls(self.settings["controls"], self.network, kit)
             if probe is not None:
                 by_probe = probe.probabilities(judged.x)
                 tried.append(Control("linear-probe", model.figures(judged.y, by_probe), by_probe))
         figures["controls"] = {c.name: c.figures for c in tried}
+        parts = part_figures(model, kit, probabilities, seed)
+        if parts:
+            figures["parts"] = parts
         write_evidence(self.run.work, split.val, rows, model, probabilities)
         gains = [_gain(model.target.task, judged.y, probabilities, over, seed)
                  for over in (tried, [c for c in tried if c.name == "linear-probe"])]  # fmt: skip
@@ -329,11 +334,11 @@ class _Job:
         if data is None or not len(data):
             nothing = np.zeros(0, np.int64)
             return Rows(np.zeros((0, self.network.width), np.float32), nothing, nothing), 0
-        found = extract(self.network, data.items, self.engine, self.store)
+        found = self.runner.stored(data.items, self.store)
         for i, why in sorted(found.failed.items()):
             self.split.problems.append(Problem("unreadable", data.items.name(i), why + "; it is set aside"))
             say(f"set aside: {data.items.name(i)}: {why}")
-        if not len(found.rows):
+        if not len(found.positions):
             raise DataError(f"None of the {len(data)} items of {data.name} can be read.")
         return Rows(found.rows, data.y[found.positions], found.positions), found.computed
 
@@ -346,12 +351,7 @@ def _gain(
         return None
     metric = "map" if task == "multilabel" else "accuracy"
     best = max(tried, key=lambda c: float(c.figures[metric]))
-    if task == "multilabel":
-        gain = metrics.paired_map_gain(labels, probabilities, best.probabilities, seed=seed)
-    else:
-        ours, theirs = ((p.argmax(1) == labels).astype(float) for p in (probabilities, best.probabilities))
-        gain = metrics.paired_gain(ours, theirs, seed=seed)
-    return {**gain, "against": best.name, "metric": metric}
+    return {**gain(task, labels, probabilities, best.probabilities, seed), "against": best.name, "metric": metric}
 
 
 def _abstaining(labels: NDArray[np.int64], probabilities: NDArray[Any], below: float) -> dict[str, Any]:

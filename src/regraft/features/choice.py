@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
 from regraft.data.items import Items
-from regraft.errors import DataError, UnreadableItem
+from regraft.errors import DataError, InputError, UnreadableItem
+from regraft.features.fusion import fuse, parts_in, tfidf
 
 SMALL_SIDE = 64
 LOOKED_AT = 16
@@ -45,6 +46,17 @@ def default_backbone(items: Items) -> str:
 def network_for(
     items: Items, backbone: str | None = None, weights: str | Path | None = None, size: int | None = None
 ) -> Pretrained:
-    """The network called ``backbone``, or the default for these items, frozen; fed pictures of ``size`` pixels."""
-    network = catalog.load(backbone or default_backbone(items), weights=weights, sample=sample_of(items))
-    return network if size is None else catalog.fed(network, size)
+    """The network called ``backbone``, or the default for these items, frozen; fed pictures of ``size`` pixels.
+
+    ``A+B`` is several side by side, ``tfidf`` a map that has yet to be learned (`regraft.features.fusion.learned`).
+    """
+    names = parts_in(backbone or default_backbone(items))
+    if weights is not None and len(names) > 1:
+        raise InputError(f"--weights {weights}: a file for one network cannot serve the {len(names)} of {backbone}.")
+    parts = [tfidf(n) if n.startswith("tfidf") else catalog.load(n, weights=weights, sample=sample_of(items))
+             for n in names]  # fmt: skip
+    network = fuse([p if size is None else catalog.fed(p, size) for p in parts])
+    if network.spec.modality != items.modality:
+        raise InputError(f"{network.name} takes an {network.spec.modality} an item, and the data holds an "
+                         f"{items.modality} an item.")  # fmt: skip
+    return network

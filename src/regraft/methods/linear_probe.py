@@ -15,11 +15,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from threadpoolctl import threadpool_limits
 
 from regraft.methods.logistic import (
     Linear,
     Link,
+    Scaling,
+    blockwise,
     common_scaling,
     cross_entropy,
     fit_logistic,
@@ -69,6 +72,7 @@ def fit_features(
     *,
     seed: int = 0,
     own_units: bool = False,
+    blocks: Sequence[int] | None = None,
     class_weight: ClassWeight = None,
     groups: NDArray[Any] | None = None,
     record: dict[str, Any] | None = None,
@@ -81,15 +85,15 @@ def fit_features(
     ``own_units`` says that each column has a unit of its own, as in a table, which decides its scaling.
     ``class_weight`` is None, ``"balanced"`` (every class weighs the same), or a weight a class. ``record``, that of an
     earlier fit, repeats its choice without choosing again (for a refit on more rows). No fold tears one of ``groups``
-    (n,).
+    (n,). ``blocks`` are the widths of the parts that a fusion's columns fall into, each scaled for itself.
 
     The result does not depend on how many threads there are.
     """
-    problem = _Problem(rows, labels, target, class_weight, groups)
+    problem = _Problem(rows, labels, target, class_weight, groups, blocks or (rows.shape[1],))
     with threadpool_limits(1):
         chosen = _choose(problem, seed, own_units) if record is None else Choice(record)
         record = chosen.record
-        scaling = SCALINGS[record["scaling"]](rows)
+        scaling = problem.scaling(record["scaling"], rows)
         linear = problem.fit(scaling(rows), slice(None), record["strength"], None)
     t = record["temperature"]
     head = LinearHead.of(*scaling, linear.weight / t, linear.bias / t, rows.dtype)
@@ -106,14 +110,18 @@ class _Problem:
         target: TargetSpec,
         class_weight: ClassWeight,
         groups: NDArray[Any] | None,
+        blocks: Sequence[int],
     ) -> None:
-        self.groups = groups
+        self.groups, self.blocks = groups, blocks
         self.rows = rows
         self.targets = targets_of(labels, len(target.classes))
         self.link: Link = "sigmoid" if target.task == "multilabel" else "softmax"
         self.weights = row_weights(self.targets, class_weight)
         # rows with the same labels belong together when folds are dealt
         self.strata = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+
+    def scaling(self, name: str, rows: NDArray[Any]) -> Scaling:
+        return blockwise(SCALINGS[name], rows, self.blocks)
 
     def take(self, chosen: NDArray[np.int64]) -> _Problem:
         part = copy.copy(self)
@@ -143,8 +151,10 @@ def _choose(problem: _Problem, seed: int, own_units: bool) -> Choice:
         default = {"scaling": "column" if own_units else "common", "strength": FEW_SHOT_STRENGTH, "temperature": 1.0}
         return Choice({**default, "chosen_by": "default for few examples"})
     rng = np.random.default_rng(seed)
-    chosen = np.arange(len(problem.rows))
-    most = min(FOLD_ROWS, max(500, FOLD_VALUES // problem.rows.shape[1]))
+    chosen = np.arange(len(problem.targets))
+    x: Any = problem.rows
+    values = x.nnz // len(chosen) if issparse(x) else x.shape[1]
+    most = min(FOLD_ROWS, max(500, FOLD_VALUES // max(values, 1)))
     if len(chosen) > most:  # the choice of a few numbers gains nothing from more
         chosen = np.sort(rng.permutation(len(chosen))[:most])
         problem = problem.take(chosen)
@@ -171,7 +181,9 @@ def _path(
 
     def prepare(f: int) -> NDArray[Any]:
         learn = fold != f
-        x = SCALINGS[scaling](problem.rows[learn])(problem.rows)
+        x = problem.scaling(scaling, problem.rows[learn])(problem.rows)
+        if issparse(x):
+            return x
         # for all strengths at once: what lies outside the training rows' span meets no weight
         return x @ span(x[learn]) if learn.sum() < x.shape[1] / 2 else x
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
+from scipy.sparse import issparse
 from scipy.special import expit, log_softmax
 
-Array = NDArray[Any]
+Array = Any
+"""A NumPy array, or a sparse matrix of SciPy where it says so."""
 Link = Literal["softmax", "sigmoid"]
 
 
 class Scaling(NamedTuple):
-    """``(x - mean) / scale`` with ``mean`` and ``scale`` (d,)."""
+    """``(x - mean) / scale`` with ``mean`` and ``scale`` (d,); columns of a sparse x that hold gaps have mean 0."""
 
     mean: Array
     scale: Array
 
     def __call__(self, x: Array) -> Array:
+        if issparse(x):
+            scaled = x.astype(np.float64)
+            scaled.data = (scaled.data - self.mean[scaled.indices]) / self.scale[scaled.indices]
+            return scaled
         return (np.asarray(x, np.float64) - self.mean) / self.scale
 
 
@@ -65,6 +71,26 @@ def shrunken_scaling(x: Array) -> Scaling:
     return Scaling(mean, scale * size)
 
 
+def blockwise(scale: Callable[[Array], Scaling], x: Array, widths: Sequence[int]) -> Scaling:
+    """Each block of ``widths`` columns scaled for itself, so that no part of a fusion drowns another.
+
+    Blocks of a sparse x with gaps in them are not centred, and get one factor for all their columns: the rarest words
+    would be the loudest otherwise.
+    """
+    found, start = [], 0
+    for width in widths:
+        block = x[:, start : start + width]
+        start += width
+        if not issparse(block):
+            found.append(scale(block))
+        elif block.nnz == block.shape[0] * width:
+            found.append(scale(block.toarray()))
+        else:
+            size = np.sqrt(block.multiply(block).sum() / block.shape[0]) or 1.0
+            found.append(Scaling(np.zeros(width), np.full(width, size)))
+    return Scaling(np.concatenate([f.mean for f in found]), np.concatenate([f.scale for f in found]))
+
+
 def targets_of(y: Array, classes: int) -> Array:
     """Class indices (n,) as one-hot (n, k); 0 and 1 (n, k) as they are, in float64."""
     if y.ndim == 2:
@@ -90,9 +116,9 @@ def fit_logistic(
     (zero by default). With far fewer rows than columns the problem is solved in the space the rows span, which changes
     nothing but the time.
     """
-    x = np.asarray(x, np.float64)
+    x = x.astype(np.float64) if issparse(x) else np.asarray(x, np.float64)
     (n, d), k = x.shape, targets.shape[1]
-    if n < d / 2:
+    if n < d / 2 and not issparse(x):
         basis = span(x)
         inner = None if start is None else Linear(basis.T @ start.weight, start.bias)
         solved = fit_logistic(x @ basis, targets, strength, link=link, weights=weights, start=inner)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from torch import nn
 
 from regraft import metrics
@@ -31,12 +32,12 @@ class Model:
     def logits(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Features (n, D) -> logits (n, K), in blocks of fixed shape so that no row depends on its neighbours."""
         out = []
-        for start in range(0, len(rows), HEAD_BATCH):
-            block = rows[start : start + HEAD_BATCH]
+        for start in range(0, rows.shape[0], HEAD_BATCH):
+            block: Any = rows[start : start + HEAD_BATCH]
             padded = np.zeros((HEAD_BATCH, rows.shape[1]), rows.dtype)
-            padded[: len(block)] = block
+            padded[: block.shape[0]] = block.toarray() if issparse(block) else block
             with torch.inference_mode():
-                out.append(self.head(torch.from_numpy(padded)).numpy()[: len(block)])
+                out.append(self.head(torch.from_numpy(padded)).numpy()[: block.shape[0]])
         return np.concatenate(out) if out else np.zeros((0, len(self.target.classes)), np.float32)
 
     def probabilities(self, rows: NDArray[Any]) -> NDArray[np.float64]:

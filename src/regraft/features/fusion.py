@@ -1,0 +1,123 @@
+"""`A+B+C`: several networks side by side, each on its own view of an item, their features concatenated.
+
+What must be learned from the training part before it gives features (`tfidf`) is a part like any other, once it is
+`learned`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from regraft.backbones.base import Body, Pretrained
+from regraft.data.items import Items
+from regraft.errors import InputError, UnknownName
+from regraft.features.tfidf import TfIdf, readable
+from regraft.text.views import steps, view
+from regraft.types import PreprocessSpec
+
+TERMS = "tfidf.json"
+
+
+def parts_in(name: str) -> list[str]:
+    """``A+B[x+y]`` -> ``A``, ``B[x+y]``: the parts between plus signs outside brackets."""
+    parts, depth = [""], 0
+    for letter in name:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "+" and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [p.strip() for p in parts]
+
+
+class TfIdfNetwork(Pretrained):
+    """`tfidf` as a network: without features until it has `learned`."""
+
+    model: TfIdf | None = None
+
+    @property
+    def width(self) -> int:
+        assert self.model is not None, "tfidf gives no features before it is learned"
+        return self.model.width
+
+    def viewed(self, texts: list[str]) -> list[str]:
+        return [*map(view(self.spec.view), texts)]
+
+
+def tfidf(name: str = "tfidf", model: TfIdf | None = None) -> TfIdfNetwork:
+    """The map of that name, learned or not; ``tfidf[segment]`` reads texts in that view."""
+    base, _, chain = name.partition("[")
+    if base != "tfidf" or (chain and not chain.endswith("]")):
+        raise UnknownName("backbone", name, ["tfidf", "tfidf[VIEW]"])
+    body = Body([], nn.Identity())
+    recipe = {"library": "regraft", "architecture": "tfidf"}
+    provenance = {"weights": "counted in the training part", "pretrained_on": "nothing", "licence": "none needed"}
+    spec = PreprocessSpec(modality="text", view=steps(chain.removesuffix("]")) if chain else ("plain",))
+    network = TfIdfNetwork(name, body, None, spec, recipe, (), provenance)
+    if model is not None:
+        network.model = model
+        network.files = {TERMS: model.to_bytes()}
+    return network
+
+
+class Fusion(Pretrained):
+    """The networks in ``parts``, their features side by side in that order."""
+
+    parts: tuple[Pretrained, ...] = ()
+
+    @property
+    def width(self) -> int:
+        return sum(p.width for p in self.parts)
+
+
+def fuse(parts: list[Pretrained]) -> Pretrained:
+    """One network of several, or the only part itself; raises ``InputError`` where they take different kinds of item."""
+    if len(parts) == 1:
+        return parts[0]
+    kinds = {p.spec.modality for p in parts}
+    names = [p.name for p in parts]
+    if len(kinds) > 1:
+        raise InputError(f"{'+'.join(names)} joins networks on {' and '.join(sorted(kinds))}; all must take the same.")
+    if len(set(names)) < len(names):
+        raise InputError(f"{'+'.join(names)} names a network twice, which adds nothing.")
+    body = Body([], nn.Identity())
+    recipe = {"library": "regraft", "architecture": "fusion"}
+    provenance = {"weights": ", ".join(str(p.provenance.get("weights")) for p in parts),
+                  "pretrained_on": "; ".join(str(p.provenance.get("pretrained_on")) for p in parts),
+                  "licence": "; ".join(dict.fromkeys(str(p.provenance.get("licence")) for p in parts))}  # fmt: skip
+    found = Fusion("+".join(names), body, None, replace(parts[0].spec), recipe, (), provenance)
+    found.parts = tuple(parts)
+    known = [p.seen for p in parts if p.seen is not None]
+    if known:
+        found.seen = np.unique(np.concatenate(known))
+    return found
+
+
+def parts_of(network: Pretrained) -> tuple[Pretrained, ...]:
+    """The networks side by side in this one; itself where it is no fusion."""
+    return network.parts if isinstance(network, Fusion) else (network,)
+
+
+def learned(network: Pretrained, items: Items) -> Pretrained:
+    """The network with all that must be learned from training items learned from ``items``."""
+    parts: list[Pretrained] = []
+    for part in parts_of(network):
+        if isinstance(part, TfIdfNetwork):
+            texts, _, _ = readable(items)
+            part = tfidf(part.name, TfIdf.fitted(part.viewed(texts)))
+        parts.append(part)
+    return fuse(parts)
+
+
+def without(network: Pretrained, name: str) -> Pretrained:
+    """A fusion without the part called ``name``."""
+    return fuse([p for p in parts_of(network) if p.name != name])
+
+
+def describe(network: Pretrained) -> list[dict[str, Any]]:
+    """What a person is told of the parts."""
+    return [{"name": p.name, "width": p.width, "view": list(p.spec.view)} for p in parts_of(network)]
