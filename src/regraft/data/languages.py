@@ -1,4 +1,4 @@
-"""The language of a text, by its letters and, for Latin ones, by its most common words. A guess made in microseconds."""
+"""The language of a text, by its letters and, for Latin ones, by its most common words. A quick guess."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import re
 LOOKED_AT = 4000
 
 _LETTERS = {
-    "zh": "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff", "ja": "\u3041-\u30fa\u30fc-\u30ff\uff66-\uff9d",
-    "ko": "\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3", "ru": "\u0400-\u052f", "ar": "\u0620-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufefc",
-    "el": "\u0370-\u03ff\u1f00-\u1fff", "th": "\u0e01-\u0e5b", "hi": "\u0900-\u097f", "he": "\u0590-\u05ff",
+    "zh": "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff",
+    "ja": "\u3041-\u30fa\u30fc-\u30ff\uff66-\uff9d",
+    "ko": "\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3",
+    "ru": "\u0400-\u052f",
+    "ar": "\u0620-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufefc",
+    "el": "\u0370-\u03ff\u1f00-\u1fff",
+    "th": "\u0e01-\u0e5b",
+    "hi": "\u0900-\u097f",
+    "he": "\u0590-\u05ff",
     "latin": "A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff\uff21-\uff3a\uff41-\uff5a",
-}  # fmt: skip
+}
 _SCRIPTS = {name: re.compile(f"[{letters}]+") for name, letters in _LETTERS.items()}
 _WEIGHT = {"zh": 4, "ja": 2, "ko": 2, "th": 2}
 """A Chinese character says as much as some four Latin letters."""

@@ -71,7 +71,7 @@ def _near(texts: Sequence[str], digests: NDArray[np.uint64]) -> NDArray[np.int64
     if len(rows) < 2:
         return np.zeros((0, 2), np.int64)
     sketch = _sketches([texts[i][:SKETCHED] for i in rows])
-    candidates = set()
+    candidates: set[tuple[int, int]] = set()
     for band in range(BANDS):
         keys = np.ascontiguousarray(sketch[:, band * ROWS : (band + 1) * ROWS]).view(f"V{4 * ROWS}").reshape(-1)
         _, head, member = np.unique(keys, return_index=True, return_inverse=True)
