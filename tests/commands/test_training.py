@@ -55,9 +55,7 @@ def test_init_with_a_probe_and_with_all_classes_the_same(first: str, pictures: P
 
 
 def test_init_that_does_not_fit(first: str, pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"holds the network regraft_tiny, and --backbone asks for"
-    ):
+    with pytest.raises(InputError, match=r"holds the network regraft_tiny, and --backbone asks for"):
         regraft.fit(str(pictures), init=first, backbone="random:squeezenet1_0", out=str(tmp_path / "a"), **QUICK)
     with pytest.raises(InputError, match="brings its own weights"):
         regraft.fit(str(pictures), init=first, weights="x.pth", out=str(tmp_path / "a"), **QUICK)
