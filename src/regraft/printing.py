@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from regraft.commands.inspect import Inspection
 
 
 def print_json(value: Any) -> None:
@@ -26,6 +29,27 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def print_inspection(found: Inspection) -> None:
+    """What the data is, in a few lines and a table of classes, then every problem."""
+    print(f"{found.name}: {found.task} of {found.modality} items, recognised as {found.format} ({found.evidence})")
+    parts = ", ".join(f"{n} in {p}" for p, n in found.parts.items())
+    facts = [f"{found.items} items{f' ({parts})' if parts else ''}"]
+    if found.sizes:
+        facts.append(f"sizes: {', '.join(list(found.sizes)[:5])}")
+    if found.lengths:
+        facts.append("lengths: {median:,} characters in the middle, {max:,} at most".format(**found.lengths))
+    if found.languages:
+        facts.append("languages: " + ", ".join(f"{name} {n}" for name, n in list(found.languages.items())[:8]))
+    print("; ".join(facts))
+    if len(found.targets) > 1:
+        print(f"label columns: {', '.join(f'{n} ({t})' for n, t in found.targets.items())}; choose one with --label")
+    if found.classes:
+        table(["class", "items"], [[c, n] for c, n in found.classes.items()])
+    print(f"{len(found.problems) or 'no'} problem{'' if len(found.problems) == 1 else 's'}")
+    for p in found.problems:
+        print(f"  {p.kind}: {p.item}: {p.message}")
 
 
 _COLUMNS = {

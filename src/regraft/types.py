@@ -20,12 +20,13 @@ class TargetSpec:
 @dataclass(frozen=True)
 class Hints:
     """What the user says of the data, over what is recognised: the label's column (several with commas), what no split
-    may tear (a column, or for files a regular expression on their names), the task.
+    may tear (a column, or for files a regular expression on their names), the task, the column of the texts.
     """
 
     label: str | None = None
     group: str | None = None
     task: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)

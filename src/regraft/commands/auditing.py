@@ -1,4 +1,4 @@
-"""The audit of a data set, as every command that reads pictures wants it."""
+"""The audit of a data set, as every command that learns from it wants it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.data.audit import duplicate_groups, group_problems, picture_problems
+from regraft.data.audit import duplicate_groups, group_problems, picture_problems, text_problems
 from regraft.data.dataset import Dataset
 from regraft.data.facts import Facts
+from regraft.data.texts import TextFacts
 from regraft.errors import DataError
 from regraft.features.facts import facts
 from regraft.features.store import RowStore
@@ -19,15 +20,15 @@ from regraft.types import Problem
 
 @dataclass
 class Audited:
-    """The readable items of a data set; ``facts`` (None for tables) line up with them.
+    """The readable items of a data set; ``facts`` (None for numeric rows) line up with them.
 
-    ``copies`` (n,) are numbers that all copies of a picture share (None where there are none); ``groups`` are those
-    joined with the data's own groups: what no split may tear.
+    ``copies`` (n,) are numbers that all copies of a picture or text share (None where there are none); ``groups`` are
+    those joined with the data's own groups: what no split may tear.
     """
 
     data: Dataset
     problems: list[Problem]
-    facts: Facts | None = None
+    facts: Facts | TextFacts | None = None
     copies: NDArray[np.int64] | None = None
     groups: NDArray[Any] | None = None
 
@@ -35,11 +36,14 @@ class Audited:
 def audited(data: Dataset, store: RowStore) -> Audited:
     """Looks at every item; what cannot be read is listed and set aside. Raises ``DataError`` where nothing is left."""
     problems = [*data.problems, *group_problems(data)]
-    if data.modality != "image":
+    if data.modality == "table":
         return Audited(data, problems, groups=data.groups)
     found, failed = facts(data.items, store)
     failed = {i: f"{why}; it is set aside" for i, why in failed.items()}
-    problems += picture_problems(data, found, failed)
+    if isinstance(found, TextFacts):
+        problems += text_problems(data, found, failed)
+    else:
+        problems += picture_problems(data, found, failed)
     if not len(found.positions):
         first = min(failed, default=0)
         why = f": {data.items.name(first)}: {failed[first]}" if failed else ""

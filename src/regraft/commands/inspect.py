@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from regraft.commands.auditing import audited
 from regraft.data.audit import class_problems
 from regraft.data.sources import open_data
+from regraft.data.texts import TextFacts
 from regraft.features.store import RowStore
 from regraft.types import Hints, Problem
 
@@ -16,7 +20,8 @@ from regraft.types import Hints, Problem
 class Inspection:
     """What was recognised in the data, of the items that can be read.
 
-    ``parts`` maps part -> items, ``sizes`` WxH -> items, ``targets`` label column -> task.
+    ``parts`` maps part -> items, ``targets`` label column -> task. Of pictures, ``sizes`` maps WxH -> items; of texts,
+    ``languages`` maps language -> items, and ``lengths`` holds the ``median`` and ``max`` in characters.
     """
 
     name: str
@@ -30,6 +35,8 @@ class Inspection:
     parts: dict[str, int]
     sizes: dict[str, int]
     problems: list[Problem]
+    languages: dict[str, int] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
 
 
 def inspect(
@@ -39,14 +46,20 @@ def inspect(
     label: str | None = None,
     group: str | None = None,
     task: str | None = None,
+    text: str | None = None,
 ) -> Inspection:
     """Reads every item of ``data`` once; raises ``DataError`` where it is not recognised at all."""
-    opened = open_data(data, format=format, hints=Hints(label, group, task))
+    opened = open_data(data, format=format, hints=Hints(label, group, task, text))
     found = audited(opened, RowStore())
     whole = found.data
-    sizes: dict[str, int] = {}
-    for height, width in [] if found.facts is None else found.facts.info[:, :2].tolist():
-        sizes[f"{width}x{height}"] = sizes.get(f"{width}x{height}", 0) + 1
+    sizes: Counter[str] = Counter()
+    languages: Counter[str] = Counter()
+    lengths: dict[str, int] = {}
+    if isinstance(found.facts, TextFacts):
+        languages.update(found.facts.languages)
+        lengths = {"median": int(np.median(found.facts.lengths)), "max": int(found.facts.lengths.max())}
+    elif found.facts is not None:
+        sizes.update(f"{width}x{height}" for height, width in found.facts.info[:, :2].tolist())
     one = len(opened.targets) == 1
     learn = whole.part("train") if "train" in whole.part_names else whole
     return Inspection(
@@ -59,6 +72,8 @@ def inspect(
         classes=whole.class_counts() if one else {},
         targets={name: spec.task for name, spec in opened.targets.items()},
         parts={p: int((whole.parts == p).sum()) for p in whole.part_names if p},
-        sizes=dict(sorted(sizes.items(), key=lambda kv: -kv[1])),
+        sizes=dict(sizes.most_common()),
         problems=[*found.problems, *(class_problems(learn) if one else [])],
+        languages=dict(languages.most_common()),
+        lengths=lengths,
     )

@@ -22,8 +22,8 @@ from regraft.types import Hints, Problem
 class Split:
     """``val`` is None where nothing can be held out. ``how`` says in words where the two come from.
 
-    ``pixels`` (m,) and ``train_pixels`` (n,) are pixel digests of the judged and training items; ``copied`` (m,) marks
-    the judged ones with a copy in training.
+    ``pixels`` (m,) and ``train_pixels`` (n,) are digests of the pixels of the judged and training items, or of their
+    normalised texts; ``copied`` (m,) marks the judged ones with a copy in training.
     """
 
     train: Dataset
@@ -60,7 +60,7 @@ def make_split(
 ) -> Split:
     """The part train, and: ``val`` if given, else the part val, else a stratified fifth of train.
 
-    Copies of a picture stay together, as groups do; where the data's own parts tear them, that is listed.
+    Copies of a picture or text stay together, as groups do; where the data's own parts tear them, that is listed.
     """
     store = store or RowStore()
     opened = open_data(data, format=format, hints=hints)

@@ -13,10 +13,13 @@ from regraft.data.dataset import Dataset
 from regraft.data.duplicates import clusters, exact_pairs, near_pairs
 from regraft.data.facts import FORMATS, Facts
 from regraft.data.pictures import ENDINGS_OF
+from regraft.data.texts import TextFacts
+from regraft.data.wording import has_words
 from regraft.errors import DataError
 from regraft.types import Problem
 
 FEW, IMBALANCE = 5, 10.0
+LONG, DAMAGED = 20_000, "\ufffd"
 
 
 def require_classes(data: Dataset) -> None:
@@ -75,15 +78,43 @@ def picture_problems(data: Dataset, facts: Facts, failed: dict[int, str]) -> lis
             found.append(Problem("exif-rotation", name(int(i)), "is stored turned; it is read upright (EXIF)"))
         if frames > 1:
             found.append(Problem("animated", name(int(i)), f"has {frames} frames; the first is read"))
+    return found + _pair_problems(data, facts)
+
+
+def text_problems(data: Dataset, facts: TextFacts, failed: dict[int, str]) -> list[Problem]:
+    """Texts that are empty, of one character, without a word, very long, damaged; and the same text twice."""
+    name = data.items.name
+    found = [Problem("empty", name(i), why) for i, why in sorted(failed.items())]
+    for position, length in zip(facts.positions.tolist(), facts.lengths.tolist(), strict=True):
+        text = data.items.load(position)
+        if not has_words(text):
+            found.append(Problem("no-words", name(position), "holds no letter and no digit"))
+        elif length == 1:
+            found.append(Problem("short", name(position), "is one character long"))
+        elif length > LONG:
+            found.append(Problem("long", name(position), f"is {length:,} characters long; networks read its beginning"))
+        if DAMAGED in text:
+            what = f"holds {text.count(DAMAGED)} characters that could not be decoded ({DAMAGED})"
+            found.append(Problem("damaged-text", name(position), what))
+    return found + _pair_problems(data, facts)
+
+
+def _pair_problems(data: Dataset, facts: Facts | TextFacts) -> list[Problem]:
+    found = []
     for kind, pairs in (("duplicate", exact_pairs(facts)), ("near-duplicate", near_pairs(facts))):
         found += [_pair_problem(kind, data, *facts.positions[pair].tolist()) for pair in pairs]
     return found
 
 
+_HOW = {
+    ("image", "duplicate"): "has the same pixels as", ("image", "near-duplicate"): "looks the same as",
+    ("text", "duplicate"): "is the same text as", ("text", "near-duplicate"): "is nearly the same text as",
+}  # fmt: skip
+
+
 def _pair_problem(kind: str, data: Dataset, a: int, b: int) -> Problem:
-    """One picture that is there twice, by what is worst about it: two labels, then two parts."""
-    how = "has the same pixels as" if kind == "duplicate" else "looks the same as"
-    text = f"{how} {data.items.name(a)}"
+    """One item that is there twice, by what is worst about it: two labels, then two parts."""
+    text = f"{_HOW[data.modality, kind]} {data.items.name(a)}"
     if any(not np.array_equal(y[a], y[b]) for y in data.labels.values()):
         return Problem(f"{kind}-two-labels", data.items.name(b), f"{text}, which has another label")
     if data.parts[a] != data.parts[b]:
@@ -92,8 +123,8 @@ def _pair_problem(kind: str, data: Dataset, a: int, b: int) -> Problem:
     return Problem(kind, data.items.name(b), text)
 
 
-def duplicate_groups(n: int, facts: Facts, groups: NDArray[Any] | None = None) -> NDArray[np.int64] | None:
-    """(n,) numbers that all copies of a picture share, and all of one of ``groups`` (n,); None where there are none."""
+def duplicate_groups(n: int, facts: Facts | TextFacts, groups: NDArray[Any] | None = None) -> NDArray[np.int64] | None:
+    """(n,) numbers that all copies of an item share, and all of one of ``groups`` (n,); None where there are none."""
     pairs = [facts.positions[p] for p in (exact_pairs(facts), near_pairs(facts)) if len(p)]
     if groups is not None:
         _, first, member = np.unique(groups, return_index=True, return_inverse=True)
@@ -101,6 +132,6 @@ def duplicate_groups(n: int, facts: Facts, groups: NDArray[Any] | None = None) -
     return clusters(n, *pairs) if pairs else None
 
 
-def share_seen(facts: Facts, seen: NDArray[np.uint64]) -> float:
-    """The share of pictures whose pixels are among ``seen``, sorted `pixel_digest`s of a pretraining set."""
+def share_seen(facts: Facts | TextFacts, seen: NDArray[np.uint64]) -> float:
+    """The share of items whose ``pixels`` are among ``seen``, sorted `pixel_digest`s of a pretraining set."""
     return float(np.isin(facts.pixels, seen).mean()) if len(facts.pixels) else 0.0

@@ -1,4 +1,4 @@
-"""The same picture twice: to the pixel, or re-encoded, resized, slightly retouched."""
+"""The same item twice: a picture to the pixel, or re-encoded, resized, slightly retouched; a text likewise."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from regraft.data.facts import THUMB, Facts
+from regraft.data.texts import TextFacts
 
 NEAR = 0.9
 """Two pictures are near duplicates where their thumbnails, less their local mean, correlate at least so much. On 800
@@ -19,8 +20,8 @@ SMALLEST_SIDE = 64
 MOST = 20_000
 
 
-def exact_pairs(facts: Facts) -> NDArray[np.int64]:
-    """(p, 2) rows of pictures with the same pixels, each with the first of its kind."""
+def exact_pairs(facts: Facts | TextFacts) -> NDArray[np.int64]:
+    """(p, 2) rows of pictures with the same pixels, or of the same texts, each with the first of its kind."""
     order = np.argsort(facts.pixels, kind="stable")
     same = facts.pixels[order][1:] == facts.pixels[order][:-1]
     first = order.copy()
@@ -31,12 +32,15 @@ def exact_pairs(facts: Facts) -> NDArray[np.int64]:
     return pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
 
 
-def near_pairs(facts: Facts) -> NDArray[np.int64]:
-    """(p, 2) rows of pictures that look the same without having the same pixels, for pictures above 64 pixels.
+def near_pairs(facts: Facts | TextFacts) -> NDArray[np.int64]:
+    """(p, 2) rows of pictures that look the same without having the same pixels, for pictures above 64 pixels; for
+    texts, see `regraft.data.texts`.
 
     Small pictures (digits, icons) resemble each other without being copies; they are not compared. At most the first
     20,000 are, which takes some seconds.
     """
+    if isinstance(facts, TextFacts):
+        return facts.near
     large = np.flatnonzero(facts.info[:, :2].min(1) > SMALLEST_SIDE)[:MOST] if len(facts.info) else np.zeros(0, int)
     if len(large) < 2:
         return np.zeros((0, 2), np.int64)

@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from regraft.data.dataset import Dataset
-from regraft.data.items import Items, PictureFiles, PictureObjects, TableRows, picture_array
-from regraft.data.sources import open_items
+from regraft.data.items import Items, PictureFiles, PictureObjects, TableRows, Texts, picture_array
+from regraft.data.pictures import SUFFIXES
+from regraft.data.sources import open_items, split_part
 from regraft.data.trees import Directory
 from regraft.errors import DataError
 
 
-def as_items(x: Any, what: str = "X") -> Items:
+def as_items(x: Any, what: str = "X", *, modality: str | None = None) -> Items:
     """``X`` as items.
 
-    Taken are: the path of a picture, a folder or a data set; a list of picture paths or of Pillow pictures; an array
-    of pictures (n, h, w) or (n, h, w, 1 or 3), uint8 or float in 0..1; a numeric table (n, d); a Dataset.
+    Taken are: the path of a picture, a folder or a data set; a list of picture paths or of Pillow pictures; a list,
+    array or Series of texts; an array of pictures (n, h, w) or (n, h, w, 1 or 3), uint8 or float in 0..1; a numeric
+    table (n, d); a Dataset. Strings are paths where all of them are files or end as pictures do, else texts;
+    ``modality`` overrules: with text a list holds texts, and a string that names no file is one.
     """
     if isinstance(x, Dataset):
         return x.items
     if isinstance(x, str | Path):
-        return open_items(str(x))
+        if modality == "text" and isinstance(x, str) and not x.startswith("embedded:") and not _is_there(x):
+            return Texts([x], what)
+        return open_items(str(x), modality=modality)
     if hasattr(x, "load") and hasattr(x, "take"):
         return x  # type: ignore[no-any-return]
     if isinstance(x, Image.Image):
         return PictureObjects([x])
     if isinstance(x, Sequence) and len(x) and isinstance(x[0], Image.Image):
         return PictureObjects(x)
+    strings = _strings(x)
+    if strings is not None:
+        if modality != "text" and (modality == "image" or _are_paths(strings)):
+            return _paths(strings, what)
+        return Texts(strings, what)
     array = np.asarray(x)
-    if array.ndim == 1 and array.dtype.kind in "UO" and all(isinstance(v, str | Path) for v in array):
-        return _paths([str(v) for v in array], what)
     if array.ndim == 2 and array.dtype.kind in "fiub":
         table = array.astype(np.float64)
         if not np.isfinite(table).all():
@@ -48,9 +56,36 @@ def as_items(x: Any, what: str = "X") -> Items:
     if array.ndim in (3, 4) and array.dtype.kind in "fu":
         return picture_array(array, what)
     raise DataError(
-        f"{what} has the shape {array.shape} and the type {array.dtype}; wanted are paths, Pillow pictures, an array "
-        "of pictures (n, h, w) or (n, h, w, 3), or a numeric table (n, d)."
+        f"{what} has the shape {array.shape} and the type {array.dtype}; wanted are paths, texts, Pillow pictures, an "
+        "array of pictures (n, h, w) or (n, h, w, 3), or a numeric table (n, d)."
     )
+
+
+def _strings(x: Any) -> list[str] | None:
+    """The strings of a list, array or Series, "" for missing ones; None where it holds anything else."""
+    if isinstance(x, np.ndarray) and (x.ndim != 1 or x.dtype.kind not in "UOT"):
+        return None
+    if not isinstance(x, list | tuple | np.ndarray) and getattr(x, "ndim", 0) != 1:
+        return None
+    values = x.tolist() if hasattr(x, "tolist") else list(x)
+    if not any(isinstance(v, str | Path) for v in values):
+        return None
+    missing = [v is None or str(v) in ("nan", "<NA>") for v in values]
+    if not all(m or isinstance(v, str | Path) for v, m in zip(values, missing, strict=True)):
+        return None
+    return ["" if m and not isinstance(v, str) else str(v) for v, m in zip(values, missing, strict=True)]
+
+
+def _are_paths(strings: list[str]) -> bool:
+    return all(PurePosixPath(s).suffix.lower() in SUFFIXES for s in strings) or all(_is_there(s) for s in strings)
+
+
+def _is_there(text: str) -> bool:
+    """Whether it names a file or folder; a long text cannot."""
+    try:
+        return bool(text) and Path(split_part(text)[0]).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def _paths(paths: list[str], what: str) -> PictureFiles:

@@ -12,7 +12,8 @@ from PIL import Image
 
 from regraft.data import pictures
 from regraft.data.trees import Tree
-from regraft.errors import DataError
+from regraft.data.wording import is_empty
+from regraft.errors import DataError, UnreadableItem
 from regraft.types import Modality
 
 Indices = NDArray[np.integer[Any]]
@@ -34,8 +35,8 @@ class Items(Protocol):
         """16 bytes that name the content; raises ``UnreadableItem`` if there is none to read."""
         ...
 
-    def load(self, i: int) -> NDArray[Any]:
-        """The item as an array; raises ``UnreadableItem``."""
+    def load(self, i: int) -> Any:
+        """The item as an array, a text as a str; raises ``UnreadableItem``."""
         ...
 
     def take(self, indices: Indices) -> Items:
@@ -141,6 +142,36 @@ class PictureObjects:
 
     def take(self, indices: Indices) -> PictureObjects:
         return PictureObjects([self.images[i] for i in indices])
+
+
+class Texts:
+    """Texts in memory. ``names`` is a name for each, or one for all of them: ``X`` for ``X[17]``."""
+
+    modality: Modality = "text"
+
+    def __init__(self, texts: Sequence[str], names: str | Sequence[str], index: Indices | None = None) -> None:
+        self.texts = texts
+        self.names = names
+        self.index = np.arange(len(texts)) if index is None else np.asarray(index)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def name(self, i: int) -> str:
+        row = int(self.index[i])
+        return f"{self.names}[{row}]" if isinstance(self.names, str) else self.names[row]
+
+    def digest(self, i: int) -> bytes:
+        return hashlib.blake2b(self.load(i).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    def load(self, i: int) -> str:
+        text = self.texts[int(self.index[i])]
+        if is_empty(text):
+            raise UnreadableItem("it is empty")
+        return text
+
+    def take(self, indices: Indices) -> Texts:
+        return Texts(self.texts, self.names, self.index[indices])
 
 
 def picture_array(array: NDArray[Any], what: str, names: str | Sequence[str] | None = None) -> PictureArray:

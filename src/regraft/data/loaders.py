@@ -21,8 +21,8 @@ from regraft.types import PreprocessSpec
 class Batch:
     """``data`` has a fixed first axis; its first ``len(positions)`` rows are items, the rest is padding.
 
-    Pictures are uint8 (B, height, width, channels), numeric rows float64 (B, columns). ``failed`` holds what could
-    not be decoded, position -> why.
+    Pictures are uint8 (B, height, width, channels), numeric rows float64 (B, columns), texts str objects (B,), the
+    padding "". ``failed`` holds what could not be decoded, position -> why.
     """
 
     positions: list[int]
@@ -30,10 +30,15 @@ class Batch:
     failed: dict[int, str] = field(default_factory=dict)
 
 
-def loader(items: Items, spec: PreprocessSpec) -> Callable[[int], NDArray[Any]]:
-    """The function that loads item ``i`` as ``spec`` wants it."""
+_ONE = {"image": "an image", "text": "a text", "table": "a row of numbers"}
+
+
+def loader(items: Items, spec: PreprocessSpec) -> Callable[[int], Any]:
+    """The function that loads item ``i`` as ``spec`` wants it: an array, or a str for texts."""
     if items.modality != spec.modality:
-        raise InputError(f"The network takes an {spec.modality} and the data holds an {items.modality} an item.")
+        raise InputError(f"The network takes {_ONE[spec.modality]} and the data holds {_ONE[items.modality]} an item.")
+    if spec.modality == "text":
+        return items.load
     if spec.modality == "table":
         if len(items) and len(items.load(0)) != spec.columns:
             raise InputError(f"The model takes {spec.columns} columns and the table has {len(items.load(0))}.")
@@ -60,7 +65,7 @@ def batches(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _load_batch(load: Callable[[int], NDArray[Any]], chunk: Sequence[int], size: int) -> Batch:
+def _load_batch(load: Callable[[int], Any], chunk: Sequence[int], size: int) -> Batch:
     rows, good, failed = [], [], {}
     for i in chunk:
         try:
@@ -70,6 +75,9 @@ def _load_batch(load: Callable[[int], NDArray[Any]], chunk: Sequence[int], size:
             failed[int(i)] = str(error)
     if not rows:
         return Batch([], np.zeros((0,)), failed)
-    data = np.zeros((size, *rows[0].shape), rows[0].dtype)
+    if isinstance(rows[0], str):
+        data = np.full(size, "", object)
+    else:
+        data = np.zeros((size, *rows[0].shape), rows[0].dtype)
     data[: len(rows)] = rows
     return Batch(good, data, failed)

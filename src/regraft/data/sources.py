@@ -11,7 +11,7 @@ import numpy as np
 
 from regraft.data import embedded
 from regraft.data.dataset import Dataset
-from regraft.data.formats import FORMATS, image_folder, table
+from regraft.data.formats import FORMATS, image_folder, polarity, table, text_folder
 from regraft.data.items import Items
 from regraft.errors import DataError, UnknownName
 from regraft.types import Hints
@@ -53,10 +53,12 @@ def _open(where: str, format: str | None, hints: Hints) -> Dataset:
         evidence = module.sniff(path)
         if evidence:
             if hints.task not in (None, "classification") and name != "table":
-                raise DataError(f"--task {hints.task}: {path} has one class a picture; a table can hold several.")
-            if hints.label and name != "table":
-                raise DataError(f"--label {hints.label}: {path} is no table (it is {evidence}), so it has no columns.")
-            return replace(module.read(path, hints), evidence=evidence)
+                raise DataError(f"--task {hints.task}: {path} has one class an item; a table can hold several.")
+            for option, column in (("--label", hints.label), ("--text", hints.text)):
+                if column and name != "table":
+                    raise DataError(f"{option} {column}: {path} is no table (it is {evidence}), so it has no columns.")
+            found = module.read(path, hints)
+            return replace(found, evidence=found.evidence or evidence)
     raise DataError(_not_recognised(path, format))
 
 
@@ -75,19 +77,24 @@ def _grouped(data: Dataset, hints: Hints) -> Dataset:
     return replace(data, groups=np.array(groups))
 
 
-def open_items(data: str) -> Items:
-    """What is to be predicted: one picture, a folder or zip of pictures at any depth, or any labelled data's items."""
+def open_items(data: str, *, modality: str | None = None, text: str | None = None) -> Items:
+    """What is to be predicted: one picture, a folder or zip of pictures or of text files at any depth, the lines of a
+    text file, the pictures or texts of a table, or any labelled data's items.
+
+    ``modality``, image or text, overrules what is looked for first; ``text`` names the column of a table's texts.
+    """
     where, part = split_part(str(data))
     path = Path(where).expanduser()
     arrays = ("idx", "cifar")
     if part is None and path.exists() and not any(FORMATS.get(name).sniff(path) for name in arrays):
-        files = image_folder.picture_files(path)
-        if files is not None:
-            if not len(files):
-                raise DataError(_not_recognised(path, None))
-            return files
-    if part is None and table.sniff(path):
-        return table.read_items(path)
+        pictures = image_folder.picture_files(path) if modality != "text" else None
+        if pictures is not None and len(pictures):
+            return pictures
+        texts = (text_folder.text_files(path) or polarity.lines_to_predict(path)) if modality != "image" else None
+        if texts is not None:
+            return texts
+        if table.sniff(path):
+            return table.read_items(path, text=text, modality=modality)
     return open_data(str(data)).items
 
 
@@ -99,8 +106,11 @@ def _not_recognised(path: Path, format: str | None) -> str:
         if not inside:
             return f"The folder {path} is empty; a folder for each class with its pictures is wanted."
         seen = ", ".join(inside[:5]) + (", ..." if len(inside) > 5 else "")
-        return f"{path} holds {seen}: no class folders with pictures (CLASS/*.jpg or train/CLASS/*.jpg), no IDX files."
+        return (
+            f"{path} holds {seen}: no class folders with pictures (CLASS/*.jpg or train/CLASS/*.jpg) or texts "
+            "(CLASS/*.txt), no IDX files."
+        )
     return (
         f"{path} is of no known format; known are a folder or zip of class folders, tables (.csv, .tsv, .jsonl, "
-        ".parquet), .npz, IDX files, CIFAR batches."
+        ".parquet), .npz, IDX files, CIFAR batches, texts by polarity (.pos, .neg)."
     )

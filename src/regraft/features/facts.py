@@ -14,6 +14,7 @@ from regraft.data.duplicates import SMALLEST_SIDE
 from regraft.data.facts import THUMB, Facts, facts_of, thumbnail
 from regraft.data.items import Items, PictureArray
 from regraft.data.pictures import pixel_digest
+from regraft.data.texts import TextFacts, text_facts
 from regraft.errors import UnreadableItem
 from regraft.features.keys import Keys
 from regraft.features.store import RowStore
@@ -23,8 +24,12 @@ RECIPE = {"network": "audit", "version": 1, "decoder": f"pillow {PIL.__version__
 CHUNK = 4096
 
 
-def facts(items: Items, store: RowStore) -> tuple[Facts, dict[int, str]]:
-    """The facts of every picture that can be read, and position -> why for the others."""
+def facts(items: Items, store: RowStore) -> tuple[Facts | TextFacts, dict[int, str]]:
+    """The facts of every picture or text that can be read, and position -> why for the others. Texts are quicker
+    looked at again than stored.
+    """
+    if items.modality == "text":
+        return text_facts(items)
     if isinstance(items, PictureArray):
         return _of_array(items), {}
     table = store.table(RECIPE)

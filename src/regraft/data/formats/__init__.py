@@ -16,5 +16,7 @@ FORMATS = Registry(
         "cifar": "regraft.data.formats.cifar",
         "table": "regraft.data.formats.table",
         "image-folder": "regraft.data.formats.image_folder",
+        "text-folder": "regraft.data.formats.text_folder",
+        "polarity": "regraft.data.formats.polarity",
     },
 )

@@ -1,0 +1,121 @@
+"""What an audit knows of texts: their length and language, and which are there twice or almost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.data.items import Items
+from regraft.data.languages import language_of
+from regraft.data.wording import normalised
+from regraft.errors import UnreadableItem
+
+NEAR = 0.8
+"""Two texts are near duplicates where they share so much of their runs of five characters (Jaccard similarity)."""
+
+SHORTEST = 20
+SHINGLE = 5
+SKETCHED = 2000
+BANDS, ROWS = 16, 4
+CHUNK = 1 << 20
+_HASH = np.uint64(0x9E3779B97F4A7C15)
+
+
+class TextFacts(NamedTuple):
+    """Facts about n texts; rows of unreadable ones are absent (``positions`` (m,) are those that are there).
+
+    ``pixels`` (m,) uint64 digests of the normalised texts, which stand where those of pictures do; ``lengths`` (m,) in
+    characters; ``languages`` of `language_of`; ``near`` (p, 2) rows that are nearly the same.
+    """
+
+    positions: NDArray[np.int64]
+    pixels: NDArray[np.uint64]
+    lengths: NDArray[np.int64]
+    languages: list[str]
+    near: NDArray[np.int64]
+
+
+def text_facts(items: Items) -> tuple[TextFacts, dict[int, str]]:
+    """The facts of every text that can be read, and position -> why for the others."""
+    positions, texts, failed = [], [], {}
+    for i in range(len(items)):
+        try:
+            texts.append(str(items.load(i)))
+            positions.append(i)
+        except UnreadableItem as error:
+            failed[i] = str(error)
+    plain = [normalised(t) for t in texts]
+    digests = b"".join(hashlib.blake2b(_bytes(t), digest_size=8).digest() for t in plain)
+    pixels = np.frombuffer(digests, "<u8").astype(np.uint64)
+    lengths = np.array([len(t) for t in texts], np.int64)
+    languages = [language_of(t) for t in texts]
+    return TextFacts(np.array(positions, np.int64), pixels, lengths, languages, _near(plain, pixels)), failed
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _near(texts: Sequence[str], digests: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """(p, 2) rows of texts of 20 characters or more that are nearly, not wholly, the same.
+
+    Candidates share a band of their MinHash sketch (Broder 1997) of the first 2,000 characters; those are compared in
+    full. In a crowd of similar texts each is compared with the first of it, so that the work grows with their number.
+    """
+    _, first = np.unique(digests, return_index=True)
+    rows = np.array([i for i in sorted(first) if len(texts[i]) >= SHORTEST], np.int64)
+    if len(rows) < 2:
+        return np.zeros((0, 2), np.int64)
+    sketch = _sketches([texts[i][:SKETCHED] for i in rows])
+    candidates: set[tuple[int, int]] = set()
+    for band in range(BANDS):
+        keys = np.ascontiguousarray(sketch[:, band * ROWS : (band + 1) * ROWS]).view(f"V{4 * ROWS}").reshape(-1)
+        _, head, member = np.unique(keys, return_index=True, return_inverse=True)
+        heads = head[member.reshape(-1)]
+        others = np.flatnonzero(heads != np.arange(len(rows)))
+        candidates.update(zip(heads[others].tolist(), others.tolist(), strict=True))
+    pairs = [(rows[a], rows[b]) for a, b in sorted(candidates) if _similarity(texts[rows[a]], texts[rows[b]]) >= NEAR]
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def _shingles(text: str) -> set[str]:
+    return {text[i : i + SHINGLE] for i in range(len(text) - SHINGLE + 1)}
+
+
+def _similarity(a: str, b: str) -> float:
+    if min(len(a), len(b)) < 0.5 * max(len(a), len(b)):
+        return 0.0
+    one, other = _shingles(a), _shingles(b)
+    return len(one & other) / len(one | other)
+
+
+def _sketches(texts: Sequence[str]) -> NDArray[np.uint32]:
+    """(n, 64) least hashes of each text's runs of five characters, under 64 hash functions."""
+    random = np.random.default_rng(0).integers(1, 1 << 63, (2, BANDS * ROWS), np.uint64)
+    found = np.zeros((len(texts), BANDS * ROWS), np.uint32)
+    start = 0
+    while start < len(texts):
+        end, size = start, 0
+        while end < len(texts) and size < CHUNK:
+            size += len(texts[end])
+            end += 1
+        lengths = np.array([len(t) for t in texts[start:end]])
+        codes = np.frombuffer("".join(texts[start:end]).encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
+        hashes = np.zeros(len(codes) - SHINGLE + 1, np.uint64)
+        for k in range(SHINGLE):
+            hashes = hashes * _HASH + codes[k : k + len(hashes)]
+        # runs that reach into the next text are no run of either
+        begins = np.cumsum(lengths) - lengths
+        inside = np.repeat(begins + lengths - SHINGLE, lengths)[: len(hashes)] >= np.arange(len(hashes))
+        counts = np.add.reduceat(inside.astype(np.int64), begins)
+        own = hashes[inside]
+        own ^= own >> np.uint64(29)
+        for k in range(BANDS * ROWS):
+            values = ((own * (random[0, k] | np.uint64(1)) + random[1, k]) >> np.uint64(32)).astype(np.uint32)
+            found[start:end, k] = np.minimum.reduceat(values, np.cumsum(counts) - counts)
+        start = end
+    return found
