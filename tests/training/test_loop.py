@@ -14,7 +14,7 @@ from regraft.data.items import PictureArray
 from regraft.errors import ArtefactError, InputError
 from regraft.methods.base import Phase
 from regraft.methods.l2_sp import StartingPoint
-from regraft.training import loop
+from regraft.training import loop, state
 from regraft.training.batches import PictureBatches, RowBatches, count, order
 from regraft.training.loop import Learner, Settings, train
 from regraft.types import PreprocessSpec
@@ -240,7 +240,7 @@ def test_a_checkpoint_of_other_data_or_version_is_refused(tmp_path: Path, monkey
     train(learner, PHASES[:1], data, targets, settings, folder=tmp_path)
     with pytest.raises(InputError, match="data has changed"):
         train(learner, PHASES[:1], data, targets, Settings(batch=10, precision="float32", data="b"), folder=tmp_path)
-    monkeypatch.setattr(loop, "__version__", "99")
+    monkeypatch.setattr(state, "__version__", "99")
     with pytest.raises(InputError, match="made by regraft .* and this is 99"):
         train(learner, PHASES[:1], data, targets, settings, folder=tmp_path)
 

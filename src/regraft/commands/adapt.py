@@ -17,27 +17,28 @@ from torch import nn
 
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
+from regraft.commands.feeds import make_feed
 from regraft.commands.inner import Inner, inner_split, judged_at_best
 from regraft.commands.split import Rows
 from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
 from regraft.errors import InputError
-from regraft.features.prefix import activation_views
 from regraft.features.rows import Runner
 from regraft.features.store import RowStore
 from regraft.files import write_json
 from regraft.methods.base import Options, Plan
-from regraft.methods.linear_probe import row_weights
+from regraft.methods.linear_probe import fit_features, row_weights
 from regraft.methods.logistic import Link, targets_of
 from regraft.model.heads import LinearHead, MLPHead
 from regraft.runtime import say
-from regraft.training.batches import Batches, PictureBatches, RowBatches
+from regraft.training.batches import Batches
 from regraft.training.logs import Logs
-from regraft.training.loop import Learner, Settings, train
+from regraft.training.loop import train
 from regraft.training.precision import bf16_pays
 from regraft.training.range_test import suggest
+from regraft.training.state import Learner, Settings
 
-VIEWS = 4
+GENTLE_ON_TEXTS = 0.2
 
 
 @dataclass(frozen=True)
@@ -86,30 +87,39 @@ def adapt(
     check(network, data, settings)
     data, labels = data.take(rows.items), rows.y
     task, link, classes = data.target.task, link_of(data), len(data.classes)
-    options = Options(settings["epochs"] or default_epochs(len(data)), _rate(settings["lr"]), settings["blocks"] or 4)
+    text = data.modality == "text"
+    options = Options(settings["epochs"] or default_epochs(len(data), text), _rate(settings["lr"]),
+                      settings["blocks"] or 4, GENTLE_ON_TEXTS if text else 1.0)  # fmt: skip
     plan: Plan = method.plan(len(network.body.blocks), options)
     base = network if plan.pretrained else untrained(network)
     border = min(p.frozen for p in plan.phases)
+    if text and border < len(network.body.blocks):
+        border = 0  # texts have no activations of one shape that could be stored
     if settings["mix"] in ("cutmix", "mosaic") and border == len(network.body.blocks):
         raise InputError(f"--mix {settings['mix']} joins pictures or maps, and {settings['method']} sees neither; "
                          "take mixup.")  # fmt: skip
     body = copy.deepcopy(base.body)
+    if text:  # a few passes over short texts do better without
+        for layer in [m for m in body.modules() if isinstance(m, nn.Dropout)]:
+            layer.p = 0.0
     if plan.prepare:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             plan.prepare(body)
     head = _head(plan, start, rows, classes, seed)
     learner = Learner(body.to(device), head.to(device), border)
-    policy = Policy(settings["augment"] or "light", flips=may_flip(data.classes))
-    if not policy.flips:
+    policy = Policy("none" if text else settings["augment"] or "light", flips=may_flip(data.classes))
+    if not policy.flips and not text:
         say("pictures are not mirrored: these classes would not mean the same")
 
     learn, hold = inner_split(labels, groups, seed)
     targets = targets_of(labels, classes)
-    feed = _feed(base, border, data.take(learn), policy, seed, device, store)
+    feeds: Any = {"seed": seed, "device": device, "store": store}
+    feed = make_feed(base, border, data.take(learn), rows.x[learn], policy, **feeds)
     weights = row_weights(targets, settings["class_weight"])
-    inner = Inner(base, border, data.take(hold), targets[hold], link, None if weights is None else weights[hold],
-                  device, store)  # fmt: skip
+    judge = Policy("none", policy.flips)
+    inner = Inner(make_feed(base, border, data.take(hold), rows.x[hold], judge, **feeds, views=1), targets[hold], link,
+                  None if weights is None else weights[hold], device)  # fmt: skip
     loop = _loop_settings(settings, task, targets[learn], _fingerprint(rows))
     curve = None
     if settings["lr"] == "auto":
@@ -122,22 +132,23 @@ def adapt(
         )
     progress = train(
         learner, plan.phases, feed, targets[learn], loop, folder=folder / "checkpoints",
-        inner=inner.loss if len(hold) else None, report=Logs(folder, bool(settings["tensorboard"])),
+        inner=inner.loss if len(hold) and not plan.refit else None, report=Logs(folder, bool(settings["tensorboard"])),
         processes=processes,
     )  # fmt: skip
-    temperature, logits = 1.0, None
-    if len(hold):
+    temperature, logits, known = 1.0, None, labels[hold]
+    if len(hold) and not plan.refit:
         logits = inner.logits(learner)
         _, temperature = judged_at_best(logits, inner.targets, link, inner.weights)
         logits = logits / temperature
         learner.head.cool(temperature)  # type: ignore[operator]
+    unjudged = not len(hold) or plan.refit
     record = {
         "phases": [{k: v for k, v in asdict(replace(p, penalty=None)).items() if k != "penalty"} for p in plan.phases],
         "loop": asdict(loop), "augment": policy.name, "flips": policy.flips, "head": plan.head,
         "bf16": loop.precision == "bf16" or bf16_pays(device.split(":")[0]), "pieces_a_batch": progress.micro,
         "processes": processes, "steps": progress.step, "history": progress.history, "range_test": curve,
-        "temperature": temperature, "inner_items": len(hold), "inner_log_loss": progress.best if len(hold) else None,
-        "chosen_by": "inner split" if len(hold) else "last averaged weights",
+        "temperature": temperature, "inner_items": len(hold), "inner_log_loss": None if unjudged else progress.best,
+        "chosen_by": "last averaged weights" if unjudged else "inner split",
     }  # fmt: skip
     if plan.finish:
         plan.finish(learner.body)
@@ -145,14 +156,26 @@ def adapt(
     adapted = Pretrained(base.name, learner.body.cpu(), None, base.spec, dict(base.recipe), (), dict(base.provenance))
     adapted.provenance.pop("digest", None)
     adapted.provenance |= {"adapted_by": settings["method"]}
-    adapted.seen = base.seen
-    return Adapted(adapted, learner.head.cpu().eval().requires_grad_(False), record, logits, labels[hold])
+    adapted.seen, adapted.files = base.seen, dict(base.files)
+    if plan.refit:
+        own = Rows(rows.x, labels, np.arange(len(data)))
+        fitted = fit_features(adapted_rows(adapted, data, own, settings["engine"], device), labels, data.target,
+                              seed=seed, class_weight=settings["class_weight"], groups=groups)  # fmt: skip
+        learner.head = fitted.head
+        record["probe"] = fitted.record
+        if fitted.logits is not None:
+            logits, known = fitted.logits, labels[fitted.rows]
+    return Adapted(adapted, learner.head.cpu().eval().requires_grad_(False), record, logits, known)
 
 
 def check(network: Pretrained, data: Dataset, settings: dict[str, Any]) -> None:
     """Raises ``InputError`` where this network or this data is not for trained methods."""
-    if data.modality != "image" or network.recipe["architecture"] == "raw":
-        raise InputError(f"--method {settings['method']} trains a network on pictures; the backbone is {network.name}.")
+    method = settings["method"]
+    if network.recipe["architecture"] in ("raw", "tfidf", "fusion") or data.modality == "table":
+        raise InputError(f"--method {method} trains one network on pictures or texts; the backbone is {network.name}.")
+    for option in ("augment", "mix"):
+        if data.modality == "text" and settings[option] not in (None, "none"):
+            raise InputError(f"--{option} {settings[option]} is for pictures; these are texts.")
 
 
 def link_of(data: Dataset) -> Link:
@@ -166,8 +189,10 @@ def untrained(network: Pretrained) -> Pretrained:
     return found
 
 
-def default_epochs(n: int) -> int:
-    """Enough passes for a few hundred steps at least, few where a pass is long already."""
+def default_epochs(n: int, text: bool = False) -> int:
+    """Enough passes for a few hundred steps at least, few where a pass is long already; fewer over texts."""
+    if text:
+        return int(np.clip(round(20_000 / n), 3, max(10, 40 // -(-n // 32))))
     return int(np.clip(round(20_000 / n), 4, 20))
 
 
@@ -217,16 +242,6 @@ def _head(plan: Plan, start: Start, rows: Rows, classes: int, seed: int) -> nn.M
     mlp.mean.copy_(torch.from_numpy(rows.x.mean(0)))
     mlp.scale.fill_(float(rows.x.std()) or 1.0)
     return mlp
-
-
-def _feed(
-    network: Pretrained, border: int, data: Dataset, policy: Policy, seed: int, device: str, store: RowStore
-) -> Batches:
-    """Pictures where the first block learns, else the activations at the border, kept in the store."""
-    if border == 0:
-        return PictureBatches(data.items, network.spec, policy, seed)
-    views = activation_views(network, border, data.items, policy, VIEWS, seed=seed, device=device, store=store)
-    return RowBatches(views, seed)
 
 
 def adapted_rows(network: Pretrained, data: Dataset, rows: Rows, engine: str, device: str) -> NDArray[Any]:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from regraft.commands.adapt import Adapted, Start, adapt, check, default_epochs, link_of
+from regraft.commands.feeds import make_feed
 from regraft.commands.inner import FROM, inner_split, judged_at_best
 from regraft.commands.split import Rows
 from regraft.data.augment import Policy, may_flip
@@ -27,9 +28,9 @@ from regraft.methods.linear_probe import row_weights
 from regraft.methods.logistic import targets_of
 from regraft.model.heads import LinearHead
 from regraft.runtime import say
-from regraft.training.batches import PictureBatches, count
-from regraft.training.loop import Learner
+from regraft.training.batches import count
 from regraft.training.precision import bf16_pays, strided_depthwise_in_float32
+from regraft.training.state import Learner
 
 DEFAULT_BUDGET, LEAST_EPOCHS, TRIAL_STEPS, USED = "10m", 2, 3, 0.8
 
@@ -64,7 +65,7 @@ def auto(
         check(start.network, data, settings | {"method": NEXT})
     except InputError as error:
         return None, [*steps, _skipped(str(error))]
-    epochs = settings["epochs"] or _epochs(start, data.take(rows.items), settings, left, folder, device)
+    epochs = settings["epochs"] or _epochs(start, data.take(rows.items), rows, settings, left, folder, device, store)
     if epochs < LEAST_EPOCHS:
         return None, [*steps, _skipped(f"{left:.0f} s are left of the budget, too little for {LEAST_EPOCHS} epochs")]
     began = time.perf_counter()
@@ -96,14 +97,23 @@ def _probe(
     return judged_at_best(logits, targets[hold], link_of(data), None if weights is None else weights[hold])[0]
 
 
-def _epochs(start: Start, data: Dataset, settings: dict[str, Any], left: float, folder: Path, device: str) -> int:
+def _epochs(
+    start: Start,
+    data: Dataset,
+    rows: Rows,
+    settings: dict[str, Any],
+    left: float,
+    folder: Path,
+    device: str,
+    store: RowStore,
+) -> int:
     """How many epochs the seconds ``left`` pay for, by the time that a few steps take; once found, remembered."""
     path = folder / "checkpoints" / "auto.json"
     if path.is_file():
         return int(json.loads(path.read_text(encoding="utf-8"))["epochs"])
     batch = settings["batch"] or 32
     policy = Policy(settings["augment"] or "light", flips=may_flip(data.classes))
-    feed = PictureBatches(data.items, start.network.spec, policy, settings["seed"])
+    feed = make_feed(start.network, 0, data, rows.x, policy, seed=settings["seed"], device=device, store=store)
     head: LinearHead = copy.deepcopy(start.probe).requires_grad_(True)
     learner = Learner(copy.deepcopy(start.network.body).to(device), head.to(device))
     learner.body.freeze(0)
@@ -118,6 +128,6 @@ def _epochs(start: Start, data: Dataset, settings: dict[str, Any], left: float, 
             times.append(time.perf_counter() - begun)
             begun = time.perf_counter()
     each = min(times) * count(len(data), batch)
-    epochs = int(min(default_epochs(len(data)), USED * left / each))
+    epochs = int(min(default_epochs(len(data), data.modality == "text"), USED * left / each))
     write_json(path, {"epochs": epochs, "seconds_an_epoch": each, "seconds_left": left})
     return epochs

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from regraft.backbones.base import Pretrained
 from regraft.commands.split import strata
-from regraft.data.augment import Policy
-from regraft.data.dataset import Dataset
 from regraft.data.parts import hold_out
-from regraft.features.prefix import activation_views
-from regraft.features.store import RowStore
 from regraft.methods.logistic import Link, cross_entropy, optimal_temperature, smoothed_targets
-from regraft.training.batches import PictureBatches
-from regraft.training.loop import Learner
+from regraft.training.batches import Batches
+from regraft.training.state import Learner
 
-FROM, SHARE = 100, 0.15
+FROM, SHARE, PIECE = 100, 0.15, 64
 
 
 def inner_split(
@@ -42,41 +36,19 @@ def judged_at_best(
 
 
 class Inner:
-    """The held-out items, plain and unaugmented, as a learner takes them from ``border`` on."""
+    """The held-out items, plain and unaugmented, as ``feed`` gives them to a learner."""
 
     def __init__(
-        self,
-        network: Pretrained,
-        border: int,
-        data: Dataset,
-        targets: NDArray[Any],
-        link: Link,
-        weights: NDArray[Any] | None,
-        device: str,
-        store: RowStore,
+        self, feed: Batches, targets: NDArray[Any], link: Link, weights: NDArray[Any] | None, device: str
     ) -> None:
-        self.network, self.border, self.data, self.targets = network, border, data, targets
-        self.link, self.weights = link, weights
-        self.device, self.store = device, store
-        self._stored: torch.Tensor | None = None
+        self.feed, self.targets, self.link, self.weights, self.device = feed, targets, link, weights, device
 
     def logits(self, learner: Learner) -> NDArray[np.float64]:
+        found = np.zeros(self.targets.shape)
         with torch.inference_mode():
-            parts = [(learner(x.to(self.device)).float().cpu().numpy(), where) for x, where in self._pieces()]
-        found = np.concatenate([z for z, _ in parts]).astype(float)
-        found[np.concatenate([where for _, where in parts])] = found.copy()
+            for x, positions in self.feed.epoch(0, PIECE, 0):
+                found[positions] = learner(x.to(self.device)).float().cpu().numpy()
         return found
-
-    def _pieces(self) -> Iterator[tuple[torch.Tensor, NDArray[np.int64]]]:
-        """The activations at the border and their positions; for border 0 the prepared pictures, decoded anew."""
-        if not self.border:
-            return PictureBatches(self.data.items, self.network.spec, Policy("none"), 0).epoch(0, 64, 0)
-        if self._stored is None:
-            views = activation_views(self.network, self.border, self.data.items, Policy("none"), 1, seed=0,
-                                     device=self.device, store=self.store)  # fmt: skip
-            self._stored = torch.from_numpy(views[0])
-        return zip(self._stored.split(64), np.array_split(np.arange(len(self.data)), range(64, len(self.data), 64)),
-                   strict=True)  # fmt: skip
 
     def loss(self, learner: Learner) -> float:
         return judged_at_best(self.logits(learner), self.targets, self.link, self.weights)[0]

@@ -75,7 +75,7 @@ class Fusion(Pretrained):
 
 
 def fuse(parts: list[Pretrained]) -> Pretrained:
-    """One network of several, or the only part itself; raises ``InputError`` where they take different kinds of item."""
+    """One network of several, or the only part itself; raises ``InputError`` where they take unlike items."""
     if len(parts) == 1:
         return parts[0]
     kinds = {p.spec.modality for p in parts}

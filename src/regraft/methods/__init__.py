@@ -19,6 +19,7 @@ METHODS = Registry(
         "finetune": "regraft.methods.finetune",
         "gradual": "regraft.methods.gradual",
         "l2-sp": "regraft.methods.l2_sp",
+        "contrastive": "regraft.methods.contrastive",
         "lora": "regraft.methods.lora",
         "scratch": "regraft.methods.scratch",
         "auto": "regraft.methods.auto",

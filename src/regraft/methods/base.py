@@ -16,11 +16,19 @@ Head = Literal["probe", "zero", "mlp"]
 
 @dataclass(frozen=True)
 class Options:
-    """What a method is told: the epochs in all, the head's top rate (None: the method's own), how many last blocks."""
+    """What a method is told: the epochs in all, the head's top rate (None: the method's own), how many last blocks.
+
+    ``scale`` multiplies a method's own rate: transformers are trained more gently than convolutions.
+    """
 
     epochs: int
     rate: float | None = None
     last: int = 4
+    scale: float = 1.0
+
+    def top(self, own: float) -> float:
+        """The rate asked for, or the method's ``own`` for this kind of network."""
+        return self.rate or own * self.scale
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,8 @@ class Phase:
 
     ``frozen`` blocks, counted from the input, do not learn; ``rate`` is the head's top learning rate, the blocks' is
     smaller by ``layer_decay`` a block; ``penalty`` is added to the loss and takes the learner. ``only`` lets no more of
-    the body learn than the parameters with these letters in their names.
+    the body learn than the parameters with these letters in their names. ``objective`` takes the place of the loss: it
+    is given the learner, the inputs and the targets (n, k).
     """
 
     name: str
@@ -38,6 +47,7 @@ class Phase:
     rate: float
     layer_decay: float = 1.0
     penalty: Callable[[nn.Module], Tensor] | None = None
+    objective: Callable[[nn.Module, Tensor, Tensor], Tensor] | None = None
     only: str = ""
 
 
@@ -46,13 +56,15 @@ class Plan:
     """How a method trains: its phases, and what the head starts from.
 
     ``probe``: the linear probe on the frozen network; ``zero``: a linear layer that favours no class; ``mlp``: one
-    hidden layer, drawn at random. ``pretrained`` is false where the network starts untrained. ``prepare`` changes the
-    body before training (adds parameters of its own), ``finish`` brings it back to its own form afterwards.
+    hidden layer, drawn at random. ``refit``: a probe on the trained network ends it. ``pretrained`` is false where the
+    network starts untrained. ``prepare`` changes the body before training (adds parameters of its own), ``finish``
+    brings it back to its own form afterwards.
     """
 
     phases: tuple[Phase, ...]
     head: Head = "probe"
     pretrained: bool = True
+    refit: bool = False
     prepare: Callable[[nn.Module], None] | None = None
     finish: Callable[[nn.Module], None] | None = None
 

@@ -13,5 +13,5 @@ RATE = 1e-3
 
 
 def plan(blocks: int, options: Options) -> Plan:
-    phase = Phase("finetune", options.epochs, 0, options.rate or RATE, gentle(blocks))
+    phase = Phase("finetune", options.epochs, 0, options.top(RATE), gentle(blocks))
     return Plan((phase,), head="zero")

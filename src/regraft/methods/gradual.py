@@ -15,7 +15,7 @@ def plan(blocks: int, options: Options) -> Plan:
     each = max(1, options.epochs // 3)
     lengths = [each, each, max(1, options.epochs - 2 * each)]
     borders = [round(blocks * 2 / 3), round(blocks / 3), 0]
-    rate, decay = options.rate or RATE, gentle(blocks)
+    rate, decay = options.top(RATE), gentle(blocks)
     return Plan(
         tuple(Phase(f"gradual from block {b}", n, b, rate, decay) for n, b in zip(lengths, borders, strict=True))
     )

@@ -35,5 +35,5 @@ class StartingPoint:
 
 def plan(blocks: int, options: Options) -> Plan:
     penalty: Callable[[nn.Module], Tensor] = StartingPoint()
-    phase = Phase("l2-sp", options.epochs, 0, options.rate or RATE, gentle(blocks), penalty)
+    phase = Phase("l2-sp", options.epochs, 0, options.top(RATE), gentle(blocks), penalty)
     return Plan((phase,), head="zero")

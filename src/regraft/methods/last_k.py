@@ -13,4 +13,4 @@ RATE = 5e-4
 
 def plan(blocks: int, options: Options) -> Plan:
     frozen = max(0, blocks - options.last)
-    return Plan((Phase("last-k", options.epochs, frozen, options.rate or RATE),))
+    return Plan((Phase("last-k", options.epochs, frozen, options.top(RATE)),))

@@ -12,4 +12,4 @@ RATE = 5e-4
 
 
 def plan(blocks: int, options: Options) -> Plan:
-    return Plan((Phase("lp-ft", options.epochs, 0, options.rate or RATE, gentle(blocks)),))
+    return Plan((Phase("lp-ft", options.epochs, 0, options.top(RATE), gentle(blocks)),))

@@ -12,4 +12,4 @@ RATE = 2e-3
 
 
 def plan(blocks: int, options: Options) -> Plan:
-    return Plan((Phase("mlp-probe", 3 * options.epochs, blocks, options.rate or RATE),), head="mlp")
+    return Plan((Phase("mlp-probe", 3 * options.epochs, blocks, options.top(RATE)),), head="mlp")

@@ -12,4 +12,4 @@ RATE = 2e-3
 
 
 def plan(blocks: int, options: Options) -> Plan:
-    return Plan((Phase("scratch", options.epochs, 0, options.rate or RATE),), head="zero", pretrained=False)
+    return Plan((Phase("scratch", options.epochs, 0, options.top(RATE)),), head="zero", pretrained=False)

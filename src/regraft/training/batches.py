@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from regraft.errors import DataError
 from regraft.types import PreprocessSpec
 
 ALL = (0, 1)
+NEIGHBOURS = 50
 
 
 class Batches(Protocol):
@@ -41,11 +42,16 @@ def order(n: int, seed: int, number: int, size: int, share: tuple[int, int] = AL
     A last batch with less than two for a process joins the one before, since batch normalisation cannot learn from a
     single example.
     """
+    return [p[share[0] :: share[1]] for p in whole_order(n, seed, number, size, share[1])]
+
+
+def whole_order(n: int, seed: int, number: int, size: int, processes: int = 1) -> list[NDArray[np.int64]]:
+    """The batches of `order` before they are shared out."""
     shuffled = np.random.default_rng([seed, number]).permutation(n)
     parts = [shuffled[i : i + size] for i in range(0, n, size)]
-    if len(parts) > 1 and len(parts[-1]) < 2 * share[1]:
+    if len(parts) > 1 and len(parts[-1]) < 2 * processes:
         parts[-2:] = [np.concatenate(parts[-2:])]
-    return [p[share[0] :: share[1]] for p in parts]
+    return parts
 
 
 def count(n: int, size: int, processes: int = 1) -> int:
@@ -93,6 +99,47 @@ def _loaded(
             n = sizes.pop(0)
             yield np.stack(waiting[:n]), flat[:n]
             waiting, flat = waiting[n:], flat[n:]
+
+
+@dataclass(frozen=True)
+class TextBatches:
+    """Texts as token numbers, those of about the same length together, padded to a multiple of 8.
+
+    ``pack`` makes one tensor (n, 2, length), numbers and mask, of some texts.
+    """
+
+    tokens: Sequence[Sequence[int]]
+    pack: Callable[[Sequence[Sequence[int]], int], Tensor]
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def epoch(
+        self, number: int, size: int, skip: int, share: tuple[int, int] = ALL
+    ) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+        parts = self._by_length(whole_order(len(self), self.seed, number, size, share[1]), number)
+        for part in parts[skip:]:
+            positions = part[share[0] :: share[1]]
+            chosen = [self.tokens[i] for i in positions]
+            yield self.pack(chosen, padded(max(map(len, chosen)))), positions
+
+    def _by_length(self, parts: list[NDArray[np.int64]], number: int) -> list[NDArray[np.int64]]:
+        """The same numbers of texts a batch; among every 50 batches the texts are dealt by length."""
+        lengths = np.array([len(t) for t in self.tokens])
+        rng, found = np.random.default_rng([self.seed, number, 1]), []
+        for start in range(0, len(parts), NEIGHBOURS):
+            some = parts[start : start + NEIGHBOURS]
+            flat = np.concatenate(some)
+            flat = flat[np.argsort(lengths[flat], kind="stable")]
+            dealt = np.split(flat, np.cumsum([len(p) for p in some])[:-1])
+            found += [dealt[i] for i in rng.permutation(len(dealt))]
+        return found
+
+
+def padded(length: int) -> int:
+    """The next multiple of 8."""
+    return -(-length // 8) * 8
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from regraft.errors import InputError
 from regraft.files import new_file
 
 if TYPE_CHECKING:
-    from regraft.training.loop import Progress
+    from regraft.training.state import Progress
 
 COLUMNS = ("phase", "epoch", "step", "rate", "loss", "inner")
 

@@ -7,11 +7,10 @@ whole state.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from regraft.backbones.base import Body
 from regraft.errors import InputError
 from regraft.methods.base import Phase
 from regraft.runtime import say, track
@@ -31,67 +29,11 @@ from regraft.training.mixing import mix
 from regraft.training.precision import bf16_pays, strided_depthwise_in_float32
 from regraft.training.processes import Team, together
 from regraft.training.schedule import SCHEDULES, layer_scales
-from regraft.version import __version__
+from regraft.training.state import Learner, Progress, Settings, check_same, versions
 
 CHECKPOINT_SECONDS = 30.0
 STEADY, DIVERGED = 0.9, 3.0
 """How much of the smoothed loss each step keeps, and how many times its best (or that of knowing nothing) it may be."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the loop is told besides the phases.
-
-    A step learns from ``batch`` examples, taken in ``accumulate`` pieces whose gradients are added. ``ema`` is the
-    decay of the averaged weights (0: none). A phase ends early where ``patience`` epochs (0: never) brought nothing on
-    the inner part. ``class_weight`` holds a factor a class. ``data`` names what is trained on: a checkpoint of other
-    data is refused.
-    """
-
-    batch: int = 32
-    accumulate: int = 1
-    task: str = "classification"
-    schedule: str = "cosine"
-    weight_decay: float = 0.02
-    ema: float = 0.99
-    clip: float = 1.0
-    smoothing: float = 0.05
-    mix: str = "none"
-    precision: str = "auto"
-    patience: int = 0
-    class_weight: tuple[float, ...] | None = None
-    seed: int = 0
-    data: str = ""
-
-
-class Learner(nn.Module):
-    """The blocks of a body from ``border`` on, its pooling, and a head: activations at the border -> logits."""
-
-    def __init__(self, body: Body, head: nn.Module, border: int = 0) -> None:
-        super().__init__()
-        self.body, self.head, self.border = body, head, border
-
-    def forward(self, x: Tensor) -> Tensor:
-        for _, block in self.body.blocks[self.border :]:
-            x = block(x)
-        logits: Tensor = self.head(self.body.pool(x))
-        return logits
-
-
-@dataclass
-class Progress:
-    """Where a run stands, and what it has seen."""
-
-    phase: int = 0
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    micro: int = 1
-    best: float = math.inf
-    stale: int = 0
-    smooth: float = 0.0
-    lowest: float = math.inf
-    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 def train(
@@ -184,8 +126,7 @@ class Run:
             return
         tensors = {"model": dict(self.learner.state_dict()), "average": self.average, "best": self.best}
         tensors["optimiser"] = checkpoint.optimiser_tensors(self.optimiser, self.names)
-        made_by = {"regraft": __version__, "torch": torch.__version__}
-        state = {"at": asdict(self.at), "settings": asdict(self.settings), "versions": made_by}
+        state = {"at": asdict(self.at), "settings": asdict(self.settings), "versions": versions()}
         checkpoint.save(self.folder, state, tensors)
         self.saved = time.monotonic()
 
@@ -194,7 +135,7 @@ class Run:
         if found is None:
             return
         state, tensors = found
-        _same(state, self.settings, self.folder)
+        check_same(state, self.settings, self.folder)
         self.at = Progress(**state["at"])
         for name in ("best", "lowest"):  # JSON has no infinity
             if state["at"][name] is None:
@@ -348,10 +289,7 @@ class Run:
             try:
                 value = 0.0
                 for part, wanted in zip(pieces(x, self.at.micro), pieces(targets, self.at.micro), strict=True):
-                    with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-                        logits = self.net(part)
-                    loss = self.loss(logits.float(), wanted, self.settings.smoothing, self.class_weight)
-                    loss = loss * len(part) / len(x)
+                    loss = self.loss_of(phase, part, wanted) * len(part) / len(x)
                     if phase.penalty is not None:
                         loss = loss + phase.penalty(self.learner) * len(part) / len(x)
                     loss.backward()
@@ -363,6 +301,13 @@ class Run:
                 self.at.micro *= 2
                 say(f"out of memory: batches are taken in {self.at.micro} pieces from now on")
                 self.optimiser.zero_grad(set_to_none=True)
+
+    def loss_of(self, phase: Phase, x: Tensor, targets: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            if phase.objective is not None:
+                return phase.objective(self.learner, x, targets)
+            logits = self.net(x)
+        return self.loss(logits.float(), targets, self.settings.smoothing, self.class_weight)
 
     def follow(self) -> None:
         """The averaged weights follow: decay d, rising from 0 in the first steps (as (1 + i) / (10 + i))."""
@@ -403,22 +348,3 @@ class Run:
 def pieces(x: Tensor, wanted: int) -> list[Tensor]:
     """At most ``wanted`` parts of nearly the same size; none of a single example, which batch normalisation refuses."""
     return list(x.tensor_split(max(1, min(wanted, len(x) // 2))))
-
-
-def _same(state: dict[str, Any], settings: Settings, folder: Path) -> None:
-    """Raises ``InputError`` where a checkpoint is of other settings, data or versions."""
-    before, now = state["settings"], json.loads(json.dumps(asdict(settings)))
-    differ = [k for k in now if before.get(k) != now[k]]
-    if "data" in differ:
-        raise InputError(f"The data has changed since the checkpoint in {folder} was made: --overwrite begins anew.")
-    if differ:
-        changes = ", ".join(f"{k} was {before.get(k)} and is {now[k]}" for k in differ)
-        raise InputError(
-            f"The checkpoint in {folder} was made with other settings ({changes}); repeat them or --overwrite."
-        )
-    for name, version in {"regraft": __version__, "torch": torch.__version__}.items():
-        if state.get("versions", {}).get(name) != version:
-            raise InputError(
-                f"The checkpoint in {folder} was made by {name} {state.get('versions', {}).get(name)} and this is "
-                f"{version}, which may not go on to the same bits: --overwrite begins anew."
-            )

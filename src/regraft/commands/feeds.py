@@ -1,0 +1,52 @@
+"""What a training is fed: augmented pictures, stored activations, or texts as token numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.backbones.base import Pretrained
+from regraft.data.augment import Policy
+from regraft.data.dataset import Dataset
+from regraft.features.prefix import activation_views
+from regraft.features.store import RowStore
+from regraft.training.batches import Batches, PictureBatches, RowBatches, TextBatches, padded
+
+VIEWS, LONG = 4, 0.98
+
+
+def make_feed(
+    network: Pretrained,
+    border: int,
+    data: Dataset,
+    features: NDArray[Any],
+    policy: Policy,
+    *,
+    seed: int,
+    device: str,
+    store: RowStore,
+    views: int = VIEWS,
+) -> Batches:
+    """The items of ``data`` as a learner takes them whose blocks before ``border`` are frozen.
+
+    Pictures where the first block learns, else the activations at the border, in ``views`` augmented views a picture,
+    kept in the store. Texts as token numbers, or where no block learns their ``features`` (n, D).
+    """
+    if data.modality == "text":
+        if border == len(network.body.blocks):
+            return RowBatches([features], seed)
+        return TextBatches(tokens_of(network, data), network.tokeniser.pack, seed)
+    if border == 0:
+        return PictureBatches(data.items, network.spec, policy, seed)
+    stored = activation_views(network, border, data.items, policy, views, seed=seed, device=device, store=store)
+    return RowBatches(stored, seed)
+
+
+def tokens_of(network: Pretrained, data: Dataset) -> list[list[int]]:
+    """The token numbers of each text, none longer than nearly all of them are, the last token kept."""
+    tokens = network.tokeniser.encode([str(data.items.load(i)) for i in range(len(data))])
+    usual = int(np.quantile([len(t) for t in tokens], LONG)) if tokens else 1
+    longest = min(network.spec.tokens or 512, padded(usual))
+    return [t if len(t) <= longest else [*t[: longest - 1], t[-1]] for t in tokens]

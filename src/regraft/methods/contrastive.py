@@ -1,0 +1,40 @@
+"""Contrastive tuning with few labels: texts of one class are drawn together, those of different classes apart.
+
+In the manner of SetFit, Tunstall et al. 2022 (https://arxiv.org/abs/2209.11055), section 3: the network learns from
+pairs, of which few examples make many; then a probe is fitted on its features. All pairs of a batch are used at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from regraft.methods.base import Options, Phase, Plan, gentle
+
+SUMMARY = "pairs of one class drawn together, others apart, then a probe (SetFit, Tunstall et al. 2022)"
+RATE = 1e-4
+
+
+def pair_loss(features: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error of the cosine of every pair against 1 (same class) or 0; both kinds weigh the same.
+
+    ``features`` (n, D), ``targets`` (n, k) probabilities, of which the product says how far a pair is of one class.
+    """
+    z = nn.functional.normalize(features, dim=1)
+    first, second = torch.triu_indices(len(z), len(z), 1, device=z.device)
+    same = (targets[first] * targets[second]).sum(1).clamp(max=1)
+    errors = ((z[first] * z[second]).sum(1) - same).square()
+    kinds = [(errors * w).sum() / w.sum() for w in (same, 1 - same) if float(w.sum()) > 0]
+    return torch.stack(kinds).mean()
+
+
+def objective(learner: Any, x: Tensor, targets: Tensor) -> Tensor:
+    return pair_loss(learner.features(x).float(), targets)
+
+
+def plan(blocks: int, options: Options) -> Plan:
+    rate = options.rate or RATE
+    phase = Phase("contrastive", options.epochs, 0, rate, gentle(blocks), objective=objective)
+    return Plan((phase,), refit=True)

@@ -1,0 +1,103 @@
+"""What a training is told, what learns, and where it stands."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from regraft.backbones.base import Body
+from regraft.errors import InputError
+from regraft.version import __version__
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the loop is told besides the phases.
+
+    A step learns from ``batch`` examples, taken in ``accumulate`` pieces whose gradients are added. ``ema`` is the
+    decay of the averaged weights (0: none). A phase ends early where ``patience`` epochs (0: never) brought nothing on
+    the inner part. ``class_weight`` holds a factor a class. ``data`` names what is trained on: a checkpoint of other
+    data is refused.
+    """
+
+    batch: int = 32
+    accumulate: int = 1
+    task: str = "classification"
+    schedule: str = "cosine"
+    weight_decay: float = 0.02
+    ema: float = 0.99
+    clip: float = 1.0
+    smoothing: float = 0.05
+    mix: str = "none"
+    precision: str = "auto"
+    patience: int = 0
+    class_weight: tuple[float, ...] | None = None
+    seed: int = 0
+    data: str = ""
+
+
+class Learner(nn.Module):
+    """The blocks of a body from ``border`` on, its pooling, and a head: activations at the border -> logits."""
+
+    def __init__(self, body: Body, head: nn.Module, border: int = 0) -> None:
+        super().__init__()
+        self.body, self.head, self.border = body, head, border
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the head takes (N, D)."""
+        for _, block in self.body.blocks[self.border :]:
+            x = block(x)
+        if self.border == len(self.body.blocks) and x.ndim == 2:  # stored features are pooled already
+            return x
+        pooled: Tensor = self.body.pool(x)
+        return pooled
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+
+@dataclass
+class Progress:
+    """Where a run stands, and what it has seen."""
+
+    phase: int = 0
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    micro: int = 1
+    best: float = math.inf
+    stale: int = 0
+    smooth: float = 0.0
+    lowest: float = math.inf
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def versions() -> dict[str, str]:
+    """What the bits of a resumed run depend on."""
+    return {"regraft": __version__, "torch": torch.__version__}
+
+
+def check_same(state: dict[str, Any], settings: Settings, folder: Path) -> None:
+    """Raises ``InputError`` where a checkpoint is of other settings, data or versions."""
+    before, now = state["settings"], json.loads(json.dumps(asdict(settings)))
+    differ = [k for k in now if before.get(k) != now[k]]
+    if "data" in differ:
+        raise InputError(f"The data has changed since the checkpoint in {folder} was made: --overwrite begins anew.")
+    if differ:
+        changes = ", ".join(f"{k} was {before.get(k)} and is {now[k]}" for k in differ)
+        raise InputError(
+            f"The checkpoint in {folder} was made with other settings ({changes}); repeat them or --overwrite."
+        )
+    for name, version in versions().items():
+        if state.get("versions", {}).get(name) != version:
+            raise InputError(
+                f"The checkpoint in {folder} was made by {name} {state.get('versions', {}).get(name)} and this is "
+                f"{version}, which may not go on to the same bits: --overwrite begins anew."
+            )
