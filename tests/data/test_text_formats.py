@@ -66,7 +66,8 @@ def test_the_columns_are_found_by_looking(tmp_path: Path) -> None:
         {
             "review_id": f"R{i:06d}", "when": f"2024-01-{i % 28 + 1:02d}T10:00:00",
             "page": f"https://example.org/{i}/" + "x" * 60, "who": f"user{i}",
-            "was": ["meh thing", "fine thing"][i % 2], "opinion": RECORDS[i % 8]["text"] + f" no {i}", "stars": i % 5 + 1, "votes": i * 17,
+            "was": ["meh thing", "fine thing"][i % 2], "opinion": RECORDS[i % 8]["text"] + f" no {i}",
+            "stars": i % 5 + 1, "votes": i * 17,
         }
         for i in range(60)
     ]  # fmt: skip
@@ -214,6 +215,17 @@ def test_bad_rows_are_listed_and_long_cells_read(tmp_path: Path) -> None:
 def test_tabs_with_lonely_quotation_marks(tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text('text\tlabel\n"a fine film\tpos\nthe "worst" of all\tneg\n')
     assert texts_of(open_data(str(tmp_path / "t.tsv")).items) == ['"a fine film', 'the "worst" of all']
+
+
+def test_emoji_alone_are_texts_where_the_column_says_so(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("text,label\n😀,pos\n👎,neg\n")
+    assert texts_of(open_data(str(tmp_path / "t.csv")).items) == ["😀", "👎"]
+
+
+def test_a_missing_header_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a good film,pos\na bad film,neg\na nice one,pos\n")
+    found = open_data(str(tmp_path / "t.csv"))
+    assert [(p.kind, p.item) for p in found.problems] == [("no-header", "pos")] and len(found) == 2
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ _NO_PROSE = re.compile(
     r"|[\w./\\-]+\.\w{2,4}",  # names of files
     re.IGNORECASE,
 )
+_NUMBER = re.compile(r"[\d\s.,:;/+-]+")
 
 
 def cell_text(value: Any) -> str:
@@ -47,17 +48,20 @@ def text_column(columns: Columns, taken: set[str | None]) -> str | None:
     """The column of texts: one with a name such as text or review, else the longest of those with many values."""
     prose: dict[str, float] = {}
     various: set[str] = set()
+    called: dict[str, str] = {}
     for name, values in columns.items():
         cells = [c for c in (cell_text(v) for v in _sample(values)) if c]
-        if name in taken or not cells or _share(_is_prose(c) for c in cells) < 0.5:
+        if name in taken or not cells:
             continue
-        prose[name] = sum(map(len, cells)) / len(cells)
-        if len(set(cells)) > 0.3 * len(cells):
-            various.add(name)
+        if _share(bool(_NUMBER.fullmatch(c)) or _is_path(c) for c in cells) < 0.5:
+            called.setdefault(name.lower(), name)
+        if _share(_is_prose(c) for c in cells) >= 0.5:
+            prose[name] = sum(map(len, cells)) / len(cells)
+            if len(set(cells)) > 0.3 * len(cells):
+                various.add(name)
     for known in TEXT_NAMES:
-        for name in prose:
-            if name.lower() == known:
-                return name
+        if known in called:
+            return called[known]
     named = [name for name in prose if name in various and set(re.split(r"[\W_]+", name.lower())) & set(TEXT_NAMES)]
     candidates = named or [name for name in prose if name in various and name.lower() not in TEXT_LABEL_NAMES]
     return max(candidates, key=lambda n: prose[n], default=None)
@@ -105,6 +109,15 @@ def white_space_problems(name: str, cells: list[Any]) -> list[Problem]:
         Problem("label-white-space", label, f"is written in {len(raw)} ways in {name} that differ by white space; "
                 "they are one class")
         for label, raw in forms.items() if len(raw) > 1
+    ]  # fmt: skip
+
+
+def header_problems(columns: Columns, labels: list[str]) -> list[Problem]:
+    """A first line that looks like a row: the name of a label's column is one of its own labels."""
+    return [
+        Problem("no-header", name, "is the name of a column and a label in it: the first line looks like a row, and "
+                "was read as the names of the columns")
+        for name in labels if any(cell_text(v) == name for v in columns[name])
     ]  # fmt: skip
 
 

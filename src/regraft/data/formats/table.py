@@ -23,6 +23,7 @@ from regraft.data.encoding import decode_text, encoding_problems, unzipped
 from regraft.data.formats.columns import (
     Columns,
     cell_text,
+    header_problems,
     image_column,
     label_columns,
     part_column,
@@ -200,6 +201,7 @@ def _dataset(table: _Table, hints: Hints) -> Dataset:
     part = part_column(columns, item)
     group = wanted(hints.group, columns, where, "--group") if hints.group else None
     labels = label_columns(columns, {item, part, group}, hints, where, texts=kind == "text")
+    problems += header_problems(columns, labels)
     cells = [cell_text(v) for v in columns[item]]
     names = [f"row {row}" for row in table.rows]
     known = np.ones(len(cells), bool) if kind == "text" else _there(table.folder, cells, names, where, problems)
