@@ -19,7 +19,9 @@ def align(source: NDArray[Any], target: NDArray[Any], pairs: ArrayLike) -> NDArr
     """
     chosen = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
     if source.ndim != 2 or target.ndim != 2 or source.shape[1] != target.shape[1]:
-        raise InputError(f"Vectors of the shapes {source.shape} and {target.shape} cannot be aligned: give (n, D), (m, D).")
+        raise InputError(
+            f"Vectors of the shapes {source.shape} and {target.shape} cannot be aligned: give (n, D), (m, D)."
+        )
     if not len(chosen):
         raise InputError("To align word vectors, at least one pair of words that mean the same is needed.")
     if chosen.min() < 0 or (chosen.max(0) >= (len(source), len(target))).any():
