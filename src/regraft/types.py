@@ -49,6 +49,8 @@ class PreprocessSpec:
     middle (``height`` x ``width``) is cut out, else the picture is stretched to ``height`` x ``width``; then
     channels in the order of ``colour``, values in 0..1, less ``mean``, divided by ``std``.
     Numeric rows: ``columns`` values, taken as they are.
+    Texts: the steps of ``view`` in their order (see `regraft.text.views`), then the network's own tokeniser; what is
+    longer than ``tokens`` tokens is cut into windows of at most that many.
     """
 
     modality: Modality = "image"
@@ -60,6 +62,8 @@ class PreprocessSpec:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     columns: int = 0
+    view: tuple[str, ...] = ()
+    tokens: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -7,7 +7,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,25 @@ from torch import Tensor, nn
 from regraft.errors import UnknownName
 from regraft.types import PreprocessSpec
 
+if TYPE_CHECKING:
+    from regraft.backbones.text.tokeniser import Subwords, WordList
+
+
+def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
+    """(N, L, H) and a mask (N, L) -> (N, H) in float32: the mean where the mask is true, 0 where it nowhere is."""
+    kept = mask[:, :, None].float()
+    return (hidden.float() * kept).sum(1) / kept.sum(1).clamp(min=1)
+
 
 class SpatialMean(nn.Module):
-    """(N, C, H, W) -> (N, C) by the mean over places; (N, T, C) -> (N, C) over tokens; (N, C) stays."""
+    """(N, C, H, W) -> (N, C) by the mean over places; (N, T, C) -> (N, C) over tokens; (N, C) stays.
 
-    def forward(self, x: Tensor) -> Tensor:
+    A pair of hidden (N, L, H) and mask (N, L), as texts have it, -> (N, H) by the mean over what the mask keeps.
+    """
+
+    def forward(self, x: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+        if isinstance(x, tuple):
+            return masked_mean(*x)
         if x.ndim == 4:
             return x.mean((2, 3))
         return x.mean(1) if x.ndim == 3 else x
@@ -65,11 +79,14 @@ class Body(nn.Module):
         return self
 
     def features(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) prepared as the spec says -> (N, D), the input of the original network's last layer."""
+        """(N, C, H, W) prepared as the spec says -> (N, D), the input of the original network's last layer.
+
+        Texts come as int64 (N, 2, L): token numbers and mask.
+        """
         return self.pool(self(x))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The last block's output, before pooling."""
+    def forward(self, x: Tensor) -> Any:
+        """The last block's output, before pooling: a tensor; for texts a pair of hidden (N, L, H), mask (N, L)."""
         for block in self.chain.values():
             x = block(x)
         return x
@@ -105,7 +122,8 @@ class Pretrained:
     ``head`` turns the body's last map into logits (N, source classes); it is None where there is no source task.
     ``recipe`` is what it takes to build the same network again without its weights (see `catalog.rebuild`);
     ``provenance`` tells a person where the weights come from. ``seen`` are the `pixel_digest`s, as uint64, of the
-    pictures whose labels the pretraining saw, where they are known.
+    pictures whose labels the pretraining saw, where they are known. ``files`` are what preparing the input needs
+    besides the spec, by name: the tokeniser, the words, the dictionary of a view.
     """
 
     name: str
@@ -116,6 +134,19 @@ class Pretrained:
     source_classes: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
     seen: Any = None
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def tokeniser(self) -> Subwords | WordList:
+        """What turns texts into token numbers in this network's view (texts only)."""
+        kept = self.__dict__.get("_tokeniser")
+        if kept is None or kept[0] != self.spec:
+            from regraft.backbones.text.tokeniser import tokeniser
+
+            kept = (self.spec, tokeniser(self.files, self.spec, int(self.recipe.get("pad", 0))))
+            self.__dict__["_tokeniser"] = kept
+        found: Subwords | WordList = kept[1]
+        return found
 
     @property
     def width(self) -> int:
@@ -130,6 +161,10 @@ class Pretrained:
         device = next((p.device for p in self.body.parameters()), torch.device("cpu"))
         if self.spec.modality == "table":
             return torch.zeros(n, self.spec.columns, dtype=torch.float64)
+        if self.spec.modality == "text":
+            return torch.stack([torch.zeros(n, 8, dtype=torch.int64), torch.ones(n, 8, dtype=torch.int64)], 1).to(
+                device
+            )
         channels = 1 if self.spec.colour == "grey" else 3
         return torch.zeros(n, channels, self.spec.height, self.spec.width, device=device)
 
@@ -142,5 +177,9 @@ class Pretrained:
             for key, value in sorted(self.body.state_dict().items()):
                 h.update(f"{key}{tuple(value.shape)}{value.dtype}".encode())
                 h.update(value.detach().cpu().contiguous().numpy().tobytes())
+            if self.files:
+                h.update(repr(self.body.pool).encode())
+                for name, data in sorted(self.files.items()):
+                    h.update(name.encode() + hashlib.sha256(data).digest())
             self.provenance["digest"] = h.hexdigest()
         return str(self.provenance["digest"])

@@ -1,7 +1,8 @@
 """The catalog: which networks there are, and from a name to a `Pretrained`.
 
 Names: ``mobilenet_v2``; ``random:mobilenet_v2``, the same network untrained; ``mobilenet_v2@features.12``, its first
-blocks; ``raw``, the pixels (at most 32 x 32) or numeric columns themselves.
+blocks; ``raw``, the pixels (at most 32 x 32) or numeric columns themselves. Networks for texts have
+more to their names, see `regraft.backbones.text.names`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 from regraft.backbones import weights as files
 from regraft.backbones.base import Body, Pretrained
 from regraft.backbones.chains import chain_of
+from regraft.backbones.text import names as texts
+from regraft.backbones.text.folders import minilm_folder
 from regraft.errors import InputError, UnknownName, WeightsError
 from regraft.types import PreprocessSpec
 
@@ -60,21 +63,48 @@ _TINY = Row(
 )
 
 
+_MINILM = Row(
+    name="minilm",
+    architecture="bert",
+    library="transformers",
+    tag="all-MiniLM-L6-v2",
+    files=(),
+    spec=PreprocessSpec(modality="text", tokens=256),
+    pretrained_on="a billion English sentence pairs (sentence-transformers)",
+    licence="Apache-2.0",
+    parameters=22_565_376,
+)
+
+
 def names() -> list[str]:
-    """Every network that can be named in ``--backbone``, ``raw`` and the embedded one first."""
+    """Every network that can be named in ``--backbone``, ``raw``, the embedded one and those for texts first."""
     from torchvision import models
 
-    return ["raw", _TINY.name, *(n for n in models.list_models(module=models) if chain_of(n))]
+    return ["raw", _TINY.name, _MINILM.name, *(n for n in models.list_models(module=models) if chain_of(n))]
 
 
 @functools.cache
 def rows(name: str) -> tuple[Row, ...]:
     """The rows of a network, preferred weights first; raises ``UnknownName``."""
-    if name == _TINY.name:
-        return (_TINY,)
+    if name in (_TINY.name, _MINILM.name):
+        return (_TINY if name == _TINY.name else _MINILM,)
     if name not in names() or name == "raw":
         raise UnknownName("backbone", name, names())
     return _torchvision_rows(name)
+
+
+def best_row(name: str) -> tuple[Row, bool]:
+    """The row that `load` would take, and whether its weights are on this machine."""
+    choices = rows(name)
+    if name == _MINILM.name:
+        return choices[0], minilm_folder() is not None
+    row, path = next(files.local_files(choices, EMBEDDED), (choices[0], None))
+    return row, path is not None
+
+
+def is_here(name: str) -> bool:
+    """Whether the weights of a network of the catalog are on this machine."""
+    return best_row(name)[1]
 
 
 def _torchvision_rows(name: str) -> tuple[Row, ...]:
@@ -127,6 +157,8 @@ def load(name: str, *, weights: str | Path | None = None, sample: np.ndarray | N
     ``weights`` is a file that takes the place of the catalog's. ``sample`` is one item of the data, from which
     ``raw`` takes its shape. Raises ``UnknownName`` and ``WeightsError``.
     """
+    if texts.is_text(name):
+        return texts.load(name, weights)
     base, _, block = name.partition("@")
     if weights is not None and (base == "raw" or base.startswith("random:")):
         raise InputError(f"--weights {weights}: {base} takes no weights.")
@@ -210,6 +242,8 @@ def _raw(sample: np.ndarray | None) -> Pretrained:
     """No network: the input itself as features, pictures shrunk to at most 32 x 32."""
     if sample is None:
         raise InputError("The backbone raw takes its shape from the data: load it with a sample item.")
+    if isinstance(sample, str):
+        raise InputError("The backbone raw has no meaning for texts: minilm is a network for them.")
     if sample.ndim == 1:
         spec = PreprocessSpec(modality="table", columns=len(sample))
     else:
@@ -285,9 +319,18 @@ def source_classes(row: Row) -> tuple[str, ...]:
     return tuple(models.get_model_weights(row.name)[row.tag].meta.get("categories", ()))
 
 
-def rebuild(name: str, recipe: dict[str, Any], spec: PreprocessSpec, state: dict[str, Tensor]) -> Pretrained:
-    """A network from what an artefact holds of it: no catalog look-up, no initialisation."""
-    if recipe["architecture"] == "raw":
+def rebuild(
+    name: str,
+    recipe: dict[str, Any],
+    spec: PreprocessSpec,
+    state: dict[str, Tensor],
+    kept: dict[str, bytes] | None = None,
+) -> Pretrained:
+    """A network from what an artefact holds of it: no catalog look-up. ``kept`` are the files of `Pretrained`."""
+    if spec.modality == "text":
+        network = Pretrained(name, texts.body_of(recipe), None, spec, dict(recipe), files=dict(kept or {}))
+        files.fill(network.body, state, Path("the model"), name)
+    elif recipe["architecture"] == "raw":
         shape: Sequence[int] = (spec.columns,) if spec.modality == "table" else (spec.height, spec.width)
         network = _raw(np.zeros((*shape, 3) if spec.colour == "rgb" and spec.modality == "image" else shape))
     else:

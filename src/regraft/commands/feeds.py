@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
+from regraft.backbones.text.tokeniser import pack
 from regraft.data.augment import Policy
 from regraft.data.dataset import Dataset
 from regraft.features.prefix import activation_views
@@ -37,7 +39,7 @@ def make_feed(
     if data.modality == "text":
         if border == len(network.body.blocks):
             return RowBatches([features], seed)
-        return TextBatches(tokens_of(network, data), network.tokeniser.pack, seed)
+        return TextBatches(tokens_of(network, data), partial(pack, made_by=network.tokeniser), seed)
     if border == 0:
         return PictureBatches(data.items, network.spec, policy, seed)
     stored = activation_views(network, border, data.items, policy, views, seed=seed, device=device, store=store)
@@ -45,8 +47,9 @@ def make_feed(
 
 
 def tokens_of(network: Pretrained, data: Dataset) -> list[list[int]]:
-    """The token numbers of each text, none longer than nearly all of them are, the last token kept."""
+    """The token numbers of each text, none longer than nearly all of them are, the special tokens at the end kept."""
     tokens = network.tokeniser.encode([str(data.items.load(i)) for i in range(len(data))])
     usual = int(np.quantile([len(t) for t in tokens], LONG)) if tokens else 1
-    longest = min(network.spec.tokens or 512, padded(usual))
-    return [t if len(t) <= longest else [*t[: longest - 1], t[-1]] for t in tokens]
+    longest = min(network.spec.tokens or padded(usual), padded(usual))
+    behind = network.tokeniser.ends[1]
+    return [t if len(t) <= longest else [*t[: longest - behind], *t[len(t) - behind :]] for t in tokens]

@@ -34,18 +34,18 @@ def runs(folder: str = "runs") -> list[dict[str, Any]]:
 
 def list_backbones() -> list[dict[str, Any]]:
     """Every network of the catalog, with what is known of it and whether its weights are on this machine."""
-    from regraft.backbones import catalog, weights
+    from regraft.backbones import catalog
 
     found: list[dict[str, Any]] = [
         {"name": "raw", "weights": "none needed", "here": True, "parameters": 0, "gigaops": 0.0, "input": "up to 32",
          "pretrained_on": "nothing", "licence": "none needed"}
     ]  # fmt: skip
     for name in catalog.names()[1:]:
-        rows = catalog.rows(name)
-        row, path = next(weights.local_files(rows, catalog.EMBEDDED), (rows[0], None))
+        row, here = catalog.best_row(name)
+        size = f"{row.spec.tokens} tokens" if row.spec.modality == "text" else f"{row.spec.width}x{row.spec.height}"
         found.append({
-            "name": name, "weights": row.tag, "here": path is not None, "parameters": row.parameters,
-            "gigaops": row.gigaops, "input": f"{row.spec.width}x{row.spec.height}",
+            "name": name, "weights": row.tag, "here": here, "parameters": row.parameters,
+            "gigaops": row.gigaops, "input": size,
             "pretrained_on": row.pretrained_on, "licence": row.licence,
         })  # fmt: skip
     return found

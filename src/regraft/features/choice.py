@@ -29,11 +29,13 @@ def sample_of(items: Items) -> NDArray[Any]:
 
 
 def default_backbone(items: Items) -> str:
-    """``raw`` for numeric rows; ``regraft_tiny`` where the largest side of the first pictures is at most 64 pixels,
-    else ``mobilenet_v2``.
+    """``raw`` for numeric rows; for texts ``minilm`` where its package is installed, else ``regraft_tiny_text``;
+    for pictures ``regraft_tiny`` where the largest side of the first is at most 64 pixels, else ``mobilenet_v2``.
     """
     if items.modality == "table":
         return "raw"
+    if items.modality == "text":
+        return "minilm" if catalog.is_here("minilm") else "regraft_tiny_text"
     sides = [max(sample_of(items).shape[:2])]
     for i in range(min(len(items), LOOKED_AT)):
         try:

@@ -22,7 +22,7 @@ class Engine(Protocol):
         ...
 
     def run(self, data: NDArray[Any]) -> dict[str, NDArray[np.floating[Any]]]:
-        """Uint8 (B, height, width, channels) or float (B, columns) -> ``{"pooled": (B, D)}``."""
+        """Uint8 (B, height, width, channels), float (B, columns) or str (B,) -> ``{"pooled": (B, D)}``."""
         ...
 
 
@@ -62,6 +62,10 @@ ENGINES = Registry("engine", {"torch": "regraft.features.engines:TorchEngine"})
 
 
 def make_engine(network: Pretrained, name: str = "auto", device: str = "cpu") -> Engine:
-    """The engine called ``name``; ``auto`` takes the first there is."""
+    """The engine called ``name``; ``auto`` takes the first there is. Networks on texts have an engine of their own."""
+    if network.spec.modality == "text":
+        from regraft.features.text_engine import TextEngine
+
+        return TextEngine(network, device)
     engine: Engine = ENGINES.get(next(iter(ENGINES)) if name == "auto" else name)(network, device)
     return engine

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from regraft.backbones.base import Pretrained
 from regraft.data.items import Items
 from regraft.data.loaders import batches
+from regraft.errors import UnreadableItem
 from regraft.features.engines import Engine
 from regraft.features.keys import Keys
 from regraft.features.store import RowStore, Table
@@ -49,6 +50,8 @@ def extract(network: Pretrained, items: Items, engine: Engine, store: RowStore, 
     table = store.table(recipe(network, engine))
     keys = Keys(items)
     todo = keys.missing(table)
+    if items.modality == "text":  # texts of like length together: less padding
+        todo.sort(key=lambda i: _length(items, i), reverse=True)
     pending: list[tuple[bytes, NDArray[Any]]] = []
     flushed = time.monotonic()
     for position, row in _forward(network, items, todo, engine, keys.failed, label or network.name):
@@ -61,6 +64,13 @@ def extract(network: Pretrained, items: Items, engine: Engine, store: RowStore, 
     good = keys.stored(table)
     rows = table.rows([keys.of[i] for i in good]) if good else np.zeros((0, network.width), np.float32)
     return Extracted(rows, np.array(good, dtype=np.int64), keys.failed, len(todo))
+
+
+def _length(items: Items, i: int) -> int:
+    try:
+        return len(items.load(i))
+    except UnreadableItem:  # the loader tells of it
+        return 0
 
 
 def _forward(

@@ -23,7 +23,9 @@ def prefix_of(network: Pretrained, border: int) -> Pretrained:
     blocks = copy.deepcopy(network.body.blocks[:border])
     spec = replace(network.spec, resize=None)  # views come at the network's size
     name = f"{network.name}, activations before block {border}"
-    return Pretrained(name, Body(blocks, nn.Identity()), None, spec, dict(network.recipe), (), {})
+    return Pretrained(
+        name, Body(blocks, nn.Identity()), None, spec, dict(network.recipe), (), {}, files=dict(network.files)
+    )
 
 
 def activation_views(

@@ -3,6 +3,7 @@
 ``manifest.json``         format version, class names, network recipe and preprocessing, digests, versions
 ``model.safetensors``     the head, and the network where it was changed
 ``backbone.safetensors``  the network where it was not changed: a hard link into a store by content
+``tokenizer/``            for networks on texts: what turns texts into token numbers, and a view's dictionary
 ``metrics.json``          the figures measured before the refit
 ``README.md``             the model card
 """
@@ -33,6 +34,7 @@ from regraft.types import PreprocessSpec, TargetSpec
 
 FORMAT, FORMAT_VERSION = "regraft-artefact", 1
 MANIFEST, MODEL, BACKBONE = "manifest.json", "model.safetensors", "backbone.safetensors"
+TOKENIZER = "tokenizer"
 
 
 def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[str, Any]) -> Path:
@@ -63,9 +65,13 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
             "record": record,
             "versions": versions(),
         }  # fmt: skip
+        for name, data in network.files.items():
+            (temporary / TOKENIZER).mkdir(exist_ok=True)
+            (temporary / TOKENIZER / name).write_bytes(data)
         write_json(temporary / "metrics.json", metrics)
         write_text(temporary / "README.md", model_card(manifest, metrics))
-        manifest["files"] = {f.name: sha256(f) for f in sorted(temporary.iterdir())}
+        written = [f for f in sorted(temporary.rglob("*")) if f.is_file()]
+        manifest["files"] = {f.relative_to(temporary).as_posix(): sha256(f) for f in written}
         write_json(temporary / MANIFEST, manifest)
     return folder
 
@@ -144,7 +150,8 @@ def load(path: str | Path) -> tuple[Model, dict[str, Any]]:
             body = load_file(folder / BACKBONE)
     except (SafetensorError, OSError) as error:
         raise ArtefactError(f"{folder} cannot be read: {error}.") from error
-    network = catalog.rebuild(net["name"], net["recipe"], PreprocessSpec.from_json(net["spec"]), body)
+    files = {f.name: f.read_bytes() for f in sorted((folder / TOKENIZER).glob("*"))}
+    network = catalog.rebuild(net["name"], net["recipe"], PreprocessSpec.from_json(net["spec"]), body, files)
     network.provenance = net["provenance"]
     network.seen = catalog.seen_by(net["recipe"]["architecture"], net["provenance"]["weights"])
     module = HEADS.get(head["kind"])(head["features"], head["outputs"])
