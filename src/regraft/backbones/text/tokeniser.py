@@ -54,7 +54,9 @@ class Subwords:
         return max(self.inner.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        found = self.inner.encode_batch_fast([self.view(t) for t in texts])
+        # what cannot be written as UTF-8 (half of a surrogate pair) becomes a question mark
+        shown = [self.view(t).encode("utf-8", "replace").decode("utf-8") for t in texts]
+        found = self.inner.encode_batch_fast(shown)
         return [e.ids for e in found]
 
 
