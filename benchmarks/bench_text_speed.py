@@ -22,8 +22,8 @@ os.environ.setdefault("RAYON_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from common import need, write
 
+from common import need, write
 from regraft.backbones import catalog
 from regraft.backbones.text.folders import minilm_folder
 from regraft.features.engines import make_engine

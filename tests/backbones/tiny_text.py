@@ -59,7 +59,7 @@ class Texts:
         return f"text {i}"
 
     def digest(self, i: int) -> bytes:
-        return hashlib.blake2b(self.texts[i].encode(), digest_size=16).digest()
+        return hashlib.blake2b(self.texts[i].encode("utf-8", "replace"), digest_size=16).digest()
 
     def load(self, i: int) -> str:
         return self.texts[i]
