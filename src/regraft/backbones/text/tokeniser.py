@@ -92,7 +92,7 @@ def tokeniser(files: Mapping[str, bytes], spec: PreprocessSpec, pad: int) -> Sub
 def pack(rows: Sequence[Sequence[int]], length: int, made_by: Tokeniser) -> Tensor:
     """Token numbers -> int64 (n, 2, length): the numbers, and a mask of 1 where there is one.
 
-    What is longer loses its middle part's end: the special tokens behind it stay.
+    What is longer is cut to ``length``; the special tokens at its end stay.
     """
     packed = np.zeros((len(rows), 2, length), np.int64)
     packed[:, 0] = made_by.pad
