@@ -12,15 +12,21 @@ from safetensors.torch import load_file, save_file
 from regraft.backbones import catalog
 from regraft.backbones.text import folders, names
 from regraft.backbones.text.tokeniser import pack, windows
+from regraft.data.loaders import Batch
 from regraft.errors import InputError, UnknownName, WeightsError
+from regraft.features import extract as extraction
 from regraft.features.choice import default_backbone
 from regraft.features.engines import make_engine
+from regraft.features.store import RowStore
 from regraft.features.text_engine import padded
 from regraft.model import artefact
 from regraft.model.heads import HEADS
 from regraft.model.model import Model
-from regraft.types import TargetSpec
+from regraft.types import PreprocessSpec, TargetSpec
 from tests.backbones.tiny_text import TEXTS, VOCABULARY, Texts, array, write_model
+
+WHOLE = ["mpnet", "albert", "modernbert", "deberta-v2"]
+"""Kinds of which nothing is known but that they are encoders."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +38,7 @@ def packed(network, texts: list[str], length: int = 40) -> torch.Tensor:
     return pack(network.tokeniser.encode(texts), length, network.tokeniser)
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta", "electra", "distilbert", "mpnet", "albert"])
+@pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta", "electra", "distilbert", *WHOLE])
 def test_blocks_give_what_the_model_itself_gives(kind: str, tmp_path: Path) -> None:
     from transformers import AutoConfig, AutoModel
 
@@ -53,10 +59,13 @@ def test_blocks_give_what_the_model_itself_gives(kind: str, tmp_path: Path) -> N
         assert torch.allclose(ours * mask, hidden * mask, atol=1e-5)
         assert torch.allclose(network.body.features(x), (hidden * mask).sum(1) / mask.sum(1), atol=1e-5)
     blocks = [name for name, _ in network.body.blocks]
-    assert blocks == (["network"] if kind in ("mpnet", "albert") else ["embeddings", "layer.0", "layer.1"])
+    assert blocks == (["network"] if kind in WHOLE else ["embeddings", "layer.0", "layer.1"])
     of_blocks = [id(p) for _, block in network.body.blocks for p in block.parameters()]
     assert len(of_blocks) == len(set(of_blocks)) and set(of_blocks) == {id(p) for p in network.body.parameters()}
     assert not any("pooler" in k for k in network.body.state_dict())
+    rows = make_engine(network).run(array(TEXTS[:6]))["pooled"]
+    exact = network.body.features(x).numpy()
+    assert ((rows * exact).sum(1) / np.linalg.norm(rows, axis=1) / np.linalg.norm(exact, axis=1) > 0.999).all()
     assert network.width == 32 and not any(p.requires_grad for p in network.body.parameters())
 
 
@@ -138,6 +147,35 @@ def test_a_row_does_not_depend_on_its_neighbours(tiny: Path, name: str) -> None:
     for i in (0, 7, len(texts) - 3, len(texts) - 1):
         assert (engine.run(array([texts[i], "", ""]))["pooled"][0] == together[i]).all(), "equal to the bit, alone"
     assert together.dtype == np.float32 and np.isfinite(together).all()
+
+
+def test_rows_are_stored_and_found_again(tiny: Path, tmp_path: Path, monkeypatch) -> None:
+    """The items in an order of their own, short and long, two alike and one that cannot be read."""
+
+    def stub(items, positions, spec, size):
+        assert sorted(map(len, (items.texts[i] for i in positions)), reverse=True) == [len(items.texts[i]) for i in positions]  # noqa: E501 # fmt: skip
+        for start in range(0, len(positions), size):
+            chunk = [i for i in positions[start : start + size] if items.texts[i] != "torn"]
+            lost = {i: "torn" for i in positions[start : start + size] if items.texts[i] == "torn"}
+            yield Batch(chunk, array([items.texts[i] for i in chunk] + [""] * (size - len(chunk))), lost)
+
+    monkeypatch.setattr(extraction, "batches", stub)
+    network, store = catalog.load(str(tiny)), RowStore(tmp_path / "rows")
+    engine = make_engine(network)
+    engine.batch = 3
+    items = Texts([*TEXTS, TEXTS[0], "torn", "half \ud800"])
+    found = extraction.extract(network, items, engine, store)
+    assert found.failed == {8: "torn"} and found.computed == 9 and found.positions.tolist() == [*range(8), 9]
+    assert (found.rows[:7] == engine.run(array(TEXTS))["pooled"]).all() and (found.rows[7] == found.rows[0]).all()
+    again = extraction.extract(network, items, engine, store)
+    assert again.computed == 1 and (again.rows == found.rows).all()
+
+
+def test_specs_are_read_back_also_those_from_before_there_were_texts() -> None:
+    spec = PreprocessSpec(modality="text", view=("plain", "gloss:a.u8"), tokens=99)
+    assert PreprocessSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+    old = {k: v for k, v in PreprocessSpec().to_json().items() if k not in ("view", "tokens")}
+    assert PreprocessSpec.from_json(old) == PreprocessSpec()
 
 
 def test_padded_lengths() -> None:
@@ -329,7 +367,7 @@ def test_a_hub_name(tmp_path: Path, fresh_cache: Path, monkeypatch) -> None:
 def test_other_wrong_names(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--weights"):
         catalog.load(str(tiny), weights="x.safetensors")
-    with pytest.raises(UnknownName, match=r"layer\.0"):
+    with pytest.raises(UnknownName, match=r"no block .*layer\.1"):
         catalog.load(f"{tiny}@layer.7")
     with pytest.raises(UnknownName, match="no view 'nosuch'"):
         catalog.load(f"{tiny}[nosuch]")

@@ -11,19 +11,17 @@ from safetensors.torch import save_file
 from regraft.types import Modality
 
 LETTERS = [chr(c) for c in range(97, 123)]
-VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS, *(f"##{c}" for c in LETTERS), "good", "bad", "film",
-              "the", "a", "zhong", "##o", "##ng", "好", "吃", "不", "店", "的", "味", "道", ",", ".", "!"]  # fmt: skip
-VOCABULARY = list(dict.fromkeys(VOCABULARY))
+WORDS = ["good", "bad", "film", "the", "zhong", "##ng", *"好吃不店的味道,.!"]
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS, *(f"##{c}" for c in LETTERS), *WORDS]
 TEXTS = ["good film", "the bad film!", "好吃的店", "味道不好, the food", "a", "", "the good good film . " * 9]
 
 
 def config_for(kind: str = "bert", **more: object) -> dict:
-    plain = {"model_type": kind, "vocab_size": len(VOCABULARY), "hidden_size": 32, "num_hidden_layers": 2,
-             "num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 40, "pad_token_id": 0}  # fmt: skip
+    plain = {"model_type": kind, "vocab_size": len(VOCABULARY), "max_position_embeddings": 40, "pad_token_id": 0}
     if kind == "distilbert":
-        plain = {"model_type": kind, "vocab_size": len(VOCABULARY), "dim": 32, "n_layers": 2, "n_heads": 4,
-                 "hidden_dim": 48, "max_position_embeddings": 40, "pad_token_id": 0}  # fmt: skip
-    return plain | more
+        return plain | {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48} | more
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    return plain | sizes | more
 
 
 def write_model(folder: Path, kind: str = "bert", *, seed: int = 0, **more: object) -> Path:
@@ -61,7 +59,7 @@ class Texts:
         return f"text {i}"
 
     def digest(self, i: int) -> bytes:
-        return hashlib.blake2b(self.texts[i].encode(), digest_size=16).digest()
+        return hashlib.blake2b(self.texts[i].encode("utf-8", "replace"), digest_size=16).digest()
 
     def load(self, i: int) -> str:
         return self.texts[i]

@@ -51,7 +51,9 @@ class TextEngine:
         self.width = network.width
         multiplies = any(isinstance(m, nn.Linear) for m in network.body.modules())
         self.precision = torch.bfloat16 if multiplies and _bf16(device) else torch.float32
-        self.body = copy.deepcopy(network.body).to(device, self.precision).eval()
+        self.body = copy.deepcopy(network.body).to(device).eval()
+        for parameter in self.body.parameters():  # not the buffers: tables of positions need their digits
+            parameter.data = parameter.data.to(self.precision)
 
     def describe(self) -> dict[str, Any]:
         kind = torch.backends.cpu.get_cpu_capability() if self.device == "cpu" else self.device

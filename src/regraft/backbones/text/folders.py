@@ -32,13 +32,13 @@ def read(folder: Path, name: str, *, trained: bool = True) -> Pretrained:
     config = _json(folder / CONFIG)
     pooling = _pooling(folder)
     recipe = transformer.recipe_of(config, pooling, str(folder / CONFIG))
+    path = _weights(folder) if trained else None
+    model = transformer.build(recipe)
     tokeniser = _tokeniser(folder, recipe["architecture"])
     own = _json(folder / "sentence_bert_config.json", missing={}).get("max_seq_length") or transformer.longest(recipe)
     spec = PreprocessSpec(modality="text", tokens=min(int(own), transformer.longest(recipe)))
-    made = Subwords(tokeniser, spec, 0)
-    path = _weights(folder) if trained else None
-    model = transformer.build(recipe)
     recipe["pad"] = getattr(model.config, "pad_token_id", None) or 0
+    made = Subwords(tokeniser, spec, recipe["pad"])
     rows = len(model.get_input_embeddings().weight)
     if made.rows > rows:
         raise WeightsError(

@@ -54,7 +54,9 @@ class Subwords:
         return max(self.inner.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        found = self.inner.encode_batch_fast([self.view(t) for t in texts])
+        # what cannot be written as UTF-8 (half of a surrogate pair) becomes a question mark
+        shown = [self.view(t).encode("utf-8", "replace").decode("utf-8") for t in texts]
+        found = self.inner.encode_batch_fast(shown)
         return [e.ids for e in found]
 
 
@@ -90,7 +92,7 @@ def tokeniser(files: Mapping[str, bytes], spec: PreprocessSpec, pad: int) -> Sub
 def pack(rows: Sequence[Sequence[int]], length: int, made_by: Tokeniser) -> Tensor:
     """Token numbers -> int64 (n, 2, length): the numbers, and a mask of 1 where there is one.
 
-    What is longer loses its middle part's end: the special tokens behind it stay.
+    What is longer is cut to ``length``; the special tokens at its end stay.
     """
     packed = np.zeros((len(rows), 2, length), np.int64)
     packed[:, 0] = made_by.pad
