@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from regraft.errors import InputError, RegraftError
-from regraft.printing import figures, print_fit, print_json, table
+from regraft.printing import figures, print_fit, print_inspection, print_json, table
 from regraft.version import __version__
 
 app = typer.Typer(
@@ -26,12 +26,14 @@ app = typer.Typer(
 )
 
 _DATA = (
-    "a folder or zip of class folders, a table (.csv, .tsv, .jsonl, .parquet) of picture paths and labels, an .npz, "
-    "IDX files, CIFAR batches, embedded:digits; PATH#part for one part"
+    "a folder or zip of class folders with pictures or .txt files, a table (.csv, .tsv, .jsonl, .parquet, also .gz) of "
+    "picture paths or texts and labels, .pos and .neg files, an .npz, IDX files, CIFAR batches, embedded:digits; "
+    "PATH#part for one part"
 )
 _BACKBONE = (
-    "a network of 'regraft backbones', raw, random:NAME or NAME@BLOCK "
-    "[default: regraft_tiny for pictures up to 64 pixels, else mobilenet_v2]"
+    "a network of 'regraft backbones', a folder of a transformer, hf/ORG/NAME, vectors:FILE, tfidf, raw, random:NAME, "
+    "NAME@BLOCK, NAME[VIEW] (pinyin, segment, lemma, gloss:FILE, ...), A+B for several side by side [default: "
+    "regraft_tiny for pictures up to 64 pixels, else mobilenet_v2; minilm for texts where installed]"
 )
 _AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light]"
 _CONTROLS = "majority,raw,random"
@@ -39,8 +41,9 @@ Data = Annotated[str, typer.Argument(metavar="DATA", help=_DATA)]
 ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="a run folder or the model folder in it")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object on stdout and nothing else")]
 Format = Annotated[
-    str | None, typer.Option(help="overrule the recognised format: image-folder, table, npz, idx, cifar")
+    str | None, typer.Option(help="overrule the format: image-folder, text-folder, polarity, table, npz, idx, cifar")
 ]
+Text = Annotated[str | None, typer.Option(help="the text's column of a table")]
 Label = Annotated[str | None, typer.Option(help="the label's column of a table")]
 Group = Annotated[
     str | None, typer.Option(help="what no split may tear: a table's column, or a regular expression on file names")
@@ -87,6 +90,7 @@ def inspect(
     data: Data,
     format: Format = None,
     label: Label = None,
+    text: Text = None,
     group: Group = None,
     task: TaskName = None,
     as_json: Json = False,
@@ -94,19 +98,10 @@ def inspect(
     """Show what the data is: format, classes, sizes, and every problem by name."""
     from regraft.api import inspect as run
 
-    found = run(data, format=format, label=label, group=group, task=task)
+    found = run(data, format=format, label=label, text=text, group=group, task=task)
     if as_json:
         return print_json(found)
-    print(f"{found.name}: {found.task} of {found.modality} items, recognised as {found.format} ({found.evidence})")
-    parts = ", ".join(f"{n} in {p}" for p, n in found.parts.items())
-    print(f"{found.items} items{f' ({parts})' if parts else ''}; sizes: {', '.join(list(found.sizes)[:5])}")
-    if len(found.targets) > 1:
-        print(f"label columns: {', '.join(f'{n} ({t})' for n, t in found.targets.items())}; choose one with --label")
-    if found.classes:
-        table(["class", "items"], [[c, n] for c, n in found.classes.items()])
-    print(f"{len(found.problems) or 'no'} problem{'' if len(found.problems) == 1 else 's'}")
-    for p in found.problems:
-        print(f"  {p.kind}: {p.item}: {p.message}")
+    print_inspection(found)
     return None
 
 
@@ -120,6 +115,7 @@ def fit(
     method: Annotated[str, typer.Option(help="how knowledge is transferred, see 'regraft methods'")] = "linear-probe",
     controls: Annotated[str, typer.Option(help="majority,raw,random (what to compare with), or none")] = _CONTROLS,
     label: Label = None,
+    text: Text = None,
     group: Group = None,
     task: TaskName = None,
     class_weight: Annotated[str | None, typer.Option(help="balanced: every class weighs the same")] = None,
@@ -174,6 +170,7 @@ def evaluate(
     data: Data,
     format: Format = None,
     label: Label = None,
+    text: Text = None,
     engine: Engine = "auto",
     device: Device = "auto",
     threads: Threads = None,
@@ -182,7 +179,7 @@ def evaluate(
     """Judge a saved model on labelled data: its part test, else val, else all."""
     from regraft.api import evaluate as run
 
-    found = run(model, data, format=format, label=label, engine=engine, device=device, threads=threads)
+    found = run(model, data, format=format, label=label, text=text, engine=engine, device=device, threads=threads)
     if as_json:
         return print_json(found)
     print(f"{found.model} on {found.items} items of {found.data}")
@@ -197,7 +194,7 @@ def evaluate(
 @app.command()
 def predict(
     model: ModelPath,
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="pictures, folders of pictures, or DATA")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="pictures, texts, folders, or DATA")],
     out: Annotated[str | None, typer.Option(help="stream to this file: .csv, .jsonl or .parquet")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with --out where a killed run stopped")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file of --out")] = False,

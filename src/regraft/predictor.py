@@ -42,9 +42,13 @@ class Predictor:
         for found in self.runner.stream(items, label):
             yield Answers(found.positions, self.model.probabilities(found.rows), found.failed)
 
+    def items(self, x: Any) -> Items:
+        """``x`` as items of the kind the model takes: a list of strings holds texts for a model of texts."""
+        return as_items(x, modality=self.model.network.spec.modality)
+
     def answer(self, x: Any) -> Answers:
         """All answers at once; items that cannot be read are in ``failed``."""
-        parts = list(self.stream(as_items(x)))
+        parts = list(self.stream(self.items(x)))
         if not parts:
             return Answers(np.zeros(0, np.int64), np.zeros((0, len(self.classes_))), {})
         return Answers(
@@ -55,7 +59,7 @@ class Predictor:
 
     def predict_proba(self, x: Any) -> NDArray[np.float64]:
         """(n, k) probabilities; raises ``DataError`` naming the first item that cannot be read."""
-        items = as_items(x)
+        items = self.items(x)
         answers = self.answer(items)
         for i, why in sorted(answers.failed.items()):
             raise DataError(f"{items.name(i)} cannot be used: {why}.")

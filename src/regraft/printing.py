@@ -79,6 +79,19 @@ def print_fit(result: dict[str, Any]) -> None:
         print(
             f"gain over {gain['against']}: {100 * gain['value']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
         )
+    parts = metrics.get("parts")
+    if parts:
+        figures({**{f"{name} alone": m for name, m in parts["alone"].items()}, "late fusion": parts["late"]})
+        for name, g in parts["adds"].items():
+            low, high = (100 * v for v in g["ci95"])
+            print(f"{name} adds {100 * g['value']:+.1f} points to the others (95 % interval {low:+.1f} to {high:+.1f})")
+    over = result.get("gain_over_probe")
+    if over and gain and gain["against"] != "linear-probe":
+        low, high = (100 * v for v in over["ci95"])
+        print(f"gain over linear-probe: {100 * over['value']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})")
+    for step in result["choice"].get("steps", ()):
+        how = step.get("skipped") or f"inner log loss {step['inner_log_loss']:.4f} in {step['seconds']:.0f} s"
+        print(f"tried {step['method']}: {how}")
     if metrics.get("abstaining"):
         a = metrics["abstaining"]
         low, high = a["accuracy_ci95"]

@@ -38,6 +38,7 @@ def evaluate(
     *,
     format: str | None = None,
     label: str | None = None,
+    text: str | None = None,
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
@@ -46,7 +47,7 @@ def evaluate(
     set_threads(threads)
     predictor = load(model, engine=engine, device=device)
     target = predictor.model.target
-    whole = open_data(data, format=format, hints=Hints(label=label, task=target.task))
+    whole = open_data(data, format=format, hints=Hints(label=label, task=target.task, text=text))
     if whole.target.task != target.task:
         raise DataError(f"{whole.name} is for {whole.target.task} and the model for {target.task}.")
     judged = relabel(evaluation_part(whole), target.classes)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.sparse import issparse
 
 from regraft.commands.split import Rows
 from regraft.data.dataset import Dataset
@@ -17,7 +18,7 @@ from regraft.errors import UnreadableItem
 from regraft.files import new_file, write_json
 from regraft.model.model import Model
 
-MAP_POINTS, MISTAKES, THUMB = 500, 24, 160
+MAP_POINTS, MISTAKES, THUMB, MOST_LETTERS = 500, 24, 160, 400
 
 
 def write_evidence(folder: Path, data: Dataset, judged: Rows, model: Model, probabilities: NDArray[Any]) -> None:
@@ -37,7 +38,7 @@ def write_evidence(folder: Path, data: Dataset, judged: Rows, model: Model, prob
     places = plane(judged.x[shown])
     points = [[names[i], truth[i], said[i], f"{x:.4f}", f"{y:.4f}"] for i, (x, y) in zip(shown, places, strict=True)]
     _write_csv(folder / "map.csv", [["input", "label", "predicted", "x", "y"], *points])
-    if model.target.task == "classification" and data.modality == "image":
+    if model.target.task == "classification" and data.modality != "table":
         _write_mistakes(folder / "mistakes", data, judged, probabilities)
 
 
@@ -60,9 +61,12 @@ def plane(x: NDArray[Any]) -> NDArray[np.float64]:
     Always the same for the same features. With fewer than 10 rows, or features that do not vary, the first two
     principal components.
     """
-    from sklearn.decomposition import PCA
+    from sklearn.decomposition import PCA, TruncatedSVD
     from sklearn.manifold import TSNE
 
+    if issparse(x):
+        size = min(50, min(x.shape) - 1)
+        x = TruncatedSVD(size, random_state=0).fit_transform(x) if size > 1 else np.zeros((len(x.indptr) - 1, 1))
     x = np.asarray(x, np.float64)
     spread = x.std(0)
     if len(x) < 3 or not spread.any():
@@ -83,6 +87,11 @@ def _write_mistakes(folder: Path, data: Dataset, judged: Rows, probabilities: ND
     shown = []
     for number, i in enumerate(worst):
         item = int(judged.items[i])
+        record = {"input": data.items.name(item), "label": data.classes[judged.y[i]],
+                  "predicted": data.classes[guess[i]], "confidence": float(sure[i])}  # fmt: skip
+        if data.modality == "text":
+            shown.append({"text": str(data.items.load(item))[:MOST_LETTERS], **record})
+            continue
         try:
             pixels = data.items.load(item)
             picture = Image.fromarray(pixels.squeeze(2) if pixels.shape[2:] == (1,) else pixels).convert("RGB")
@@ -95,6 +104,5 @@ def _write_mistakes(folder: Path, data: Dataset, judged: Rows, probabilities: ND
         file = f"{number:02d}.jpg"
         with new_file(folder / file) as temporary:
             picture.save(temporary, "JPEG", quality=85)
-        shown.append({"file": file, "input": data.items.name(item), "label": data.classes[judged.y[i]],
-                      "predicted": data.classes[guess[i]], "confidence": float(sure[i])})  # fmt: skip
+        shown.append({"file": file, **record})
     write_json(folder / "mistakes.json", shown)

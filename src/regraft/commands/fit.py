@@ -79,6 +79,7 @@ def fit(
     method: str = "linear-probe",
     controls: str = "majority,raw,random",
     label: str | None = None,
+    text: str | None = None,
     group: str | None = None,
     task: str | None = None,
     class_weight: str | None = None,
@@ -134,7 +135,7 @@ def fit(
     where = resolve_device(device)
     store = RowStore()
     with watch("audit"):
-        split = make_split(data, val, format=format, hints=Hints(label, group, task), seed=seed, store=store)
+        split = make_split(data, val, format=format, hints=Hints(label, group, task, text), seed=seed, store=store)
     with watch("prepare"):
         network, warm = started(split, init, backbone, weights, size)
         network = learned(network, split.train.items)

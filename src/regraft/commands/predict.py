@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from regraft.commands.bulk import ENDINGS, Bulk, Row
+from regraft.data.inputs import as_items
 from regraft.data.items import Items, PictureFiles
 from regraft.data.sources import open_items
 from regraft.errors import InputError
@@ -46,7 +47,8 @@ def predict(
     device: str = "auto",
     threads: int | None = None,
 ) -> PredictResult:
-    """Predicts each of ``inputs``: a picture, a folder or zip of pictures, or labelled data (``data.npz#test``).
+    """Predicts each of ``inputs``: a picture, a folder or zip of pictures, a table, labelled data (``data.npz#test``);
+    for a model of texts a file with one on each line, a folder of text files, or a text itself.
 
     Items that cannot be read stand in the answers with an ``error`` in place of a label. With ``out`` (.csv, .jsonl,
     .parquet) memory does not grow with the number of items, and ``resume`` goes on where a killed run stopped.
@@ -55,10 +57,10 @@ def predict(
     if out is not None and Path(out).suffix.lower() not in ENDINGS:
         raise InputError(f"--out {out} has an unknown ending; known are {', '.join(ENDINGS)}.")
     set_threads(threads)
-    sources = [(text, open_items(text)) for text in inputs]
+    predictor = load(model, engine=engine, device=device)
+    sources = [(text, _opened(predictor, text)) for text in inputs]
     if sort_into and not all(isinstance(items, PictureFiles) for _, items in sources):
         raise InputError("--sort-into takes picture files; arrays have no file to link or copy.")
-    predictor = load(model, engine=engine, device=device)
     sorter = _Sorter(Path(sort_into), copy) if sort_into else None
     rows = _Rows(predictor, sources, sorter)
     if out is None:
@@ -71,6 +73,14 @@ def predict(
     for row in rows.stream(resumed):
         bulk.add(row)
     return PredictResult(model, rows.total, bulk.finish(), out, resumed=resumed)
+
+
+def _opened(predictor: Predictor, text: str) -> Items:
+    """The items of one input: for a model of texts also a text itself, where it has not the look of a path."""
+    modality = predictor.model.network.spec.modality
+    if modality == "text" and not re.fullmatch(r"\S*[/\\.]\S*|embedded:\S*", text):
+        return as_items(text, text, modality=modality)
+    return open_items(text, modality=modality)
 
 
 class _Rows:

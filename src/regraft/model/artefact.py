@@ -3,6 +3,7 @@
 ``manifest.json``         format version, class names, network recipe and preprocessing, digests, versions
 ``model.safetensors``     the head, and the network where it was changed
 ``backbone.safetensors``  the network where it was not changed: a hard link into a store by content
+``tokenizer/``            what preparing a text needs; ``parts/0``, ``parts/1``, ... hold both for each part of a fusion
 ``tokenizer/``            for networks on texts: what turns texts into token numbers, and a view's dictionary
 ``metrics.json``          the figures measured before the refit
 ``README.md``             the model card
@@ -20,11 +21,14 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
 from regraft.backbones.weights import write_state
 from regraft.errors import ArtefactError
+from regraft.features.fusion import TERMS, fuse, parts_of, tfidf
+from regraft.features.tfidf import TfIdf
 from regraft.files import disk_errors, new_file, new_folder, sha256, write_json, write_text
 from regraft.model.card import model_card
 from regraft.model.heads import HEADS
@@ -34,7 +38,7 @@ from regraft.types import PreprocessSpec, TargetSpec
 
 FORMAT, FORMAT_VERSION = "regraft-artefact", 1
 MANIFEST, MODEL, BACKBONE = "manifest.json", "model.safetensors", "backbone.safetensors"
-TOKENIZER = "tokenizer"
+TOKENIZER, PARTS = "tokenizer", "parts"
 
 
 def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[str, Any]) -> Path:
@@ -51,29 +55,60 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
         if changed:
             tensors |= {f"body.{k}": v for k, v in network.body.state_dict().items()}
         write_state(temporary / MODEL, tensors)
-        if network.body.state_dict() and not changed:
-            _link(_blob(network), temporary / BACKBONE)
+        _write_network(network, temporary, changed)
         manifest = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "target": {"name": model.target_name, "task": model.target.task, "classes": model.target.classes,
                        "decision": model.decision},
-            "network": {"name": network.name, "recipe": network.recipe | {"width": network.width},
-                        "spec": network.spec.to_json(), "provenance": network.provenance},
+            "network": _entry(network),
             "head": {"kind": model.head.kind, "features": network.width, "outputs": len(model.target.classes)},
             "record": record,
             "versions": versions(),
         }  # fmt: skip
-        for name, data in network.files.items():
-            (temporary / TOKENIZER).mkdir(exist_ok=True)
-            (temporary / TOKENIZER / name).write_bytes(data)
         write_json(temporary / "metrics.json", metrics)
         write_text(temporary / "README.md", model_card(manifest, metrics))
         written = [f for f in sorted(temporary.rglob("*")) if f.is_file()]
         manifest["files"] = {f.relative_to(temporary).as_posix(): sha256(f) for f in written}
         write_json(temporary / MANIFEST, manifest)
     return folder
+
+
+def _entry(network: Pretrained) -> dict[str, Any]:
+    """What the manifest says of a network, and of its parts where it has some."""
+    found = {"name": network.name, "recipe": network.recipe | {"width": network.width}, "spec": network.spec.to_json(),
+             "provenance": network.provenance}  # fmt: skip
+    parts = parts_of(network)
+    return found | ({"parts": [_entry(p) for p in parts]} if len(parts) > 1 else {})
+
+
+def _write_network(network: Pretrained, folder: Path, changed: bool) -> None:
+    """The weights, unless they were changed and lie with the head, and the files that preparing the input needs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = parts_of(network)
+    for i, part in enumerate(parts if len(parts) > 1 else ()):
+        _write_network(part, folder / PARTS / str(i), False)
+    if network.body.state_dict() and not changed:
+        _link(_blob(network), folder / BACKBONE)
+    for name, data in network.files.items():
+        (folder / TOKENIZER).mkdir(exist_ok=True)
+        (folder / TOKENIZER / name).write_bytes(data)
+
+
+def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor]) -> Pretrained:
+    """The network of `_entry`; ``body`` holds its weights where they were changed."""
+    if "parts" in entry:
+        return fuse([_read_network(p, folder / PARTS / str(i), {}) for i, p in enumerate(entry["parts"])])
+    if (folder / BACKBONE).exists():
+        body = load_file(folder / BACKBONE)
+    files = {f.name: f.read_bytes() for f in sorted((folder / TOKENIZER).glob("*"))}
+    if entry["recipe"]["architecture"] == "tfidf":
+        return tfidf(entry["name"], TfIdf.from_bytes(files[TERMS]))
+    network = catalog.rebuild(entry["name"], entry["recipe"], PreprocessSpec.from_json(entry["spec"]), body, files)
+    network.provenance = entry["provenance"]
+    network.seen = catalog.seen_by(entry["recipe"]["architecture"], entry["provenance"]["weights"])
+    return network
 
 
 def _blob(network: Pretrained) -> Path:
@@ -146,14 +181,9 @@ def load(path: str | Path) -> tuple[Model, dict[str, Any]]:
     try:
         state = load_file(folder / MODEL)
         body = {k.removeprefix("body."): v for k, v in state.items() if k.startswith("body.")}
-        if (folder / BACKBONE).exists():
-            body = load_file(folder / BACKBONE)
+        network = _read_network(net, folder, body)
     except (SafetensorError, OSError) as error:
         raise ArtefactError(f"{folder} cannot be read: {error}.") from error
-    files = {f.name: f.read_bytes() for f in sorted((folder / TOKENIZER).glob("*"))}
-    network = catalog.rebuild(net["name"], net["recipe"], PreprocessSpec.from_json(net["spec"]), body, files)
-    network.provenance = net["provenance"]
-    network.seen = catalog.seen_by(net["recipe"]["architecture"], net["provenance"]["weights"])
     module = HEADS.get(head["kind"])(head["features"], head["outputs"])
     module.load_state_dict(
         {k.removeprefix("head."): v for k, v in state.items() if k.startswith("head.")}, strict=True, assign=True
@@ -171,5 +201,5 @@ def summary(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def parameters(model: Model) -> int:
     """How many numbers the model holds."""
-    modules: list[torch.nn.Module] = [model.network.body, model.head]
+    modules: list[torch.nn.Module] = [*(p.body for p in parts_of(model.network)), model.head]
     return sum(p.numel() for m in modules for p in m.parameters())

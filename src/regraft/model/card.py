@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+KINDS = {"image": "image", "text": "text", "table": "tabular"}
+
 
 def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
     """Markdown with YAML front matter, from an artefact's manifest and its measured figures."""
@@ -14,7 +16,7 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
     lines = [
         "---",
         "library_name: regraft",
-        f"pipeline_tag: {'image' if network['spec']['modality'] == 'image' else 'tabular'}-{target['task']}",
+        f"pipeline_tag: {KINDS[network['spec']['modality']]}-{target['task']}",
         "tags: [regraft, transfer-learning]",
         f"base_model: {json.dumps(network['name'])}",
     ]
@@ -49,7 +51,7 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
         )
     lines += [
         "",
-        "Use: `regraft predict FOLDER PICTURES`, or in Python `regraft.load(FOLDER).predict(pictures)`.",
+        "Use: `regraft predict FOLDER INPUT...`, or in Python `regraft.load(FOLDER).predict(inputs)`.",
         "",
     ]
     return "\n".join(lines)

@@ -93,10 +93,28 @@ def few_labels(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     axes.set_xscale("log")
     axes.set_xticks(x, [str(v) for v in x])
     axes.minorticks_off()
-    axes.set_xlabel("labelled pictures a class")
+    axes.set_xlabel("labelled items a class")
     axes.set_ylabel("accuracy on all others")
     axes.legend(frameon=False, loc="lower right")
     return themed_svg(figure, "accuracy against the number of labels")
+
+
+@styled
+def training(history: Sequence[Mapping[str, Any]]) -> str:
+    """Training loss and, where some items were held out inside the training part, theirs, epoch by epoch."""
+    figure, axes = _axes(5.2, 3.0)
+    epochs = range(1, len(history) + 1)
+    axes.plot(epochs, [h["loss"] for h in history], color=OTHER, label="training, augmented and smoothed")
+    if any(h.get("inner") is not None for h in history):
+        inner = [h.get("inner") for h in history]
+        axes.plot(epochs, inner, "o-", color=MAIN, markersize=4, label="held out inside the training part")
+    for i in range(1, len(history)):
+        if history[i]["phase"] != history[i - 1]["phase"]:
+            axes.axvline(i + 0.5, color=FAINT, linewidth=1.5)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("log loss")
+    axes.legend(frameon=False)
+    return themed_svg(figure, "log loss by epoch")
 
 
 @styled

@@ -53,9 +53,13 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     if few.is_file():
         found["few"] = json.loads(few.read_text(encoding="utf-8"))
         found["few_chart"] = charts.few_labels(found["few"]["curves"])
+    history = result["choice"].get("history")
+    if history:
+        found["training_chart"] = charts.training(history)
+        found["steps"] = result["choice"].get("steps")
     if found["val"]:
         predictions = read_predictions(folder / "predictions.csv", result["classes"])
-        found |= _scores(result)
+        found |= _scores(result) | _parts(result)
         found |= _map(folder / "map.csv", result["classes"])
         if result["task"] == "multilabel":
             found |= _by_class(result, predictions)
@@ -153,6 +157,19 @@ def _scores(result: dict[str, Any]) -> dict[str, Any]:
             "scores_chart": charts.scores([n for n, _ in rows], values, intervals, what)}  # fmt: skip
 
 
+def _parts(result: dict[str, Any]) -> dict[str, Any]:
+    """What each part of a fusion is worth."""
+    parts = result["metrics"].get("parts")
+    if not parts:
+        return {}
+    headline = "map" if result["task"] == "multilabel" else "accuracy"
+    rows = [("all joined", result["metrics"]["val"]), *(parts["alone"].items()), ("late fusion", parts["late"])]
+    chart = charts.scores([n for n, _ in rows], [m[headline] for _, m in rows],
+                          [m[f"{headline}_ci95"] for _, m in rows], headline)  # fmt: skip
+    nothing = [name for name, g in parts["adds"].items() if g["ci95"][0] <= 0]
+    return {"parts": parts, "parts_chart": chart, "parts_nothing": nothing}
+
+
 def confusion(predictions: Predictions, classes: list[str]) -> dict[str, Any]:
     """Counts by true class, each with its share of the row; and the pairs most often confused."""
     position = {name: i for i, name in enumerate(classes)}
@@ -211,6 +228,7 @@ def _mistakes(folder: Path) -> list[dict[str, Any]]:
         return []
     shown = json.loads(path.read_text(encoding="utf-8"))
     for one in shown:
-        data = base64.b64encode((folder / one["file"]).read_bytes()).decode()
-        one["src"] = f"data:image/jpeg;base64,{data}"
+        if "file" in one:
+            data = base64.b64encode((folder / one["file"]).read_bytes()).decode()
+            one["src"] = f"data:image/jpeg;base64,{data}"
     return shown
