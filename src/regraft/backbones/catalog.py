@@ -22,6 +22,8 @@ from regraft.backbones.base import Body, Pretrained
 from regraft.backbones.chains import chain_of
 from regraft.backbones.text import names as texts
 from regraft.backbones.text.folders import minilm_folder
+from regraft.backbones.text.vectors import TINY as TINY_TEXT
+from regraft.backbones.text.vectors import TINY_SOURCES
 from regraft.errors import InputError, UnknownName, WeightsError
 from regraft.types import PreprocessSpec
 
@@ -76,18 +78,34 @@ _MINILM = Row(
 )
 
 
+_TINY_TEXT = Row(
+    name=TINY_TEXT,
+    architecture="word_vectors",
+    library="regraft",
+    tag="v1",
+    files=(f"{TINY_TEXT}.safetensors",),
+    spec=PreprocessSpec(modality="text", tokens=512),
+    pretrained_on=TINY_SOURCES,
+    licence="Apache-2.0",
+    parameters=1_280_000,
+)
+
+
+_OWN = {row.name: row for row in (_TINY, _MINILM, _TINY_TEXT)}
+
+
 def names() -> list[str]:
     """Every network that can be named in ``--backbone``, ``raw``, the embedded one and those for texts first."""
     from torchvision import models
 
-    return ["raw", _TINY.name, _MINILM.name, *(n for n in models.list_models(module=models) if chain_of(n))]
+    return ["raw", *_OWN, *(n for n in models.list_models(module=models) if chain_of(n))]
 
 
 @functools.cache
 def rows(name: str) -> tuple[Row, ...]:
     """The rows of a network, preferred weights first; raises ``UnknownName``."""
-    if name in (_TINY.name, _MINILM.name):
-        return (_TINY if name == _TINY.name else _MINILM,)
+    if name in _OWN:
+        return (_OWN[name],)
     if name not in names() or name == "raw":
         raise UnknownName("backbone", name, names())
     return _torchvision_rows(name)

@@ -64,9 +64,10 @@ def plane(x: NDArray[Any]) -> NDArray[np.float64]:
     from sklearn.decomposition import PCA, TruncatedSVD
     from sklearn.manifold import TSNE
 
-    if issparse(x):
-        size = min(50, min(x.shape) - 1)
-        x = TruncatedSVD(size, random_state=0).fit_transform(x) if size > 1 else np.zeros((len(x.indptr) - 1, 1))
+    if issparse(x) and min(x.shape) > 2:
+        x = TruncatedSVD(min(50, min(x.shape) - 1), random_state=0).fit_transform(x)
+    elif issparse(x):
+        return np.zeros((x.shape[0], 2))
     x = np.asarray(x, np.float64)
     spread = x.std(0)
     if len(x) < 3 or not spread.any():

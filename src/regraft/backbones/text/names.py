@@ -1,8 +1,8 @@
 """Networks for texts by name.
 
-``minilm``; ``hf/ORG/NAME`` of the Hugging Face hub; a folder with a ``config.json``; ``vectors:PATH``, a table of word
-vectors. ``random:`` before it is the same network untrained, ``@layer.3`` behind it its first blocks, and
-``[halfwidth+pinyin]`` the view of the text that it gets.
+``minilm``; ``regraft_tiny_text``, which comes with regraft; ``hf/ORG/NAME`` of the Hugging Face hub; a folder with a
+``config.json``; ``vectors:PATH``, a table of word vectors. ``random:`` before it is the same network untrained,
+``@layer.3`` behind it its first blocks, and ``[halfwidth+pinyin]`` the view of the text that it gets.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from regraft.backbones.text import folders, transformer, vectors
 from regraft.backbones.text.tokeniser import DICTIONARY
 from regraft.errors import InputError, WeightsError
 from regraft.text.views import dictionary_of, steps, view
+
+EMBEDDED = Path(__file__).parents[1] / "embedded"
 
 
 class Name(NamedTuple):
@@ -44,7 +46,7 @@ def parse(name: str) -> Name:
 def is_text(name: str) -> bool:
     """Whether a name is that of a network for texts."""
     base = parse(name).base
-    if base == "minilm" or base.startswith(("hf/", "vectors:")):
+    if base in ("minilm", vectors.TINY) or base.startswith(("hf/", "vectors:")):
         return True
     folder = Path(base).expanduser()
     is_path = "/" in base or "\\" in base
@@ -58,6 +60,8 @@ def load(name: str, weights: str | Path | None = None) -> Pretrained:
         raise InputError(f"--weights {weights}: {base} brings its own; to use others, name their folder in --backbone.")
     if base.startswith("vectors:"):
         network = vectors.load(Path(base.removeprefix("vectors:")).expanduser(), name, trained=not random)
+    elif base == vectors.TINY:
+        network = vectors.embedded(EMBEDDED, name, trained=not random)
     elif base == "minilm":
         network = folders.minilm(name, trained=not random)
     else:

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from regraft.errors import WeightsError
+from regraft.text.ngrams import terms
 from regraft.text.views import view
 from regraft.text.words import need, words
 from regraft.types import PreprocessSpec
 
-TOKENISER, WORDS, DICTIONARY = "tokenizer.json", "words.json", "gloss.txt"
-"""The names in `Pretrained.files`: of a subword tokeniser, of a list of words, of the dictionary of the view."""
+TOKENISER, WORDS, TERMS, DICTIONARY = "tokenizer.json", "words.json", "terms.json", "gloss.txt"
+"""The names in `Pretrained.files`: of a subword tokeniser, a list of words or terms, the dictionary of the view."""
 
 
 class Tokeniser(Protocol):
@@ -81,11 +82,20 @@ class WordList:
         return sum(n is None for n in numbers) / max(1, len(numbers))
 
 
+class TermList(WordList):
+    """Terms of `regraft.text.ngrams` as the numbers of their vectors."""
+
+    def _numbers(self, text: str) -> list[int | None]:
+        return [self.number.get(t) for t in terms(self.view(text))]
+
+
 def tokeniser(files: Mapping[str, bytes], spec: PreprocessSpec, pad: int) -> Subwords | WordList:
     """The tokeniser that a network's files hold."""
     dictionary = files.get(DICTIONARY)
     if WORDS in files:
         return WordList(files[WORDS], spec, dictionary)
+    if TERMS in files:
+        return TermList(files[TERMS], spec, dictionary)
     return Subwords(files[TOKENISER], spec, pad, dictionary)
 
 

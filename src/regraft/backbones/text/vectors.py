@@ -15,15 +15,18 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from regraft.backbones.base import Body, Pretrained, SpatialMean
-from regraft.backbones.text.tokeniser import WORDS
+from regraft.backbones.text.tokeniser import TERMS, WORDS
 from regraft.errors import WeightsError
 from regraft.files import sha256
 from regraft.types import PreprocessSpec
 
 WINDOW = 512
+TINY = "regraft_tiny_text"
+TINY_SOURCES = "Chinese and English film reviews, without their labels"
 Table = tuple[list[str], NDArray[np.float32]]
 
 
@@ -63,6 +66,22 @@ def load(path: Path, name: str, *, trained: bool = True) -> Pretrained:
                        "pretrained_on": "not known"}  # fmt: skip
     files = {WORDS: json.dumps(words, ensure_ascii=False).encode()}
     spec = PreprocessSpec(modality="text", tokens=WINDOW)
+    return Pretrained(name, made.freeze().eval(), None, spec, recipe, (), provenance, files=files)
+
+
+def embedded(folder: Path, name: str, *, trained: bool = True) -> Pretrained:
+    """`regraft_tiny_text`, or random vectors for its terms."""
+    table = load_file(folder / f"{TINY}.safetensors")["table"].float()
+    if not trained:
+        table = torch.from_numpy(np.random.default_rng(0).normal(0, 1, tuple(table.shape)).astype(np.float32))
+    made = body(*table.shape)
+    made.load_state_dict(dict.fromkeys(made.state_dict(), table), assign=True)
+    recipe = {"library": "vectors", "architecture": "word_vectors", "words": len(table), "dimensions": table.shape[1]}
+    provenance: dict[str, Any] = {"weights": "random", "pretrained_on": "nothing", "licence": "Apache-2.0"}
+    if trained:
+        provenance |= {"weights": "v1", "file": f"{TINY}.safetensors", "pretrained_on": TINY_SOURCES}
+    spec = PreprocessSpec(modality="text", tokens=WINDOW)
+    files = {TERMS: (folder / f"{TINY}.terms.json").read_bytes()}
     return Pretrained(name, made.freeze().eval(), None, spec, recipe, (), provenance, files=files)
 
 
