@@ -1,6 +1,7 @@
 """How many texts a second: regraft's engine against a plain loop over sentence-transformers, the same network.
 
-Both run on one thread on 1,500 film reviews (a fixed draw of shared/data/reviews_en.csv.gz), tokenising included, in
+Both run on one thread on 1,500 film reviews, or as many as the argument says (a fixed draw of
+shared/data/reviews_en.csv.gz), tokenising included, in
 turns, three times; the ratio is that of each turn, its median is what counts. The plain loop takes 32 texts at a time
 as they come, in float32. A third way, not plain, hands all texts to sentence-transformers at once, which sorts them.
 """

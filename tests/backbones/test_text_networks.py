@@ -179,7 +179,7 @@ def test_specs_are_read_back_also_those_from_before_there_were_texts() -> None:
 
 
 def test_padded_lengths() -> None:
-    assert [padded(n) for n in (0, 1, 8, 9, 63, 64, 65, 80, 81)] == [8, 8, 8, 16, 64, 64, 80, 80, 96]
+    assert [padded(n) for n in (0, 1, 4, 5, 32, 33, 64, 65, 80, 81)] == [4, 4, 4, 8, 32, 40, 64, 80, 80, 96]
 
 
 def test_the_engine_says_what_its_numbers_depend_on(tiny: Path) -> None:
