@@ -25,10 +25,10 @@ def fit(data: str, **options: Any) -> FitResult:
     return result
 
 
-def demo(*, out: str = "runs/demo-digits", seeds: int = 10) -> tuple[DemoResult, Path]:
+def demo(what: str = "digits", *, out: str | None = None, seeds: int = 10) -> tuple[DemoResult, Path]:
     """`regraft.commands.demo.demo`, and the report's path."""
-    result = _demo(out=out, seeds=seeds)
-    return result, report(out)
+    result = _demo(what, out=out, seeds=seeds)
+    return result, report(result.fit.run)
 
 
 __all__ = [

@@ -333,25 +333,27 @@ def verify(model: ModelPath, as_json: Json = False) -> None:
 
 @app.command()
 def demo(
-    out: Annotated[str, typer.Option(help="the run folder to make")] = "runs/demo-digits",
+    what: Annotated[str, typer.Argument(metavar="[WHAT]", help="digits, or text: reviews in two languages")] = "digits",
+    out: Annotated[str | None, typer.Option(help="the run folder to make [default: runs/demo-WHAT]")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="draws of the few labels")] = 10,
     as_json: Json = False,
 ) -> None:
     """See what transfer is worth with few labels, on built-in data: needs no network connection, takes a minute."""
     from regraft.api import demo as run
 
-    found, page = run(out=out, seeds=seeds)
+    found, page = run(what, out=out, seeds=seeds)
     if as_json:
         return print_json(asdict(found) | {"report": page})
     few = found.few
     names = list(few["curves"])
-    print(f"scikit-learn's digits, accuracy on all pictures not drawn, mean of {few['seeds']} draws")
+    data = "scikit-learn's digits" if what == "digits" else "reviews in English and Chinese"
+    print(f"{data}, accuracy on all items not drawn, mean of {few['seeds']} draws")
     table(["labels a class", *names],
            [[n, *(few["curves"][b][i]["mean"] for b in names)] for i, n in enumerate(few["labels"])])  # fmt: skip
     print()
     print_fit(asdict(found.fit))
     print()
-    table(["picture", "label", "probability"],
+    table(["item", "label", "probability"],
            [[p["input"], p["label"], max(p["probabilities"].values())] for p in found.predictions])  # fmt: skip
     print(f"\nlook at {page}")
     return None

@@ -89,7 +89,7 @@ def print_fit(result: dict[str, Any]) -> None:
     if over and gain and gain["against"] != "linear-probe":
         low, high = (100 * v for v in over["ci95"])
         print(f"gain over linear-probe: {100 * over['value']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})")
-    for step in result["choice"].get("steps", ()):
+    for step in result["choice"].get("auto", ()):
         how = step.get("skipped") or f"inner log loss {step['inner_log_loss']:.4f} in {step['seconds']:.0f} s"
         print(f"tried {step['method']}: {how}")
     if metrics.get("abstaining"):

@@ -17,8 +17,26 @@ from regraft.features.tfidf import TfIdf
 from regraft.methods.contrastive import pair_loss
 from regraft.model import artefact
 
-GOOD = ["a good film", "great, a joy", "lovely and good", "good fun", "a great joy to see", "很好看", "真好, 喜欢", "好吃"]
-BAD = ["a bad film", "dull and bad", "awful, a waste", "bad acting", "an awful waste of time", "很难看", "太差, 讨厌", "难吃"]
+GOOD = [
+    "a good film",
+    "great, a joy",
+    "lovely and good",
+    "good fun",
+    "a great joy to see",
+    "很好看",
+    "真好, 喜欢",
+    "好吃",
+]
+BAD = [
+    "a bad film",
+    "dull and bad",
+    "awful, a waste",
+    "bad acting",
+    "an awful waste of time",
+    "很难看",
+    "太差, 讨厌",
+    "难吃",
+]
 
 
 def sentences(n: int, seed: int = 0) -> tuple[list[str], list[str]]:

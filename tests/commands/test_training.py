@@ -67,7 +67,7 @@ def test_init_that_does_not_fit(first: str, pictures: Path, tmp_path: Path) -> N
 def test_auto_tries_both_and_takes_the_better(pictures: Path, tmp_path: Path) -> None:
     options = {"method": "auto", "controls": "none", "epochs": 2, "batch": 16}
     result = regraft.fit(str(pictures), out=str(tmp_path / "r"), budget="5m", **options)
-    steps = result.choice["steps"]
+    steps = result.choice["auto"]
     assert [s["method"] for s in steps] == ["linear-probe", "lp-ft"]
     trained = steps[1]["inner_log_loss"] < steps[0]["inner_log_loss"]
     manifest = json.loads((tmp_path / "r/model/manifest.json").read_text())
@@ -77,10 +77,10 @@ def test_auto_tries_both_and_takes_the_better(pictures: Path, tmp_path: Path) ->
 
 def test_auto_without_time_or_items_is_the_probe(pictures: Path, tmp_path: Path, monkeypatch) -> None:
     result = regraft.fit(str(pictures), method="auto", budget="0.1s", controls="none", out=str(tmp_path / "r"))
-    assert "too little" in result.choice["steps"][1]["skipped"] and result.choice["strength"]
+    assert "too little" in result.choice["auto"][1]["skipped"] and result.choice["strength"]
     few = write_shapes(tmp_path / "few", 20)
     result = regraft.fit(str(few), method="auto", controls="none", out=str(tmp_path / "f"))
-    assert "100 items at least" in result.choice["steps"][0]["skipped"]
+    assert "100 items at least" in result.choice["auto"][0]["skipped"]
     assert result.metrics["val"]["accuracy"] == 1.0
     for budget in ("10", "ten minutes", "0s"):
         with pytest.raises(InputError, match="such as 90s, 10m or 2h"):

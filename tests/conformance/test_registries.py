@@ -33,7 +33,9 @@ CLOSED = [name for name in METHODS if hasattr(METHODS.get(name), "fit_features")
 
 
 def test_every_method_is_of_one_kind() -> None:
-    assert all(hasattr(METHODS.get(n), "fit_features") != hasattr(METHODS.get(n), "plan") for n in METHODS)
+    """On features, or trained; ``auto`` chooses among the others."""
+    kinds = [{k for k in ("fit_features", "plan", "NEXT") if hasattr(METHODS.get(n), k)} for n in METHODS]
+    assert all(len(k) == 1 for k in kinds) and [n for n in METHODS if hasattr(METHODS.get(n), "NEXT")] == ["auto"]
 
 
 @pytest.mark.parametrize("name", CLOSED)

@@ -143,7 +143,7 @@ def adapt(
         learner.head.cool(temperature)  # type: ignore[operator]
     unjudged = not len(hold) or plan.refit
     record = {
-        "phases": [{k: v for k, v in asdict(replace(p, penalty=None)).items() if k != "penalty"} for p in plan.phases],
+        "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan.phases],
         "loop": asdict(loop), "augment": policy.name, "flips": policy.flips, "head": plan.head,
         "bf16": loop.precision == "bf16" or bf16_pays(device.split(":")[0]), "pieces_a_batch": progress.micro,
         "processes": processes, "steps": progress.step, "history": progress.history, "range_test": curve,

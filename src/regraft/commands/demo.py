@@ -13,8 +13,9 @@ from regraft.commands.predict import predict
 from regraft.commands.runfolder import read_settings
 from regraft.data.dataset import Dataset
 from regraft.data.sources import open_data
-from regraft.errors import ArtefactError
+from regraft.errors import ArtefactError, UnknownName
 from regraft.features.choice import network_for
+from regraft.features.fusion import TfIdfNetwork, learned, parts_of
 from regraft.features.rows import Runner
 from regraft.features.store import RowStore
 from regraft.files import write_json
@@ -22,31 +23,50 @@ from regraft.methods import METHODS
 from regraft.model.model import Model
 from regraft.runtime import track
 
-DATA, BACKBONE = "embedded:digits", "regraft_tiny"
-LABELS = (1, 2, 5, 10, 20)
+
+@dataclass(frozen=True)
+class Show:
+    """What a demo shows: data, the network, and what it is compared with."""
+
+    data: str
+    backbone: str
+    control: str
+    labels: tuple[int, ...]
+
+
+SHOWS = {
+    "digits": Show("embedded:digits", "regraft_tiny", "raw", (1, 2, 5, 10, 20)),
+    "text": Show("embedded:reviews", "regraft_tiny_text", "tfidf", (1, 2, 5, 10)),
+}
 
 
 @dataclass(frozen=True)
 class DemoResult:
     """``few`` holds ``labels``, ``seeds`` and for each network its curve; ``fit`` the run on all labels."""
 
+    what: str
     few: dict[str, Any]
     fit: FitResult
     predictions: list[dict[str, Any]]
 
 
-def demo(*, out: str = "runs/demo-digits", seeds: int = 10) -> DemoResult:
-    """Digits with 1 to 20 labels a class, ``seeds`` draws each, against raw pixels; then a model on all labels."""
+def demo(what: str = "digits", *, out: str | None = None, seeds: int = 10) -> DemoResult:
+    """Digits, or reviews in two languages (``text``), with 1 to 20 labels a class, ``seeds`` draws each, against raw
+    pixels or counted words; then a model on all labels. Writes the run folder ``out`` (``runs/demo-WHAT``).
+    """
+    if what not in SHOWS:
+        raise UnknownName("demo", what, [*SHOWS])
+    show, out = SHOWS[what], out or f"runs/demo-{what}"
     if Path(out).exists() and (Path(out) / "run.json").is_file():
         made_of = read_settings(Path(out))["settings"].get("data")
-        if made_of != DATA:
+        if made_of != show.data:
             raise ArtefactError(f"{out} is a run on {made_of}, not a demo's: choose another --out.")
-    data = open_data(DATA)
-    few = few_label_curves(data, (BACKBONE, "raw"), LABELS, seeds)
-    result = fit(DATA, backbone=BACKBONE, out=out, overwrite=True)
+    data = open_data(show.data)
+    few = few_label_curves(data, (show.backbone, show.control), show.labels, seeds)
+    result = fit(show.data, backbone=show.backbone, out=out, overwrite=True)
     write_json(Path(out) / "few_labels.json", few)
-    answers = predict(str(Path(out)), [DATA]).predictions[:5]
-    return DemoResult(few, replace(result, run=out), answers)
+    answers = predict(str(Path(out)), [show.data]).predictions[:5]
+    return DemoResult(what, few, replace(result, run=out), answers)
 
 
 def few_label_curves(
@@ -61,13 +81,18 @@ def few_label_curves(
     curves: dict[str, list[dict[str, Any]]] = {}
     for backbone in backbones:
         network = network_for(data.items, backbone)
-        rows = Runner(network).stored(data.items, store).rows
+        counted = any(isinstance(p, TfIdfNetwork) for p in parts_of(network))
+        rows = None if counted else Runner(network).stored(data.items, store).rows
         curves[backbone] = []
         for count in track(labels, f"few labels on {backbone}", len(labels)):
             scores = []
             for seed in range(seeds):
                 drawn = draw(data.y, count, seed)
                 rest = np.setdiff1d(np.arange(len(data)), drawn)
+                if counted:  # learned anew from every draw
+                    network = learned(network, data.items.take(drawn))
+                    rows = Runner(network).stored(data.items, store).rows
+                assert rows is not None
                 head = learn(rows[drawn], data.y[drawn], data.target, seed=seed).head
                 model = Model(network, head, data.target_name, data.target)
                 scores.append(float((model.logits(rows[rest]).argmax(1) == data.y[rest]).mean()))

@@ -241,7 +241,7 @@ class _Job:
         else:
             left = self.watch.left(seconds_of(self.settings["budget"] or DEFAULT_BUDGET))
             adapted, steps = auto(start, self.split.train, train, self.settings, learn=learn, left=left, **kit)
-            tried = {"steps": steps}
+            tried = {"auto": steps}
             self.run.log("auto", **tried)
         if adapted is None:
             return self.closed(probe, fitted, train), fitted.record | tried, None

@@ -56,7 +56,7 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     history = result["choice"].get("history")
     if history:
         found["training_chart"] = charts.training(history)
-        found["steps"] = result["choice"].get("steps")
+        found["steps"] = result["choice"].get("auto")
     if found["val"]:
         predictions = read_predictions(folder / "predictions.csv", result["classes"])
         found |= _scores(result) | _parts(result)

@@ -1,0 +1,209 @@
+"""Texts: sentiment in English and Chinese. Needs the shared data and the extra text; takes about an hour on two cores.
+
+Parts (all without arguments): english, finetune, chinese, few, domain. Every choice is made by cross-validation or on
+an inner split of the training part.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import regraft
+from common import RESULTS, SHARED, need, write
+from regraft import metrics
+from regraft.data.items import Texts
+from regraft.features.choice import network_for
+from regraft.features.fusion import learned, parts_of
+from regraft.features.rows import Runner
+from regraft.features.store import RowStore
+from regraft.methods.linear_probe import fit_features
+from regraft.model.model import Model
+from regraft.types import TargetSpec
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+from pretrain_text import english_parts
+
+SPEC = TargetSpec("classification", ("neg", "pos"))
+
+
+def texts(*names: str) -> tuple[list[str], np.ndarray]:
+    found, labels = [], []
+    for path in need(*(f"data/{n}.csv.gz" for n in names)):
+        with gzip.open(path) as f:
+            for row in csv.DictReader(io.TextIOWrapper(f, encoding="utf-8")):
+                found.append(row["text"])
+                labels.append(row["label"])
+    return found, (np.array(labels) == "pos").astype(int)
+
+
+def answers(backbone: str, learn: list[str], y: np.ndarray, judge: list[str], store: RowStore) -> np.ndarray:
+    """Probabilities (m, 2) of a probe on ``backbone`` for the texts in ``judge``."""
+    items = Texts(learn, "learn")
+    network = learned(network_for(items, backbone), items)
+    runner = Runner(network)
+    rows = runner.stored(items, store).rows
+    head = fit_features(rows, y, SPEC, blocks=[p.width for p in parts_of(network)]).head
+    return Model(network, head, "label", SPEC).probabilities(runner.stored(Texts(judge, "judge"), store).rows)
+
+
+def accuracy(y: np.ndarray, p: np.ndarray) -> dict[str, Any]:
+    found = metrics.classification(y, p)
+    return {k: found[k] for k in ("accuracy", "accuracy_ci95", "log_loss")}
+
+
+def gain(y: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
+    return metrics.paired_gain(*((p.argmax(1) == y).astype(float) for p in (ours, theirs)))
+
+
+def english(store: RowStore) -> dict[str, Any]:
+    """rt-polarity, five folds: each network alone and joined. No network here has read these texts."""
+    found, y = texts("reviews_en")
+    fold = np.empty(len(y), int)
+    fold[np.random.default_rng(0).permutation(len(y))] = np.arange(len(y)) % 5
+    ways = ("tfidf", "minilm", "minilm+tfidf")
+    said = {w: np.zeros((len(y), 2)) for w in ways}
+    for f in range(5):
+        learn, judge = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
+        for way in ways:
+            said[way][judge] = answers(way, [found[i] for i in learn], y[learn], [found[i] for i in judge], store)
+            print("english", f, way, (said[way][judge].argmax(1) == y[judge]).mean(), flush=True)
+    late = (said["tfidf"] + said["minilm"]) / 2
+    return {"folds": 5, "judged": {**{w: accuracy(y, p) for w, p in said.items()}, "late fusion": accuracy(y, late)},
+            "tfidf_adds": gain(y, said["minilm+tfidf"], said["minilm"]),
+            "minilm_adds": gain(y, said["minilm+tfidf"], said["tfidf"])}  # fmt: skip
+
+
+def finetune(store: RowStore, seeds: int = 3) -> dict[str, Any]:
+    """MiniLM trained on a fixed 80 % of rt-polarity, judged on the other 20 %."""
+    found, y = texts("reviews_en")
+    learn, judge = english_parts(len(found))
+    options = {"backbone": "minilm", "method": "lp-ft", "epochs": 3, "lr": 2e-4, "controls": "none"}
+    runs = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, rows in (("train", learn), ("test", judge)):
+            with open(Path(folder, f"{name}.csv"), "w", newline="", encoding="utf-8") as f:
+                csv.writer(f).writerows([["text", "label"], *([found[i], SPEC.classes[y[i]]] for i in rows)])
+        for seed in range(seeds):
+            begun = time.perf_counter()
+            result = regraft.fit(f"{folder}/train.csv", val=f"{folder}/test.csv", out=f"{folder}/r{seed}", seed=seed,
+                                 **options)  # fmt: skip
+            seconds = round(time.perf_counter() - begun, 1)
+            val = result.metrics["val"]
+            runs.append({"accuracy": val["accuracy"], "accuracy_ci95": val["accuracy_ci95"], "seconds": seconds,
+                         "probe": result.metrics["controls"]["linear-probe"]["accuracy"],
+                         "gain_over_probe": result.gain_over_probe})  # fmt: skip
+            print("finetune", seed, runs[-1], flush=True)
+    values = [r["accuracy"] for r in runs]
+    return {"options": options, "learned_from": len(learn), "judged_on": len(judge), "runs": runs,
+            "mean": float(np.mean(values)), "lowest": min(values), "highest": max(values)}  # fmt: skip
+
+
+def chinese(store: RowStore) -> dict[str, Any]:
+    """Film reviews: 4,504 to learn from, val and test parts (1,494) to judge on."""
+    learn, y = texts("reviews_zh_train")
+    judge, truth = texts("reviews_zh_val", "reviews_zh_test")
+    ways = ("tfidf", "minilm", "minilm[pinyin]", "regraft_tiny_text", "regraft_tiny_text+tfidf", "minilm[pinyin]+tfidf",
+            "minilm[pinyin]+regraft_tiny_text+tfidf")  # fmt: skip
+    said = {}
+    for way in ways:
+        said[way] = answers(way, learn, y, judge, store)
+        print("chinese", way, (said[way].argmax(1) == truth).mean(), flush=True)
+    whole = said[ways[-1]]
+    return {"judged": {w: accuracy(truth, p) for w, p in said.items()},
+            "late fusion of the three": accuracy(truth, (said["tfidf"] + said["minilm[pinyin]"] +
+                                                         said["regraft_tiny_text"]) / 3),
+            "minilm on pinyin adds": gain(truth, whole, said["regraft_tiny_text+tfidf"]),
+            "regraft_tiny_text adds": gain(truth, whole, said["minilm[pinyin]+tfidf"])}  # fmt: skip
+
+
+def few(store: RowStore, draws: int = 10) -> dict[str, Any]:
+    """8 to 64 labels a class of rt-polarity, judged on the same 2,133 texts."""
+    found, y = texts("reviews_en")
+    pool, judge = english_parts(len(found))
+    judged = [found[i] for i in judge]
+    curves: dict[str, list[dict[str, Any]]] = {}
+    for count in (8, 16, 32, 64):
+        scores: dict[str, list[float]] = {}
+        for draw in range(draws):
+            rng = np.random.default_rng([count, draw])
+            chosen = np.concatenate([rng.permutation(pool[y[pool] == c])[:count] for c in (0, 1)])
+            learn = [found[i] for i in chosen]
+            for way in ("tfidf", "minilm", "minilm+tfidf"):
+                p = answers(way, learn, y[chosen], judged, store)
+                scores.setdefault(way, []).append(float((p.argmax(1) == y[judge]).mean()))
+            scores.setdefault("contrastive", []).append(_contrastive(learn, y[chosen], judged, y[judge], draw))
+        for way, values in scores.items():
+            curves.setdefault(way, []).append({"labels": count, "mean": float(np.mean(values)), "low": min(values),
+                                               "high": max(values), "scores": values})  # fmt: skip
+        print("few", count, {w: c[-1]["mean"] for w, c in curves.items()}, flush=True)
+    return {"draws": draws, "curves": curves}
+
+
+def _contrastive(learn: list[str], y: np.ndarray, judge: list[str], truth: np.ndarray, seed: int) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, some, labels in (("train", learn, y), ("test", judge, truth)):
+            with open(Path(folder, f"{name}.csv"), "w", newline="", encoding="utf-8") as f:
+                csv.writer(f).writerows([["text", "label"], *([t, SPEC.classes[v]] for t, v in zip(some, labels, strict=True))])  # noqa: E501 # fmt: skip
+        result = regraft.fit(f"{folder}/train.csv", val=f"{folder}/test.csv", backbone="minilm", method="contrastive",
+                             controls="none", out=f"{folder}/r", seed=seed)  # fmt: skip
+    return float(result.metrics["val"]["accuracy"])
+
+
+def domain(store: RowStore, draws: int = 10) -> dict[str, Any]:
+    """A model of Chinese film reviews on reviews of takeaway food: as it is, and after some labels of those."""
+    films, y = texts("reviews_zh_train")
+    meals, truth = texts("reviews_zh_takeaway")
+    films = [t.replace(" ", "") for t in films]
+    rng = np.random.default_rng(0)
+    pool, judge = np.split(rng.permutation(len(meals)), [4000])
+    judged, wanted = [meals[i] for i in judge], truth[judge]
+    found: dict[str, Any] = {"judged_on": len(judge), "majority": float(max(wanted.mean(), 1 - wanted.mean()))}
+    for way in ("tfidf", "regraft_tiny_text+tfidf"):
+        found[way] = {"films only": accuracy(wanted, answers(way, films, y, judged, store))}
+        for count in (10, 100, len(pool)):
+            for name, base, base_y in ((f"films and {count}", films, y), (f"{count} alone", [], y[:0])):
+                scores = []
+                for draw in range(draws if count == 100 else 1):
+                    some = np.random.default_rng([count, draw]).permutation(pool)[:count]
+                    repeat = max(1, len(base) // (2 * count)) if base else 1  # what is of the target weighs as much
+                    learn = base + [meals[i] for i in some] * repeat
+                    labels = np.concatenate([base_y, np.tile(truth[some], repeat)])
+                    if len(set(labels.tolist())) < 2:
+                        continue
+                    p = answers(way, learn, labels, judged, store)
+                    scores.append(float((p.argmax(1) == wanted).mean()))
+                found[way][name] = {"mean": float(np.mean(scores)), "low": min(scores), "high": max(scores),
+                                    "draws": len(scores)} if scores else None  # fmt: skip
+                print("domain", way, name, found[way][name], flush=True)
+    return found
+
+
+PARTS = {"english": english, "chinese": chinese, "finetune": finetune, "few": few, "domain": domain}
+
+
+def main() -> None:
+    assert SHARED.exists()
+    wanted = sys.argv[1:] or list(PARTS)
+    path = RESULTS / "text.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in wanted:
+            kept |= {name: PARTS[name](RowStore(Path(folder)))}
+            write(
+                "text",
+                {"seeds": "0; 0 to 2 for finetune; 10 draws for few", **{k: kept[k] for k in PARTS if k in kept}},
+            )
+
+
+if __name__ == "__main__":
+    main()
