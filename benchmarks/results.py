@@ -147,13 +147,72 @@ def adaptation(r: dict[str, Any]) -> list[str]:
     return out
 
 
+def text(r: dict[str, Any]) -> list[str]:
+    out = ["## Texts (`bench_text.py`)", ""]
+    if "english" in r:
+        e = r["english"]
+        out += [f"English, rt-polarity (10,662 sentences), {e['folds']} folds, frozen networks and a probe:", ""]
+        out += table(["network", "accuracy (95 % interval)"], [[n, interval(m)] for n, m in e["judged"].items()])
+        out += [
+            f"minilm adds {points(e['minilm_adds'])} points to tfidf, tfidf {points(e['tfidf_adds'])} to minilm.",
+            "",
+        ]
+    if "finetune" in r:
+        f = r["finetune"]
+        best = max(f["runs"], key=lambda run: run["seconds"])
+        out += [f"MiniLM trained by lp-ft on 80 % of it ({f['learned_from']:,}), judged on the rest: "
+                f"{f['mean']:.4f} ({f['lowest']:.4f} to {f['highest']:.4f} over {len(f['runs'])} seeds), its probe "
+                f"{f['runs'][0]['probe']:.4f}; at most {best['seconds']:.0f} s a run.", ""]  # fmt: skip
+    if "chinese" in r:
+        c = r["chinese"]
+        out += ["Chinese film reviews, 4,504 to learn from, 1,494 to judge on:", ""]
+        judged = c["judged"] | {"late fusion of the three": c["late fusion of the three"]}
+        out += table(["network", "accuracy (95 % interval)"], [[n, interval(m)] for n, m in judged.items()])
+        pinyin, tiny = (points(c[k]) for k in ("minilm on pinyin adds", "regraft_tiny_text adds"))
+        out += [f"To the other two minilm on pinyin adds {pinyin} points, regraft_tiny_text {tiny}.", ""]
+    if "few" in r:
+        curves = r["few"]["curves"]
+        names = list(curves)
+        out += [f"Few labels, English, mean of {r['few']['draws']} draws (lowest to highest):", ""]
+        rows = []
+        for i, first in enumerate(curves[names[0]]):
+            at = [curves[n][i] for n in names]
+            rows.append([first["labels"], *(f"{p['mean']:.3f} ({p['low']:.3f} to {p['high']:.3f})" for p in at)])
+        out += table(["labels a class", *names], rows)
+    if "domain" in r:
+        d = r["domain"]
+        out += [f"Chinese film reviews to takeaway reviews ({d['judged_on']:,} judged; the larger class is "
+                f"{d['majority']:.3f} of them):", ""]  # fmt: skip
+        ways = [w for w in d if isinstance(d[w], dict)]
+        rows = []
+        for name in d[ways[0]]:
+            cells = [d[w][name] for w in ways]
+            rows.append([name, *("" if c is None else f"{c.get('accuracy', c.get('mean')):.4f}" for c in cells)])
+        out += table(["learned from", *ways], rows)
+    return out
+
+
+def text_speed(r: dict[str, Any]) -> list[str]:
+    return [f"Texts a second through minilm, {r['texts']:,} texts on {r['threads']} thread(s): "
+            f"{r['times_the_plain_loop']:.2f} times the plain sentence-transformers loop (batches of 32, unsorted, "
+            f"float32), {r['times_the_sorting_loop']:.2f} times the same with sorting; cosine to its features at least "
+            f"{r['cosine_least']:.4f} (`bench_text_speed.py`).", ""]  # fmt: skip
+
+
 def points(gain: dict[str, Any] | None) -> str:
     if not gain:
         return ""
     return f"{100 * gain['value']:+.1f} ({100 * gain['ci95'][0]:+.1f} to {100 * gain['ci95'][1]:+.1f})"
 
 
-SECTIONS = {"spine": spine, "pictures": pictures, "training": training, "adaptation": adaptation}
+SECTIONS = {
+    "spine": spine,
+    "pictures": pictures,
+    "training": training,
+    "adaptation": adaptation,
+    "text": text,
+    "text_speed": text_speed,
+}
 
 
 def render() -> str:
