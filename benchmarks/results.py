@@ -202,7 +202,7 @@ def text_speed(r: dict[str, Any]) -> list[str]:
 def fastai(r: dict[str, Any]) -> list[str]:
     rows = [[n, ", ".join(f"{v['accuracy']:.3f}" for v in runs), ", ".join(f"{v['seconds']:.0f}" for v in runs)]
             for n, runs in r["runs"].items()]  # fmt: skip
-    return ["Hymenoptera, mobilenet_v2, one command each in turns, start-up included (`bench_fastai.py`): regraft's probe "
+    return ["Hymenoptera, mobilenet_v2, a command each in turns, start-up included (`bench_fastai.py`): our probe "
             f"in {1 / r['times_faster']:.2f} of the time of fastai's `fine_tune(3)`.", "",
             *table(["", "accuracies", "seconds"], rows)]  # fmt: skip
 
