@@ -11,14 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from regraft import options, printing
 from regraft.errors import InputError, RegraftError
-from regraft.options import (
-    AUGMENT, BACKBONE, CONTROLS, DATA, Data, Device, Engine, Format, Group, Json, Label, ModelPath, Page, TaskName, Text,
-    Threads,
-)  # fmt: skip
-from regraft.printing import (
-    print_demo, print_evaluation, print_explanation, print_fit, print_insights, print_inspection, print_json, table,
-)  # fmt: skip
+from regraft.options import Data, Device, Engine, Format, Group, Json, Label, ModelPath, Page, TaskName, Text, Threads
+from regraft.printing import print_json, table
 from regraft.version import __version__
 
 app = typer.Typer(
@@ -30,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+
 
 def _version(value: bool) -> None:
     if value:
@@ -78,19 +75,19 @@ def inspect(
     found = run(data, format=format, label=label, text=text, group=group, task=task)
     if as_json:
         return print_json(found)
-    print_inspection(found)
+    printing.print_inspection(found)
     return None
 
 
 @app.command()
 def fit(
     context: typer.Context,
-    data: Annotated[str | None, typer.Argument(metavar="DATA", help=DATA)] = None,
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help=options.DATA)] = None,
     val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
-    backbone: Annotated[str | None, typer.Option(help=BACKBONE)] = None,
+    backbone: Annotated[str | None, typer.Option(help=options.BACKBONE)] = None,
     weights: Annotated[str | None, typer.Option(help="a weights file in place of the catalog's")] = None,
     method: Annotated[str, typer.Option(help="how knowledge is transferred, see 'regraft methods'")] = "linear-probe",
-    controls: Annotated[str, typer.Option(help="majority,raw,random (what to compare with), or none")] = CONTROLS,
+    controls: Annotated[str, typer.Option(help="majority,raw,random (to compare with), or none")] = options.CONTROLS,
     label: Label = None,
     text: Text = None,
     group: Group = None,
@@ -105,7 +102,7 @@ def fit(
     batch: Annotated[int | None, typer.Option(help="items in a training step [default: 32]")] = None,
     accumulate: Annotated[int | None, typer.Option(help="take a step's batch in so many pieces: less memory")] = None,
     blocks: Annotated[int | None, typer.Option(help="how many last blocks last-k trains [default: 4]")] = None,
-    augment: Annotated[str | None, typer.Option(help=AUGMENT)] = None,
+    augment: Annotated[str | None, typer.Option(help=options.AUGMENT)] = None,
     mix: Annotated[str | None, typer.Option(help="join pictures: none, mixup, cutmix, mosaic [default: none]")] = None,
     smoothing: Annotated[float | None, typer.Option(help="label smoothing [default: 0.05]")] = None,
     schedule: Annotated[str | None, typer.Option(help="cosine or one-cycle [default: cosine]")] = None,
@@ -137,7 +134,7 @@ def fit(
     result = run(**options)
     if as_json:
         return print_json(result)
-    print_fit(asdict(result))
+    printing.print_fit(asdict(result))
     return None
 
 
@@ -159,7 +156,7 @@ def evaluate(
     found = run(model, data, format=format, label=label, text=text, engine=engine, device=device, threads=threads)
     if as_json:
         return print_json(found)
-    print_evaluation(found)
+    printing.print_evaluation(found)
     return None
 
 
@@ -216,7 +213,7 @@ def insights(
 
     found = run(model, data, text=text, date=date, topics=topics, out=out, engine=engine, device=device,
                 threads=threads)  # fmt: skip
-    print_json(found) if as_json else print_insights(found)
+    print_json(found) if as_json else printing.print_insights(found)
 
 
 @app.command()
@@ -233,7 +230,7 @@ def explain(
     from regraft.api import explain as run
 
     found = run(model, text, out=out, engine=engine, device=device, threads=threads)
-    print_json(found) if as_json else print_explanation(found, colour=sys.stdout.isatty())
+    print_json(found) if as_json else printing.print_explanation(found, colour=sys.stdout.isatty())
 
 
 @app.command()
@@ -295,7 +292,7 @@ def methods(as_json: Json = False) -> None:
 @app.command()
 def augment(
     data: Data,
-    policy: Annotated[str, typer.Option(help=AUGMENT)] = "standard",
+    policy: Annotated[str, typer.Option(help=options.AUGMENT)] = "standard",
     out: Annotated[str, typer.Option(help="the picture to write (.png)")] = "augmented.png",
     rows: Annotated[int, typer.Option(help="how many pictures")] = 6,
     views: Annotated[int, typer.Option(help="how many views of each")] = 6,
@@ -354,7 +351,7 @@ def demo(
     found, page = run(what, out=out, seeds=seeds)
     if as_json:
         return print_json(asdict(found) | {"report": page})
-    print_demo(found, page, what)
+    printing.print_demo(found, page, what)
     return None
 
 

@@ -25,8 +25,8 @@ def wilson(hits: int, n: int, z: float = 1.959963984540054) -> tuple[float, floa
 def share_change(before: tuple[int, int], after: tuple[int, int]) -> dict[str, Any]:
     """Difference of two proportions, ``after`` less ``before`` (each hits, n), with its 95 % interval.
 
-    Newcombe 1998 (https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8%3C873::AID-SIM779%3E3.0.CO;2-I), method 10: from
-    the Wilson intervals of both.
+    Newcombe 1998 (https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8%3C873::AID-SIM779%3E3.0.CO;2-I), method 10:
+    from the Wilson intervals of both.
     """
     (a, b), (low_a, high_a), (low_b, high_b) = (h / n for h, n in (before, after)), wilson(*before), wilson(*after)
     down, up = math.hypot(b - low_b, high_a - a), math.hypot(high_b - b, a - low_a)

@@ -177,7 +177,7 @@ def _share(s: Share) -> list[str]:
 
 
 def print_explanation(found: Explanation, *, colour: bool) -> None:
-    """The text with its words marked for (green, or ``[+word+]``) and against (red, ``[-word-]``) each class."""
+    """The text with its words marked for (cyan, or ``[+word+]``) and against (red, ``[-word-]``) each class."""
     for c in found.classes:
         print(f"{c.label}{'' if c.given or len(found.classes) == 1 else ' (not given)'}, {100 * c.probability:.1f} %")
         print(f"  {_marked(found.text, c, colour)}")
@@ -199,7 +199,7 @@ def _marked(text: str, c: ClassEffects, colour: bool) -> str:
         if strength < 0.2:
             shown += w.word
         elif colour:
-            shown += f"\033[{'1;' if strength >= 0.6 else ''}{32 if w.effect > 0 else 31}m{w.word}\033[0m"
+            shown += f"\033[{'1;' if strength >= 0.6 else ''}{36 if w.effect > 0 else 31}m{w.word}\033[0m"
         else:
             sign = ("+" if w.effect > 0 else "-") * (2 if strength >= 0.6 else 1)
             shown += f"[{sign}{w.word}{sign}]"

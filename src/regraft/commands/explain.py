@@ -67,8 +67,8 @@ def explain(
 ) -> Explanation:
     """Leaves each word of ``text`` out in turn; its effect is how far the log-odds of the class fall.
 
-    Occlusion after Zeiler and Fergus 2014 (https://arxiv.org/abs/1311.2901) and, for words, Li, Monroe and Jurafsky 2016
-    (https://arxiv.org/abs/1612.08220). A word said twice can hide its own effect: one of them is always left.
+    Occlusion after Zeiler and Fergus 2014 (https://arxiv.org/abs/1311.2901) and, for words, Li, Monroe and Jurafsky
+    2016 (https://arxiv.org/abs/1612.08220). A word said twice can hide its own effect: one of them is always left.
     """
     set_threads(threads)
     predictor = load(model, engine=engine, device=device)

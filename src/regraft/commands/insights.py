@@ -44,7 +44,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Topic:
-    """A cluster of texts, named by the terms that tell it from the rest; ``typical`` are the texts nearest its centre."""
+    """A cluster of texts, named by what tells it from the rest; ``typical`` are the texts nearest its centre."""
 
     name: str
     items: int
@@ -101,7 +101,7 @@ class Insights:
 
 @dataclass
 class _Answers:
-    """Of the texts that can be read: the texts, their places among all, features, probabilities, which class is whose."""
+    """The texts that can be read, their places among all, features and probabilities, and which class is whose."""
 
     texts: list[str]
     positions: NDArray[np.int64]
@@ -149,7 +149,9 @@ def insights(
             notes.append(f"no topics: {len(found.texts)} texts are too few, {FEWEST} are the least")
         elif topics is not None and topics > len(found.texts) // 5:
             most = len(found.texts) // 5
-            raise InputError(f"--topics is {topics}, of {len(found.texts)} texts; {most} is the most (five texts each).")
+            raise InputError(
+                f"--topics is {topics}, of {len(found.texts)} texts; {most} is the most (five texts each)."
+            )
         else:
             groups = _topics(found, wording, labels, predictor, topics)
             if not groups:
@@ -228,7 +230,9 @@ def _words(found: _Answers, wording: Wording, labels: Sequence[str]) -> dict[str
 def _why_no_words(found: _Answers, labels: Sequence[str]) -> str:
     every = [label for c, label in enumerate(labels) if found.given[:, c].all()]
     if every:
-        return f"no words by class: the model gives every text the class {every[0]}, so there is no rest to compare with"
+        return (
+            f"no words by class: the model gives every text the class {every[0]}, so there is no rest to compare with"
+        )
     return "no words by class: none stands clearly more often in the texts of one class than in the rest"
 
 
@@ -245,7 +249,9 @@ def _topics(
         near = [int(i) for i in np.argsort(distance, kind="stable") if chosen[i]]
         typical = list(dict.fromkeys(clipped(found.texts[i]) for i in near))[:TYPICAL]
         name = ", ".join(t.term for t in terms[:NAMED_BY]) or "(no words of its own)"
-        made.append(Topic(name, int(chosen.sum()), float(chosen.mean()), terms, _shares(found, chosen, labels), typical))
+        made.append(
+            Topic(name, int(chosen.sum()), float(chosen.mean()), terms, _shares(found, chosen, labels), typical)
+        )
     return made
 
 

@@ -34,10 +34,11 @@ def compact(rows: Any, widths: Sequence[int]) -> NDArray[np.float64]:
         if issparse(part):  # a dense part beside a sparse one is stored with all its values
             part = part.toarray() if part.nnz == part.shape[0] * part.shape[1] else part
         most = min(DIMENSIONS, width, part.shape[0] - 1)
-        if issparse(part):
-            small = TruncatedSVD(most, random_state=SEED).fit_transform(part) if most < width else part.toarray()
-        else:
-            small = PCA(most, random_state=SEED).fit_transform(np.asarray(part, np.float64))
+        with np.errstate(invalid="ignore"):  # shares of the variance, which nobody asks for, where there is none
+            if issparse(part):
+                small = TruncatedSVD(most, random_state=SEED).fit_transform(part) if most < width else part.toarray()
+            else:
+                small = PCA(most, random_state=SEED).fit_transform(np.asarray(part, np.float64))
         length = np.linalg.norm(small, axis=1, keepdims=True)
         found.append(small / np.where(length > 0, length, 1))
     return np.concatenate(found, 1)

@@ -64,8 +64,10 @@ class Wording:
         found: list[Term] = []
         kept: list[set[int]] = []
         # of two that stand in the same texts, the longer says more
-        for w in sorted(np.flatnonzero(z >= LEAST_Z), key=lambda w: (-round(z[w], 6), -len(self.terms[w]))):
-            mine = set(self._texts_with(w)[chosen[self._texts_with(w)]].tolist())
+        for w in sorted(
+            np.flatnonzero(z >= LEAST_Z).tolist(), key=lambda w: (-round(float(z[w]), 6), -len(self.terms[w]))
+        ):
+            mine = set(self._texts_with(w, chosen).tolist())
             if any(len(mine & other) >= ALIKE * len(mine | other) for other in kept):
                 continue
             kept.append(mine)
@@ -75,13 +77,14 @@ class Wording:
                 break
         return found
 
-    def examples(self, term: str, chosen: NDArray[np.bool_], rank: NDArray[Any], most: int, used: set[int]) -> list[str]:
+    def examples(
+        self, term: str, chosen: NDArray[np.bool_], rank: NDArray[Any], most: int, used: set[int]
+    ) -> list[str]:
         """Texts of ``chosen`` that hold the term, those of the highest ``rank`` first; ``used`` ones are passed over
         and the new ones added.
         """
         found: list[str] = []
-        rows = self._texts_with(int(np.searchsorted(self.terms, term)))
-        rows = rows[chosen[rows]]
+        rows = self._texts_with(int(np.searchsorted(self.terms, term)), chosen)
         for i in rows[np.argsort(-rank[rows], kind="stable")].tolist():
             text = clipped(self.texts[i])
             if i not in used and text not in found:
@@ -91,9 +94,10 @@ class Wording:
                 break
         return found
 
-    def _texts_with(self, w: int) -> NDArray[Any]:
+    def _texts_with(self, w: int, chosen: NDArray[np.bool_]) -> NDArray[Any]:
+        """The places of the texts of ``chosen`` that hold the term of number ``w``."""
         rows: NDArray[Any] = self.held.indices[self.held.indptr[w] : self.held.indptr[w + 1]]
-        return rows
+        return rows[chosen[rows]]
 
 
 def clipped(text: str) -> str:

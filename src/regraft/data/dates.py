@@ -10,20 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-DATE_NAMES = frozenset(
-    "date day time datetime timestamp created published posted when 日期 时间 发布时间 创建时间 评论时间".split()
-)
+DATE_NAMES = {"date", "day", "time", "datetime", "timestamp", "created", "published", "posted", "when", "日期", "时间",
+              "发布时间", "创建时间", "评论时间"}  # fmt: skip
 ENOUGH = 0.8
 """The least share of a column's cells that must be dates for it to be found by looking."""
 
-_MONTHS = {m: i for i, m in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_MONTHS = {"jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "oct": 10,
+           "nov": 11, "dec": 12}  # fmt: skip
 _NAME = f"(?P<month>{'|'.join(_MONTHS)})[a-z]*"
 _YEAR_FIRST = re.compile(r"(\d{4})(?P<s>[-/.])(\d{1,2})(?:(?P=s)(\d{1,2}))?(?!\d)")
 _CHINESE = re.compile(r"(\d{4})\s*年\s*(\d{1,2})\s*月(?:\s*(\d{1,2})\s*日)?")
 _SOLID = re.compile(r"((?:19|20)\d{2})(\d{2})(\d{2})(?:T?\d{4,6}Z?)?$")
 _YEAR_LAST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?!\d)")
-_DAY_NAME = re.compile(rf"(?:[a-z]{{3,9}},?\s+)?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[\s-]+{_NAME}\.?,?[\s-]+(?P<year>\d{{4}})")
-_NAME_DAY = re.compile(rf"(?:[a-z]{{3,9}},?\s+)??{_NAME}\.?\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\b.*?(?P<year>\d{{4}})$")
+_DAY_NAME = re.compile(
+    rf"(?:[a-z]{{3,9}},?\s+)?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[\s-]+{_NAME}\.?,?[\s-]+(?P<year>\d{{4}})"
+)
+_NAME_DAY = re.compile(
+    rf"(?:[a-z]{{3,9}},?\s+)??{_NAME}\.?\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?\s+"
+    r"(?:\d\d:\d\d(?::\d\d)?\s+(?:[+-]\d{4}\s+|[a-z]+\s+)?)?(?P<year>\d{4})\b"
+)
 _SECONDS = re.compile(r"(\d{10})(\d{3})?(\.\d+)?$")
 
 

@@ -189,11 +189,13 @@ def class_bars(names: Sequence[str], values: Sequence[float], base: Sequence[flo
 
 
 @styled
-def trend(starts: Sequence[str], curves: Mapping[str, Sequence[Mapping[str, Any]]], what: str) -> str:
+def trend(
+    starts: Sequence[str], curves: Mapping[str, Sequence[Mapping[str, Any]]], colours: Sequence[int], what: str
+) -> str:
     """Shares by period; each curve is a list of ``share``, ``low``, ``high``, all None where a period has no texts."""
     figure, axes = _axes(6.4, 3.2)
     x = np.array(starts, "datetime64[D]")
-    for i, (name, points) in enumerate(curves.items()):
+    for (name, points), i in zip(curves.items(), colours, strict=True):
         share, low, high = ([np.nan if p[k] is None else 100 * p[k] for p in points] for k in ("share", "low", "high"))
         axes.plot(x, share, "o-", color=CLASSES[i], markersize=3.5, label=name.replace("_", "\u200b_", 1))
         axes.fill_between(x, low, high, color=CLASSES[i], alpha=0.18, linewidth=0)

@@ -13,6 +13,8 @@ from regraft.reports.templates import rendered
 
 MOST_CURVES = 5
 MOST_SHOWN = 12
+_GREEN = ("pos", "positive", "good", "正面", "好评", "积极")
+_ORANGE = ("neg", "negative", "bad", "负面", "差评", "消极")
 
 
 def checked_page(out: str | None) -> Path | None:
@@ -31,20 +33,31 @@ def write_insights(path: Path, found: Any) -> Path:
         "shown": [i for i, c in enumerate(record["classes"]) if c["label"] in shown],
         "problems": by_kind(record["problems"]),
         "trend_chart": _trend_chart(record["trend"]) if record["trend"] else None,
+        "colours": colours([c["label"] for c in record["classes"]]),
         "several": sum(c["items"] for c in record["classes"]) != record["items"],
     }
     write_text(path, rendered("insights.html.j2", **facts))
     return path
 
 
+def colours(labels: list[str]) -> list[int]:
+    """The number of each class's colour: what is good is never orange where the bad is green."""
+    fixed = {i: 0 if name.lower() in _GREEN else 1 for i, name in enumerate(labels) if name.lower() in _GREEN + _ORANGE}
+    free = [c for c in range(10) if c not in fixed.values()]
+    rest = [i for i in range(len(labels)) if i not in fixed]
+    return [fixed[i] if i in fixed else free[rest.index(i) % len(free)] for i in range(len(labels))]
+
+
 def _trend_chart(trend: dict[str, Any]) -> str:
     """The most frequent classes over time."""
     points = trend["points"]
     totals = [sum(p["classes"][c]["items"] for p in points) for c in range(len(points[0]["classes"]))]
-    curves = {}
+    labels = [c["label"] for c in points[0]["classes"]]
+    curves, shades = {}, []
     for c in sorted(sorted(range(len(totals)), key=lambda c: -totals[c])[:MOST_CURVES]):
-        curves[points[0]["classes"][c]["label"]] = [_on_curve(p["classes"][c], p["items"]) for p in points]
-    return charts.trend([p["start"] for p in points], curves, f"% of the texts of a {trend['period']}")
+        shades.append(colours(labels)[c])
+        curves[labels[c]] = [_on_curve(p["classes"][c], p["items"]) for p in points]
+    return charts.trend([p["start"] for p in points], curves, shades, f"% of the texts of a {trend['period']}")
 
 
 def _on_curve(share: dict[str, Any], items: int) -> dict[str, float | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import unicodedata
 from importlib.util import find_spec
@@ -55,7 +56,7 @@ def phrases(text: str) -> list[str]:
             else:
                 found += [han[i : i + 2] for i in range(max(1, len(han) - 1))]
         found += [w for w in words if not w.isdigit()]
-        found += [_joined(a, b) for a, b in zip(words, words[1:], strict=False) if not (a.isdigit() and b.isdigit())]
+        found += [_joined(a, b) for a, b in itertools.pairwise(words) if not (a.isdigit() and b.isdigit())]
     return found
 
 

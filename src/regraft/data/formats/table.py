@@ -97,7 +97,7 @@ class DatedTexts:
     one cannot be read); ``doubtful`` where the day could as well be the month.
     """
 
-    items: Texts
+    items: Items
     problems: list[Problem]
     column: str | None = None
     days: NDArray[np.datetime64] = field(default_factory=lambda: np.zeros(0, "datetime64[D]"))
