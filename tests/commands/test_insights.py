@@ -193,17 +193,16 @@ def outside(page: str) -> list[str]:
 
 def test_the_page_stands_alone(model: str, tmp_path: Path) -> None:
     texts, _ = reviews(60, seed=3)
-    texts[0] = "the soup <b>was</b> dreadful"
     texts[1] = ""
     days = [f"{1 + i % 28}.{1 + i // 28}.2024" for i in range(60)]
-    data = table(tmp_path / "t.csv", ["text", "day"], texts, days)
+    data = table(tmp_path / "t.csv", ["text", "<em>day"], texts, days)
     found = regraft.insights(model, data, out=str(tmp_path / "sub/i.html"))
     page = (tmp_path / "sub/i.html").read_text()
     assert found.out == str(tmp_path / "sub/i.html") and not outside(page)
     for heading in ("What people are talking about", "Share of each class", "Over time", "Words and phrases that carry",
                     "Topics", "What could not be used"):  # fmt: skip
         assert heading in page
-    assert page.count("<svg") == 1 and "row 3: it is empty" in page and "<b>was" not in page
+    assert page.count("<svg") == 1 and "row 3: it is empty" in page and "<em>" not in page and "&lt;em&gt;day" in page
     assert "prefers-color-scheme: dark" in page and "width=device-width" in page
     regraft.insights(model, data, out=str(tmp_path / "j.html"))
     assert (tmp_path / "j.html").read_text() == page, "the same texts give the same page"
