@@ -18,6 +18,8 @@ COMMANDS = [
     "fit",
     "evaluate",
     "predict",
+    "insights",
+    "explain",
     "report",
     "runs",
     "augment",

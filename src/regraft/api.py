@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,17 @@ from regraft.commands.augment import augment
 from regraft.commands.demo import DemoResult
 from regraft.commands.demo import demo as _demo
 from regraft.commands.evaluate import Evaluation, evaluate
+from regraft.commands.explain import Explanation
+from regraft.commands.explain import explain as _explain
 from regraft.commands.fit import FitResult
 from regraft.commands.fit import fit as _fit
+from regraft.commands.insights import Insights
+from regraft.commands.insights import insights as _insights
 from regraft.commands.inspect import Inspection, inspect
 from regraft.commands.listings import cache, list_backbones, list_methods, runs, verify
 from regraft.commands.predict import PredictResult, predict
 from regraft.predictor import Predictor, load
+from regraft.reports.insights import checked_page, write_explanation, write_insights
 from regraft.reports.page import write_report as report
 
 
@@ -31,8 +37,22 @@ def demo(what: str = "digits", *, out: str | None = None, seeds: int = 10) -> tu
     return result, report(result.fit.run)
 
 
+def insights(model: str, data: Any, *, out: str | None = None, **options: Any) -> Insights:
+    """`regraft.commands.insights.insights`, and with ``out`` a page (.html) that shows it."""
+    page = checked_page(out)
+    found = _insights(model, data, **options)
+    return replace(found, out=str(write_insights(page, found))) if page else found
+
+
+def explain(model: str, text: str, *, out: str | None = None, **options: Any) -> Explanation:
+    """`regraft.commands.explain.explain`, and with ``out`` a page (.html) with the words highlighted."""
+    page = checked_page(out)
+    found = _explain(model, text, **options)
+    return replace(found, out=str(write_explanation(page, found))) if page else found
+
+
 __all__ = [
-    "DemoResult", "Evaluation", "FitResult", "Inspection", "PredictResult", "Predictor",
-    "augment", "cache", "demo",
-    "evaluate", "fit", "inspect", "list_backbones", "list_methods", "load", "predict", "report", "runs", "verify",
+    "DemoResult", "Evaluation", "Explanation", "FitResult", "Insights", "Inspection", "PredictResult", "Predictor",
+    "augment", "cache", "demo", "evaluate", "explain", "fit", "insights",
+    "inspect", "list_backbones", "list_methods", "load", "predict", "report", "runs", "verify",
 ]  # fmt: skip

@@ -11,8 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from regraft import options, printing
 from regraft.errors import InputError, RegraftError
-from regraft.printing import figures, print_fit, print_inspection, print_json, table
+from regraft.options import Data, Device, Engine, Format, Group, Json, Label, ModelPath, Page, TaskName, Text, Threads
+from regraft.printing import print_json, table
 from regraft.version import __version__
 
 app = typer.Typer(
@@ -24,34 +26,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-
-_DATA = (
-    "a folder or zip of class folders with pictures or .txt files, a table (.csv, .tsv, .jsonl, .parquet, also .gz) of "
-    "picture paths or texts and labels, .pos and .neg files, an .npz, IDX files, CIFAR batches, embedded:digits; "
-    "PATH#part for one part"
-)
-_BACKBONE = (
-    "a network of 'regraft backbones', a folder of a transformer, hf/ORG/NAME, vectors:FILE, tfidf, raw, random:NAME, "
-    "NAME@BLOCK, NAME[VIEW] (pinyin, segment, lemma, gloss:FILE, ...), A+B for several side by side [default: "
-    "regraft_tiny for pictures up to 64 pixels, else mobilenet_v2; minilm for texts where installed]"
-)
-_AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light]"
-_CONTROLS = "majority,raw,random"
-Data = Annotated[str, typer.Argument(metavar="DATA", help=_DATA)]
-ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="a run folder or the model folder in it")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object on stdout and nothing else")]
-Format = Annotated[
-    str | None, typer.Option(help="overrule the format: image-folder, text-folder, polarity, table, npz, idx, cifar")
-]
-Text = Annotated[str | None, typer.Option(help="the text's column of a table")]
-Label = Annotated[str | None, typer.Option(help="the label's column of a table")]
-Group = Annotated[
-    str | None, typer.Option(help="what no split may tear: a table's column, or a regular expression on file names")
-]
-TaskName = Annotated[str | None, typer.Option(help="overrule the recognised task: classification, multilabel")]
-Engine = Annotated[str, typer.Option(help="how frozen networks are run: auto, torch")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
-Threads = Annotated[int | None, typer.Option(help="threads of the networks [default: all cores]")]
 
 
 def _version(value: bool) -> None:
@@ -101,19 +75,19 @@ def inspect(
     found = run(data, format=format, label=label, text=text, group=group, task=task)
     if as_json:
         return print_json(found)
-    print_inspection(found)
+    printing.print_inspection(found)
     return None
 
 
 @app.command()
 def fit(
     context: typer.Context,
-    data: Annotated[str | None, typer.Argument(metavar="DATA", help=_DATA)] = None,
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help=options.DATA)] = None,
     val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
-    backbone: Annotated[str | None, typer.Option(help=_BACKBONE)] = None,
+    backbone: Annotated[str | None, typer.Option(help=options.BACKBONE)] = None,
     weights: Annotated[str | None, typer.Option(help="a weights file in place of the catalog's")] = None,
     method: Annotated[str, typer.Option(help="how knowledge is transferred, see 'regraft methods'")] = "linear-probe",
-    controls: Annotated[str, typer.Option(help="majority,raw,random (what to compare with), or none")] = _CONTROLS,
+    controls: Annotated[str, typer.Option(help="majority,raw,random (to compare with), or none")] = options.CONTROLS,
     label: Label = None,
     text: Text = None,
     group: Group = None,
@@ -128,7 +102,7 @@ def fit(
     batch: Annotated[int | None, typer.Option(help="items in a training step [default: 32]")] = None,
     accumulate: Annotated[int | None, typer.Option(help="take a step's batch in so many pieces: less memory")] = None,
     blocks: Annotated[int | None, typer.Option(help="how many last blocks last-k trains [default: 4]")] = None,
-    augment: Annotated[str | None, typer.Option(help=_AUGMENT)] = None,
+    augment: Annotated[str | None, typer.Option(help=options.AUGMENT)] = None,
     mix: Annotated[str | None, typer.Option(help="join pictures: none, mixup, cutmix, mosaic [default: none]")] = None,
     smoothing: Annotated[float | None, typer.Option(help="label smoothing [default: 0.05]")] = None,
     schedule: Annotated[str | None, typer.Option(help="cosine or one-cycle [default: cosine]")] = None,
@@ -160,7 +134,7 @@ def fit(
     result = run(**options)
     if as_json:
         return print_json(result)
-    print_fit(asdict(result))
+    printing.print_fit(asdict(result))
     return None
 
 
@@ -182,12 +156,7 @@ def evaluate(
     found = run(model, data, format=format, label=label, text=text, engine=engine, device=device, threads=threads)
     if as_json:
         return print_json(found)
-    print(f"{found.model} on {found.items} items of {found.data}")
-    if found.seen:
-        print(f"warning: the network's pretraining saw the labels of {100 * found.seen:.0f} % of these items")
-    figures({"": found.metrics})
-    for p in found.problems:
-        print(f"{p.kind}: {p.item}: {p.message}")
+    printing.print_evaluation(found)
     return None
 
 
@@ -224,6 +193,44 @@ def predict(
             if "label" in r else [r["input"], f"not read: {r['error']}", None, None]
             for r in found.predictions])  # fmt: skip
     return None
+
+
+@app.command()
+def insights(
+    model: ModelPath,
+    data: Annotated[str, typer.Argument(metavar="TEXTS", help="a table, a file of lines, a folder of text files")],
+    text: Text = None,
+    date: Annotated[str | None, typer.Option(help="the date's column of a table [default: found by looking]")] = None,
+    topics: Annotated[int | None, typer.Option(help="how many topics to find [default: by number]")] = None,
+    out: Page = None,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Show what many texts say: the share of each class, the words that carry it, topics, trends."""
+    from regraft.api import insights as run
+
+    found = run(model, data, text=text, date=date, topics=topics, out=out, engine=engine, device=device,
+                threads=threads)  # fmt: skip
+    print_json(found) if as_json else printing.print_insights(found)
+
+
+@app.command()
+def explain(
+    model: ModelPath,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="the text itself")],
+    out: Page = None,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Show which words of a text speak for its class and which against, by leaving each out."""
+    from regraft.api import explain as run
+
+    found = run(model, text, out=out, engine=engine, device=device, threads=threads)
+    print_json(found) if as_json else printing.print_explanation(found, colour=sys.stdout.isatty())
 
 
 @app.command()
@@ -285,7 +292,7 @@ def methods(as_json: Json = False) -> None:
 @app.command()
 def augment(
     data: Data,
-    policy: Annotated[str, typer.Option(help=_AUGMENT)] = "standard",
+    policy: Annotated[str, typer.Option(help=options.AUGMENT)] = "standard",
     out: Annotated[str, typer.Option(help="the picture to write (.png)")] = "augmented.png",
     rows: Annotated[int, typer.Option(help="how many pictures")] = 6,
     views: Annotated[int, typer.Option(help="how many views of each")] = 6,
@@ -344,18 +351,7 @@ def demo(
     found, page = run(what, out=out, seeds=seeds)
     if as_json:
         return print_json(asdict(found) | {"report": page})
-    few = found.few
-    names = list(few["curves"])
-    data = "scikit-learn's digits" if what == "digits" else "reviews in English and Chinese"
-    print(f"{data}, accuracy on all items not drawn, mean of {few['seeds']} draws")
-    table(["labels a class", *names],
-           [[n, *(few["curves"][b][i]["mean"] for b in names)] for i, n in enumerate(few["labels"])])  # fmt: skip
-    print()
-    print_fit(asdict(found.fit))
-    print()
-    table(["item", "label", "probability"],
-           [[p["input"], p["label"], max(p["probabilities"].values())] for p in found.predictions])  # fmt: skip
-    print(f"\nlook at {page}")
+    printing.print_demo(found, page, what)
     return None
 
 

@@ -22,6 +22,17 @@ def wilson(hits: int, n: int, z: float = 1.959963984540054) -> tuple[float, floa
     return (max(0.0, centre - half), min(1.0, centre + half))
 
 
+def share_change(before: tuple[int, int], after: tuple[int, int]) -> dict[str, Any]:
+    """Difference of two proportions, ``after`` less ``before`` (each hits, n), with its 95 % interval.
+
+    Newcombe 1998 (https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8%3C873::AID-SIM779%3E3.0.CO;2-I), method 10:
+    from the Wilson intervals of both.
+    """
+    (a, b), (low_a, high_a), (low_b, high_b) = (h / n for h, n in (before, after)), wilson(*before), wilson(*after)
+    down, up = math.hypot(b - low_b, high_a - a), math.hypot(high_b - b, a - low_a)
+    return {"value": b - a, "ci95": [b - a - down, b - a + up]}
+
+
 def bootstrap_indices(n: int, draws: int, seed: int) -> Ints:
     """(draws, n) indices in 0..n-1, drawn with replacement."""
     return np.random.default_rng(seed).integers(0, n, (draws, n))

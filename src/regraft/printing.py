@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from regraft.commands.demo import DemoResult
+    from regraft.commands.evaluate import Evaluation
+    from regraft.commands.explain import ClassEffects, Explanation
+    from regraft.commands.insights import Insights, Share
     from regraft.commands.inspect import Inspection
 
 
@@ -17,10 +25,16 @@ def print_json(value: Any) -> None:
 def table(columns: list[str], rows: list[list[Any]]) -> None:
     """A plain aligned table: texts to the left, numbers to the right."""
     cells = [[_cell(v) for v in row] for row in rows]
-    widths = [max(len(c[i]) for c in [columns, *cells]) for i in range(len(columns))]
+    widths = [max(_width(c[i]) for c in [columns, *cells]) for i in range(len(columns))]
     right = [all(isinstance(r[i], int | float) or r[i] is None for r in rows) for i in range(len(columns))]
     for line in [columns, *cells]:
-        print("  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True)).rstrip())
+        blanks = [" " * (w - _width(c)) for c, w in zip(line, widths, strict=True)]
+        print("  ".join(b + c if r else c + b for c, b, r in zip(line, blanks, right, strict=True)).rstrip())
+
+
+def _width(cell: str) -> int:
+    """Places on a terminal: Chinese characters take two."""
+    return len(cell) if cell.isascii() else sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in cell)
 
 
 def _cell(value: Any) -> str:
@@ -67,6 +81,30 @@ def figures(rows: dict[str, dict[str, Any]]) -> None:
             for name, m in rows.items()])  # fmt: skip
 
 
+def print_evaluation(found: Evaluation) -> None:
+    print(f"{found.model} on {found.items} items of {found.data}")
+    if found.seen:
+        print(f"warning: the network's pretraining saw the labels of {100 * found.seen:.0f} % of these items")
+    figures({"": found.metrics})
+    for p in found.problems:
+        print(f"{p.kind}: {p.item}: {p.message}")
+
+
+def print_demo(found: DemoResult, page: Path, what: str) -> None:
+    few = found.few
+    names = list(few["curves"])
+    data = "scikit-learn's digits" if what == "digits" else "reviews in English and Chinese"
+    print(f"{data}, accuracy on all items not drawn, mean of {few['seeds']} draws")
+    table(["labels a class", *names],
+           [[n, *(few["curves"][b][i]["mean"] for b in names)] for i, n in enumerate(few["labels"])])  # fmt: skip
+    print()
+    print_fit(asdict(found.fit))
+    print()
+    table(["item", "label", "probability"],
+           [[p["input"], p["label"], max(p["probabilities"].values())] for p in found.predictions])  # fmt: skip
+    print(f"\nlook at {page}")
+
+
 def print_fit(result: dict[str, Any]) -> None:
     from regraft.reports.facts import warnings
 
@@ -103,3 +141,66 @@ def print_fit(result: dict[str, Any]) -> None:
         print(f"{p['kind']}: {p['item']}: {p['message']}")
     print(f"{result['run']}: model/, report.html, predictions.csv; {result['seconds']['total']:.1f} s"
           f"{', features from the store' if result['cached'] else ''}")  # fmt: skip
+
+
+def print_insights(found: Insights) -> None:
+    """Shares, words, topics and what changed, as tables; the page has the rest."""
+    print(f"{found.items} texts of {found.data}; mean confidence {found.confidence:.4f}"
+          f"{f'; {found.failed} more cannot be read' if found.failed else ''}")  # fmt: skip
+    table(["class", "texts", "share", "95 % interval"], [[s.label, s.items, *_share(s)] for s in found.classes])
+    for label, terms in found.words.items():
+        if terms:
+            print(f"{label}: {', '.join(f'{t.term} ({t.z:.1f})' for t in terms)}")
+    if found.topics:
+        print()
+        table(["topic", "texts", *(f"{s.label} %" for s in found.classes)],
+              [[t.name, t.items, *(round(100 * s.share) for s in t.classes)] for t in found.topics])  # fmt: skip
+    if found.trend:
+        points = found.trend.points
+        print(f"\nby {found.trend.period} from {points[0].start} to {points[-1].start} ({found.trend.column}):")
+        for label, c in found.trend.changes.items():
+            low, high = (100 * v for v in c["ci95"])
+            print(f"  {label}: {100 * c['before']:.1f} % in the earlier half, {100 * c['after']:.1f} % in the later, "
+                  f"{100 * c['value']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})")  # fmt: skip
+    for text in found.notes:
+        print(f"note: {text}")
+    for p in found.problems[:20]:
+        print(f"{p.kind}: {p.item}: {p.message}")
+    if len(found.problems) > 20:
+        print(f"and {len(found.problems) - 20} more problems (--json lists them all)")
+    if found.out:
+        print(f"look at {found.out}")
+
+
+def _share(s: Share) -> list[str]:
+    return [f"{100 * s.share:.1f} %", "{:.1f} to {:.1f}".format(*(100 * v for v in s.ci95))]
+
+
+def print_explanation(found: Explanation, *, colour: bool) -> None:
+    """The text with its words marked for (cyan, or ``[+word+]``) and against (red, ``[-word-]``) each class."""
+    for c in found.classes:
+        print(f"{c.label}{'' if c.given or len(found.classes) == 1 else ' (not given)'}, {100 * c.probability:.1f} %")
+        print(f"  {_marked(found.text, c, colour)}")
+        best = sorted(c.words, key=lambda w: -abs(w.effect))[:5]
+        print(f"  log-odds: {', '.join(f'{w.word} {w.effect:+.2f}' for w in best)}")
+    if found.words_at_once > 1:
+        print(f"note: the text is long, so {found.words_at_once} words at a time were left out")
+    if found.out:
+        print(f"look at {found.out}")
+
+
+def _marked(text: str, c: ClassEffects, colour: bool) -> str:
+    """Two strengths: from a fifth and from three fifths of the strongest effect on."""
+    strongest = max((abs(w.effect) for w in c.words), default=0.0) or 1.0
+    shown, last = "", 0
+    for w in c.words:
+        strength = abs(w.effect) / strongest
+        shown, last = shown + text[last : w.start], w.end
+        if strength < 0.2:
+            shown += w.word
+        elif colour:
+            shown += f"\033[{'1;' if strength >= 0.6 else ''}{36 if w.effect > 0 else 31}m{w.word}\033[0m"
+        else:
+            sign = ("+" if w.effect > 0 else "-") * (2 if strength >= 0.6 else 1)
+            shown += f"[{sign}{w.word}{sign}]"
+    return shown + text[last:]

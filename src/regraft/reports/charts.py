@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
+import numpy as np
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 INK, FAINT, MAIN, OTHER = "#010101", "#020202", "#030303", "#040404"
@@ -184,3 +186,23 @@ def class_bars(names: Sequence[str], values: Sequence[float], base: Sequence[flo
     axes.set_xlim(0, 1.02)
     axes.set_xlabel(what)
     return themed_svg(figure, f"{what} by class")
+
+
+@styled
+def trend(
+    starts: Sequence[str], curves: Mapping[str, Sequence[Mapping[str, Any]]], colours: Sequence[int], what: str
+) -> str:
+    """Shares by period; each curve is a list of ``share``, ``low``, ``high``, all None where a period has no texts."""
+    figure, axes = _axes(6.4, 3.2)
+    x = np.array(starts, "datetime64[D]")
+    for (name, points), i in zip(curves.items(), colours, strict=True):
+        share, low, high = ([np.nan if p[k] is None else 100 * p[k] for p in points] for k in ("share", "low", "high"))
+        axes.plot(x, share, "o-", color=CLASSES[i], markersize=3.5, label=name.replace("_", "\u200b_", 1))
+        axes.fill_between(x, low, high, color=CLASSES[i], alpha=0.18, linewidth=0)
+    locator = AutoDateLocator(minticks=3, maxticks=8)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.set_ylim(0, 102)
+    axes.set_ylabel(what)
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=min(5, len(curves)))
+    return themed_svg(figure, f"{what} by date")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import jinja2
-
 from regraft.errors import ArtefactError
 from regraft.files import write_text
 from regraft.reports.facts import facts
+from regraft.reports.templates import rendered
 
 
 def write_report(run: str | Path) -> Path:
@@ -22,10 +21,6 @@ def write_report(run: str | Path) -> Path:
         raise ArtefactError(f"{run} is no finished run folder: {error}.") from error
     if record.get("status") != "done":
         raise ArtefactError(f"{run} did not finish: 'regraft fit ... --resume' ends it.")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("regraft", "reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["percent"] = lambda v: f"{100 * v:.1f} %"
-    page = environment.get_template("page.html.j2").render(**facts(folder, record, manifest))
+    page = rendered("page.html.j2", **facts(folder, record, manifest))
     write_text(folder / "report.html", page)
     return folder / "report.html"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.data.dataset import Dataset
+from regraft.data.dates import date_column, days
 from regraft.data.encoding import decode_text, encoding_problems, unzipped
 from regraft.data.formats.columns import (
     Columns,
@@ -88,6 +89,42 @@ def read_items(data: Path | pd.DataFrame, *, text: str | None = None, modality: 
     if kind == "text":
         return Texts(cells, [f"row {row}" for row in table.rows])
     return PictureFiles(Directory(table.folder), cells)
+
+
+@dataclass
+class DatedTexts:
+    """The texts of a table, what was wrong with its rows, and, where ``column`` holds dates, the ``days`` (NaT where
+    one cannot be read); ``doubtful`` where the day could as well be the month.
+    """
+
+    items: Items
+    problems: list[Problem]
+    column: str | None = None
+    days: NDArray[np.datetime64] = field(default_factory=lambda: np.zeros(0, "datetime64[D]"))
+    doubtful: bool = False
+
+
+def read_dated(data: Path | pd.DataFrame, *, text: str | None = None, date: str | None = None) -> DatedTexts:
+    """The texts of a table with their dates: of the column ``date``, else of one found by looking, else none."""
+    table = _read(data) if isinstance(data, Path) else _of_frame(data)
+    if date:
+        wanted(date, table.columns, table.where, "--date")
+    if text and text == date:
+        raise DataError(f"--text and --date both name {text}; each needs a column of its own ({table.where}).")
+    rest = {name: values for name, values in table.columns.items() if name != date}
+    column = _item_column(replace(table, columns=rest), Hints(text=text), "text")[0]
+    items = Texts([cell_text(v) for v in table.columns[column]], [f"row {row}" for row in table.rows])
+    cells = {name: [cell_text(v) for v in values] for name, values in table.columns.items() if name != column}
+    chosen = date or date_column(cells)
+    if not chosen:
+        return DatedTexts(items, table.problems)
+    found, doubtful = days(cells[chosen])
+    if np.isnat(found).all():
+        raise DataError(
+            f"--date {chosen}: none of its cells is a date, such as {cells[chosen][0]!r} ({table.where}); "
+            "2024-03-05, 5.3.2024, 2024年3月5日, 5 March 2024 are read."
+        )
+    return DatedTexts(items, table.problems, chosen, found, doubtful)
 
 
 def _of_frame(frame: pd.DataFrame) -> _Table:
