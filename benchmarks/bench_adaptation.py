@@ -21,10 +21,10 @@ from common import RESULTS, need, write
 
 SIZE = 160
 TRAINING = ["--batch", "64", "--lr", "1e-3"]
-MIXED = [*TRAINING, "--mix", "cutmix"]
+LONG = [*TRAINING, "--augment", "standard"]
 METHODS: dict[str, list[str]] = {
-    "linear-probe": [], "last-k": [*TRAINING, "--epochs", "12"], "lp-ft": [*MIXED, "--epochs", "14"],
-    "finetune": [*MIXED, "--epochs", "6"], "scratch": ["--batch", "64", "--epochs", "6"],
+    "linear-probe": [], "last-k": [*TRAINING, "--epochs", "12"], "lp-ft": [*LONG, "--epochs", "12"],
+    "finetune": [*LONG, "--epochs", "4"], "scratch": ["--batch", "64", "--epochs", "4"],
 }  # fmt: skip
 
 

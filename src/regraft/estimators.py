@@ -70,7 +70,7 @@ def _is_table(x: Any) -> bool:
     if isinstance(x, list | tuple):
         return not len(x) or not (isinstance(x[0], str | Path) or hasattr(x[0], "getbands") or np.ndim(x[0]) >= 2)
     shape, kind = getattr(x, "shape", ()), getattr(getattr(x, "dtype", None), "kind", "")
-    texts = kind in "UO" and len(shape) == 1 and len(x) and isinstance(x[0], str | Path)
+    texts = kind in "UO" and len(shape) == 1 and len(x) and isinstance(next(iter(x)), str | Path)
     return len(shape) not in (3, 4) and not texts
 
 

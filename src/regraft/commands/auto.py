@@ -6,10 +6,12 @@ import copy
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -58,13 +60,16 @@ def auto(
         return None, [
             _skipped(f"{FROM} items at least are needed to hold some out to choose by; there are {len(rows.y)}")
         ]
-    began = time.perf_counter()
-    steps = [{"method": "linear-probe", "inner_log_loss": _probe(learn, data, rows, settings, inside, hold),
-              "seconds": round(time.perf_counter() - began, 2)}]  # fmt: skip
     try:
         check(start.network, data, settings | {"method": NEXT})
     except InputError as error:
-        return None, [*steps, _skipped(str(error))]
+        return None, [_skipped(str(error))]
+    began = time.perf_counter()
+    learn = partial(learn, groups=None if groups is None else groups[inside])
+    steps: list[dict[str, Any]] = [
+        {"method": "linear-probe", "inner_log_loss": _probe(learn, data, rows, settings, inside, hold),
+         "seconds": round(time.perf_counter() - began, 2)}
+    ]  # fmt: skip
     epochs = settings["epochs"] or _epochs(start, data.take(rows.items), rows, settings, left, folder, device, store)
     if epochs < LEAST_EPOCHS:
         return None, [*steps, _skipped(f"{left:.0f} s are left of the budget, too little for {LEAST_EPOCHS} epochs")]
@@ -125,9 +130,11 @@ def _epochs(
             if len(x) > 1:
                 with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=bf16_pays(device.split(":")[0])):
                     learner(x.to(device)).float().logsumexp(1).mean().backward()
+            if device.startswith("cuda"):
+                torch.cuda.synchronize()
             times.append(time.perf_counter() - begun)
             begun = time.perf_counter()
-    each = min(times) * count(len(data), batch)
+    each = float(np.mean(times[1:] or times)) * count(len(data), batch)
     epochs = int(min(default_epochs(len(data), data.modality == "text"), USED * left / each))
     write_json(path, {"epochs": epochs, "seconds_an_epoch": each, "seconds_left": left})
     return epochs

@@ -232,7 +232,7 @@ class _Job:
         probe = Model(self.network, fitted.head, name, target)
         if hasattr(method, "fit_features"):
             return self.closed(probe, fitted, train), fitted.record, None
-        start = Start(self.network, fitted.head, self.warm)
+        start = Start(self.network, fitted.head, fitted.record, self.warm)
         groups = None if self.split.groups is None else self.split.groups[train.items]
         kit: Any = {"groups": groups, "folder": self.run.work, "device": self.runner.device, "store": self.store}
         tried: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from regraft.commands.split import strata
 from regraft.data.parts import hold_out
-from regraft.methods.logistic import Link, cross_entropy, optimal_temperature, smoothed_targets
+from regraft.methods.logistic import Link, cross_entropy, optimal_temperature
 from regraft.training.batches import Batches
 from regraft.training.state import Learner
 
@@ -30,7 +30,9 @@ def judged_at_best(
     logits: NDArray[Any], targets: NDArray[Any], link: Link, weights: NDArray[Any] | None = None
 ) -> tuple[float, float]:
     """Log loss at the best temperature, and that temperature: how well the classes are told apart, not how boldly."""
-    smooth = smoothed_targets(targets, link)
+    n, k = targets.shape
+    # one example's worth of doubt in all, so that a few separable ones do not ask for certainty
+    smooth = (n * targets + (1 / k if link == "softmax" else 0.5)) / (n + 1)
     temperature = optimal_temperature(logits, smooth, link, weights)
     return cross_entropy(logits / temperature, smooth, link, weights), temperature
 

@@ -52,9 +52,9 @@ class TfIdf:
         return sum(len(t) for t in self.terms.values())
 
     def __call__(self, texts: list[str]) -> csr_matrix:
-        parts = [m.transform(texts) for m in self._made.values() if m is not None]
-        if not parts:
-            return csr_matrix((len(texts), 0), dtype=np.float32)
+        parts = [m.transform(texts) for m in self._made.values() if m is not None] if texts else []
+        if not parts or not texts:
+            return csr_matrix((len(texts), self.width), dtype=np.float32)
         return hstack(parts, format="csr", dtype=np.float32)
 
     def _vectorizer(self, kind: str) -> Any:
@@ -66,7 +66,7 @@ class TfIdf:
 
     def to_bytes(self) -> bytes:
         idf = {k: [float(v) for v in values] for k, values in self.idf.items()}
-        return json.dumps({"terms": self.terms, "idf": idf}, ensure_ascii=False).encode()
+        return json.dumps({"terms": self.terms, "idf": idf}).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> TfIdf:

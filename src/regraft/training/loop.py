@@ -7,6 +7,7 @@ whole state.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from regraft.errors import InputError
 from regraft.methods.base import Phase
-from regraft.runtime import say, track
+from regraft.runtime import keep_memory, say, track
 from regraft.training import checkpoint
 from regraft.training.batches import ALL, Batches, count
 from regraft.training.losses import LOSSES
@@ -57,6 +58,7 @@ def train(
     epoch. ``stop_after`` ends after so many steps, as a kill would. Raises ``InputError`` where the loss is no longer a
     number, or grows and grows.
     """
+    keep_memory()
     arguments: Any = (learner, phases, data, torch.from_numpy(targets).float(), settings, folder, inner, report)
     if processes > 1:
         together(processes, next(learner.parameters()).device.type, _in_team, *arguments)
@@ -77,7 +79,8 @@ def _in_team(
     inner: Callable[[Learner], float] | None,
     report: Callable[[Progress], None] | None,
 ) -> None:
-    run = Run(learner.to(team.device), phases, data, targets, settings, folder, inner, report, team)
+    keep_memory()
+    run = Run(copy.deepcopy(learner).to(team.device), phases, data, targets, settings, folder, inner, report, team)
     run.resume()
     run.go(None)
 

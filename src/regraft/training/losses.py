@@ -14,10 +14,13 @@ def cross_entropy(
 ) -> Tensor:
     """Mean cross-entropy against target probabilities (n, k), smoothed towards the uniform ones.
 
-    Szegedy et al. 2016 (https://arxiv.org/abs/1512.00567), section 7. ``class_weight`` (k,) multiplies the terms of the
-    classes.
+    Szegedy et al. 2016 (https://arxiv.org/abs/1512.00567), section 7. ``class_weight`` (k,) weighs the examples by
+    their targets; what smoothing moves to other classes does not count.
     """
-    return nn.functional.cross_entropy(logits, targets, weight=class_weight, label_smoothing=smoothing)
+    if class_weight is None:
+        return nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+    each = nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
+    return (each * (targets * class_weight).sum(1)).mean()
 
 
 def binary_cross_entropy(
