@@ -17,6 +17,7 @@ from regraft.model.heads import LinearHead
 from tests.conftest import write_shapes
 
 TRAINED = [name for name in METHODS if hasattr(METHODS.get(name), "plan")]
+ON_PICTURES = [name for name in TRAINED if name != "lora"]  # the small networks have no linear layers to update
 
 
 def plan(name: str, blocks: int = 9, **more):
@@ -75,7 +76,7 @@ def pictures(tmp_path_factory) -> Path:
     return write_shapes(tmp_path_factory.mktemp("s") / "shapes", 70)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", ON_PICTURES)
 def test_from_pictures_to_a_usable_model(name: str, pictures: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "r")
     result = regraft.fit(str(pictures), method=name, epochs=3, out=out, controls="majority", batch=16)

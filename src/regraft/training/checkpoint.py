@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn, optim
@@ -54,4 +55,6 @@ def restore_optimiser(
     for key, value in table.items():
         name, _, what = key.rpartition(":")
         place = parameters[name]
-        optimiser.state[place][what] = value.to(place.device)
+        if value.shape == place.shape:  # a fused step takes memory as it lies: in the parameter's own order
+            value = torch.empty_like(place).copy_(value)
+        optimiser.state[place][what] = value.detach().to(place.device)
