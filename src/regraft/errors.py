@@ -7,6 +7,7 @@
             ├── DataError         data that cannot be found, recognised or read
             ├── UnreadableItem    one item that cannot be decoded; it is set aside and listed
             ├── WeightsError      weights that are missing, damaged, foreign or of another architecture
+            ├── TrainingError     a training whose loss grows, or is no number any more
             ├── ArtefactError     a model or run folder that is not whole, or that stands in the way
             └── DiskError         no space, or no right to write
 
@@ -33,6 +34,10 @@ class DataError(InputError):
 
 class UnreadableItem(InputError):
     """One item that cannot be decoded."""
+
+
+class TrainingError(InputError):
+    """A training that learns nothing: its loss grows, or is no longer a number."""
 
 
 class WeightsError(InputError):

@@ -142,7 +142,7 @@ def test_what_a_trained_method_refuses(pictures: Path, tmp_path: Path) -> None:
         regraft.fit(str(pictures), method="lp-ft", mix="cutmixx")
     with pytest.raises(UnknownName, match="did you mean 'strong'"):
         regraft.fit(str(pictures), method="lp-ft", augment="stron")
-    with pytest.raises(InputError, match="joins pictures or maps"):
+    with pytest.raises(InputError, match="joins pictures, and mlp-probe learns from stored"):
         regraft.fit(str(pictures), method="mlp-probe", mix="cutmix", out=str(tmp_path / "c"))
     with pytest.raises(InputError, match="the backbone is raw"):
         regraft.fit(str(pictures), method="lp-ft", backbone="raw", out=str(tmp_path / "r"))

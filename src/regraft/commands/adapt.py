@@ -97,9 +97,9 @@ def adapt(
     border = min(p.frozen for p in plan.phases)
     if text and border < len(network.body.blocks):
         border = 0  # texts have no activations of one shape that could be stored
-    if settings["mix"] in ("cutmix", "mosaic") and border == len(network.body.blocks):
-        raise InputError(f"--mix {settings['mix']} joins pictures or maps, and {settings['method']} sees neither; "
-                         "take mixup.")  # fmt: skip
+    if settings["mix"] in ("cutmix", "mosaic") and border:
+        raise InputError(f"--mix {settings['mix']} joins pictures, and {settings['method']} learns from stored "
+                         "activations; take mixup.")  # fmt: skip
     body = copy.deepcopy(base.body)
     if text:  # a few passes over short texts do better without
         for layer in [m for m in body.modules() if isinstance(m, nn.Dropout)]:
@@ -136,6 +136,10 @@ def adapt(
     processes = settings["processes"] or 1
     if processes > 1 and any(p.objective for p in plan.phases):
         raise InputError(f"--processes {processes}: {settings['method']} compares the items of a batch; it takes one.")
+    if processes > 1 and plan.prepare:
+        raise InputError(f"--processes {processes}: {settings['method']} trains in one.")
+    if loop.batch < 2 * processes and processes > 1:
+        raise InputError(f"--batch {loop.batch}: {processes} processes need two items each in every step.")
     if len(learn) < 2 * processes:
         raise InputError(
             f"--processes {processes} needs at least {2 * processes} items to learn from, not {len(learn)}."

@@ -21,7 +21,7 @@ from regraft.commands.inner import FROM, inner_split, judged_at_best
 from regraft.commands.split import Rows
 from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
-from regraft.errors import InputError
+from regraft.errors import InputError, TrainingError
 from regraft.features.store import RowStore
 from regraft.files import write_json
 from regraft.methods import METHODS
@@ -74,8 +74,12 @@ def auto(
     if epochs < LEAST_EPOCHS:
         return None, [*steps, _skipped(f"{left:.0f} s are left of the budget, too little for {LEAST_EPOCHS} epochs")]
     began = time.perf_counter()
-    adapted = adapt(METHODS.get(NEXT), start, data, rows, settings | {"method": NEXT, "epochs": epochs}, groups=groups,
-                    folder=folder, device=device, store=store)  # fmt: skip
+    try:
+        own = settings | {"method": NEXT, "epochs": epochs}
+        adapted = adapt(METHODS.get(NEXT), start, data, rows, own, groups=groups, folder=folder, device=device,
+                        store=store)  # fmt: skip
+    except TrainingError as error:
+        return None, [*steps, _skipped(str(error))]
     loss = adapted.record["inner_log_loss"]
     steps.append({"method": NEXT, "epochs": epochs, "inner_log_loss": loss,
                   "seconds": round(time.perf_counter() - began, 2)})  # fmt: skip

@@ -49,7 +49,7 @@ def make_feed(
 def tokens_of(network: Pretrained, data: Dataset) -> list[list[int]]:
     """The token numbers of each text, none longer than nearly all of them are, the special tokens at the end kept."""
     tokens = network.tokeniser.encode([str(data.items.load(i)) for i in range(len(data))])
-    usual = int(np.quantile([len(t) for t in tokens], LONG)) if tokens else 1
-    longest = min(network.spec.tokens or padded(usual), padded(usual))
+    usual = padded(max(1, int(np.quantile([len(t) for t in tokens], LONG)))) if tokens else 8
+    longest = min(network.spec.tokens // 8 * 8 or usual, usual)
     behind = network.tokeniser.ends[1]
     return [t if len(t) <= longest else [*t[: longest - behind], *t[len(t) - behind :]] for t in tokens]

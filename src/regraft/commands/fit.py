@@ -137,7 +137,7 @@ def fit(
     with watch("audit"):
         split = make_split(data, val, format=format, hints=Hints(label, group, task, text), seed=seed, store=store)
     with watch("prepare"):
-        network, warm = started(split, init, backbone, weights, size)
+        network, warm = started(split, settings["data"], init, backbone, weights, size)
         network = learned(network, split.train.items)
         runner = Runner(network, engine, where)
     settings |= {"backbone": network.name}

@@ -78,7 +78,7 @@ def predict(
 def _opened(predictor: Predictor, text: str) -> Items:
     """The items of one input: for a model of texts also a text itself, where it has not the look of a path."""
     modality = predictor.model.network.spec.modality
-    if modality == "text" and not re.fullmatch(r"\S*[/\\.]\S*|embedded:\S*", text):
+    if modality == "text" and not re.fullmatch(r"\S*[/\\]\S*|\S*\.[A-Za-z]\w{1,8}|embedded:\S*", text):
         return as_items(text, text, modality=modality)
     return open_items(text, modality=modality)
 

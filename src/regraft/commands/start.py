@@ -10,6 +10,7 @@ from regraft.backbones.base import Pretrained
 from regraft.commands.split import Split
 from regraft.errors import InputError
 from regraft.features.choice import network_for
+from regraft.features.fusion import fuse, parts_of
 from regraft.model import artefact
 from regraft.model.heads import LinearHead
 from regraft.model.model import Model
@@ -17,12 +18,12 @@ from regraft.types import Problem
 
 
 def started(
-    split: Split, init: str | None, backbone: str | None, weights: str | None, size: int | None
+    split: Split, data: str, init: str | None, backbone: str | None, weights: str | None, size: int | None
 ) -> tuple[Pretrained, LinearHead | None]:
     """The network, and with ``init`` (a run) that run's head brought to the classes at hand.
 
-    What of the head could be kept, and what not, is listed in the problems of ``split``. Raises ``InputError`` where
-    the run's network is of another architecture than ``backbone``.
+    What of the head could be kept, and what not, is listed in the problems of ``split``, that of ``data``. Raises
+    ``InputError`` where the run's network is of another architecture than ``backbone``.
     """
     if init is None:
         return network_for(split.train.items, backbone, weights, size), None
@@ -30,28 +31,30 @@ def started(
         raise InputError(f"--init {init} brings its own weights; leave out --weights {weights}.")
     model, manifest = artefact.load(init)
     network = model.network
-    if backbone is not None:
-        wanted = catalog.load(backbone) if backbone != "raw" else network_for(split.train.items, "raw")
-        if not _same_architecture(wanted, network):
-            raise InputError(f"--init {init} holds the network {network.name}, and --backbone asks for {backbone}: the "
-                             "weights of one do not fit the other; leave out one of the two.")  # fmt: skip
+    named = backbone not in (None, network.name)
+    if named and not _same_architecture(network_for(split.train.items, backbone), network):
+        raise InputError(f"--init {init} holds the network {network.name}, and --backbone asks for {backbone}: the "
+                         "weights of one do not fit the other; leave out one of the two.")  # fmt: skip
     if network.spec.modality != split.train.modality:
         raise InputError(f"--init {init} takes an {network.spec.modality} an item; the data holds "
                          f"an {split.train.modality}.")  # fmt: skip
     if size is not None:
-        network = catalog.fed(network, size)
+        network = fuse([catalog.fed(p, size) for p in parts_of(network)])
     network.provenance = {k: v for k, v in network.provenance.items() if k not in ("adapted_by", "digest")}
     network.provenance |= {"init": init, "trained_on": manifest["record"].get("data")}
     if network.recipe["architecture"] != "raw" and not network.provenance.get("weights"):
         network.provenance["weights"] = init
     head, problem = brought(model, split.train.classes, init)
+    record = manifest["record"]
+    if record.get("refit") and record.get("data") == data:
+        head, problem = None, Problem("init", init, "the body is taken; its head has learned from items judged here")
     split.problems.append(problem)
     return network, head
 
 
 def _same_architecture(a: Pretrained, b: Pretrained) -> bool:
-    keys = ("library", "architecture", "block")
-    return all(a.recipe.get(k) == b.recipe.get(k) for k in keys)
+    keys = ("library", "architecture", "block", "config", "words")
+    return a.spec.view == b.spec.view and all(a.recipe.get(k) == b.recipe.get(k) for k in keys)
 
 
 def brought(model: Model, classes: tuple[str, ...], name: str) -> tuple[LinearHead | None, Problem]:

@@ -57,7 +57,7 @@ def network_for(
         raise InputError(f"--weights {weights}: a file for one network cannot serve the {len(names)} of {backbone}.")
     parts = [tfidf(n) if n.startswith("tfidf") else catalog.load(n, weights=weights, sample=sample_of(items))
              for n in names]  # fmt: skip
-    network = fuse([p if size is None else catalog.fed(p, size) for p in parts])
+    network = fuse([p if size is None or (p.name == "raw" and len(parts) > 1) else catalog.fed(p, size) for p in parts])
     if network.spec.modality != items.modality:
         raise InputError(f"{network.name} takes an {network.spec.modality} an item, and the data holds an "
                          f"{items.modality} an item.")  # fmt: skip

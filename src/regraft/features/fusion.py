@@ -13,10 +13,11 @@ import numpy as np
 from torch import nn
 
 from regraft.backbones.base import Body, Pretrained
+from regraft.backbones.text.tokeniser import DICTIONARY
 from regraft.data.items import Items
 from regraft.errors import InputError, UnknownName
 from regraft.features.tfidf import TfIdf, readable
-from regraft.text.views import steps, view
+from regraft.text.views import dictionary_of, steps, view
 from regraft.types import PreprocessSpec
 
 TERMS = "tfidf.json"
@@ -45,10 +46,10 @@ class TfIdfNetwork(Pretrained):
         return self.model.width
 
     def viewed(self, texts: list[str]) -> list[str]:
-        return [*map(view(self.spec.view), texts)]
+        return [*map(view(self.spec.view, self.files.get(DICTIONARY)), texts)]
 
 
-def tfidf(name: str = "tfidf", model: TfIdf | None = None) -> TfIdfNetwork:
+def tfidf(name: str = "tfidf", model: TfIdf | None = None, dictionary: bytes | None = None) -> TfIdfNetwork:
     """The map of that name, learned or not; ``tfidf[segment]`` reads texts in that view."""
     base, _, chain = name.partition("[")
     if base != "tfidf" or (chain and not chain.endswith("]")):
@@ -57,10 +58,15 @@ def tfidf(name: str = "tfidf", model: TfIdf | None = None) -> TfIdfNetwork:
     recipe = {"library": "regraft", "architecture": "tfidf"}
     provenance = {"weights": "counted in the training part", "pretrained_on": "nothing", "licence": "none needed"}
     spec = PreprocessSpec(modality="text", view=steps(chain.removesuffix("]")) if chain else ("plain",))
+    path = dictionary_of(spec.view) if dictionary is None else None
+    if path is not None:
+        dictionary = path.read_bytes()
     network = TfIdfNetwork(name, body, None, spec, recipe, (), provenance)
+    if dictionary is not None:
+        network.files[DICTIONARY] = dictionary
     if model is not None:
         network.model = model
-        network.files = {TERMS: model.to_bytes()}
+        network.files[TERMS] = model.to_bytes()
     return network
 
 
@@ -108,7 +114,7 @@ def learned(network: Pretrained, items: Items) -> Pretrained:
     for part in parts_of(network):
         if isinstance(part, TfIdfNetwork):
             texts, _, _ = readable(items)
-            part = tfidf(part.name, TfIdf.fitted(part.viewed(texts)))
+            part = tfidf(part.name, TfIdf.fitted(part.viewed(texts)), part.files.get(DICTIONARY))
         parts.append(part)
     return fuse(parts)
 

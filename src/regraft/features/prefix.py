@@ -19,13 +19,16 @@ from regraft.features.store import RowStore
 
 
 def prefix_of(network: Pretrained, border: int) -> Pretrained:
-    """The first ``border`` blocks of a network as one of its own, whose features are the activations behind them."""
+    """The first ``border`` blocks as a network of its own, whose features are the activations behind them.
+
+    Behind the last block they are pooled.
+    """
     blocks = copy.deepcopy(network.body.blocks[:border])
+    pool = network.body.pool if border == len(network.body.blocks) else nn.Identity()
     spec = replace(network.spec, resize=None)  # views come at the network's size
-    name = f"{network.name}, activations before block {border}"
-    return Pretrained(
-        name, Body(blocks, nn.Identity()), None, spec, dict(network.recipe), (), {}, files=dict(network.files)
-    )
+    place = f"before block {border}" if border < len(network.body.blocks) else "behind the last block, pooled"
+    name = f"{network.name}, activations {place}"
+    return Pretrained(name, Body(blocks, pool), None, spec, dict(network.recipe), (), {}, files=dict(network.files))
 
 
 def activation_views(

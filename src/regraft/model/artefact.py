@@ -25,6 +25,7 @@ from torch import Tensor
 
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
+from regraft.backbones.text.tokeniser import DICTIONARY
 from regraft.backbones.weights import write_state
 from regraft.errors import ArtefactError
 from regraft.features.fusion import TERMS, fuse, parts_of, tfidf
@@ -104,7 +105,7 @@ def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor]) 
         body = load_file(folder / BACKBONE)
     files = {f.name: f.read_bytes() for f in sorted((folder / TOKENIZER).glob("*"))}
     if entry["recipe"]["architecture"] == "tfidf":
-        return tfidf(entry["name"], TfIdf.from_bytes(files[TERMS]))
+        return tfidf(entry["name"], TfIdf.from_bytes(files[TERMS]), files.get(DICTIONARY))
     network = catalog.rebuild(entry["name"], entry["recipe"], PreprocessSpec.from_json(entry["spec"]), body, files)
     network.provenance = entry["provenance"]
     network.seen = catalog.seen_by(entry["recipe"]["architecture"], entry["provenance"]["weights"])

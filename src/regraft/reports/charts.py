@@ -106,7 +106,7 @@ def training(history: Sequence[Mapping[str, Any]]) -> str:
     """Training loss and, where some items were held out inside the training part, theirs, epoch by epoch."""
     figure, axes = _axes(5.2, 3.0)
     epochs = range(1, len(history) + 1)
-    axes.plot(epochs, [h["loss"] for h in history], color=OTHER, label="training, augmented and smoothed")
+    axes.plot(epochs, [h["loss"] for h in history], color=OTHER, label="training (its own loss)")
     if any(h.get("inner") is not None for h in history):
         inner = [h.get("inner") for h in history]
         axes.plot(epochs, inner, "o-", color=MAIN, markersize=4, label="held out inside the training part")
@@ -114,7 +114,7 @@ def training(history: Sequence[Mapping[str, Any]]) -> str:
         if history[i]["phase"] != history[i - 1]["phase"]:
             axes.axvline(i + 0.5, color=FAINT, linewidth=1.5)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("log loss")
+    axes.set_ylabel("loss")
     axes.legend(frameon=False)
     return themed_svg(figure, "log loss by epoch")
 

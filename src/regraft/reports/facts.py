@@ -53,10 +53,10 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     if few.is_file():
         found["few"] = json.loads(few.read_text(encoding="utf-8"))
         found["few_chart"] = charts.few_labels(found["few"]["curves"])
+    found["steps"] = result["choice"].get("auto")
     history = result["choice"].get("history")
     if history:
         found["training_chart"] = charts.training(history)
-        found["steps"] = result["choice"].get("auto")
     if found["val"]:
         predictions = read_predictions(folder / "predictions.csv", result["classes"])
         found |= _scores(result) | _parts(result)

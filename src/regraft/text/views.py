@@ -108,6 +108,18 @@ def dictionary_of(view: Sequence[str]) -> Path | None:
     return paths[0] if paths else None
 
 
+class Chain:
+    """Functions of a text, one after the other."""
+
+    def __init__(self, functions: list[View]) -> None:
+        self.functions = functions
+
+    def __call__(self, text: str) -> str:
+        for function in self.functions:
+            text = function(text)
+        return text
+
+
 def view(chain: Sequence[str], dictionary: bytes | None = None) -> View:
     """The steps as one function; ``dictionary`` takes the place of the file that a gloss step names."""
     functions: list[View] = []
@@ -123,12 +135,7 @@ def view(chain: Sequence[str], dictionary: bytes | None = None) -> View:
             dictionary = file.read_bytes()
         functions.append(gloss(dictionary, path))
 
-    def whole(text: str) -> str:
-        for function in functions:
-            text = function(text)
-        return text
-
-    return whole
+    return Chain(functions)
 
 
 def _sounds(text: str, style: str) -> str:

@@ -56,7 +56,8 @@ def whole_order(n: int, seed: int, number: int, size: int, processes: int = 1) -
 
 def count(n: int, size: int, processes: int = 1) -> int:
     """How many batches `order` makes."""
-    return max(1, -(-n // size) - (0 < n % size < 2 * processes and n > size))
+    last = n % size or size
+    return max(1, -(-n // size) - (last < 2 * processes and n > size))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from regraft.errors import InputError
+from regraft.errors import TrainingError
 from regraft.methods.base import Phase
 from regraft.runtime import keep_memory, say, track
 from regraft.training import checkpoint
@@ -249,7 +249,7 @@ class Run:
         """A step with the rate of its turn; raises ``InputError`` where the loss shows that nothing is learned."""
         loss = self.learn(phase, x, targets, phase.rate * self.rate_share(self.at.step))
         if not math.isfinite(loss):
-            raise InputError(
+            raise TrainingError(
                 f"The loss is no longer a number at step {self.at.step} of {phase.name}: the rate {phase.rate:g} is "
                 f"probably too high, try --lr {phase.rate / 10:g}; the last good state is in {self.folder}."
             )
@@ -280,7 +280,7 @@ class Run:
         now = self.at.smooth / (1 - STEADY ** (step + 1))
         self.at.lowest = min(self.at.lowest, now)
         if step >= 20 and now > DIVERGED * max(self.at.lowest, math.log(max(2, self.targets.shape[1]))):
-            raise InputError(
+            raise TrainingError(
                 f"The loss grew from {self.at.lowest:.3g} to {now:.3g} by step {self.at.step} of {phase.name}: the "
                 f"rate {phase.rate:g} is too high, try --lr {phase.rate / 10:g} or --lr auto; the last state is in "
                 f"{self.folder}."
