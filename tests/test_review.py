@@ -228,7 +228,7 @@ def test_a_pickle_cannot_point_where_it_likes() -> None:
 
 def test_options_without_effect_are_refused(shapes: Path) -> None:
     for options, words in (
-        ({"method": "lp-ft", "class_weight": "balanced"}, "no use for it"),
+        ({"method": "linear-probe", "patience": 2}, "no use for it"),
         ({"blocks": 2, "method": "lp-ft"}, "last-k"),
         ({"backbone": "raw", "weights": "x.pth"}, "takes no weights"), ({"task": "multilabel"}, "one class a picture"),
     ):  # fmt: skip

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from regraft.commands.bulk import ENDINGS, Bulk, Row
-from regraft.data.inputs import as_items
-from regraft.data.items import Items, PictureFiles
+from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.sources import open_items
 from regraft.errors import InputError
 from regraft.files import digest, disk_errors
@@ -79,7 +78,7 @@ def _opened(predictor: Predictor, text: str) -> Items:
     """The items of one input: for a model of texts also a text itself, where it has not the look of a path."""
     modality = predictor.model.network.spec.modality
     if modality == "text" and not re.fullmatch(r"\S*[/\\]\S*|\S*\.[A-Za-z]\w{1,8}|embedded:\S*", text):
-        return as_items(text, text, modality=modality)
+        return Texts([text], [text])
     return open_items(text, modality=modality)
 
 

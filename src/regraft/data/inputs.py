@@ -29,7 +29,7 @@ def as_items(x: Any, what: str = "X", *, modality: str | None = None) -> Items:
         return x.items
     if isinstance(x, str | Path):
         if modality == "text" and isinstance(x, str) and not x.startswith("embedded:") and not _is_there(x):
-            return Texts([x], [what])
+            return Texts([x], what)
         return open_items(str(x), modality=modality)
     if hasattr(x, "load") and hasattr(x, "take"):
         return x  # type: ignore[no-any-return]
