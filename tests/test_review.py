@@ -230,7 +230,7 @@ def test_options_without_effect_are_refused(shapes: Path) -> None:
     for options, words in (
         ({"method": "linear-probe", "patience": 2}, "no use for it"),
         ({"blocks": 2, "method": "lp-ft"}, "last-k"),
-        ({"backbone": "raw", "weights": "x.pth"}, "takes no weights"), ({"task": "multilabel"}, "one class a picture"),
+        ({"backbone": "raw", "weights": "x.pth"}, "takes no weights"), ({"task": "multilabel"}, "one class an item"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=words):
             regraft.fit(str(shapes), **options)
