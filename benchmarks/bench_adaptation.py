@@ -119,8 +119,8 @@ def mnist(work: Path) -> dict[str, Any]:
     """The textbook's pair: from scratch on MNIST, then from there to CIFAR-10, against CIFAR-10 from scratch."""
     source, cifar10 = need("data/mnist", "data/cifar10_subset.npz")
     first = fit(work, "mnist", f"{source}#train", "--val", f"{source}#test", "--backbone", "random:regraft_tiny",
-                "--method", "scratch", "--epochs", "2", "--batch", "64", "--controls", "none")  # fmt: skip
-    target = [f"{cifar10}#train", "--val", f"{cifar10}#test", "--epochs", "12", "--batch", "64", "--controls", "none"]
+                "--method", "scratch", "--epochs", "1", "--batch", "64", "--controls", "none")  # fmt: skip
+    target = [f"{cifar10}#train", "--val", f"{cifar10}#test", "--epochs", "6", "--batch", "64", "--controls", "none"]
     scratch = fit(work, "c-scratch", *target, "--backbone", "random:regraft_tiny", "--method", "scratch")
     moved = fit(work, "c-init", *target, "--init", str(work / "mnist"), "--method", "finetune", "--lr", "2e-3")
     return {"mnist_from_scratch": first, "cifar10_from_scratch": scratch, "cifar10_from_mnist": moved,
