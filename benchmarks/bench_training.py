@@ -151,7 +151,7 @@ def kills(rounds: int = 30) -> dict[str, Any]:
         while not (work / "often").exists():
             process = subprocess.Popen(command("often"), env=environment, stdout=subprocess.DEVNULL)
             starts += 1
-            deadline = time.monotonic() + (chance.uniform(3.0, 7.0) if killed < rounds else 600)
+            deadline = time.monotonic() + (chance.uniform(2.5, 5.0) if killed < rounds else 600)
             while process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
             if process.poll() is None:
