@@ -199,14 +199,6 @@ def text_speed(r: dict[str, Any]) -> list[str]:
             f"{r['cosine_least']:.4f} (`bench_text_speed.py`).", ""]  # fmt: skip
 
 
-def fastai(r: dict[str, Any]) -> list[str]:
-    rows = [[n, ", ".join(f"{v['accuracy']:.3f}" for v in runs), ", ".join(f"{v['seconds']:.0f}" for v in runs)]
-            for n, runs in r["runs"].items()]  # fmt: skip
-    return ["Hymenoptera, mobilenet_v2, a command each in turns, start-up included (`bench_fastai.py`): our probe "
-            f"in {1 / r['times_faster']:.2f} of the time of fastai's `fine_tune(3)`.", "",
-            *table(["", "accuracies", "seconds"], rows)]  # fmt: skip
-
-
 def points(gain: dict[str, Any] | None) -> str:
     if not gain:
         return ""
@@ -218,7 +210,6 @@ SECTIONS = {
     "pictures": pictures,
     "training": training,
     "adaptation": adaptation,
-    "fastai": fastai,
     "text": text,
     "text_speed": text_speed,
 }
