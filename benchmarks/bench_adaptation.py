@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from common import RESULTS, need, write
+from common import RESULTS, SHARED, need, write
 
 SIZE = 160
 TRAINING = ["--batch", "64", "--lr", "1e-3"]
@@ -37,7 +37,8 @@ def fit(work: Path, out: str, data: str, *options: str) -> dict[str, Any]:
         sys.exit(f"{' '.join(command)}: {done.stderr}")
     result = json.loads(done.stdout)
     seconds = time.perf_counter() - begun
-    short = {"options": " ".join(options), "seconds": round(seconds, 1), **figures(result["metrics"]["val"]),
+    shown = " ".join(options).replace(f"{SHARED}/", "../shared/").replace(f"{work}/", "")
+    short = {"options": shown, "seconds": round(seconds, 1), **figures(result["metrics"]["val"]),
              "gain_over_probe": result["gain_over_probe"], "controls": {
                  k: figures(v) for k, v in result["metrics"]["controls"].items()}}  # fmt: skip
     print(out, short["accuracy"], short["seconds"], flush=True)
@@ -48,16 +49,27 @@ def figures(metrics: dict[str, Any]) -> dict[str, Any]:
     return {k: metrics[k] for k in ("accuracy", "accuracy_ci95", "log_loss")}
 
 
-def compared(work: Path, name: str, data: str, *options: str) -> dict[str, Any]:
-    """Each method once; those whose figures are written already are kept, so that a killed benchmark goes on."""
-    path = RESULTS / f"adaptation_{name}.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
-    found = {m: found[m] for m in METHODS if m in found}
+def written() -> dict[str, Any]:
+    """The parts of ``results/adaptation.json``."""
+    path = RESULTS / "adaptation.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    return {k: v for k, v in before.items() if k in PARTS}
+
+
+def keep(part: str, figures: dict[str, Any]) -> None:
+    """Writes the figures of one part beside those of the others."""
+    write("adaptation", {"seeds": "0; 0 to 4 for hymenoptera", **written(), part: figures})
+
+
+def compared(work: Path, part: str, name: str, data: str, *options: str) -> dict[str, Any]:
+    """Each method once, written as it ends; a killed benchmark goes on, unless the part is taken out of the file."""
+    found = {m: v for m, v in written().get(part, {}).items() if m in METHODS}
     for method, own in METHODS.items():
-        if method in found:
-            continue
-        found[method] = fit(work, f"{name}-{method}", data, *options, "--method", method, *own, "--controls", "none")
-        write(f"adaptation_{name}", found)
+        if method not in found:
+            found[method] = fit(
+                work, f"{name}-{method}", data, *options, "--method", method, *own, "--controls", "none"
+            )
+            keep(part, found)
     pareto(name, found)
     return found
 
@@ -85,7 +97,7 @@ def pareto(name: str, found: dict[str, Any]) -> None:
 def cifar(work: Path) -> dict[str, Any]:
     """mobilenet_v2 on the CIFAR-10 subset, pictures enlarged to 160 pixels, judged on the 2,000 of its test part."""
     data = need("data/cifar10_subset.npz")[0]
-    return compared(work, "cifar10", f"{data}#train", "--val", f"{data}#test", "--backbone", "mobilenet_v2",
+    return compared(work, "cifar", "cifar10", f"{data}#train", "--val", f"{data}#test", "--backbone", "mobilenet_v2",
                     "--size", str(SIZE))  # fmt: skip
 
 
@@ -94,7 +106,8 @@ def four(work: Path) -> dict[str, Any]:
     from bench_spine import UNSEEN, unseen_classes
 
     data = unseen_classes(work / "four.npz", need("data/cifar10_subset.npz")[0])
-    return {"classes": list(UNSEEN), **compared(work, "four_unseen_classes", str(data), "--backbone", "regraft_tiny")}
+    options = ["--backbone", "regraft_tiny"]
+    return {"classes": list(UNSEEN), **compared(work, "four", "four_unseen_classes", str(data), *options)}
 
 
 def hymenoptera(work: Path, seeds: int = 5) -> dict[str, Any]:
@@ -165,14 +178,10 @@ PARTS = {"cifar": cifar, "four": four, "hymenoptera": hymenoptera, "mnist": mnis
 def main() -> None:
     wanted = sys.argv[1:] or list(PARTS)
     os.environ["REGRAFT_WEIGHTS"] = str(need("weights")[0])
-    path = RESULTS / "adaptation.json"
-    before = json.loads(path.read_text()) if path.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REGRAFT_CACHE"] = str(Path(folder) / "cache")
         for name in wanted:
-            before |= {name: PARTS[name](Path(folder))}
-            kept = {k: v for k, v in before.items() if k in PARTS}
-            write("adaptation", {"seeds": "0; 0 to 4 for hymenoptera", **kept})
+            keep(name, PARTS[name](Path(folder)))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,21 @@ def set_threads(threads: int | None) -> int:
     return torch.get_num_threads()
 
 
+def bf16_pays(device: str = "cpu") -> bool:
+    """Whether this device (``cpu``, ``cuda:0``, ...) multiplies bfloat16 faster than float32."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.is_bf16_supported()
+    if device != "cpu":
+        return False
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
 def keep_memory() -> None:
     """Lets the C library keep freed memory in place of giving it back, where that is glibc: it does both anew for every
     large tensor of every step otherwise. MobileNetV2 trains 1.6 times as fast on two cores.

@@ -30,11 +30,10 @@ from regraft.methods.base import Options, Plan
 from regraft.methods.linear_probe import fit_features, row_weights
 from regraft.methods.logistic import Link, targets_of
 from regraft.model.heads import LinearHead, MLPHead
-from regraft.runtime import say
+from regraft.runtime import bf16_pays, say
 from regraft.training.batches import Batches
 from regraft.training.logs import Logs
 from regraft.training.loop import train
-from regraft.training.precision import bf16_pays
 from regraft.training.range_test import suggest
 from regraft.training.state import Learner, Settings
 
@@ -159,7 +158,7 @@ def adapt(
     record = {
         "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan.phases],
         "loop": asdict(loop), "augment": policy.name, "flips": policy.flips, "head": plan.head,
-        "bf16": loop.precision == "bf16" or bf16_pays(device.split(":")[0]), "pieces_a_batch": progress.micro,
+        "bf16": loop.precision == "bf16" or bf16_pays(device), "pieces_a_batch": progress.micro,
         "processes": processes, "steps": progress.step, "history": progress.history, "range_test": curve,
         "temperature": temperature, "inner_items": len(hold), "inner_log_loss": None if unjudged else progress.best,
         "chosen_by": "last averaged weights" if unjudged else "inner split",

@@ -29,9 +29,9 @@ from regraft.methods.auto import NEXT
 from regraft.methods.linear_probe import row_weights
 from regraft.methods.logistic import targets_of
 from regraft.model.heads import LinearHead
-from regraft.runtime import say
+from regraft.runtime import bf16_pays, say
 from regraft.training.batches import count
-from regraft.training.precision import bf16_pays, strided_depthwise_in_float32
+from regraft.training.precision import strided_depthwise_in_float32
 from regraft.training.state import Learner
 
 DEFAULT_BUDGET, LEAST_EPOCHS, TRIAL_STEPS, USED = "10m", 2, 3, 0.8
@@ -132,7 +132,7 @@ def _epochs(
         begun = time.perf_counter()
         for x, _ in islice(feed.epoch(0, batch, 0), TRIAL_STEPS + 1):
             if len(x) > 1:
-                with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=bf16_pays(device.split(":")[0])):
+                with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=bf16_pays(device)):
                     learner(x.to(device)).float().logsumexp(1).mean().backward()
             if device.startswith("cuda"):
                 torch.cuda.synchronize()

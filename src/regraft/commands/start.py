@@ -42,8 +42,6 @@ def started(
         network = fuse([catalog.fed(p, size) for p in parts_of(network)])
     network.provenance = {k: v for k, v in network.provenance.items() if k not in ("adapted_by", "digest")}
     network.provenance |= {"init": init, "trained_on": manifest["record"].get("data")}
-    if network.recipe["architecture"] != "raw" and not network.provenance.get("weights"):
-        network.provenance["weights"] = init
     head, problem = brought(model, split.train.classes, init)
     record = manifest["record"]
     if record.get("refit") and record.get("data") == data:

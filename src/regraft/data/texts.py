@@ -39,15 +39,21 @@ class TextFacts(NamedTuple):
     near: NDArray[np.int64]
 
 
-def text_facts(items: Items) -> tuple[TextFacts, dict[int, str]]:
-    """The facts of every text that can be read, and position -> why for the others."""
-    positions, texts, failed = [], [], {}
+def readable(items: Items) -> tuple[list[str], list[int], dict[int, str]]:
+    """The texts that can be read, their positions, and position -> why for the others."""
+    texts, positions, failed = [], [], {}
     for i in range(len(items)):
         try:
             texts.append(str(items.load(i)))
             positions.append(i)
         except UnreadableItem as error:
             failed[i] = str(error)
+    return texts, positions, failed
+
+
+def text_facts(items: Items) -> tuple[TextFacts, dict[int, str]]:
+    """The facts of every text that can be read, and position -> why for the others."""
+    texts, positions, failed = readable(items)
     plain = [normalised(t) for t in texts]
     digests = b"".join(hashlib.blake2b(_bytes(t), digest_size=8).digest() for t in plain)
     pixels = np.frombuffer(digests, "<u8").astype(np.uint64)

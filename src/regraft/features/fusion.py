@@ -6,7 +6,6 @@ What must be learned from the training part before it gives features (`tfidf`) i
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,9 @@ from torch import nn
 from regraft.backbones.base import Body, Pretrained
 from regraft.backbones.text.tokeniser import DICTIONARY
 from regraft.data.items import Items
+from regraft.data.texts import readable
 from regraft.errors import InputError, UnknownName
-from regraft.features.tfidf import TfIdf, readable
+from regraft.features.tfidf import TfIdf
 from regraft.text.views import dictionary_of, steps, view
 from regraft.types import PreprocessSpec
 
@@ -95,7 +95,7 @@ def fuse(parts: list[Pretrained]) -> Pretrained:
     provenance = {"weights": ", ".join(str(p.provenance.get("weights")) for p in parts),
                   "pretrained_on": "; ".join(str(p.provenance.get("pretrained_on")) for p in parts),
                   "licence": "; ".join(dict.fromkeys(str(p.provenance.get("licence")) for p in parts))}  # fmt: skip
-    found = Fusion("+".join(names), body, None, replace(parts[0].spec), recipe, (), provenance)
+    found = Fusion("+".join(names), body, None, parts[0].spec, recipe, (), provenance)
     found.parts = tuple(parts)
     known = [p.seen for p in parts if p.seen is not None]
     if known:
@@ -117,11 +117,6 @@ def learned(network: Pretrained, items: Items) -> Pretrained:
             part = tfidf(part.name, TfIdf.fitted(part.viewed(texts)), part.files.get(DICTIONARY))
         parts.append(part)
     return fuse(parts)
-
-
-def without(network: Pretrained, name: str) -> Pretrained:
-    """A fusion without the part called ``name``."""
-    return fuse([p for p in parts_of(network) if p.name != name])
 
 
 def describe(network: Pretrained) -> list[dict[str, Any]]:

@@ -13,11 +13,11 @@ from scipy.sparse import csr_matrix, hstack, issparse
 from regraft.backbones.base import Pretrained
 from regraft.data.items import Items
 from regraft.data.loaders import batches
+from regraft.data.texts import readable
 from regraft.features.engines import Engine, make_engine
 from regraft.features.extract import Extracted, extract
 from regraft.features.fusion import TfIdfNetwork, parts_of
 from regraft.features.store import RowStore
-from regraft.features.tfidf import readable
 from regraft.runtime import track
 
 CHUNK = 512

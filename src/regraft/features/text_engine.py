@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import nn
 
 from regraft.backbones.base import Pretrained
 from regraft.backbones.text.tokeniser import pack, windows
+from regraft.runtime import bf16_pays
 
 TOKENS_A_BATCH = {"cpu": 512}
 """By device, 8192 on any accelerator. Large ones gain nothing on a CPU, and the last of a length is never full."""
@@ -24,17 +24,6 @@ def padded(length: int) -> int:
     """The length that a window of ``length`` tokens is padded to: a multiple of 4, above 32 of 8, above 64 of 16."""
     step = 4 if length <= 32 else 8 if length <= 64 else 16
     return max(step, -(-length // step) * step)
-
-
-def _bf16(device: str) -> bool:
-    """Whether this device multiplies bfloat16 faster than float32."""
-    if device != "cpu":
-        return device.startswith("cuda") and torch.cuda.is_bf16_supported()
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 class TextEngine:
@@ -50,7 +39,7 @@ class TextEngine:
         self.tokeniser = network.tokeniser
         self.width = network.width
         multiplies = any(isinstance(m, nn.Linear) for m in network.body.modules())
-        self.precision = torch.bfloat16 if multiplies and _bf16(device) else torch.float32
+        self.precision = torch.bfloat16 if multiplies and bf16_pays(device) else torch.float32
         self.body = copy.deepcopy(network.body).to(device).eval()
         for parameter in self.body.parameters():  # not the buffers: tables of positions need their digits
             parameter.data = parameter.data.to(self.precision)

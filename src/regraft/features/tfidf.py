@@ -13,9 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 
-from regraft.data.items import Items
-from regraft.errors import UnreadableItem
-
 KINDS: dict[str, dict[str, Any]] = {
     "word": {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": r"(?u)\w+|[^\w\s]"},
     "char": {"analyzer": "char_wb", "ngram_range": (1, 4)},
@@ -78,15 +75,3 @@ def _new(kind: str, **more: Any) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(sublinear_tf=True, lowercase=True, dtype=np.float64, **KINDS[kind], **more)
-
-
-def readable(items: Items) -> tuple[list[str], list[int], dict[int, str]]:
-    """The texts that can be read, their positions, and position -> why for the others."""
-    texts, positions, failed = [], [], {}
-    for i in range(len(items)):
-        try:
-            texts.append(str(items.load(i)))
-            positions.append(i)
-        except UnreadableItem as error:
-            failed[i] = str(error)
-    return texts, positions, failed

@@ -22,12 +22,12 @@ from torch import Tensor, nn
 
 from regraft.errors import TrainingError
 from regraft.methods.base import Phase
-from regraft.runtime import keep_memory, say, track
+from regraft.runtime import bf16_pays, keep_memory, say, track
 from regraft.training import checkpoint
 from regraft.training.batches import ALL, Batches, count
 from regraft.training.losses import LOSSES
 from regraft.training.mixing import mix
-from regraft.training.precision import bf16_pays, strided_depthwise_in_float32
+from regraft.training.precision import strided_depthwise_in_float32
 from regraft.training.processes import Team, together
 from regraft.training.schedule import SCHEDULES, layer_scales
 from regraft.training.state import Learner, Progress, Settings, check_same, versions

@@ -1,25 +1,13 @@
-"""When bfloat16 pays, and the layers for which it does not."""
+"""The layers for which bfloat16 does not pay."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-
-
-def bf16_pays(device: str = "cpu") -> bool:
-    """Whether this machine multiplies bfloat16 faster than float32."""
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported()
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 @contextlib.contextmanager
