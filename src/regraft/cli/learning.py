@@ -1,0 +1,132 @@
+"""Commands that learn from data, or show it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regraft import options, printing
+from regraft.cli.app import app, settings_of
+from regraft.errors import InputError
+from regraft.options import Data, Device, Engine, Format, Group, Json, Label, TaskName, Text, Threads
+from regraft.printing import print_json
+
+
+@app.command()
+def inspect(
+    data: Data,
+    format: Format = None,
+    label: Label = None,
+    text: Text = None,
+    group: Group = None,
+    task: TaskName = None,
+    as_json: Json = False,
+) -> None:
+    """Show what the data is: format, classes, sizes, and every problem by name."""
+    from regraft.api import inspect as run
+
+    found = run(data, format=format, label=label, text=text, group=group, task=task)
+    if as_json:
+        return print_json(found)
+    printing.print_inspection(found)
+    return None
+
+
+@app.command()
+def fit(
+    context: typer.Context,
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help=options.DATA)] = None,
+    val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
+    backbone: Annotated[str | None, typer.Option(help=options.BACKBONE)] = None,
+    weights: Annotated[str | None, typer.Option(help="a weights file in place of the catalog's")] = None,
+    method: Annotated[str, typer.Option(help="how knowledge is transferred, see 'regraft methods'")] = "linear-probe",
+    controls: Annotated[str, typer.Option(help="majority,raw,random (to compare with), or none")] = options.CONTROLS,
+    label: Label = None,
+    text: Text = None,
+    group: Group = None,
+    task: TaskName = None,
+    class_weight: Annotated[str | None, typer.Option(help="balanced: every class weighs the same")] = None,
+    size: Annotated[int | None, typer.Option(help="pixels a side of the pictures fed [default: the network's]")] = None,
+    init: Annotated[str | None, typer.Option(metavar="RUN", help="start from the weights of another run")] = None,
+    budget: Annotated[str | None, typer.Option(help="time for --method auto: 90s, 10m, 2h [default: 10m]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="passes over the training items [default: by number]")] = None,
+    lr: Annotated[str | None, typer.Option(help="the head's top learning rate, or auto: a range test first "
+                                                "[default: the method's]")] = None,
+    batch: Annotated[int | None, typer.Option(help="items in a training step [default: 32]")] = None,
+    accumulate: Annotated[int | None, typer.Option(help="take a step's batch in so many pieces: less memory")] = None,
+    blocks: Annotated[int | None, typer.Option(help="how many last blocks last-k trains [default: 4]")] = None,
+    augment: Annotated[str | None, typer.Option(help=options.AUGMENT)] = None,
+    mix: Annotated[str | None, typer.Option(help="join pictures: none, mixup, cutmix, mosaic [default: none]")] = None,
+    smoothing: Annotated[float | None, typer.Option(help="label smoothing [default: 0.05]")] = None,
+    schedule: Annotated[str | None, typer.Option(help="cosine or one-cycle [default: cosine]")] = None,
+    ema: Annotated[float | None, typer.Option(help="decay of the averaged weights, 0 for none [default: 0.99]")] = None,
+    patience: Annotated[int | None, typer.Option(help="stop after so many epochs that bring nothing "
+                                                      "[default: never]")] = None,
+    processes: Annotated[int | None, typer.Option(help="train in so many processes, one GPU each [default: 1]")] = None,
+    tensorboard: Annotated[bool | None, typer.Option("--tensorboard", help="write TensorBoard files too")] = None,
+    accuracy: Annotated[float | None, typer.Option(help="wanted accuracy: unsure items go to a person")] = None,
+    out: Annotated[str | None, typer.Option(help="the run folder [default: runs/<data>-<method>-<n>]")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="decides what is held out and the folds")] = 0,
+    device: Device = "auto",
+    engine: Engine = "auto",
+    threads: Threads = None,
+    refit: Annotated[bool, typer.Option("--refit/--no-refit", help="learn from all items in the end (probes)")] = True,
+    format: Format = None,
+    config: Annotated[Path | None, typer.Option(help="run.json of a run to repeat; options given go first")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the run folder")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="end an interrupted run")] = False,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Learn from labelled data: judge honestly beside controls, then save a model, predictions and a report."""
+    options = {k: v for k, v in locals().items() if k not in ("context", "config", "as_json")}
+    options = settings_of(config, options, context)
+    if options["data"] is None:
+        raise InputError("fit needs DATA, or --config with the run.json of a run to repeat.")
+    from regraft.api import fit as run
+
+    result = run(**options)
+    if as_json:
+        return print_json(result)
+    printing.print_fit(asdict(result))
+    return None
+
+
+@app.command()
+def augment(
+    data: Data,
+    policy: Annotated[str, typer.Option(help=options.AUGMENT)] = "standard",
+    out: Annotated[str, typer.Option(help="the picture to write (.png)")] = "augmented.png",
+    rows: Annotated[int, typer.Option(help="how many pictures")] = 6,
+    views: Annotated[int, typer.Option(help="how many views of each")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="decides pictures and views")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Show what augmentation makes of the pictures: a contact sheet to look at."""
+    from regraft.api import augment as run
+
+    found = run(data, policy=policy, out=out, rows=rows, views=views, seed=seed)
+    if as_json:
+        return print_json(found)
+    print(f"{found.out}: {len(found.rows)} pictures, each beside {found.views} views by {found.policy}"
+          f"{'' if found.flips else '; not mirrored, since these classes would not mean the same'}")  # fmt: skip
+    return None
+
+
+@app.command()
+def demo(
+    what: Annotated[str, typer.Argument(metavar="[WHAT]", help="digits, or text: reviews in two languages")] = "digits",
+    out: Annotated[str | None, typer.Option(help="the run folder to make [default: runs/demo-WHAT]")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="draws of the few labels")] = 10,
+    as_json: Json = False,
+) -> None:
+    """See what transfer is worth with few labels, on built-in data: needs no network connection, takes a minute."""
+    from regraft.api import demo as run
+
+    found, page = run(what, out=out, seeds=seeds)
+    if as_json:
+        return print_json(asdict(found) | {"report": page})
+    printing.print_demo(found, page, what)
+    return None
