@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from regraft.commands.align import Alignment, align
 from regraft.commands.augment import augment
 from regraft.commands.demo import DemoResult
 from regraft.commands.demo import demo as _demo
@@ -52,7 +53,7 @@ def explain(model: str, text: str, *, out: str | None = None, **options: Any) ->
 
 
 __all__ = [
-    "DemoResult", "Evaluation", "Explanation", "FitResult", "Insights", "Inspection", "PredictResult", "Predictor",
-    "augment", "cache", "demo", "evaluate", "explain", "fit", "insights",
+    "Alignment", "DemoResult", "Evaluation", "Explanation", "FitResult", "Insights", "Inspection", "PredictResult",
+    "Predictor", "align", "augment", "cache", "demo", "evaluate", "explain", "fit", "insights",
     "inspect", "list_backbones", "list_methods", "load", "predict", "report", "runs", "verify",
 ]  # fmt: skip

@@ -116,6 +116,32 @@ def augment(
 
 
 @app.command()
+def align(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="word vectors of one language (.vec, .bin, .npz)")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="word vectors of the other, of the same width")],
+    pairs: Annotated[str, typer.Option(help="a dictionary as CC-CEDICT, or a CSV of two columns: words or texts and "
+                                            "what they mean")],
+    out: Annotated[str, typer.Option(help="the file to write (.npz), for --backbone vectors:FILE")] = "aligned.npz",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file of --out")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="decides which pairs judge")] = 0,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Bring the word vectors of two languages into one space: learn in one, use in the other."""
+    from regraft.api import align as run
+
+    found = run(source, target, pairs, out=out, overwrite=overwrite, seed=seed)
+    if as_json:
+        return print_json(found)
+    print(f"{found.out}: {found.words:,} words of {found.dimensions} numbers, aligned by {found.pairs:,} pairs "
+          f"({found.pairs_without_vectors:,} more have no vectors)")  # fmt: skip
+    if found.precision_at_1 is not None and found.precision_ci95 is not None:
+        low, high = found.precision_ci95
+        print(f"of {found.held_out} pairs held out, {found.precision_at_1:.3f} find their word first ({low:.3f} to "
+              f"{high:.3f}; by chance {found.by_chance:.2g})")  # fmt: skip
+    return None
+
+
+@app.command()
 def demo(
     what: Annotated[str, typer.Argument(metavar="[WHAT]", help="digits, or text: reviews in two languages")] = "digits",
     out: Annotated[str | None, typer.Option(help="the run folder to make [default: runs/demo-WHAT]")] = None,
