@@ -22,10 +22,9 @@ from common import RESULTS, SHARED, need, unzipped, write
 
 SIZE = 160
 TRAINING = ["--batch", "64", "--lr", "1e-3"]
-LONG = [*TRAINING, "--augment", "standard"]
 METHODS: dict[str, list[str]] = {
-    "linear-probe": [], "last-k": [*TRAINING, "--epochs", "12"], "lp-ft": [*LONG, "--epochs", "12"],
-    "finetune": [*LONG, "--epochs", "4"], "scratch": ["--batch", "64", "--epochs", "4"],
+    "linear-probe": [], "last-k": [*TRAINING, "--epochs", "12"], "lp-ft": [*TRAINING, "--epochs", "12"],
+    "finetune": [*TRAINING, "--epochs", "4"], "scratch": ["--batch", "64", "--epochs", "4"],
 }  # fmt: skip
 
 

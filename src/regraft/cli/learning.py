@@ -65,6 +65,8 @@ def fit(
     ema: Annotated[float | None, typer.Option(help="decay of the averaged weights, 0 for none [default: 0.99]")] = None,
     patience: Annotated[int | None, typer.Option(help="stop after so many epochs that bring nothing "
                                                       "[default: never]")] = None,
+    batch_norm: Annotated[str | None, typer.Option(help="keep the statistics of the pretraining, or learn new ones "
+                                                        "[default: keep; learn from scratch]")] = None,
     processes: Annotated[int | None, typer.Option(help="train in so many processes, one GPU each [default: 1]")] = None,
     tensorboard: Annotated[bool | None, typer.Option("--tensorboard", help="write TensorBoard files too")] = None,
     accuracy: Annotated[float | None, typer.Option(help="wanted accuracy: unsure items go to a person")] = None,

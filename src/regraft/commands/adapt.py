@@ -127,7 +127,8 @@ def adapt(
     judge = Policy("none", policy.flips)
     inner = Inner(make_feed(base, border, data.take(hold), rows.x[hold], judge, **feeds, views=1), targets[hold], link,
                   None if weights is None else weights[hold], device)  # fmt: skip
-    loop = _loop_settings(settings, task, targets[learn], _fingerprint(rows))
+    trained = plan.pretrained and (base.provenance.get("weights") != "random" or "adapted_by" in base.provenance)
+    loop = _loop_settings(settings, task, targets[learn], _fingerprint(rows), "keep" if trained else "learn")
     curve = None
     if settings["lr"] == "auto":
         rate, curve = _found_rate(folder, learner, plan, feed, targets[learn], loop)
@@ -213,14 +214,14 @@ def _rate(lr: float | str | None) -> float | None:
     return None if lr in (None, "auto") else float(lr)  # type: ignore[arg-type]
 
 
-def _loop_settings(settings: dict[str, Any], task: str, targets: NDArray[Any], data: str) -> Settings:
+def _loop_settings(settings: dict[str, Any], task: str, targets: NDArray[Any], data: str, batch_norm: str) -> Settings:
     """What was asked for, over the loop's defaults."""
     balance = None
     if settings["class_weight"] == "balanced":
         counts = np.maximum(targets.sum(0), 1)
         balance = tuple((len(targets) / (len(counts) * counts)).tolist())
-    names = ("batch", "accumulate", "schedule", "ema", "smoothing", "mix", "patience")
-    asked = {k: settings[k] for k in names if settings[k] is not None}
+    names = ("batch", "accumulate", "schedule", "ema", "smoothing", "mix", "patience", "batch_norm")
+    asked = {"batch_norm": batch_norm} | {k: settings[k] for k in names if settings[k] is not None}
     return Settings(task=task, class_weight=balance, seed=settings["seed"], data=data, **asked)
 
 

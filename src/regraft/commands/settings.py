@@ -14,9 +14,10 @@ from regraft.training.mixing import MIXES
 from regraft.training.schedule import SCHEDULES
 
 TRAINING = ("epochs", "lr", "batch", "accumulate", "blocks", "augment", "mix", "smoothing", "schedule", "ema",
-            "patience", "processes", "tensorboard")  # fmt: skip
+            "patience", "batch_norm", "processes", "tensorboard")  # fmt: skip
 """The options of methods that train a network."""
 
+STATISTICS = ("keep", "learn")
 _FROM_ONE = ("epochs", "batch", "accumulate", "blocks", "patience", "processes")
 
 
@@ -69,6 +70,8 @@ def _training(settings: dict[str, Any]) -> None:
         raise InputError(f"--accumulate is {settings['accumulate']}: more pieces than the batch has examples.")
     if settings["mix"] not in (None, *MIXES):
         raise UnknownName("mix", settings["mix"], MIXES)
+    if settings["batch_norm"] not in (None, *STATISTICS):
+        raise UnknownName("way with batch normalisation", settings["batch_norm"], list(STATISTICS))
     if settings["schedule"] not in (None, *SCHEDULES):
         raise UnknownName("schedule", settings["schedule"], list(SCHEDULES))
     if settings["augment"]:
