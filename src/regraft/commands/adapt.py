@@ -134,16 +134,7 @@ def adapt(
         rate, curve = _found_rate(folder, learner, plan, feed, targets[learn], loop)
         plan = method.plan(len(network.body.blocks), replace(options, rate=rate))
     processes = settings["processes"] or 1
-    if processes > 1 and any(p.objective for p in plan.phases):
-        raise InputError(f"--processes {processes}: {settings['method']} compares the items of a batch; it takes one.")
-    if processes > 1 and plan.prepare:
-        raise InputError(f"--processes {processes}: {settings['method']} trains in one.")
-    if loop.batch < 2 * processes and processes > 1:
-        raise InputError(f"--batch {loop.batch}: {processes} processes need two items each in every step.")
-    if len(learn) < 2 * processes:
-        raise InputError(
-            f"--processes {processes} needs at least {2 * processes} items to learn from, not {len(learn)}."
-        )
+    _usable(plan, settings, processes, loop.batch, len(learn), len(hold), device)
     progress = train(
         learner, plan.phases, feed, targets[learn], loop, folder=folder / "checkpoints",
         inner=inner.loss if len(hold) else None, report=Logs(folder, bool(settings["tensorboard"])),
@@ -180,6 +171,32 @@ def adapt(
         if fitted.logits is not None:
             logits, known = fitted.logits, labels[fitted.rows]
     return Adapted(adapted, learner.head.cpu().eval().requires_grad_(False), record, logits, known)
+
+
+def _usable(
+    plan: Plan, settings: dict[str, Any], processes: int, batch: int, learn: int, hold: int, device: str
+) -> None:
+    """Raises ``InputError`` where an option could do nothing, or several processes could not work together."""
+    method = settings["method"]
+    if any(p.objective for p in plan.phases):
+        for option in ("smoothing", "mix"):
+            if settings[option] not in (None, "none"):
+                raise InputError(f"--{option}: {method} compares the items of a batch and has no use for it.")
+    if settings["patience"] and not hold:
+        raise InputError(f"--patience needs items held out inside training (from 100 on, not by contrastive); {method} "
+                         f"has none of {learn}.")  # fmt: skip
+    if processes == 1:
+        return
+    if any(p.objective for p in plan.phases):
+        raise InputError(f"--processes {processes}: {method} compares the items of a batch; it takes one.")
+    if plan.prepare:
+        raise InputError(f"--processes {processes}: {method} trains in one.")
+    if device.startswith("cuda") and processes > torch.cuda.device_count():
+        raise InputError(f"--processes {processes}: there are {torch.cuda.device_count()} GPUs, and each takes one.")
+    if batch < 2 * processes:
+        raise InputError(f"--batch {batch}: {processes} processes need two items each in every step.")
+    if learn < 2 * processes:
+        raise InputError(f"--processes {processes} needs at least {2 * processes} items to learn from, not {learn}.")
 
 
 def check(network: Pretrained, data: Dataset, settings: dict[str, Any]) -> None:
