@@ -131,7 +131,7 @@ def hymenoptera(work: Path, seeds: int = 5) -> dict[str, Any]:
     return {"items": 153, "seeds": seeds, **found}
 
 
-def fastai(work: Path, seeds: int = 5) -> dict[str, Any]:
+def fastai(work: Path, seeds: int = 3) -> dict[str, Any]:
     """One command of ours and fastai's fine_tune(3), in turns: same photos, same weights, start-up included."""
     data, weights = need("data/hymenoptera.zip", "weights/mobilenet_v2_imagenet.safetensors")
     folder = next(unzipped(data).rglob("train")).parent
