@@ -130,9 +130,9 @@ class _Problem:
         """The same with one block's columns alone."""
         part = copy.copy(self)
         start, width = sum(self.blocks[:number]), self.blocks[number]
-        part.rows, part.blocks = self.rows[:, start : start + width], (width,)
-        if issparse(part.rows) and part.rows.nnz == part.rows.shape[0] * width:
-            part.rows = part.rows.toarray()
+        rows: Any = self.rows[:, start : start + width]
+        whole = issparse(rows) and rows.nnz == rows.shape[0] * width
+        part.rows, part.blocks = rows.toarray() if whole else rows, (width,)
         return part
 
     def take(self, chosen: NDArray[np.int64]) -> _Problem:
