@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -147,19 +147,40 @@ def fit_logistic(
         inner = None if start is None else Linear(basis.T @ start.weight, start.bias)
         solved = fit_logistic(x @ basis, targets, strength, link=link, weights=weights, start=inner)
         return Linear(basis @ solved.weight, solved.bias)
+    if link == "softmax" and k == 2:  # the two columns are each other's negative: one is solved for
+        before = None if start is None else Linear(np.diff(start.weight), np.diff(start.bias))
+        one = fit_logistic(x, targets[:, 1:], strength / 2, link="sigmoid", weights=weights, start=before)
+        return Linear(one.weight * (-0.5, 0.5), one.bias * (-0.5, 0.5))
     w = np.ones((n, 1)) if weights is None else np.asarray(weights, np.float64)[:, None]
+    times, back = _products(x)
     value_and_slope = _softmax_loss if link == "softmax" else _sigmoid_loss
 
     def loss(theta: Array) -> tuple[float, Array]:
         weight, bias = theta[: d * k].reshape(d, k), theta[d * k :]
-        value, slope = value_and_slope(x @ weight + bias, targets, w)
+        value, slope = value_and_slope(times(weight) + bias, targets, w)
         value += strength / 2 * float(np.vdot(weight, weight))
-        return value, np.concatenate([(x.T @ slope + strength * weight).ravel(), slope.sum(0)])
+        return value, np.concatenate([(back(slope) + strength * weight).ravel(), slope.sum(0)])
 
     at = np.zeros(d * k + k) if start is None else np.concatenate([start.weight.ravel(), start.bias])
     options = {"maxiter": 300, "gtol": 1e-5 * n / k, "ftol": 1e-10, "maxcor": 20}
     found = minimize(loss, at, jac=True, method="L-BFGS-B", options=options)
     return Linear(found.x[: d * k].reshape(d, k), found.x[d * k :])
+
+
+def _products(x: Array) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+    """``x @ w`` and ``x.T @ s`` as functions; the columns of a sparse x that have no gaps go through BLAS."""
+    if not issparse(x):
+        return lambda w: x @ w, lambda s: x.T @ s
+    full = np.diff(x.tocsc().indptr) == x.shape[0]
+    dense, sparse = x[:, full].toarray(), x[:, ~full].tocsr()
+    turned = sparse.T.tocsr()
+
+    def back(s: Array) -> Array:
+        found = np.empty((len(full), s.shape[1]))
+        found[full], found[~full] = dense.T @ s, turned @ s
+        return found
+
+    return lambda w: dense @ w[full] + sparse @ w[~full], back
 
 
 def span(x: Array) -> Array:
