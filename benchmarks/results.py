@@ -117,7 +117,7 @@ def adaptation(r: dict[str, Any]) -> list[str]:
     }
     for key, title in titles.items():
         if key in r:
-            out += [f"{title}; seconds of the whole command, start-up included:", ""]
+            out += [f"{title}; seconds of the whole command, start-up included{norm(r[key])}:", ""]
             out += table(["method", "accuracy (95 % interval)", "against the probe, points", "seconds"], [
                 [name, interval(m), points(m["gain_over_probe"]), m["seconds"]]
                 for name, m in r[key].items() if isinstance(m, dict)])  # fmt: skip
@@ -125,7 +125,7 @@ def adaptation(r: dict[str, Any]) -> list[str]:
             out += [f"![accuracy against seconds](results/pareto_{picture}.png)", ""]
     if "hymenoptera" in r:
         h = r["hymenoptera"]
-        out += [f"Hymenoptera, mobilenet_v2, {h['seeds']} seeds, {h['items']} judged photos (so one photo is 0.7 points):",  # noqa: E501
+        out += [f"Hymenoptera, mobilenet_v2, {h['seeds']} seeds, {h['items']} judged photos (so one photo is 0.7 points){norm(h)}:",  # noqa: E501
                 ""]  # fmt: skip
         out += table(["method", "mean (lowest to highest)", "95 % interval of one run", "seconds"], [
             [name, f"{m['accuracy_mean']:.4f} ({m['accuracy_lowest']:.4f} to {m['accuracy_highest']:.4f})",
@@ -147,11 +147,11 @@ def adaptation(r: dict[str, Any]) -> list[str]:
         ])  # fmt: skip
         out += [f"Starting from MNIST instead of from nothing: {points(m['gain'])} points.", ""]
     if "short" in r:
-        out += ["From weights made by a first short training, through the same command:", ""]
+        out += [f"From weights made by a first short training, through the same command{norm(r['short'])}:", ""]
         out += table(["network", "first, CIFAR-10 from scratch", "then, hymenoptera from there", "its probe"], [
             [name, interval(v["first_on_cifar10"]), interval(v["then_on_hymenoptera"]),
              interval(v["then_on_hymenoptera"]["controls"]["linear-probe"])]
-            for name, v in r["short"].items()])  # fmt: skip
+            for name, v in r["short"].items() if isinstance(v, dict)])  # fmt: skip
     return out
 
 
@@ -207,6 +207,11 @@ def text_speed(r: dict[str, Any]) -> list[str]:
             f"{r['times_the_plain_loop']:.2f} times the plain sentence-transformers loop (batches of 32, unsorted, "
             f"float32), {r['times_the_sorting_loop']:.2f} times the same with sorting; cosine to its features at least "
             f"{r['cosine_least']:.4f} (`bench_text_speed.py`).", ""]  # fmt: skip
+
+
+def norm(part: dict[str, Any]) -> str:
+    """What a part measured under another default says of it."""
+    return f" (measured with --batch-norm {part['batch_norm']})" if "batch_norm" in part else ""
 
 
 def points(gain: dict[str, Any] | None) -> str:
