@@ -10,6 +10,7 @@ from regraft.commands.augment import augment
 from regraft.commands.demo import DemoResult
 from regraft.commands.demo import demo as _demo
 from regraft.commands.evaluate import Evaluation, evaluate
+from regraft.commands.detect import DetectionResult
 from regraft.commands.explain import Explanation
 from regraft.commands.explain import explain as _explain
 from regraft.commands.fit import FitResult
@@ -19,16 +20,26 @@ from regraft.commands.insights import insights as _insights
 from regraft.commands.inspect import Inspection, inspect
 from regraft.commands.listings import cache, list_backbones, list_methods, runs, verify
 from regraft.commands.predict import PredictResult, predict
-from regraft.predictor import Predictor, load
+from regraft.detection.artefact import is_detector
+from regraft.detection.predictor import BoxPredictor
+from regraft.detection.predictor import load as load_detector
+from regraft.predictor import Predictor
+from regraft.predictor import load as load_model
 from regraft.reports.insights import checked_page, write_explanation, write_insights
 from regraft.reports.page import write_report as report
 
 
-def fit(data: str, **options: Any) -> FitResult:
-    """`regraft.commands.fit.fit`, and ``report.html`` in the run folder."""
+def fit(data: Any, **options: Any) -> FitResult | DetectionResult:
+    """`regraft.commands.fit.fit`, and ``report.html`` in the run folder (detectors have none)."""
     result = _fit(data, **options)
-    report(result.run)
+    if isinstance(result, FitResult):
+        report(result.run)
     return result
+
+
+def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor | BoxPredictor:
+    """The model of a run or artefact folder, ready to predict; raises ``ArtefactError``."""
+    return load_detector(path, device=device) if is_detector(path) else load_model(path, engine=engine, device=device)
 
 
 def demo(what: str = "digits", *, out: str | None = None, seeds: int = 10) -> tuple[DemoResult, Path]:
@@ -52,7 +63,7 @@ def explain(model: str, text: str, *, out: str | None = None, **options: Any) ->
 
 
 __all__ = [
-    "DemoResult", "Evaluation", "Explanation", "FitResult", "Insights", "Inspection", "PredictResult", "Predictor",
+    "BoxPredictor", "DemoResult", "DetectionResult", "Evaluation", "Explanation", "FitResult", "Insights", "Inspection", "PredictResult", "Predictor",
     "augment", "cache", "demo", "evaluate", "explain", "fit", "insights",
     "inspect", "list_backbones", "list_methods", "load", "predict", "report", "runs", "verify",
 ]  # fmt: skip

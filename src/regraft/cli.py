@@ -86,7 +86,9 @@ def fit(
     val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
     backbone: Annotated[str | None, typer.Option(help=options.BACKBONE)] = None,
     weights: Annotated[str | None, typer.Option(help="a weights file in place of the catalog's")] = None,
-    method: Annotated[str, typer.Option(help="how knowledge is transferred, see 'regraft methods'")] = "linear-probe",
+    method: Annotated[str | None, typer.Option(help="how knowledge is transferred, see 'regraft methods' [default: "
+                                                    "linear-probe; for detectors finetune]")] = None,
+    detector: Annotated[str | None, typer.Option(help=options.DETECTOR)] = None,
     controls: Annotated[str, typer.Option(help="majority,raw,random (to compare with), or none")] = options.CONTROLS,
     label: Label = None,
     text: Text = None,
@@ -134,7 +136,8 @@ def fit(
     result = run(**options)
     if as_json:
         return print_json(result)
-    printing.print_fit(asdict(result))
+    shown = printing.print_detection if result.task == "detection" else printing.print_fit
+    shown(asdict(result))
     return None
 
 
@@ -188,6 +191,8 @@ def predict(
             f"{found.items} predictions in {out}{f', {found.failed} items could not be read' if found.failed else ''}"
         )
         return None
+    if any("boxes" in r for r in found.predictions):
+        return printing.print_boxes(found.predictions)
     table(["input", "label", "probability", "bits"],
            [[r["input"], r.get("label", "-"), max(r["probabilities"].values()), r["entropy_bits"]]
             if "label" in r else [r["input"], f"not read: {r['error']}", None, None]

@@ -16,6 +16,7 @@ BACKBONE = (
     "NAME@BLOCK, NAME[VIEW] (pinyin, segment, lemma, gloss:FILE, ...), A+B for several side by side [default: "
     "regraft_tiny for pictures up to 64 pixels, else mobilenet_v2; minilm for texts where installed]"
 )
+DETECTOR = "for pictures with boxes: yolo, yolo-tiny, yolo-s ... yolo-x, fasterrcnn, ssd [default: yolo]"
 AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light]"
 CONTROLS = "majority,raw,random"
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]

@@ -93,6 +93,9 @@ class Predictor:
 
 
 def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor:
-    """The model of a run or artefact folder, ready to predict; raises ``ArtefactError``."""
+    """The model of a run or artefact folder, ready to predict; raises ``ArtefactError``.
+
+    A detector is loaded by `regraft.detection.predictor.load`.
+    """
     model, manifest = artefact.load(path)
     return Predictor(model, manifest, engine=engine, device=device)

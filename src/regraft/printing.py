@@ -81,8 +81,43 @@ def figures(rows: dict[str, dict[str, Any]]) -> None:
             for name, m in rows.items()])  # fmt: skip
 
 
+def print_detection(result: dict[str, Any]) -> None:
+    val = result["metrics"]["val"]
+    if val:
+        box_figures(val)
+    for p in result["problems"][:20]:
+        print(f"{p['kind']}: {p['item']}: {p['message']}")
+    print(f"boxes are shown from a confidence of {result['decision']['threshold']:.3f} on")
+    print(f"{result['run']}: model/, predictions.jsonl; {result['seconds']['total']:.1f} s")
+
+
+def box_figures(val: dict[str, Any]) -> None:
+    """COCO's figures, all classes first."""
+    keys = ["map", "map50", "map75"]
+    table(["", *keys, "boxes"],
+          [["all", *(val[k] for k in keys), sum(c["boxes"] for c in val["per_class"].values())],
+           *([name, *(c[k] for k in keys), c["boxes"]] for name, c in val["per_class"].items())])  # fmt: skip
+
+
+def print_boxes(predictions: list[dict[str, Any]]) -> None:
+    """A line a box."""
+    table(["input", "label", "score", "left", "top", "right", "bottom"],
+          [[r["input"], b["label"], b["score"], *(round(v) for v in b["xyxy"])]
+           for r in predictions for b in r.get("boxes", ())])  # fmt: skip
+    for r in predictions:
+        if "error" in r:
+            print(f"{r['input']}: not read: {r['error']}")
+        elif not r["boxes"]:
+            print(f"{r['input']}: nothing found")
+
+
 def print_evaluation(found: Evaluation) -> None:
     print(f"{found.model} on {found.items} items of {found.data}")
+    if "per_class" in found.metrics and "map75" in found.metrics:
+        box_figures(found.metrics)
+        for p in found.problems:
+            print(f"{p.kind}: {p.item}: {p.message}")
+        return
     if found.seen:
         print(f"warning: the network's pretraining saw the labels of {100 * found.seen:.0f} % of these items")
     figures({"": found.metrics})

@@ -17,12 +17,14 @@ from regraft.commands import runfolder
 from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
 from regraft.commands.auto import DEFAULT_BUDGET, auto
 from regraft.commands.controls import Control, ControlKit, run_controls
+from regraft.commands.detect import DetectionResult, detect
 from regraft.commands.evidence import write_evidence
 from regraft.commands.parts import gain, part_figures
 from regraft.commands.settings import check, seconds_of
 from regraft.commands.split import Rows, Split, make_split
 from regraft.commands.start import started
 from regraft.data.dataset import Dataset
+from regraft.data.sources import open_data
 from regraft.errors import DataError, InputError
 from regraft.features.fusion import learned, parts_of
 from regraft.features.rows import Runner, below
@@ -76,7 +78,8 @@ def fit(
     val: Any = None,
     backbone: str | None = None,
     weights: str | None = None,
-    method: str = "linear-probe",
+    method: str | None = None,
+    detector: str | None = None,
     controls: str = "majority,raw,random",
     label: str | None = None,
     text: str | None = None,
@@ -109,16 +112,24 @@ def fit(
     format: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
-) -> FitResult:
+) -> FitResult | DetectionResult:
     """Learns from the part train, judges on val (or a held-out fifth), then refits on both and saves.
 
-    ``data`` is a path, ``embedded:NAME`` or a DataFrame. ``accuracy`` asks for a confidence below which the model
+    ``data`` is a path, ``embedded:NAME``, a DataFrame or a `Dataset`; pictures with boxes go to `detect`. ``method`` is
+    by default linear-probe, for detectors finetune. ``accuracy`` asks for a confidence below which the model
     leaves an item to a person, so that the rest reaches that accuracy. Writes a run folder: ``model/`` (the
     artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see
     `regraft.errors`.
     """
     settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume")}
     settings |= {"data": _named(data), "val": None if val is None else _named(val)}
+    hints = Hints(label, group, task, text)
+    opened = open_data(data, format=format, hints=hints)
+    if opened.target.task == "detection":
+        return detect(opened, val, settings, overwrite=overwrite, resume=resume)
+    if detector is not None:
+        raise InputError(f"--detector {detector} is for pictures with boxes; {opened.name} is for {opened.target.task}.")
+    method = settings["method"] = method or "linear-probe"
     check(settings)
     path = Path(out) if out else runfolder.next_out(settings["data"], method)
     if resume and not out:
@@ -135,7 +146,7 @@ def fit(
     where = resolve_device(device)
     store = RowStore()
     with watch("audit"):
-        split = make_split(data, val, format=format, hints=Hints(label, group, task, text), seed=seed, store=store)
+        split = make_split(opened, val, format=format, hints=hints, seed=seed, store=store)
     with watch("prepare"):
         network, warm = started(split, settings["data"], init, backbone, weights, size)
         network = learned(network, split.train.items)
@@ -151,6 +162,8 @@ def fit(
 
 
 def _named(data: Any) -> str:
+    if isinstance(data, Dataset):
+        return data.name
     return f"DataFrame of {len(data)} rows" if hasattr(data, "columns") else str(data)
 
 

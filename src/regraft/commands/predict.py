@@ -13,6 +13,10 @@ import numpy as np
 from regraft.commands.bulk import ENDINGS, Bulk, Row
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.sources import open_items
+from regraft.detection.artefact import is_detector
+from regraft.detection.predictor import describe
+from regraft.detection.predictor import load as detector_of
+from regraft.detection.predictor import stream
 from regraft.errors import InputError
 from regraft.files import digest, disk_errors
 from regraft.predictor import Predictor, load
@@ -56,6 +60,10 @@ def predict(
     if out is not None and Path(out).suffix.lower() not in ENDINGS:
         raise InputError(f"--out {out} has an unknown ending; known are {', '.join(ENDINGS)}.")
     set_threads(threads)
+    if is_detector(model):
+        if out or sort_into:
+            raise InputError("--out and --sort-into are for models that name one class; --json prints the boxes.")
+        return predict_boxes(model, inputs, device=device)
     predictor = load(model, engine=engine, device=device)
     sources = [(text, _opened(predictor, text)) for text in inputs]
     if sort_into and not all(isinstance(items, PictureFiles) for _, items in sources):
@@ -72,6 +80,17 @@ def predict(
     for row in rows.stream(resumed):
         bulk.add(row)
     return PredictResult(model, rows.total, bulk.finish(), out, resumed=resumed)
+
+
+def predict_boxes(model: str, inputs: list[str], *, device: str = "auto") -> PredictResult:
+    """`predict` for a detector: the boxes of each picture, in its pixels, from the threshold on."""
+    predictor = detector_of(model, device=device)
+    rows: list[Row] = []
+    for text in inputs:
+        items = predictor.items(text)
+        for i, one in stream(predictor.detector, items, predictor.threshold):
+            rows.append(describe(_shown(text, items.name(i), items), one, predictor.classes_))
+    return PredictResult(model, len(rows), sum("error" in r for r in rows), None, rows)
 
 
 def _opened(predictor: Predictor, text: str) -> Items:

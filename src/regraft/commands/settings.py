@@ -45,13 +45,19 @@ def _training(settings: dict[str, Any]) -> None:
     method = settings["method"]
     closed = hasattr(METHODS.get(method), "fit_features")
     for name in TRAINING:
-        value, option = settings[name], "--" + name.replace("_", "-")
-        if value is None:
-            continue
-        if closed:
-            raise InputError(f"{option} is for methods that train a network; {method} has no use for it.")
-        if name in _FROM_ONE and value < 1:
-            raise InputError(f"{option} is {value}; it must be 1 or more.")
+        if settings[name] is not None and closed:
+            raise InputError(f"--{name} is for methods that train a network; {method} has no use for it.")
+    check_training(settings)
+    if settings["augment"]:
+        Policy(settings["augment"]).operations  # noqa: B018 raises where a name is unknown
+
+
+def check_training(settings: dict[str, Any]) -> None:
+    """Raises ``InputError`` where a number of a training cannot be meant, or a name is unknown; ``lr`` becomes one."""
+    method = settings["method"]
+    for name in _FROM_ONE:
+        if settings[name] is not None and settings[name] < 1:
+            raise InputError(f"--{name} is {settings[name]}; it must be 1 or more.")
     if settings["blocks"] and method != "last-k":
         raise InputError(f"--blocks is for last-k; {method} has no use for it.")
     lr = settings["lr"]
@@ -71,8 +77,6 @@ def _training(settings: dict[str, Any]) -> None:
         raise UnknownName("mix", settings["mix"], MIXES)
     if settings["schedule"] not in (None, *SCHEDULES):
         raise UnknownName("schedule", settings["schedule"], list(SCHEDULES))
-    if settings["augment"]:
-        Policy(settings["augment"]).operations  # noqa: B018 raises where a name is unknown
 
 
 def seconds_of(budget: str) -> float:

@@ -115,7 +115,7 @@ _HOW = {
 def _pair_problem(kind: str, data: Dataset, a: int, b: int) -> Problem:
     """One item that is there twice, by what is worst about it: two labels, then two parts."""
     text = f"{_HOW[data.modality, kind]} {data.items.name(a)}"
-    if any(not np.array_equal(y[a], y[b]) for y in data.labels.values()):
+    if any(not np.array_equal(y[a], y[b]) for y in data.labels.values() if y.dtype != object):
         return Problem(f"{kind}-two-labels", data.items.name(b), f"{text}, which has another label")
     if data.parts[a] != data.parts[b]:
         where = f"{data.parts[a] or 'no part'} and {data.parts[b] or 'no part'}"

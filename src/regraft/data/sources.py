@@ -28,13 +28,15 @@ def split_part(data: str) -> tuple[str, str | None]:
 
 
 def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -> Dataset:
-    """Recognises and reads labelled data: a path, ``embedded:NAME`` or a DataFrame.
+    """Recognises and reads labelled data: a path, ``embedded:NAME`` or a DataFrame; a `Dataset` is taken as it is.
 
     ``format`` and ``hints`` overrule what is recognised. Raises ``DataError`` where nothing is there, or where no
     format recognises it.
     """
     if hints.task not in (None, *TASKS):
         raise UnknownName("task", str(hints.task), TASKS)
+    if isinstance(data, Dataset):
+        return data
     if hasattr(data, "columns"):
         return table.read_frame(data, hints)
     where, part = split_part(str(data))

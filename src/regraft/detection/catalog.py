@@ -14,7 +14,7 @@ from regraft.detection.base import Detector, Origin
 from regraft.detection.coco import COCO
 from regraft.detection.yolo import Yolo
 from regraft.detection.yolox import SIZES
-from regraft.errors import UnknownName, WeightsError
+from regraft.errors import InputError, UnknownName, WeightsError
 
 NONE = Path(__file__).parent / "weights"
 RELEASES = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0"
@@ -35,7 +35,30 @@ def names() -> list[str]:
     return [DEFAULT, *(f"yolo-{size}" for size in SIZES)]
 
 
-def load(name: str = DEFAULT, *, weights: str | Path | None = None, frame: tuple[int, int] | None = None) -> Detector:
+def check(name: str, backbone: str | None) -> None:
+    """Raises ``InputError`` where there is no such detector, or none on this body."""
+    _size(name)
+    if backbone is not None:
+        raise InputError(f"--backbone {backbone}: {name} has a body of its own; fasterrcnn and ssd take others.")
+
+
+def side_of(name: str) -> int:
+    """The pixels of the longer side of a picture, as the detector was made for."""
+    return 416 if SIZES[_size(name)].width < 0.5 else 640
+
+
+def may_start_anew(name: str) -> bool:
+    """Whether a detector whose weights are not on this machine is trained from random ones without being told to."""
+    return name.startswith(DEFAULT)
+
+
+def load(
+    name: str = DEFAULT,
+    *,
+    weights: str | Path | None = None,
+    frame: tuple[int, int] | None = None,
+    backbone: str | None = None,
+) -> Detector:
     """The detector with its released COCO weights, or those of the file ``weights``.
 
     Raises ``UnknownName``, and ``WeightsError`` where they are not on this machine and cannot be fetched.
@@ -60,7 +83,12 @@ def load(name: str = DEFAULT, *, weights: str | Path | None = None, frame: tuple
 
 
 def untrained(
-    name: str, classes: Sequence[str], *, frame: tuple[int, int] | None = None, seed: int = 0
+    name: str,
+    classes: Sequence[str],
+    *,
+    frame: tuple[int, int] | None = None,
+    seed: int = 0,
+    backbone: str | None = None,
 ) -> Detector:
     """The detector from random weights."""
     return Yolo(classes, _size(name), frame, seed)

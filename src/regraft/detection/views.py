@@ -75,3 +75,11 @@ def within(boxes: Boxes, frame: tuple[int, int]) -> Boxes:
     sides = clipped[:, 2:] - clipped[:, :2]
     kept = (areas(clipped) >= VISIBLE * areas(boxes.xyxy)) & (sides >= LEAST).all(1)
     return Boxes(clipped[kept], boxes.labels[kept])
+
+
+VIEWS = {
+    "none": View(False, 1.0, 0.0),
+    "light": View(),
+    "strong": View(True, 2.0, 0.5),
+}
+"""By the name of a policy."""

@@ -178,6 +178,8 @@ def load(path: str | Path) -> tuple[Model, dict[str, Any]]:
     """The model and manifest of a run or artefact folder. Nothing in it is run; raises ``ArtefactError``."""
     folder = find(path)
     manifest = read_manifest(folder)
+    if manifest["target"]["task"] == "detection":
+        raise ArtefactError(f"{path} is a detector: predict, evaluate and Detector.load take it.")
     net, head, target = manifest["network"], manifest["head"], manifest["target"]
     try:
         state = load_file(folder / MODEL)

@@ -62,7 +62,8 @@ class FrameBatches:
             picture = self.items.load(i)
         except UnreadableItem as error:
             raise DataError(f"{self.items.name(i)} could be read before and cannot be now: {error}.") from error
-        return self.view(picture, self.boxes[i], frame, np.random.default_rng([self.seed, number, i]))
+        chance = np.random.default_rng([self.seed, number, *self.items.digest(i)[:8]])
+        return self.view(picture, self.boxes[i], frame, chance)
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,16 @@ def stored_maps(detector: Detector, border: int, feed: FrameBatches, views: int,
     views of the items of ``feed``, as float16.
     """
     frame, most = feed.frames[0], max(map(len, feed.boxes), default=0)
-    table = store.table({"network": f"{detector.kind}, maps behind block {border}", "weights": weights_of(detector, border),
-                         "frame": frame, "most": most, "view": str(feed.view), "torch": torch.__version__})  # fmt: skip
+    table = store.table({
+        "network": f"{detector.kind}, maps behind block {border}", "weights": weights_of(detector, border),
+        "frame": frame, "most": most, "view": str(feed.view), "torch": torch.__version__,
+    })  # fmt: skip
     keys = [[_key(feed, number, i) for i in range(len(feed))] for number in range(views)]
     todo = [(number, i) for number in range(views) for i in range(len(feed)) if keys[number][i] not in table]
     device = next(detector.parameters()).device
-    maps = 0
     detector.eval()
+    with torch.inference_mode():
+        maps = len(detector.through([torch.zeros(1, 3, *frame, dtype=torch.uint8, device=device)], 0, border))
     for start in track(range(0, len(todo), 16), "maps behind the frozen blocks", -(-len(todo) // 16)):
         some = todo[start : start + 16]
         x, boxes = zip(*(feed.one(number, i, frame) for number, i in some), strict=True)
@@ -122,9 +126,8 @@ def stored_maps(detector: Detector, border: int, feed: FrameBatches, views: int,
         arrays: dict[str, NDArray[Any]] = {f"map{i}": m.half().cpu().numpy() for i, m in enumerate(found)}
         arrays["boxes"] = torch.cat([xyxy, labels[..., None].float()], 2).numpy()
         table.append([keys[number][i] for number, i in some], arrays)
-        maps = len(found)
     store.clean(keep=table.folder)
-    return MapBatches(table, keys, maps or table.count("map"), frame, feed.seed)
+    return MapBatches(table, keys, maps, frame, feed.seed)
 
 
 def weights_of(detector: Detector, border: int) -> str:
@@ -140,7 +143,7 @@ def weights_of(detector: Detector, border: int) -> str:
 def _key(feed: FrameBatches, number: int, i: int) -> bytes:
     """Names one view of one item with its boxes."""
     boxes = feed.boxes[i]
-    mark = hashlib.blake2b(f"{feed.seed}/{number}/{i}".encode(), digest_size=16)
+    mark = hashlib.blake2b(f"{feed.seed}/{number}".encode(), digest_size=16)
     for part in (feed.items.digest(i), boxes.xyxy.tobytes(), boxes.labels.tobytes(), boxes.crowd.tobytes()):
         mark.update(part)
     return mark.digest()

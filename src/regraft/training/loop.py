@@ -331,7 +331,7 @@ class Run:
             value = self.team.first_says(value)
         assert value is not None
         self.at.history[-1]["inner"] = value
-        say(f"{phase.name}, epoch {self.at.epoch + 1} of {phase.epochs}: inner log loss {value:.4f}")
+        say(f"{phase.name}, epoch {self.at.epoch + 1} of {phase.epochs}: inner loss {value:.4f}")
         self.at.stale += 1
         if value < self.at.best:
             self.at.best, self.at.stale = value, 0
