@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Boxes:
     """The true boxes of one picture.
 
@@ -42,6 +42,14 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.xyxy)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Boxes):
+            return NotImplemented
+        pairs = ((self.xyxy, other.xyxy), (self.labels, other.labels), (self.crowd, other.crowd))
+        return all(np.array_equal(a, b) for a, b in pairs)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def take(self, indices: NDArray[Any]) -> Boxes:
         """The boxes at ``indices`` (numbers, or a mask), in that order."""
         return Boxes(self.xyxy[indices], self.labels[indices], self.crowd[indices])
@@ -52,7 +60,7 @@ class Boxes:
         return areas(self.xyxy)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
     """What a detector says of one picture, best first.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.boxes import Boxes
 from regraft.data.dataset import Dataset
 from regraft.data.duplicates import clusters, exact_pairs, near_pairs
 from regraft.data.facts import FORMATS, Facts
@@ -115,12 +116,19 @@ _HOW = {
 def _pair_problem(kind: str, data: Dataset, a: int, b: int) -> Problem:
     """One item that is there twice, by what is worst about it: two labels, then two parts."""
     text = f"{_HOW[data.modality, kind]} {data.items.name(a)}"
-    if any(not np.array_equal(y[a], y[b]) for y in data.labels.values() if y.dtype != object):
+    if any(_differ(y[a], y[b]) for y in data.labels.values()):
         return Problem(f"{kind}-two-labels", data.items.name(b), f"{text}, which has another label")
     if data.parts[a] != data.parts[b]:
         where = f"{data.parts[a] or 'no part'} and {data.parts[b] or 'no part'}"
         return Problem(f"{kind}-across-parts", data.items.name(b), f"{text}: it lies in {where}")
     return Problem(kind, data.items.name(b), text)
+
+
+def _differ(a: Any, b: Any) -> bool:
+    """Whether two items have different labels; boxes drawn twice never agree to the pixel, so their classes count."""
+    if isinstance(a, Boxes):
+        return sorted(a.labels.tolist()) != sorted(b.labels.tolist())
+    return not np.array_equal(a, b)
 
 
 def duplicate_groups(n: int, facts: Facts | TextFacts, groups: NDArray[Any] | None = None) -> NDArray[np.int64] | None:

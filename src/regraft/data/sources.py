@@ -16,7 +16,8 @@ from regraft.data.items import Items
 from regraft.errors import DataError, UnknownName
 from regraft.types import Hints
 
-TASKS = ("classification", "multilabel", "regression")
+TASKS = ("classification", "multilabel", "regression", "detection")
+BOXES = ("coco", "voc", "yolo", "box-table")
 
 
 def split_part(data: str) -> tuple[str, str | None]:
@@ -51,10 +52,14 @@ def _open(where: str, format: str | None, hints: Hints) -> Dataset:
     if not path.exists():
         raise DataError(f"There is nothing at {where!r}: a folder, a file or embedded:digits is wanted.")
     for name in [format] if format else FORMATS:
+        if hints.task not in (None, "detection") and name in BOXES and not format:
+            continue
         module = FORMATS.get(name)
         evidence = module.sniff(path)
         if evidence:
-            if hints.task not in (None, "classification") and name != "table":
+            if hints.task == "detection" and name not in BOXES:
+                raise DataError(f"--task detection: {path} holds no boxes that are recognised (it is {evidence}).")
+            if hints.task not in (None, "classification", "detection") and name != "table":
                 raise DataError(f"--task {hints.task}: {path} has one class an item; a table can hold several.")
             for option, column in (("--label", hints.label), ("--text", hints.text)):
                 if column and name != "table":
@@ -110,9 +115,9 @@ def _not_recognised(path: Path, format: str | None) -> str:
         seen = ", ".join(inside[:5]) + (", ..." if len(inside) > 5 else "")
         return (
             f"{path} holds {seen}: no class folders with pictures (CLASS/*.jpg or train/CLASS/*.jpg) or texts "
-            "(CLASS/*.txt), no IDX files."
+            "(CLASS/*.txt), no boxes (COCO, Pascal VOC, YOLO), no IDX files."
         )
     return (
         f"{path} is of no known format; known are a folder or zip of class folders, tables (.csv, .tsv, .jsonl, "
-        ".parquet), .npz, IDX files, CIFAR batches, texts by polarity (.pos, .neg)."
+        ".parquet), boxes (COCO, Pascal VOC, YOLO), .npz, IDX files, CIFAR batches, texts by polarity (.pos, .neg)."
     )

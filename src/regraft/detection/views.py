@@ -36,8 +36,10 @@ class View:
         picture, boxes = colour(picture), boxes.take(~boxes.crowd)
         height, width = picture.shape[:2]
         ratio = ratio_of(height, width, frame) * self.scale ** rng.uniform(-1, 1)
-        h, w = max(1, round(height * ratio)), max(1, round(width * ratio))
+        h, w = max(1, int(height * ratio)), max(1, int(width * ratio))
         top, left = (int(rng.integers(min(0, f - s), max(0, f - s) + 1)) for f, s in zip(frame, (h, w), strict=True))
+        if self.scale == 1:
+            top = left = 0
         mirrored = self.flips and rng.random() < 0.5
         inside = self._coloured(resized(picture, h, w), rng)
         if mirrored:
@@ -52,7 +54,7 @@ class View:
         return out, within(Boxes(xyxy + [left, top, left, top], boxes.labels), frame)
 
     def _coloured(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """Brightness, contrast and saturation, each by a factor of its own."""
+        """Brightness, saturation and contrast, each by a factor of its own."""
         if not self.colours:
             return x
         brightness, contrast, saturation = rng.uniform(1 - self.colours, 1 + self.colours, 3).tolist()

@@ -149,7 +149,8 @@ def _read(path: Path) -> _Table:
     decoded = decode_text(data)
     table.problems = encoding_problems(decoded, path.name)
     if ending in (".csv", ".tsv"):
-        _read_csv(decoded.text, ENDINGS[ending], table)
+        table.columns, table.rows, bad = csv_columns(decoded.text, table.where, ENDINGS[ending])
+        table.problems += bad
     else:
         _read_lines(decoded.text, table)
     return table
@@ -164,26 +165,30 @@ def _read_parquet(data: bytes, path: Path) -> Columns:
         raise DataError(f"{path} is no whole Parquet file: {error}.") from error
 
 
-def _read_csv(text: str, comma: str, table: _Table) -> None:
+def csv_columns(text: str, where: str, comma: str) -> tuple[Columns, list[int], list[Problem]]:
+    """The columns of a table with a header, the number of each row, and the rows left out; ``where`` names the table.
+
+    Another separator than ``comma`` is seen by looking. Raises ``DataError`` where nothing is below the header.
+    """
     first = text.split("\n", 1)[0]
     if comma not in first:
         comma = max(",;\t|", key=first.count)
     csv.field_size_limit(1 << 30)
-    rows = _csv_rows(text, comma, table.where)
-    if len(rows) < 2:
-        raise DataError(f"{table.where} holds no rows below its header.")
-    head = [name.strip() for name in rows[0]]
+    lines = _csv_rows(text, comma, where)
+    if len(lines) < 2:
+        raise DataError(f"{where} holds no rows below its header.")
+    head = [name.strip() for name in lines[0]]
     if len(set(head)) < len(head):
-        raise DataError(f"{table.where} has two columns of the same name ({', '.join(head)}); give each its own.")
-    good = []
-    for number, row in enumerate(rows[1:], 2):
+        raise DataError(f"{where} has two columns of the same name ({', '.join(head)}); give each its own.")
+    good, rows, problems = [], [], []
+    for number, row in enumerate(lines[1:], 2):
         if len(row) != len(head):
             text = f"has {len(row)} columns of {len(head)}; left out"
-            table.problems.append(Problem("bad-row", f"row {number}", text))
+            problems.append(Problem("bad-row", f"row {number}", text))
         else:
             good.append(row)
-            table.rows.append(number)
-    table.columns = {name: [row[i] for row in good] for i, name in enumerate(head)}
+            rows.append(number)
+    return {name: [row[i] for row in good] for i, name in enumerate(head)}, rows, problems
 
 
 def _csv_rows(text: str, comma: str, where: str) -> list[list[str]]:
