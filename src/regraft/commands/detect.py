@@ -136,7 +136,7 @@ class _Job:
         inner = _Inner(data.take(hold))
         epochs = settings["epochs"] or default_epochs(len(learn))
         options = Options(epochs, settings["lr"], settings["blocks"] or 2)
-        plan = phases(settings["method"], len(detector.body.blocks), options)
+        plan = phases(settings["method"], len(detector.body.blocks), options, detector.kept)
         detector.border = min(p.frozen for p in plan)
         with self.watch("extract"):
             feed = self.feed(data.take(learn))

@@ -38,14 +38,14 @@ def started(split: BoxSplit, settings: dict[str, Any]) -> Detector:
         detector.frame = frame
     else:
         try:
-            detector = catalog.load(name, weights=weights, frame=frame, backbone=backbone)
+            detector = catalog.load(name, weights=weights, frame=frame, backbone=backbone, classes=classes, seed=seed)
         except WeightsError as error:
             if weights or not catalog.may_start_anew(name):
                 raise
             say(f"{error} Training starts from random weights, which takes more pictures and more epochs.")
             split.problems.append(Problem("no-pretrained-weights", name, f"trained from random weights: {error}"))
             return _ready(catalog.untrained(name, classes, frame=frame, seed=seed, backbone=backbone))
-    if detector.classes:
+    if init or detector.origin.weights.startswith("COCO"):
         kept = detector.with_classes(classes)
         words = ", ".join(f"{new} from {old}" for new, old in kept["kept"].items()) or "none"
         text = f"rows kept: {words}; new: {', '.join(kept['new'][:8]) or 'none'}; dropped: {kept['dropped']}"

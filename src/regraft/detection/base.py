@@ -146,6 +146,11 @@ class Detector(nn.Module, ABC):
     def body(self) -> Stages:
         return Stages(self)
 
+    @property
+    def kept(self) -> int:
+        """How many of the first blocks are made to stay frozen: the pretrained body beside one that learns."""
+        return int(self.chain()[0].name == "kept")
+
     def train(self, mode: bool = True) -> Detector:
         super().train(mode)
         for block in self.chain()[: self.frozen]:

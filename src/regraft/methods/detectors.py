@@ -7,6 +7,7 @@ Yosinski et al. 2014 (https://arxiv.org/abs/1411.1792) for what is frozen, Kumar
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -32,13 +33,14 @@ def objective(learner: nn.Module, batch: Any, _: Tensor) -> Tensor:
     return loss
 
 
-def phases(method: str, blocks: int, options: Options) -> tuple[Phase, ...]:
-    """The phases of ``method`` for a detector of so many ``blocks``; raises ``InputError`` where it is none for
-    detectors.
+def phases(method: str, blocks: int, options: Options, kept: int = 0) -> tuple[Phase, ...]:
+    """The phases of ``method`` for a detector of so many ``blocks``, of which the first ``kept`` never learn unless all
+    start from random weights; raises ``InputError`` where it is no method for detectors.
     """
     if method not in SUMMARIES:
         raise InputError(f"--method {method} is not for detectors; they take {', '.join(SUMMARIES)}.")
-    return _PHASES[method](blocks, options)
+    plan = _PHASES[method](blocks, options)
+    return plan if method == "scratch" else tuple(replace(p, frozen=max(p.frozen, kept)) for p in plan)
 
 
 def _phase(name: str, epochs: int, frozen: int, rate: float) -> Phase:
