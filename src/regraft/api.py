@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.commands.augment import augment
+from regraft.commands.convert import Conversion, convert
 from regraft.commands.demo import DemoResult
 from regraft.commands.demo import demo as _demo
 from regraft.commands.evaluate import Evaluation, evaluate
@@ -52,7 +53,7 @@ def explain(model: str, text: str, *, out: str | None = None, **options: Any) ->
 
 
 __all__ = [
-    "DemoResult", "Evaluation", "Explanation", "FitResult", "Insights", "Inspection", "PredictResult", "Predictor",
-    "augment", "cache", "demo", "evaluate", "explain", "fit", "insights",
+    "Conversion", "DemoResult", "Evaluation", "Explanation", "FitResult", "Insights", "Inspection", "PredictResult",
+    "Predictor", "augment", "cache", "convert", "demo", "evaluate", "explain", "fit", "insights",
     "inspect", "list_backbones", "list_methods", "load", "predict", "report", "runs", "verify",
 ]  # fmt: skip

@@ -311,6 +311,22 @@ def augment(
 
 
 @app.command()
+def convert(
+    data: Data,
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="coco, voc, yolo, or csv (a table of boxes)")],
+    out: Annotated[str, typer.Option(metavar="FOLDER", help="the new folder to write")],
+    format: Format = None,
+    link: Annotated[bool, typer.Option("--link", help="hard links to the pictures in place of copies")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write detection data in another format, pictures and all."""
+    from regraft.api import convert as run
+
+    found = run(data, to=to, out=out, format=format, link=link)
+    print_json(found) if as_json else printing.print_conversion(found)
+
+
+@app.command()
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="delete all stored features")] = False,
     as_json: Json = False,
