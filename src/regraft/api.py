@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from regraft.commands.augment import augment
+from regraft.commands.convert import Conversion, convert
 from regraft.commands.demo import DemoResult
 from regraft.commands.demo import demo as _demo
-from regraft.commands.evaluate import Evaluation, evaluate
 from regraft.commands.detect import DetectionResult
+from regraft.commands.evaluate import Evaluation, evaluate
 from regraft.commands.explain import Explanation
 from regraft.commands.explain import explain as _explain
 from regraft.commands.fit import FitResult
@@ -63,7 +64,8 @@ def explain(model: str, text: str, *, out: str | None = None, **options: Any) ->
 
 
 __all__ = [
-    "BoxPredictor", "DemoResult", "DetectionResult", "Evaluation", "Explanation", "FitResult", "Insights", "Inspection", "PredictResult", "Predictor",
-    "augment", "cache", "demo", "evaluate", "explain", "fit", "insights",
+    "BoxPredictor", "Conversion", "DemoResult", "DetectionResult", "Evaluation", "Explanation", "FitResult",
+    "Insights", "Inspection", "PredictResult", "Predictor",
+    "augment", "cache", "convert", "demo", "evaluate", "explain", "fit", "insights",
     "inspect", "list_backbones", "list_methods", "load", "predict", "report", "runs", "verify",
 ]  # fmt: skip

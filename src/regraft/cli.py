@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from regraft import options, printing
-from regraft.errors import InputError, RegraftError
+from regraft import options, printing, shell
+from regraft.errors import InputError
 from regraft.options import Data, Device, Engine, Format, Group, Json, Label, ModelPath, Page, TaskName, Text, Threads
 from regraft.printing import print_json, table
 from regraft.version import __version__
@@ -316,6 +315,22 @@ def augment(
 
 
 @app.command()
+def convert(
+    data: Data,
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="coco, voc, yolo, or csv (a table of boxes)")],
+    out: Annotated[str, typer.Option(metavar="FOLDER", help="the new folder to write")],
+    format: Format = None,
+    link: Annotated[bool, typer.Option("--link", help="hard links to the pictures in place of copies")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write detection data in another format, pictures and all."""
+    from regraft.api import convert as run
+
+    found = run(data, to=to, out=out, format=format, link=link)
+    print_json(found) if as_json else printing.print_conversion(found)
+
+
+@app.command()
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="delete all stored features")] = False,
     as_json: Json = False,
@@ -362,34 +377,4 @@ def demo(
 
 def main() -> None:
     """Entry point. Exit status: 0 done, 1 our fault, 2 the user's input, 130 interrupted."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # names of files may hold bytes that are no text
-            stream.reconfigure(errors="backslashreplace")
-    debug = "--debug" in sys.argv
-    if debug:
-        sys.argv.remove("--debug")
-    try:
-        status = app(standalone_mode=False)
-        if status == 130:
-            raise KeyboardInterrupt
-        sys.exit(status if isinstance(status, int) else 0)
-    except (KeyboardInterrupt, typer.Abort):
-        _leave("interrupted; what was written is whole, and fit with --resume goes on", 130, debug)
-    except RegraftError as error:
-        _leave(str(error), 2, debug)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except Exception as error:  # noqa: BLE001 the last resort: a sentence in place of a traceback
-        if hasattr(error, "format_message"):
-            _leave(error.format_message(), 2, debug)
-        _leave(f"a fault in regraft: {type(error).__name__}: {error} (--debug shows where)", 1, debug)
-
-
-def _leave(message: str, status: int, debug: bool) -> None:
-    if debug:
-        import traceback
-
-        traceback.print_exc()
-    print(f"regraft: {message}", file=sys.stderr)
-    sys.exit(status)
+    shell.run(app)

@@ -8,8 +8,8 @@ import typer
 
 DATA = (
     "a folder or zip of class folders with pictures or .txt files, a table (.csv, .tsv, .jsonl, .parquet, also .gz) of "
-    "picture paths or texts and labels, boxes as COCO, Pascal VOC or YOLO write them, .pos and .neg files, an .npz, IDX files, CIFAR batches, embedded:digits; "
-    "PATH#part for one part"
+    "picture paths or texts and labels, boxes (COCO, Pascal VOC, YOLO, a table), .pos and .neg files, an .npz, IDX "
+    "files, CIFAR batches, embedded:digits; PATH#part for one part"
 )
 BACKBONE = (
     "a network of 'regraft backbones', a folder of a transformer, hf/ORG/NAME, vectors:FILE, tfidf, raw, random:NAME, "
@@ -22,17 +22,16 @@ CONTROLS = "majority,raw,random"
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
 ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="a run folder or the model folder in it")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object on stdout and nothing else")]
-Format = Annotated[
-    str | None, typer.Option(help="overrule the format: image-folder, coco, voc, yolo, box-table, text-folder, polarity, table, "
-                             "npz, idx, cifar")
-]
+FORMATS = "overrule the format: image-folder, coco, voc, yolo, box-table, text-folder, polarity, table, npz, idx, cifar"
+Format = Annotated[str | None, typer.Option(help=FORMATS)]
 Text = Annotated[str | None, typer.Option(help="the text's column of a table")]
 Label = Annotated[str | None, typer.Option(help="the label's column of a table")]
 Group = Annotated[
     str | None, typer.Option(help="what no split may tear: a table's column, or a regular expression on file names")
 ]
-TaskName = Annotated[str | None, typer.Option(help="overrule the recognised task: classification, multilabel, "
-                                                "detection")]
+TaskName = Annotated[
+    str | None, typer.Option(help="overrule the recognised task: classification, multilabel, detection")
+]
 Page = Annotated[str | None, typer.Option(metavar="FILE.html", help="write a page that stands alone")]
 Engine = Annotated[str, typer.Option(help="how frozen networks are run: auto, torch")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]

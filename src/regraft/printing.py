@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from regraft.commands.convert import Conversion
     from regraft.commands.demo import DemoResult
     from regraft.commands.evaluate import Evaluation
     from regraft.commands.explain import ClassEffects, Explanation
@@ -59,9 +60,24 @@ def print_inspection(found: Inspection) -> None:
     print("; ".join(facts))
     if len(found.targets) > 1:
         print(f"label columns: {', '.join(f'{n} ({t})' for n, t in found.targets.items())}; choose one with --label")
-    if found.classes:
+    if found.boxes:
+        print("{all} boxes (small {small}, medium {medium}, large {large}); at most {most} in a picture, "
+              "{pictures_without} pictures without".format(**found.boxes))  # fmt: skip
+        table(["class", "boxes", "pictures", "median size"],
+              [[c, n, *found.box_classes[c].values()] for c, n in found.classes.items()])  # fmt: skip
+    elif found.classes:
         table(["class", "items"], [[c, n] for c, n in found.classes.items()])
     print(f"{len(found.problems) or 'no'} problem{'' if len(found.problems) == 1 else 's'}")
+    for p in found.problems:
+        print(f"  {p.kind}: {p.item}: {p.message}")
+
+
+def print_conversion(found: Conversion) -> None:
+    parts = ", ".join(f"{n} in {p}" for p, n in found.parts.items())
+    print(f"{found.out}: {found.pictures} pictures{f' ({parts})' if parts else ''} with {found.boxes} boxes of "
+          f"{len(found.classes)} classes, from {found.format} to {found.to}")  # fmt: skip
+    for what, count in found.lost.items():
+        print(f"warning: {found.to} has no place for {count} {what}")
     for p in found.problems:
         print(f"  {p.kind}: {p.item}: {p.message}")
 

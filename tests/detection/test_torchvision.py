@@ -86,7 +86,7 @@ def test_it_learns(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", TWO)
 def test_new_classes_keep_the_rows_of_the_same_name(kind: str) -> None:
-    """What the network says of a class that is kept, before the classes are weighed against each other, is unchanged."""
+    """The background's too."""
     net = catalog.load(kind, backbone="regraft_tiny", classes=("cat", "dog", "cow"), frame=(64, 64)).eval()
     before, after = net, net.copy()
     assert after.with_classes(("Cows", "widget"))["kept"] == {"Cows": "cow"}

@@ -82,7 +82,7 @@ def test_head_only_on_stored_maps_is_head_only_on_frames(tmp_path: Path) -> None
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-3)
 
 
-def test_stored_maps_are_computed_once_and_each_view_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stored_maps_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net, store = Yolo(("a",), frame=FRAME), RowStore(tmp_path)
     net.border = 7
     first = stored_maps(net, 7, feed(6), 2, store)

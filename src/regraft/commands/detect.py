@@ -145,12 +145,14 @@ class _Job:
             progress = train(
                 detector, plan, feed, np.zeros((len(learn), 1)), loop, folder=self.run.work / "checkpoints",
                 inner=inner.loss if len(hold) else None, report=Logs(self.run.work, bool(settings["tensorboard"])),
-            )  # type: ignore[arg-type] # fmt: skip
+            )  # fmt: skip
         detector.border = 0
         detector.body.freeze()
         decision: dict[str, Any] = {"threshold": UNCHOSEN, "chosen_by": "default, since nothing was held out inside"}
         if len(hold):
-            decision = best_threshold(inner.data.y, inner.found(detector)) | {"chosen_by": "best F1 on the inner part"}
+            decision = best_threshold(list(inner.data.y), inner.found(detector)) | {
+                "chosen_by": "best F1 on the inner part"
+            }
         return {
             "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan],
             "loop": asdict(loop), "frame": detector.frame, "stored_views": VIEWS * bool(min(p.frozen for p in plan)),
@@ -164,11 +166,10 @@ class _Job:
     def feed(self, data: Dataset) -> Batches:
         """Frames augmented anew each epoch, or the stored maps of some views where the first blocks stay frozen."""
         view = view_of(self.settings, data.classes)
-        feed = FrameBatches(data.items, data.y, view, [self.detector.frame], self.settings["seed"])
+        feed = FrameBatches(data.items, list(data.y), view, [self.detector.frame], self.settings["seed"])
         if not self.detector.border:
-            return feed  # type: ignore[return-value]
-        stored = stored_maps(self.detector, self.detector.border, feed, VIEWS, self.store)
-        return stored  # type: ignore[return-value]
+            return feed
+        return stored_maps(self.detector, self.detector.border, feed, VIEWS, self.store)
 
     def judged(self, val: Dataset) -> dict[str, Any]:
         """The figures on ``val``; what was found there goes into ``predictions.jsonl``."""
@@ -176,7 +177,7 @@ class _Job:
         with new_file(self.run.work / "predictions.jsonl") as temporary, open(temporary, "w", encoding="utf-8") as f:
             for i, one in enumerate(found):
                 f.write(dump_json(describe(val.items.name(i), one, val.classes), indent=None) + "\n")
-        return evaluate(val.y, found, val.classes)
+        return evaluate(list(val.y), found, val.classes)
 
 
 class _Inner:
@@ -190,7 +191,7 @@ class _Inner:
 
     def loss(self, detector: Any) -> float:
         """1 - mAP."""
-        return 1 - (evaluate(self.data.y, self.found(detector), self.data.classes)["map"] or 0.0)
+        return 1 - (evaluate(list(self.data.y), self.found(detector), self.data.classes)["map"] or 0.0)
 
 
 def detections(detector: Detector, items: Items) -> list[Found]:

@@ -128,7 +128,8 @@ def fit(
     if opened.target.task == "detection":
         return detect(opened, val, settings, overwrite=overwrite, resume=resume)
     if detector is not None:
-        raise InputError(f"--detector {detector} is for pictures with boxes; {opened.name} is for {opened.target.task}.")
+        task = opened.target.task
+        raise InputError(f"--detector {detector} is for pictures with boxes; {opened.name} is for {task}.")
     method = settings["method"] = method or "linear-probe"
     check(settings)
     path = Path(out) if out else runfolder.next_out(settings["data"], method)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from regraft.boxes import Boxes
 from regraft.commands.auditing import audited
 from regraft.data.audit import class_problems
 from regraft.data.sources import open_data
@@ -21,7 +22,10 @@ class Inspection:
     """What was recognised in the data, of the items that can be read.
 
     ``parts`` maps part -> items, ``targets`` label column -> task. Of pictures, ``sizes`` maps WxH -> items; of texts,
-    ``languages`` maps language -> items, and ``lengths`` holds the ``median`` and ``max`` in characters.
+    ``languages`` maps language -> items, and ``lengths`` holds the ``median`` and ``max`` in characters. Of boxes,
+    ``classes`` counts them, ``boxes`` holds how many there are in ``all``, how many are ``small`` (up to 32 x 32
+    pixels), ``medium`` (up to 96 x 96), ``large``, the ``most`` in one picture, and ``pictures_without``;
+    ``box_classes`` maps class -> the number of its ``pictures`` and its ``median`` box as WxH.
     """
 
     name: str
@@ -37,6 +41,8 @@ class Inspection:
     problems: list[Problem]
     languages: dict[str, int] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
+    boxes: dict[str, int] = field(default_factory=dict)
+    box_classes: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def inspect(
@@ -61,6 +67,7 @@ def inspect(
     elif found.facts is not None:
         sizes.update(f"{width}x{height}" for height, width in found.facts.info[:, :2].tolist())
     one = len(opened.targets) == 1
+    detection = one and whole.target.task == "detection"
     learn = whole.part("train") if "train" in whole.part_names else whole
     return Inspection(
         name=opened.name,
@@ -76,4 +83,24 @@ def inspect(
         problems=[*found.problems, *(class_problems(learn) if one else [])],
         languages=dict(languages.most_common()),
         lengths=lengths,
+        boxes=_box_sizes(list(whole.y)) if detection else {},
+        box_classes=_box_classes(list(whole.y), whole.classes) if detection else {},
     )
+
+
+def _box_sizes(truth: list[Boxes]) -> dict[str, int]:
+    area = np.concatenate([b.areas for b in truth])
+    small, medium = area <= 32**2, area <= 96**2
+    counts = [len(b) for b in truth]
+    return {"all": len(area), "small": int(small.sum()), "medium": int((medium & ~small).sum()),
+            "large": int((~medium).sum()), "most": max(counts), "pictures_without": counts.count(0)}  # fmt: skip
+
+
+def _box_classes(truth: list[Boxes], classes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for k, name in enumerate(classes):
+        mine = [b.xyxy[b.labels == k] for b in truth]
+        sides = np.concatenate([xyxy[:, 2:] - xyxy[:, :2] for xyxy in mine])
+        median = "x".join(f"{v:.0f}" for v in np.median(sides, 0)) if len(sides) else ""
+        found[name] = {"pictures": sum(len(xyxy) > 0 for xyxy in mine), "median": median}
+    return found

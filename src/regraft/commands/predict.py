@@ -14,9 +14,8 @@ from regraft.commands.bulk import ENDINGS, Bulk, Row
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.sources import open_items
 from regraft.detection.artefact import is_detector
-from regraft.detection.predictor import describe
+from regraft.detection.predictor import describe, stream
 from regraft.detection.predictor import load as detector_of
-from regraft.detection.predictor import stream
 from regraft.errors import InputError
 from regraft.files import digest, disk_errors
 from regraft.predictor import Predictor, load
@@ -89,7 +88,7 @@ def predict_boxes(model: str, inputs: list[str], *, device: str = "auto") -> Pre
     for text in inputs:
         items = predictor.items(text)
         for i, one in stream(predictor.detector, items, predictor.threshold):
-            rows.append(describe(_shown(text, items.name(i), items), one, predictor.classes_))
+            rows.append(describe(_shown(text, items.name(i), items), one, predictor.detector.classes))
     return PredictResult(model, len(rows), sum("error" in r for r in rows), None, rows)
 
 

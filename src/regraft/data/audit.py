@@ -45,7 +45,8 @@ def class_problems(data: Dataset) -> list[Problem]:
     some = {n: c for n, c in counts.items() if c}
     if some and max(some.values()) > IMBALANCE * min(some.values()):
         most, least = max(some, key=lambda n: some[n]), min(some, key=lambda n: some[n])
-        text = f"{most} has {some[most]} examples and {least} {some[least]}: look at balanced accuracy"
+        look_at = "the figures by class" if data.target.task == "detection" else "balanced accuracy"
+        text = f"{most} has {some[most]} examples and {least} {some[least]}: look at {look_at}"
         found.append(Problem("imbalance", f"{most}, {least}", text))
     folded = Counter(n.casefold().strip() for n in counts)
     for name in (n for n, c in folded.items() if c > 1):
@@ -116,7 +117,7 @@ _HOW = {
 def _pair_problem(kind: str, data: Dataset, a: int, b: int) -> Problem:
     """One item that is there twice, by what is worst about it: two labels, then two parts."""
     text = f"{_HOW[data.modality, kind]} {data.items.name(a)}"
-    if any(_differ(y[a], y[b]) for y in data.labels.values()):
+    if any(_differ(y[a], y[b], kind) for y in data.labels.values()):
         return Problem(f"{kind}-two-labels", data.items.name(b), f"{text}, which has another label")
     if data.parts[a] != data.parts[b]:
         where = f"{data.parts[a] or 'no part'} and {data.parts[b] or 'no part'}"
@@ -124,10 +125,12 @@ def _pair_problem(kind: str, data: Dataset, a: int, b: int) -> Problem:
     return Problem(kind, data.items.name(b), text)
 
 
-def _differ(a: Any, b: Any) -> bool:
-    """Whether two items have different labels; boxes drawn twice never agree to the pixel, so their classes count."""
+def _differ(a: Any, b: Any, kind: str) -> bool:
+    """Whether two items have different labels. Boxes drawn twice never agree to the pixel, so their classes count, and
+    those of pictures that are only near may well be others.
+    """
     if isinstance(a, Boxes):
-        return sorted(a.labels.tolist()) != sorted(b.labels.tolist())
+        return kind == "duplicate" and sorted(a.labels.tolist()) != sorted(b.labels.tolist())
     return not np.array_equal(a, b)
 
 

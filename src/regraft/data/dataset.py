@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.detection_metrics import box_counts
 from regraft.data.items import Indices, Items
+from regraft.detection_metrics import box_counts
 from regraft.errors import DataError
 from regraft.types import Modality, Problem, TargetSpec
 

@@ -122,10 +122,11 @@ def turned(xyxy: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
 def checked(boxes: Boxes, shape: Shape, classes: Sequence[str], called: str, found: list[Problem]) -> Boxes:
     """The boxes that can be learned from, clipped to the picture; what was wrong is added to ``found``."""
     xyxy = boxes.xyxy
-    finite = np.isfinite(xyxy).all(1)
-    area = np.where(finite, areas(np.where(finite[:, None], xyxy, 0.0)), 0.0)
-    inside = clip(np.where(finite[:, None], xyxy, 0.0), shape.width, shape.height)
-    beyond = np.abs(inside - np.where(finite[:, None], xyxy, 0.0)).max(1, initial=0.0)
+    finite = np.asarray(np.isfinite(xyxy).all(1))
+    numbers = np.where(finite[:, None], xyxy, 0.0)
+    area = areas(numbers)
+    inside = clip(numbers, shape.width, shape.height)
+    beyond = np.abs(inside - numbers).max(1, initial=0.0)
     visible = areas(inside) > 0
     keep = finite & (area > 0) & visible
     for i in np.flatnonzero(~keep | (beyond > ROUNDING)):

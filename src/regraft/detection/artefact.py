@@ -93,6 +93,6 @@ def _card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
         f"- method: {record.get('method')}; trained on {record.get('data')}, {record.get('trained_on')} pictures",
     ]  # fmt: skip
     if val.get("map") is not None:
-        lines.append(f"- mAP {val['map']:.4f}, mAP50 {val['map50']:.4f} on {record.get('judged_on')} pictures that were "
-                     "not trained on")  # fmt: skip
+        lines.append(f"- mAP {val['map']:.4f}, mAP50 {val['map50']:.4f} on {record.get('judged_on')} pictures that "
+                     "were not trained on")  # fmt: skip
     return "\n".join([*lines, "", "Use: `regraft predict FOLDER PICTURES...`.", ""])

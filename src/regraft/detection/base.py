@@ -191,9 +191,7 @@ class Detector(nn.Module, ABC):
         return self.frame if own >= 0.8 * side / max(height, width) else (side, side)
 
     @torch.inference_mode()
-    def detections(
-        self, pictures: Sequence[NDArray[np.uint8]], *, floor: float = FLOOR, batch: int = 8
-    ) -> list[Found]:
+    def detections(self, pictures: Sequence[NDArray[np.uint8]], *, floor: float = FLOOR, batch: int = 8) -> list[Found]:
         """What is found in each of ``pictures``, uint8 (h, w, 3) or (h, w): boxes in their pixels, best first."""
         self.eval()
         device = next(self.parameters()).device

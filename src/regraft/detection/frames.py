@@ -20,7 +20,7 @@ def ratio_of(height: int, width: int, frame: tuple[int, int]) -> float:
 
 def letterbox(picture: NDArray[np.uint8], frame: tuple[int, int]) -> tuple[Tensor, float]:
     """Uint8 (h, w, 3) -> uint8 (3, height, width) and the ratio; bilinear between pixels, without blurring first."""
-    ratio = ratio_of(*picture.shape[:2], frame)
+    ratio = ratio_of(picture.shape[0], picture.shape[1], frame)
     out = torch.full((3, *frame), PAD, dtype=torch.uint8)
     inside = resized(picture, max(1, int(picture.shape[0] * ratio)), max(1, int(picture.shape[1] * ratio)))
     out[:, : inside.shape[1], : inside.shape[2]] = inside

@@ -54,14 +54,15 @@ class BoxPredictor:
 def stream(detector: Detector, items: Items, floor: float = FLOOR) -> Iterator[tuple[int, Found | str]]:
     """(position, what is found) of each picture in order, or why it cannot be read."""
     for start in track(range(0, len(items), BATCH), "detections", -(-len(items) // BATCH)):
-        pictures, failed = {}, {}
+        pictures, answers = {}, dict[int, Found | str]()
         for i in range(start, min(start + BATCH, len(items))):
             try:
                 pictures[i] = items.load(i)
             except UnreadableItem as error:
-                failed[i] = str(error)
+                answers[i] = str(error)
         found = detector.detections(list(pictures.values()), floor=floor)
-        yield from sorted({**failed, **dict(zip(pictures, found, strict=True))}.items())
+        answers |= zip(pictures, found, strict=True)
+        yield from sorted(answers.items())
 
 
 def describe(name: str, one: Found | str, classes: Sequence[str]) -> dict[str, Any]:

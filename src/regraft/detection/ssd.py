@@ -27,8 +27,7 @@ EXTRA = (256, 256)
 class Ssd(Detector):
     """``backbone`` gives maps of several strides, the head classes and boxes around every anchor.
 
-    ``parts`` lists the backbone's blocks; ``tools`` is a torchvision `SSD` with this head: it holds the anchors, matches
-    them and decodes boxes.
+    ``tools`` is a torchvision `SSD` with this head: it holds the anchors, matches them and decodes boxes.
     """
 
     kind = "ssd"
@@ -49,7 +48,7 @@ class Ssd(Detector):
             found = trunk.chain()
         else:
             found = _torchvision_blocks(backbone, self.mean, self.std)
-        extra = backbone["extra"] if isinstance(backbone, nn.ModuleDict) else backbone.extra[1:]
+        extra: Any = backbone["extra"] if isinstance(backbone, nn.ModuleDict) else backbone.extra[1:]
         return [*found, *(Block(f"extra.{i}", e, partial(_further, e)) for i, e in enumerate(extra))]
 
     def learned(self, maps: Maps, batch: Batch) -> dict[str, Tensor]:
@@ -83,7 +82,7 @@ class Ssd(Detector):
         before = of_classes.num_columns
         rows = {0: 0} | {to + 1: of + 1 for to, of in kept.items()}
         for block in of_classes.module_list:
-            old = block if isinstance(block, nn.Conv2d) else block[-1]
+            old: Any = block if isinstance(block, nn.Conv2d) else block[-1]
             new = nn.Conv2d(old.in_channels, old.out_channels // before * (classes + 1), old.kernel_size,
                             padding=old.padding).to(old.weight.device)  # fmt: skip
             with torch.no_grad():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -90,7 +91,7 @@ class SideBySide(nn.Module):
 
 
 def trunk_of(network: Pretrained) -> Trunk:
-    """The body of a classifier up to its last map; raises ``InputError`` where it has no maps of a detector's strides."""
+    """The body of a classifier up to its last map; raises ``InputError`` where it has no maps of these strides."""
     blocks, body = network.body.blocks, network.body.eval()
     found: dict[int, tuple[int, int]] = {}
     side, last = 128, -1
@@ -118,7 +119,7 @@ def small() -> Trunk:
     widths = (3, 16, 32, 64, 128, 256)
     blocks = [
         (f"conv{i}", nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True)))
-        for i, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True))
+        for i, (a, b) in enumerate(pairwise(widths))
     ]
     return Trunk(blocks, (2, 3, 4), widths[3:], LEVELS, (0.5,) * 3, (0.25,) * 3)
 

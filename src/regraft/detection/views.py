@@ -51,7 +51,7 @@ class View:
         xyxy = boxes.xyxy * np.tile([w / width, h / height], 2)
         if mirrored:
             xyxy = np.stack([w - xyxy[:, 2], xyxy[:, 1], w - xyxy[:, 0], xyxy[:, 3]], 1)
-        return out, within(Boxes(xyxy + [left, top, left, top], boxes.labels), frame)
+        return out, within(Boxes(xyxy + np.array([left, top, left, top]), boxes.labels), frame)
 
     def _coloured(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Brightness, saturation and contrast, each by a factor of its own."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -47,7 +47,7 @@ class Phase:
     rate: float
     layer_decay: float = 1.0
     penalty: Callable[[nn.Module], Tensor] | None = None
-    objective: Callable[[nn.Module, Tensor, Tensor], Tensor] | None = None
+    objective: Callable[[nn.Module, Any, Tensor], Tensor] | None = None
     only: str = ""
 
 

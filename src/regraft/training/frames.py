@@ -94,7 +94,7 @@ class MapBatches:
 
 
 def packed(boxes: Sequence[Boxes], least: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Boxes of n pictures as float (n, g, 4) and labels int64 (n, g), -1 where there is none; g is ``least`` or more."""
+    """Boxes of n pictures as float (n, g, 4) and labels int64 (n, g), -1 for none; g is ``least`` or more."""
     most = max([least, *map(len, boxes)])
     xyxy, labels = np.zeros((len(boxes), most, 4), np.float32), np.full((len(boxes), most), -1)
     for i, one in enumerate(boxes):

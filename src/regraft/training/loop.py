@@ -24,13 +24,13 @@ from regraft.errors import TrainingError
 from regraft.methods.base import Phase
 from regraft.runtime import bf16_pays, keep_memory, say, track
 from regraft.training import checkpoint
-from regraft.training.batches import ALL, Batches, count
+from regraft.training.batches import ALL, Batches, Inputs, count
 from regraft.training.losses import LOSSES
 from regraft.training.mixing import mix
 from regraft.training.precision import strided_depthwise_in_float32
 from regraft.training.processes import Team, together
 from regraft.training.schedule import SCHEDULES, layer_scales
-from regraft.training.state import Learner, Progress, Settings, check_same, versions
+from regraft.training.state import Progress, Settings, Trained, check_same, versions
 
 CHECKPOINT_SECONDS = 30.0
 STEADY, DIVERGED = 0.9, 3.0
@@ -38,14 +38,14 @@ STEADY, DIVERGED = 0.9, 3.0
 
 
 def train(
-    learner: Learner,
+    learner: Trained,
     phases: Sequence[Phase],
     data: Batches,
     targets: NDArray[Any],
     settings: Settings,
     *,
     folder: Path,
-    inner: Callable[[Learner], float] | None = None,
+    inner: Callable[[Any], float] | None = None,
     report: Callable[[Progress], None] | None = None,
     stop_after: int | None = None,
     processes: int = 1,
@@ -70,13 +70,13 @@ def train(
 
 def _in_team(
     team: Team,
-    learner: Learner,
+    learner: Trained,
     phases: Sequence[Phase],
     data: Batches,
     targets: Tensor,
     settings: Settings,
     folder: Path,
-    inner: Callable[[Learner], float] | None,
+    inner: Callable[[Any], float] | None,
     report: Callable[[Progress], None] | None,
 ) -> None:
     keep_memory()
@@ -90,13 +90,13 @@ class Run:
 
     def __init__(
         self,
-        learner: Learner,
+        learner: Trained,
         phases: Sequence[Phase],
         data: Batches,
         targets: Tensor,
         settings: Settings,
         folder: Path,
-        inner: Callable[[Learner], float] | None,
+        inner: Callable[[Any], float] | None,
         report: Callable[[Progress], None] | None = None,
         team: Team | None = None,
     ) -> None:
@@ -245,7 +245,7 @@ class Run:
     def rate_share(self, step: int) -> float:
         return SCHEDULES[self.settings.schedule](step - self.first_step, self.total)
 
-    def one_step(self, phase: Phase, x: Tensor, targets: Tensor) -> float:
+    def one_step(self, phase: Phase, x: Inputs, targets: Tensor) -> float:
         """A step with the rate of its turn; raises ``InputError`` where the loss shows that nothing is learned."""
         loss = self.learn(phase, x, targets, phase.rate * self.rate_share(self.at.step))
         if not math.isfinite(loss):
@@ -256,13 +256,14 @@ class Run:
         self.watch(phase, loss)
         return loss
 
-    def learn(self, phase: Phase, x: Tensor, targets: Tensor, rate: float) -> float:
+    def learn(self, phase: Phase, x: Inputs, targets: Tensor, rate: float) -> float:
         """One step with this top rate: the loss before it. Where that is no number, nothing is learned."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["scale"]
         torch.manual_seed((self.settings.seed * 1_000_003 + self.at.step) * self.share[1] + self.share[0])
         chance = np.random.default_rng([self.settings.seed, self.at.step, *self.share[:1] * (self.share[1] > 1)])
-        x, targets = mix(self.settings.mix, x, targets, chance)
+        if isinstance(x, Tensor):
+            x, targets = mix(self.settings.mix, x, targets, chance)
         self.optimiser.zero_grad(set_to_none=True)
         loss = self.backward(phase, x, targets)
         if not math.isfinite(loss):
@@ -286,7 +287,7 @@ class Run:
                 f"{self.folder}."
             )
 
-    def backward(self, phase: Phase, x: Tensor, targets: Tensor) -> float:
+    def backward(self, phase: Phase, x: Inputs, targets: Tensor) -> float:
         """The loss and its gradients, in smaller pieces where memory does not suffice for the whole batch."""
         while True:
             try:
@@ -305,7 +306,7 @@ class Run:
                 say(f"out of memory: batches are taken in {self.at.micro} pieces from now on")
                 self.optimiser.zero_grad(set_to_none=True)
 
-    def loss_of(self, phase: Phase, x: Tensor, targets: Tensor) -> Tensor:
+    def loss_of(self, phase: Phase, x: Inputs, targets: Tensor) -> Tensor:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
             if phase.objective is not None:
                 return phase.objective(self.learner, x, targets)
@@ -348,6 +349,6 @@ class Run:
         return value
 
 
-def pieces(x: Tensor, wanted: int) -> list[Tensor]:
+def pieces(x: Any, wanted: int) -> list[Any]:
     """At most ``wanted`` parts of nearly the same size; none of a single example, which batch normalisation refuses."""
     return list(x.tensor_split(max(1, min(wanted, len(x) // 2))))

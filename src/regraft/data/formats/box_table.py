@@ -15,7 +15,7 @@ from regraft.data.dataset import Dataset
 from regraft.data.detection import Annotated, detection_dataset, is_picture
 from regraft.data.encoding import decode_text, encoding_problems, unzipped
 from regraft.data.formats.columns import cell_text
-from regraft.data.formats.pairing import PictureIndex, part_of_path
+from regraft.data.formats.pairing import PictureIndex, listed_classes, part_of_path
 from regraft.data.formats.table import csv_columns
 from regraft.data.parts import part_of
 from regraft.data.trees import Directory, Tree, open_tree
@@ -23,10 +23,11 @@ from regraft.errors import DataError, UnreadableItem
 from regraft.types import Hints, Problem
 
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-_PATH = ("path", "filepath", "imagepath", "filename", "imagename", "file", "image", "picture", "imageid", "imagefilename")
+_PATH = ("path", "filepath", "imagepath", "filename", "imagename", "file", "image", "picture", "imageid")
 _CLASS = ("class", "label", "classname", "category", "labelname", "name")
 _PART = ("part", "split", "subset", "set")
-_CORNERS = (("xmin", "x1", "left", "x0"), ("ymin", "y1", "top", "y0"), ("xmax", "x2", "right"), ("ymax", "y2", "bottom"))
+_CORNERS = (("xmin", "x1", "left", "x0"), ("ymin", "y1", "top", "y0"), ("xmax", "x2", "right"),
+            ("ymax", "y2", "bottom"))  # fmt: skip
 _SIDES = (("x", "xmin", "left", "bboxx"), ("y", "ymin", "top", "bboxy"), ("w", "boxwidth", "bboxwidth", "width"),
           ("h", "boxheight", "bboxheight", "height"))  # fmt: skip
 
@@ -39,17 +40,19 @@ def sniff(path: Path) -> str | None:
 
 
 def read(path: Path, hints: Hints = Hints()) -> Dataset:
-    """Classes in alphabetical order (numbers by value)."""
+    """Classes as ``classes.txt`` orders them, else in alphabetical order (numbers by value)."""
     tree, files = _files(path)
     assert tree is not None
     index = PictureIndex([f for f in tree.files() if is_picture(f)])
     problems: list[Problem] = []
     pictures: dict[str, Annotated] = {}
     for file in files:
-        part = part_of_path(file) if len(files) > 1 else ""
+        part = "" if path.is_file() and path.suffix.lower() != ".zip" else part_of_path(file)
         _read_table(tree, file, part, index, pictures, problems)
     labels = {label for p in pictures.values() for label in p.labels}
-    classes = sorted(labels, key=int) if labels and all(v.isdigit() for v in labels) else sorted(labels)
+    by_value = bool(labels) and all(v.isdigit() for v in labels)
+    listed = listed_classes(tree, tree.files()) if len(files) == 1 else []
+    classes = list(dict.fromkeys([*listed, *(sorted(labels, key=int) if by_value else sorted(labels))]))
     name = re.sub(r"(\.(csv|tsv|zip|gz))+$", "", path.resolve().name)
     return detection_dataset(
         name, tree, list(pictures.values()), classes, root=index.root, format="box-table", evidence=sniff(path) or "",
@@ -112,18 +115,21 @@ def _read_table(
     boxes = [[_number(columns[n][i]) for n in numbers] for i in range(len(rows))]
     some = [v for box in boxes for v in box if v is not None and math.isfinite(v)]
     shares = bool(some) and max(some) <= 1 and any(v % 1 for v in some)
+    crowd = next((n for n in columns if n.lower() in ("crowd", "iscrowd")), None)
     part_column = next((n for n in columns if re.sub(r"[^a-z]", "", n.lower()) in _PART), None)
     for i, row in enumerate(rows):
         name = cell_text(columns[path][i]).replace("\\", "/")
         where = index.find(name, near=file)
         own = (part_of(cell_text(columns[part_column][i])) or "") if part_column else ""
         picture = pictures.setdefault(where, Annotated(where, own or part or part_of_path(where), shares=shares))
-        _add(picture, boxes[i], cell_text(columns[label][i]), corners, f"{file}, row {row}", problems)
+        many = crowd is not None and cell_text(columns[crowd][i]).lower() in ("1", "true", "yes")
+        _add(picture, boxes[i], cell_text(columns[label][i]), corners, many, f"{file}, row {row}", problems)
 
 
 def _add(
-    picture: Annotated, box: list[float | None], label: str, corners: bool, called: str, problems: list[Problem]
-) -> None:
+    picture: Annotated, box: list[float | None], label: str, corners: bool, crowd: bool, called: str,
+    problems: list[Problem],
+) -> None:  # fmt: skip
     if all(v is None for v in box):
         return
     if any(v is None for v in box):
@@ -132,7 +138,7 @@ def _add(
         problems.append(Problem("unknown-class", called, "names no class; set aside"))
     else:
         x, y, a, b = (math.nan if v is None else v for v in box)
-        picture.add((x, y, a, b) if corners else (x, y, x + a, y + b), label)
+        picture.add((x, y, a, b) if corners else (x, y, x + a, y + b), label, crowd)
 
 
 def _number(cell: object) -> float | None:
@@ -142,5 +148,3 @@ def _number(cell: object) -> float | None:
         return float(text) if text else None
     except ValueError:
         return math.nan
-
-

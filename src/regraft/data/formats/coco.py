@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -39,8 +40,11 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
     index = PictureIndex([f for f in tree.files() if is_picture(f)])
     problems: list[Problem] = []
     pictures: list[Annotated] = []
+    alone = path.suffix.lower() == ".json" and path.is_file()
     for file, record in records:
-        pictures += _pictures(file, record, names[file], index, len(files) > 1, problems)
+        pictures += _pictures(file, record, names[file], index, "" if alone else part_of_path(file), problems)
+    if alone and len({p.part for p in pictures}) == 1:
+        pictures = [replace(p, part="") for p in pictures]
     return detection_dataset(
         path.resolve().name.removesuffix(".zip").removesuffix(".json"), tree, pictures, classes, root=index.root,
         format="coco", evidence=sniff(path) or "", problems=problems,
@@ -111,10 +115,9 @@ def _classes(records: list[tuple[str, dict[str, Any]]]) -> tuple[list[str], dict
 
 
 def _pictures(
-    file: str, record: dict[str, Any], names: dict[Any, str], index: PictureIndex, parts: bool, problems: list[Problem]
+    file: str, record: dict[str, Any], names: dict[Any, str], index: PictureIndex, part: str, problems: list[Problem]
 ) -> list[Annotated]:
     pictures: dict[Any, Annotated] = {}
-    part = part_of_path(file) if parts else ""
     for image in record["images"]:
         name, number = str(image["file_name"]).replace("\\", "/"), image["id"]
         if number in pictures:
@@ -130,9 +133,9 @@ def _pictures(
     for a in record["annotations"]:
         called = f"annotation {a.get('id')}"
         if a.get("image_id") not in pictures:
-            problems.append(Problem("unknown-picture", called, f"is of picture {a.get('image_id')}, which {file} lacks"))
+            problems.append(Problem("unknown-picture", called, f"is of a picture that {file} lacks"))
         elif a.get("category_id") not in names:
-            problems.append(Problem("unknown-class", called, f"has the category {a.get('category_id')}, not in {file}"))
+            problems.append(Problem("unknown-class", called, f"has a category that {file} lacks"))
         elif not _is_box(a.get("bbox")):
             problems.append(Problem("no-box", called, f"has no bbox of four numbers (x, y, width, height) in {file}"))
         else:

@@ -7,9 +7,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from regraft.data.encoding import decode_text
 from regraft.data.parts import part_of
+from regraft.data.trees import Tree
+from regraft.errors import DataError, UnreadableItem
 
-Key = tuple[str, ...]
+CLASS_LISTS = ("classes.txt", "obj.names", "classes.names")
 
 
 class PictureIndex:
@@ -36,8 +39,8 @@ class PictureIndex:
     def find(self, name: str, near: str) -> str:
         """The path of the picture called ``name`` in the annotation file ``near``; ``name`` where there is none.
 
-        Taken is that beside ``near``, or else the one with the most folders in common with ``name``, then with
-        ``near``.
+        Taken is that beside ``near``, or else the one with the most folders in common with ``name``, then that in the
+        part ``near`` is of.
         """
         beside = "/".join([*near.split("/")[:-1], name])
         if beside in self._all:
@@ -52,9 +55,24 @@ class PictureIndex:
         return self._best(self._by_stem[PurePosixPath(path).stem], near, near)
 
     def _best(self, candidates: list[str], name: str, near: str) -> str | None:
-        if not candidates:
-            return None
-        return max(candidates, key=lambda p: (_same_end(p, name), _in_common(p, near), -len(p)))
+        if len(candidates) < 2:
+            return candidates[0] if candidates else None
+        part = part_of_path(near)
+        return max(
+            candidates, key=lambda p: (_same_end(p, name), part_of_path(p) == part, _in_common(p, near), -len(p))
+        )
+
+
+def listed_classes(tree: Tree, files: Sequence[str]) -> list[str]:
+    """The names in the tree's ``classes.txt``, a line each, in their order; none where there is no such file."""
+    lists = [f for f in files if PurePosixPath(f).name.lower() in CLASS_LISTS]
+    if not lists:
+        return []
+    try:
+        lines = decode_text(tree.read(min(lists, key=lambda f: (f.count("/"), f)))).text.splitlines()
+    except UnreadableItem as error:
+        raise DataError(f"{lists[0]} in {tree.path} cannot be read: {error}.") from error
+    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 
 def _same_end(a: str, b: str) -> int:

@@ -14,7 +14,7 @@ from xml.parsers import expat
 from regraft.data.dataset import Dataset
 from regraft.data.detection import Annotated, detection_dataset, is_picture
 from regraft.data.encoding import decode_text
-from regraft.data.formats.pairing import PictureIndex, part_of_path
+from regraft.data.formats.pairing import PictureIndex, listed_classes, part_of_path
 from regraft.data.parts import part_of
 from regraft.data.trees import Tree, open_tree
 from regraft.errors import DataError, UnreadableItem
@@ -33,7 +33,10 @@ def sniff(path: Path) -> str | None:
 
 
 def read(path: Path, hints: Hints = Hints()) -> Dataset:
-    """Classes in alphabetical order. Pictures without an XML file are listed and left out."""
+    """Classes as ``classes.txt`` orders them, else in alphabetical order.
+
+    Pictures without an XML file are listed and left out.
+    """
     tree = open_tree(path)
     assert tree is not None
     files = tree.files()
@@ -62,7 +65,8 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
         pictures.append(picture)
     for name in sorted(set(index.paths) - described):
         problems.append(Problem("no-annotation", name.removeprefix(index.root), "has no XML file; left out"))
-    classes = sorted({label for p in pictures for label in p.labels})
+    labels = {label for p in pictures for label in p.labels}
+    classes = list(dict.fromkeys([*listed_classes(tree, files), *sorted(labels)]))
     return detection_dataset(
         path.resolve().name.removesuffix(".zip"), tree, pictures, classes, root=index.root, format="voc",
         evidence=sniff(path) or "", problems=problems,

@@ -18,14 +18,13 @@ import numpy as np
 from regraft.data.dataset import Dataset
 from regraft.data.detection import Annotated, detection_dataset, is_picture
 from regraft.data.encoding import decode_text
-from regraft.data.formats.pairing import PictureIndex, part_of_path
+from regraft.data.formats.pairing import CLASS_LISTS, PictureIndex, listed_classes, part_of_path
 from regraft.data.parts import part_of
 from regraft.data.trees import Directory, Tree, open_tree
 from regraft.errors import DataError, UnreadableItem
 from regraft.types import Hints, Problem
 
 _LINE = re.compile(r"\d+(\s+[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?){4,}\s*$")
-_NAMES = ("classes.txt", "obj.names", "classes.names")
 LIMIT, LOOKED_AT = 1 << 20, 20
 
 
@@ -109,6 +108,7 @@ def _settings_file(tree: Tree, files: Sequence[str]) -> str | None:
 def _label_files(files: Sequence[str]) -> list[str]:
     stems = {PurePosixPath(f).stem for f in files if is_picture(f)}
     return [f for f in files if f.lower().endswith(".txt")
+            and PurePosixPath(f).name not in CLASS_LISTS
             and ("labels" in f.lower().split("/")[:-1] or PurePosixPath(f).stem in stems)]  # fmt: skip
 
 
@@ -125,8 +125,7 @@ def _class_names(settings: dict[str, Any], tree: Tree, files: Sequence[str], whe
     if isinstance(names, dict) and all(isinstance(k, int) and 0 <= k < len(names) for k in names):
         names = [names[k] for k in sorted(names)]
     if names is None:
-        lists = [f for f in files if PurePosixPath(f).name.lower() in _NAMES]
-        return tuple(decode_text(tree.read(lists[0])).text.split("\n")) if lists else ()
+        return tuple(listed_classes(tree, files))
     if not isinstance(names, list) or not names or not all(isinstance(n, str | int | float | bool) for n in names):
         raise DataError(f"{where} in {tree.path}: names is to be a list of the classes, or numbers from 0 with a name.")
     if len({str(n) for n in names}) < len(names):
