@@ -17,7 +17,7 @@ from regraft.commands.runfolder import RunFolder, finished, interrupted, next_ou
 from regraft.data.dataset import Dataset
 from regraft.data.items import Items
 from regraft.detection import artefact
-from regraft.detection.base import Detector
+from regraft.detection.base import Detector, Framed
 from regraft.detection.predictor import describe, stream
 from regraft.detection_metrics import best_threshold, evaluate
 from regraft.errors import DataError, InputError
@@ -146,13 +146,12 @@ class _Job:
                 detector, plan, feed, np.zeros((len(learn), 1)), loop, folder=self.run.work / "checkpoints",
                 inner=inner.loss if len(hold) else None, report=Logs(self.run.work, bool(settings["tensorboard"])),
             )  # fmt: skip
-        detector.border = 0
         detector.body.freeze()
         decision: dict[str, Any] = {"threshold": UNCHOSEN, "chosen_by": "default, since nothing was held out inside"}
         if len(hold):
-            decision = best_threshold(list(inner.data.y), inner.found(detector)) | {
-                "chosen_by": "best F1 on the inner part"
-            }
+            decision = best_threshold(list(inner.data.y), inner.found(detector))
+            decision["chosen_by"] = "best F1 on the inner part"
+        detector.border = 0
         return {
             "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan],
             "loop": asdict(loop), "frame": detector.frame, "stored_views": VIEWS * bool(min(p.frozen for p in plan)),
@@ -181,13 +180,18 @@ class _Job:
 
 
 class _Inner:
-    """The pictures held out inside the training part."""
+    """The pictures held out inside the training part; what frozen blocks make of them is computed once."""
 
     def __init__(self, data: Dataset) -> None:
         self.data = data
+        self.kept: list[Framed] = []
 
     def found(self, detector: Detector) -> list[Found]:
-        return detections(detector, self.data.items)
+        if not detector.border:
+            return detections(detector, self.data.items)
+        self.kept = self.kept or list(detector.framed([self.data.items.load(i) for i in range(len(self.data))]))
+        answers = {i: f for some in self.kept for i, f in zip(some.positions, detector.answers(some), strict=True)}
+        return [answers[i] for i in range(len(self.data))]
 
     def loss(self, detector: Any) -> float:
         """1 - mAP."""

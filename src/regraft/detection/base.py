@@ -18,8 +18,9 @@ from regraft.detection.coco import same
 from regraft.detection.frames import colour, letterbox
 
 Maps = list[Tensor]
-FLOOR, MOST, CANDIDATES = 0.01, 100, 1000
-"""The least score that is told of, the most boxes a picture, and how many are looked at before doubles go."""
+FLOOR, MOST, CANDIDATES, BATCH = 0.01, 100, 1000, 8
+"""The least score that is told of, the most boxes a picture, how many are looked at before doubles go, and how many
+pictures are looked at together."""
 
 
 class Block(NamedTuple):
@@ -68,6 +69,18 @@ class InFrame(NamedTuple):
     xyxy: Tensor
     scores: Tensor
     labels: Tensor
+
+
+class Framed(NamedTuple):
+    """Pictures at ``positions`` brought into one ``frame``: their ``shapes`` (height, width), by how much each was
+    enlarged, and their maps behind the border.
+    """
+
+    positions: list[int]
+    shapes: list[tuple[int, int]]
+    ratios: Sequence[float]
+    frame: tuple[int, int]
+    maps: Maps
 
 
 class Stages:
@@ -190,23 +203,35 @@ class Detector(nn.Module, ABC):
         own = min(self.frame[0] / height, self.frame[1] / width)
         return self.frame if own >= 0.8 * side / max(height, width) else (side, side)
 
-    @torch.inference_mode()
-    def detections(self, pictures: Sequence[NDArray[np.uint8]], *, floor: float = FLOOR, batch: int = 8) -> list[Found]:
+    def detections(self, pictures: Sequence[NDArray[np.uint8]], *, floor: float = FLOOR) -> list[Found]:
         """What is found in each of ``pictures``, uint8 (h, w, 3) or (h, w): boxes in their pixels, best first."""
+        answers: list[Found] = [Found.none()] * len(pictures)
+        for some in self.framed(pictures):
+            for i, found in zip(some.positions, self.answers(some, floor), strict=True):
+                answers[i] = found
+        return answers
+
+    @torch.inference_mode()
+    def framed(self, pictures: Sequence[NDArray[np.uint8]]) -> Iterator[Framed]:
+        """The pictures in batches of one frame, as the maps behind the first ``border`` blocks."""
         self.eval()
         device = next(self.parameters()).device
-        shapes = [p.shape[:2] for p in pictures]
+        shapes = [(p.shape[0], p.shape[1]) for p in pictures]
         frames = [self.frame_of(*s) for s in shapes]
-        answers: list[Found] = [Found.none()] * len(pictures)
         for frame in dict.fromkeys(frames):
             chosen = [i for i, f in enumerate(frames) if f == frame]
-            for start in range(0, len(chosen), batch):
-                some = chosen[start : start + batch]
+            for start in range(0, len(chosen), BATCH):
+                some = chosen[start : start + BATCH]
                 x, ratios = zip(*(letterbox(colour(pictures[i]), frame) for i in some), strict=True)
-                maps = self.through([torch.stack(x).to(device)])
-                for i, ratio, one in zip(some, ratios, self.found(maps, frame, floor), strict=True):
-                    answers[i] = _outside(one, ratio, *shapes[i])
-        return answers
+                maps = self.through([torch.stack(x).to(device)], 0, self.border)
+                yield Framed(some, [shapes[i] for i in some], ratios, frame, maps)
+
+    @torch.inference_mode()
+    def answers(self, some: Framed, floor: float = FLOOR) -> list[Found]:
+        """What is found in each picture of a batch of `framed`."""
+        self.eval()
+        found = self.found(self.through(some.maps, self.border), some.frame, floor)
+        return [_outside(one, r, *s) for one, r, s in zip(found, some.ratios, some.shapes, strict=True)]
 
     def copy(self) -> Detector:
         return copy.deepcopy(self)

@@ -12,11 +12,10 @@ from regraft.boxes import Found
 from regraft.data.inputs import as_items
 from regraft.data.items import Items
 from regraft.detection import artefact
-from regraft.detection.base import FLOOR, Detector
+from regraft.detection.base import BATCH, FLOOR, Detector
 from regraft.errors import DataError, InputError, UnreadableItem
 from regraft.runtime import resolve_device, track
 
-BATCH = 8
 
 
 class BoxPredictor:

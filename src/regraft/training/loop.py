@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from regraft.detection.base import Detector
 from regraft.errors import TrainingError
 from regraft.methods.base import Phase
 from regraft.runtime import bf16_pays, keep_memory, say, track
@@ -30,7 +31,10 @@ from regraft.training.mixing import mix
 from regraft.training.precision import strided_depthwise_in_float32
 from regraft.training.processes import Team, together
 from regraft.training.schedule import SCHEDULES, layer_scales
-from regraft.training.state import Progress, Settings, Trained, check_same, versions
+from regraft.training.state import Learner, Progress, Settings, check_same, versions
+
+Trained = Learner | Detector
+"""What is trained: it has a ``body`` of blocks that can be frozen, and a ``head``."""
 
 CHECKPOINT_SECONDS = 30.0
 STEADY, DIVERGED = 0.9, 3.0

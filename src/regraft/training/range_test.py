@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from regraft.methods.base import Phase
 from regraft.runtime import track
 from regraft.training.batches import Batches
-from regraft.training.loop import STEADY, Run
-from regraft.training.state import Settings, Trained
+from regraft.training.loop import STEADY, Run, Trained
+from regraft.training.state import Settings
 
 STEPS, LOW, HIGH, WORSE, BACK = 60, 1e-5, 0.3, 2.0, 10.0
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from regraft.backbones.base import Body
-from regraft.detection.base import Detector
 from regraft.errors import InputError
 from regraft.version import __version__
 
@@ -62,10 +61,6 @@ class Learner(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(self.features(x))
         return logits
-
-
-Trained = Learner | Detector
-"""What the loop trains: it has a ``body`` of blocks that can be frozen, and a ``head``."""
 
 
 @dataclass
