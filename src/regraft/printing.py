@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from regraft.commands.explain import ClassEffects, Explanation
     from regraft.commands.insights import Insights, Share
     from regraft.commands.inspect import Inspection
+    from regraft.commands.predict import PredictResult
 
 
 def print_json(value: Any) -> None:
@@ -70,6 +71,39 @@ def print_inspection(found: Inspection) -> None:
     print(f"{len(found.problems) or 'no'} problem{'' if len(found.problems) == 1 else 's'}")
     for p in found.problems:
         print(f"  {p.kind}: {p.item}: {p.message}")
+
+
+def print_predictions(found: PredictResult) -> None:
+    if found.out:
+        unread = f", {found.failed} items could not be read" if found.failed else ""
+        print(f"{found.items} predictions in {found.out}{unread}")
+        return
+    table(["input", "label", "probability", "bits"],
+          [[r["input"], r.get("label", "-"), max(r["probabilities"].values()), r["entropy_bits"]]
+           if "label" in r else [r["input"], f"not read: {r['error']}", None, None]
+           for r in found.predictions])  # fmt: skip
+
+
+def print_runs(found: list[dict[str, Any]], folder: str) -> None:
+    if not found:
+        print(f"no runs in {folder}")
+        return
+    keys = ["run", "status", "data", "backbone", "method", "accuracy", "gain"]
+    table(keys, [[r[k] for k in keys] for r in found])
+
+
+def print_backbones(found: list[dict[str, Any]]) -> None:
+    columns = ["name", "weights", "here", "million parameters", "giga-ops", "input", "licence"]
+    table(columns, [[r["name"], r["weights"], "yes" if r["here"] else "no", round((r["parameters"] or 0) / 1e6, 1),
+                     r["gigaops"], r["input"], r["licence"]] for r in found])  # fmt: skip
+
+
+def print_cache(found: dict[str, Any], cleared: bool) -> None:
+    if cleared:
+        print(f"freed {found['freed_bytes'] / 1e6:.1f} MB")
+    print(f"{found['bytes'] / 1e6:.1f} MB of {found['quota_bytes'] / 1e9:g} GB in {found['folder']}")
+    if found["tables"]:
+        table(["network", "MB"], [[t["network"], round(t["bytes"] / 1e6, 1)] for t in found["tables"]])
 
 
 def print_conversion(found: Conversion) -> None:
