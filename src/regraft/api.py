@@ -31,10 +31,9 @@ from regraft.reports.page import write_report as report
 
 
 def fit(data: Any, **options: Any) -> FitResult | DetectionResult:
-    """`regraft.commands.fit.fit`, and ``report.html`` in the run folder (detectors have none)."""
+    """`regraft.commands.fit.fit`, and ``report.html`` in the run folder."""
     result = _fit(data, **options)
-    if isinstance(result, FitResult):
-        report(result.run)
+    report(result.run)
     return result
 
 

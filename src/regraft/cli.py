@@ -166,7 +166,10 @@ def evaluate(
 def predict(
     model: ModelPath,
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="pictures, texts, folders, or DATA")],
-    out: Annotated[str | None, typer.Option(help="stream to this file: .csv, .jsonl or .parquet")] = None,
+    out: Annotated[str | None, typer.Option(help="stream to this file: .csv, .jsonl or .parquet; boxes into this "
+                                                 "folder")] = None,
+    form: Annotated[str | None, typer.Option("--as", help="boxes as json, coco, yolo or pictures [default: json]")] = None,
+    tiles: Annotated[int | None, typer.Option(help="look for boxes in overlapping tiles of so many pixels")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with --out where a killed run stopped")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file of --out")] = False,
     sort_into: Annotated[str | None, typer.Option(help="a folder to fill with links to the pictures by class")] = None,
@@ -176,27 +179,14 @@ def predict(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Predict new items: label, probabilities, entropy in bits."""
+    """Predict new items: label, probabilities, entropy in bits; or boxes in pixels."""
     from regraft.api import predict as run
 
     found = run(
-        model, inputs, out=out, resume=resume, overwrite=overwrite, sort_into=sort_into, copy=copy, engine=engine,
-        device=device, threads=threads,
+        model, inputs, out=out, form=form, tiles=tiles, resume=resume, overwrite=overwrite, sort_into=sort_into,
+        copy=copy, engine=engine, device=device, threads=threads,
     )  # fmt: skip
-    if as_json:
-        return print_json(found)
-    if out:
-        print(
-            f"{found.items} predictions in {out}{f', {found.failed} items could not be read' if found.failed else ''}"
-        )
-        return None
-    if any("boxes" in r for r in found.predictions):
-        return printing.print_boxes(found.predictions)
-    table(["input", "label", "probability", "bits"],
-           [[r["input"], r.get("label", "-"), max(r["probabilities"].values()), r["entropy_bits"]]
-            if "label" in r else [r["input"], f"not read: {r['error']}", None, None]
-            for r in found.predictions])  # fmt: skip
-    return None
+    print_json(found) if as_json else printing.print_predictions(found)
 
 
 @app.command()
@@ -257,14 +247,7 @@ def runs(
     from regraft.api import runs as find
 
     found = find(folder)
-    if as_json:
-        return print_json({"runs": found})
-    if not found:
-        print(f"no runs in {folder}")
-    else:
-        keys = ["run", "status", "data", "backbone", "method", "accuracy", "gain"]
-        table(keys, [[r[k] for k in keys] for r in found])
-    return None
+    print_json({"runs": found}) if as_json else printing.print_runs(found, folder)
 
 
 @app.command()
@@ -273,12 +256,7 @@ def backbones(as_json: Json = False) -> None:
     from regraft.api import list_backbones as find
 
     found = find()
-    if as_json:
-        return print_json({"backbones": found})
-    columns = ["name", "weights", "here", "million parameters", "giga-ops", "input", "licence"]
-    table(columns, [[r["name"], r["weights"], "yes" if r["here"] else "no", round((r["parameters"] or 0) / 1e6, 1),
-                      r["gigaops"], r["input"], r["licence"]] for r in found])  # fmt: skip
-    return None
+    print_json({"backbones": found}) if as_json else printing.print_backbones(found)
 
 
 @app.command()
@@ -339,14 +317,7 @@ def cache(
     from regraft.api import cache as run
 
     found = run(clear=clear)
-    if as_json:
-        return print_json(found)
-    if clear:
-        print(f"freed {found['freed_bytes'] / 1e6:.1f} MB")
-    print(f"{found['bytes'] / 1e6:.1f} MB of {found['quota_bytes'] / 1e9:g} GB in {found['folder']}")
-    if found["tables"]:
-        table(["network", "MB"], [[t["network"], round(t["bytes"] / 1e6, 1)] for t in found["tables"]])
-    return None
+    print_json(found) if as_json else printing.print_cache(found, clear)
 
 
 @app.command()

@@ -17,7 +17,7 @@ BACKBONE = (
     "regraft_tiny for pictures up to 64 pixels, else mobilenet_v2; minilm for texts where installed]"
 )
 DETECTOR = "for pictures with boxes: yolo, yolo-tiny, yolo-s ... yolo-x, fasterrcnn, ssd [default: yolo]"
-AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light]"
+AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light; for boxes standard]"
 CONTROLS = "majority,raw,random"
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
 ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="a run folder or the model folder in it")]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from regraft.commands.explain import ClassEffects, Explanation
     from regraft.commands.insights import Insights, Share
     from regraft.commands.inspect import Inspection
+    from regraft.commands.predict import PredictResult
 
 
 def print_json(value: Any) -> None:
@@ -72,6 +73,41 @@ def print_inspection(found: Inspection) -> None:
         print(f"  {p.kind}: {p.item}: {p.message}")
 
 
+def print_predictions(found: PredictResult) -> None:
+    if found.out:
+        unread = f", {found.failed} items could not be read" if found.failed else ""
+        print(f"{found.items} predictions in {found.out}{unread}")
+        return
+    if any("boxes" in r for r in found.predictions):
+        return print_boxes(found.predictions)
+    table(["input", "label", "probability", "bits"],
+          [[r["input"], r.get("label", "-"), max(r["probabilities"].values()), r["entropy_bits"]]
+           if "label" in r else [r["input"], f"not read: {r['error']}", None, None]
+           for r in found.predictions])  # fmt: skip
+
+
+def print_runs(found: list[dict[str, Any]], folder: str) -> None:
+    if not found:
+        print(f"no runs in {folder}")
+        return
+    keys = ["run", "status", "data", "backbone", "method", "accuracy", "gain"]
+    table(keys, [[r[k] for k in keys] for r in found])
+
+
+def print_backbones(found: list[dict[str, Any]]) -> None:
+    columns = ["name", "weights", "here", "million parameters", "giga-ops", "input", "licence"]
+    table(columns, [[r["name"], r["weights"], "yes" if r["here"] else "no", round((r["parameters"] or 0) / 1e6, 1),
+                     r["gigaops"], r["input"], r["licence"]] for r in found])  # fmt: skip
+
+
+def print_cache(found: dict[str, Any], cleared: bool) -> None:
+    if cleared:
+        print(f"freed {found['freed_bytes'] / 1e6:.1f} MB")
+    print(f"{found['bytes'] / 1e6:.1f} MB of {found['quota_bytes'] / 1e9:g} GB in {found['folder']}")
+    if found["tables"]:
+        table(["network", "MB"], [[t["network"], round(t["bytes"] / 1e6, 1)] for t in found["tables"]])
+
+
 def print_conversion(found: Conversion) -> None:
     parts = ", ".join(f"{n} in {p}" for p, n in found.parts.items())
     print(f"{found.out}: {found.pictures} pictures{f' ({parts})' if parts else ''} with {found.boxes} boxes of "
@@ -104,7 +140,7 @@ def print_detection(result: dict[str, Any]) -> None:
     for p in result["problems"][:20]:
         print(f"{p['kind']}: {p['item']}: {p['message']}")
     print(f"boxes are shown from a confidence of {result['decision']['threshold']:.3f} on")
-    print(f"{result['run']}: model/, predictions.jsonl; {result['seconds']['total']:.1f} s")
+    print(f"{result['run']}: model/, report.html, detections.json; {result['seconds']['total']:.1f} s")
 
 
 def box_figures(val: dict[str, Any]) -> None:

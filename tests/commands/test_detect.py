@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 import regraft
+from regraft.commands.predict_boxes import box_answers
+from regraft.data.found_writers import record
 from regraft.errors import ArtefactError, InputError
 from regraft.files import write_json
 
@@ -56,8 +58,8 @@ def test_a_fit_says_what_it_was(run: Path) -> None:
     assert result["items"] == {"train": 8, "val": 2}
     assert result["choice"]["frame"] == [64, 64]
     assert result["choice"]["loop"]["batch"] == 4
-    lines = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
-    assert len(lines) == 2 and all("boxes" in line for line in lines)
+    assert len(json.loads((run / "detections.json").read_text())["pictures"]) == 2
+    assert "<html" in (run / "report.html").read_text()
 
 
 def test_the_model_predicts_in_pixels(run: Path, data: Path) -> None:
@@ -67,8 +69,29 @@ def test_the_model_predicts_in_pixels(run: Path, data: Path) -> None:
     everything = predictor.predict([str(data / "01.png"), str(data / "02.png")], threshold=0.0)
     assert len(everything) == 2 and all(len(f) for f in everything)
     assert (everything[0].xyxy <= [64, 48, 64, 48]).all()
-    row = regraft.commands.predict.describe("x", everything[0], predictor.detector.classes)
+    predictor.threshold = 0.0
+    whole, in_tiles = (list(box_answers(predictor, [str(data)], size)) for size in (None, 40))
+    assert len(whole) == len(in_tiles) == 10 and [a.name for a in whole] == [a.name for a in in_tiles]
+    row = record(whole[0], predictor.detector.classes)
     assert set(row["boxes"][0]) == {"label", "score", "xyxy"} and row["boxes"][0]["label"] in ("bright", "dark")
+
+
+def test_boxes_as_files(run: Path, data: Path, tmp_path: Path) -> None:
+    found = regraft.predict(str(run), [str(data)], out=str(tmp_path / "found"), form="coco")
+    assert found.items == 10 and found.failed == 0 and not found.predictions
+    assert len(json.loads((tmp_path / "found" / "images.json").read_text())["images"]) == 10
+    for options, message in (({"form": "coco"}, "needs --out"), ({"sort_into": "x"}, "one class a picture"),
+                             ({"out": str(tmp_path / "found")}, "exists"), ({"form": "voc", "out": "x"}, "no format")):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            regraft.predict(str(run), [str(data)], **options)
+
+
+def test_a_picture_that_cannot_be_read_stands_in_the_answers(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    Image.new("L", (3, 9)).save(tmp_path / "grey.png")
+    found = regraft.predict(str(run), [str(tmp_path)])
+    assert found.items == 2 and found.failed == 1
+    assert [("error" in r) for r in found.predictions] == [True, False]
 
 
 def test_it_is_evaluated_verified_and_listed(run: Path, data: Path, tmp_path: Path) -> None:
@@ -134,8 +157,9 @@ def test_without_weights_it_starts_anew_and_says_so(
     ("options", "message"),
     [({"method": "lora"}, "not for detectors"), ({"detector": "yolo-q"}, "no detector 'yolo-q'"),
      ({"smoothing": 0.1}, "--smoothing is not for detectors"), ({"lr": "auto"}, "--lr auto"), ({"size": 8}, "64 pixels"),
-     ({"backbone": "mobilenet_v2"}, "body of its own"), ({"augment": "flip"}, "no augmentation"),
-     ({"epochs": 0}, "--epochs is 0"), ({"mix": "cutmix"}, "--mix cutmix")],
+     ({"backbone": "mobilenet_v2"}, "body of its own"), ({"augment": "flop"}, "no augmentation"),
+     ({"epochs": 0}, "--epochs is 0"), ({"mix": "cutmix"}, "--mix cutmix"),
+     ({"mix": "mosaic", "method": "head-only"}, "stored maps")],
 )  # fmt: skip
 def test_what_cannot_be_meant(options: dict[str, object], message: str, data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):

@@ -11,7 +11,8 @@ import torch
 from regraft.boxes import Boxes
 from regraft.data.items import PictureArray
 from regraft.detection.base import Batch
-from regraft.detection.views import VIEWS, View, plain, within
+from regraft.data.box_augment import BoxPolicy
+from regraft.detection.views import View, plain
 from regraft.detection.yolo import Yolo
 from regraft.errors import InputError
 from regraft.features.store import RowStore
@@ -39,7 +40,7 @@ def pictures(n: int = 12, seed: int = 0) -> tuple[PictureArray, list[Boxes]]:
     return PictureArray(x, "x"), boxes
 
 
-def feed(n: int = 12, view: View = VIEWS["light"]) -> FrameBatches:
+def feed(n: int = 12, view: View = View()) -> FrameBatches:
     items, boxes = pictures(n)
     return FrameBatches(items, boxes, view, [FRAME], seed=0)
 
@@ -55,7 +56,7 @@ def run(net: Yolo, data: object, folder: Path, method: str = "finetune", epochs:
 
 def test_it_learns(tmp_path: Path) -> None:
     net = Yolo(("bright", "dark"), frame=FRAME)
-    progress = run(net, feed(8, VIEWS["none"]), tmp_path, "scratch", 14)
+    progress = run(net, feed(8, View(BoxPolicy("none"))), tmp_path, "scratch", 14)
     assert progress.history[-1]["loss"] < 0.92 * progress.history[0]["loss"]
 
 
@@ -72,7 +73,7 @@ def test_killed_and_resumed_to_the_bit(kill: int, tmp_path: Path, monkeypatch: p
 
 def test_head_only_on_stored_maps_is_head_only_on_frames(tmp_path: Path) -> None:
     """Up to the float16 of the store, in the losses on the way."""
-    plain_view = VIEWS["none"]
+    plain_view = View(BoxPolicy("none"))
     by_frames, by_maps = (Yolo(("a", "b"), frame=FRAME) for _ in range(2))
     one = run(by_frames, feed(view=plain_view), tmp_path / "a", "head-only")
     by_maps.border = len(by_maps.body.blocks)
@@ -120,29 +121,34 @@ def test_the_same_epoch_twice_is_the_same_and_can_be_entered_anywhere() -> None:
         assert torch.equal(a.maps[0], b.maps[0]) and torch.equal(a.boxes, b.boxes) and (i == j).all()
 
 
-def test_boxes_follow_the_picture() -> None:
-    """What the box of a view holds is the square, what is around it is not."""
-    items, boxes = pictures(1 + 8, seed=1)
-    view = View(flips=True, scale=1.3, colours=0.0)
+@pytest.mark.parametrize("mosaics", [0, 1])
+def test_boxes_follow_the_picture(mosaics: int) -> None:
+    """What the box of a view holds is its square."""
+    items, boxes = pictures(9, seed=1)
+    data = FrameBatches(items, boxes, View(BoxPolicy("flip,scale"), mosaics), [FRAME], seed=0)
+    seen = 0
     for i in range(8):
-        x, moved = view(items.load(i), boxes[i], FRAME, np.random.default_rng(i))
-        if not len(moved):
-            continue
-        left, top, right, bottom = moved.xyxy[0].round().astype(int)
-        inside = x[:, top + 1 : bottom - 1, left + 1 : right - 1].float().mean()
-        assert abs(float(inside) - (240 if i % 2 else 10)) < 12
+        x, moved = data.one(0, i, FRAME)
+        for (left, top, right, bottom), label in zip(moved.xyxy.round().astype(int), moved.labels, strict=True):
+            inside = x[:, top + 2 : bottom - 2, left + 2 : right - 2].float()
+            assert not inside.numel() or abs(float(inside.mean()) - (10 if label else 240)) < 25
+            seen += 1
+    assert seen >= 5
+
+
+def test_the_last_epochs_have_no_mosaics() -> None:
+    view = View(mosaics=3)
+    drawn = [[view.joins(number, np.random.default_rng(i)) for i in range(40)] for number in range(5)]
+    assert all(5 < sum(d) < 35 for d in drawn[:3]) and not any(drawn[3]) and not any(drawn[4])
 
 
 def test_plain_views_are_letterboxed() -> None:
     picture = np.full((30, 60, 3), 7, np.uint8)
-    x, boxes = plain(picture, Boxes(np.array([[0, 0, 60, 30.0]]), np.array([0])), FRAME)
-    assert x.shape == (3, 64, 64) and boxes.xyxy.tolist() == [[0, 0, 64, 32]]
-    assert torch.equal(x, VIEWS["none"](picture, Boxes.none(), FRAME, np.random.default_rng(0))[0])
-
-
-def test_boxes_of_which_little_is_left_go() -> None:
-    boxes = Boxes(np.array([[-30, 0, 2, 10], [-4, 0, 30, 10], [5, 5, 5, 9], [70, 70, 90, 90.0]]), np.arange(4))
-    assert within(boxes, FRAME).labels.tolist() == [1]
+    boxes = Boxes(np.array([[0, 0, 60, 30.0], [1, 1, 9, 9]]), np.array([0, 1]), np.array([False, True]))
+    x, found = plain(picture, boxes, FRAME)
+    assert x.shape == (3, 64, 64) and found.xyxy.tolist() == [[0, 0, 64, 32]]
+    again, _ = View(BoxPolicy("none"))((picture, boxes), [], FRAME, np.random.default_rng(0))
+    assert torch.equal(x, again)
 
 
 def test_padding_of_boxes() -> None:

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 
 from regraft.boxes import Found
+from regraft.commands.box_evidence import write_detections
 from regraft.commands.boxes_split import BoxSplit, box_counts, inner_pictures, split_boxes
-from regraft.commands.detect_settings import checked, loop_settings, view_of
+from regraft.commands.detect_settings import POLICY, checked, loop_settings, view_of
 from regraft.commands.detect_start import started
 from regraft.commands.runfolder import RunFolder, finished, interrupted, next_out
 from regraft.data.dataset import Dataset
 from regraft.data.items import Items
 from regraft.detection import artefact
 from regraft.detection.base import Detector, Framed
-from regraft.detection.predictor import describe, stream
+from regraft.detection.predictor import stream
 from regraft.detection_metrics import best_threshold, evaluate
 from regraft.errors import DataError, InputError
 from regraft.features.store import RowStore
-from regraft.files import dump_json, new_file
 from regraft.methods.base import Options
 from regraft.methods.detectors import phases
 from regraft.runtime import Stopwatch, bf16_pays, resolve_device, say, set_threads
@@ -111,7 +111,7 @@ class _Job:
         say(f"{len(train)} pictures to learn from, {len(split.val or ())} to judge on: {split.how}")
         choice, decision = self.learned()
         run.log("trained", **choice, decision=decision)
-        val = self.judged(split.val) if split.val is not None else None
+        val = self.judged(split.val, decision["threshold"]) if split.val is not None else None
         figures = {"val": val, "controls": {}}
         run.log("judged", val=val)
         judged_on = len(split.val or ()) if val else 0
@@ -139,7 +139,7 @@ class _Job:
         plan = phases(settings["method"], len(detector.body.blocks), options, detector.kept)
         detector.border = min(p.frozen for p in plan)
         with self.watch("extract"):
-            feed = self.feed(data.take(learn))
+            feed = self.feed(data.take(learn), epochs)
         loop = loop_settings(settings, _fingerprint(data.take(learn)))
         with self.watch("fit"):
             progress = train(
@@ -155,27 +155,25 @@ class _Job:
         return {
             "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan],
             "loop": asdict(loop), "frame": detector.frame, "stored_views": VIEWS * bool(min(p.frozen for p in plan)),
-            "augment": settings["augment"] or "light", "origin": asdict(detector.origin),
+            "augment": settings["augment"] or POLICY, "origin": asdict(detector.origin),
             "bf16": loop.precision == "bf16" or bf16_pays(str(next(detector.parameters()).device)),
             "steps": progress.step, "history": progress.history, "inner_items": len(hold),
             "inner_map": 1 - progress.best if len(hold) else None,
             "chosen_by": "mAP on the inner part" if len(hold) else "last averaged weights",
         }, decision  # fmt: skip
 
-    def feed(self, data: Dataset) -> Batches:
+    def feed(self, data: Dataset, epochs: int) -> Batches:
         """Frames augmented anew each epoch, or the stored maps of some views where the first blocks stay frozen."""
-        view = view_of(self.settings, data.classes)
+        view = view_of(self.settings, data.classes, epochs)
         feed = FrameBatches(data.items, list(data.y), view, [self.detector.frame], self.settings["seed"])
         if not self.detector.border:
             return feed
         return stored_maps(self.detector, self.detector.border, feed, VIEWS, self.store)
 
-    def judged(self, val: Dataset) -> dict[str, Any]:
-        """The figures on ``val``; what was found there goes into ``predictions.jsonl``."""
+    def judged(self, val: Dataset, threshold: float) -> dict[str, Any]:
+        """The figures on ``val``; what was found there goes into the run's folder for the report."""
         found = detections(self.detector, val.items)
-        with new_file(self.run.work / "predictions.jsonl") as temporary, open(temporary, "w", encoding="utf-8") as f:
-            for i, one in enumerate(found):
-                f.write(dump_json(describe(val.items.name(i), one, val.classes), indent=None) + "\n")
+        write_detections(self.run.work, val, found, threshold)
         return evaluate(list(val.y), found, val.classes)
 
 

@@ -6,14 +6,16 @@ from typing import Any
 
 from regraft.commands.settings import check_training
 from regraft.data.augment import may_flip
+from regraft.data.box_augment import BoxPolicy
 from regraft.detection import catalog
-from regraft.detection.views import VIEWS, View
-from regraft.errors import InputError, UnknownName
+from regraft.detection.views import View
+from regraft.errors import InputError
 from regraft.methods.detectors import DEFAULT, SUMMARIES
 from regraft.runtime import say
 from regraft.training.state import Settings
 
-BATCH = 8
+BATCH, POLICY = 8, "standard"
+STORED = ("head-only", "last-k")
 NOT_FOR_BOXES = ("label", "text", "class_weight", "budget", "smoothing", "processes", "accuracy", "group")
 
 
@@ -30,10 +32,12 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
         raise InputError("--lr auto is not for detectors; leave it out, or give a number such as 1e-3.")
     if settings["size"] is not None and settings["size"] < 64:
         raise InputError(f"--size is {settings['size']}; a detector's frame has at least 64 pixels a side.")
-    if settings["mix"] not in (None, "none"):
-        raise InputError(f"--mix {settings['mix']} is for pictures with one label.")
-    if settings["augment"] not in (None, *VIEWS):
-        raise UnknownName("augmentation", settings["augment"], VIEWS)
+    if settings["mix"] not in (None, "none", "mosaic"):
+        raise InputError(f"--mix {settings['mix']} is for pictures with one label; detectors take mosaic.")
+    if settings["mix"] == "mosaic" and settings["method"] in STORED:
+        raise InputError(f"--mix mosaic joins pictures, and {settings['method']} learns from stored maps.")
+    if settings["augment"]:
+        BoxPolicy(settings["augment"]).steps  # noqa: B018 raises where a name is unknown
     check_training(settings)
     catalog.check(settings["detector"], settings["backbone"])
     return settings
@@ -46,10 +50,12 @@ def loop_settings(settings: dict[str, Any], data: str) -> Settings:
     return Settings(**{"batch": settings["batch"], "clip": 10.0, "seed": settings["seed"], "data": data, **asked})
 
 
-def view_of(settings: dict[str, Any], classes: tuple[str, ...]) -> View:
-    """How pictures are augmented; not mirrored where the classes would not mean the same."""
-    view = VIEWS[settings["augment"] or "light"]
-    if view.flips and not may_flip(classes):
+def view_of(settings: dict[str, Any], classes: tuple[str, ...], epochs: int) -> View:
+    """How pictures are augmented; not mirrored where the classes would not mean the same, and the last third of the
+    epochs without mosaics.
+    """
+    flips = may_flip(classes)
+    if not flips:
         say("pictures are not mirrored: these classes would not mean the same")
-        return View(False, view.scale, view.colours)
-    return view
+    mosaics = round(epochs * 2 / 3) if settings["mix"] == "mosaic" else 0
+    return View(BoxPolicy(settings["augment"] or POLICY, flips), mosaics)

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from regraft.commands.bulk import ENDINGS, Bulk, Row
+from regraft.commands.predict_boxes import predict_boxes
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.sources import open_items
 from regraft.detection.artefact import is_detector
-from regraft.detection.predictor import describe, stream
-from regraft.detection.predictor import load as detector_of
 from regraft.errors import InputError
 from regraft.files import digest, disk_errors
 from regraft.predictor import Predictor, load
@@ -41,6 +40,8 @@ def predict(
     inputs: list[str],
     *,
     out: str | None = None,
+    form: str | None = None,
+    tiles: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     sort_into: str | None = None,
@@ -54,15 +55,19 @@ def predict(
 
     Items that cannot be read stand in the answers with an ``error`` in place of a label. With ``out`` (.csv, .jsonl,
     .parquet) memory does not grow with the number of items, and ``resume`` goes on where a killed run stopped.
-    ``sort_into`` is a folder to be filled with links (or, with ``copy``, copies) of the pictures by class.
+    For a detector ``out`` is a folder to make, filled as ``form`` says: json, coco, yolo or pictures; ``tiles`` cuts
+    large pictures into overlapping ones of so many pixels. ``sort_into`` is a folder to be filled with links (or, with ``copy``, copies) of the pictures by class.
     """
-    if out is not None and Path(out).suffix.lower() not in ENDINGS:
-        raise InputError(f"--out {out} has an unknown ending; known are {', '.join(ENDINGS)}.")
     set_threads(threads)
     if is_detector(model):
-        if out or sort_into:
-            raise InputError("--out and --sort-into are for models that name one class; --json prints the boxes.")
-        return predict_boxes(model, inputs, device=device)
+        if sort_into:
+            raise InputError("--sort-into is for models that name one class a picture.")
+        boxes, items, failed = predict_boxes(model, inputs, out=out, form=form, tiles=tiles, device=device)
+        return PredictResult(model, items, failed, out, boxes)
+    if form or tiles:
+        raise InputError("--as and --tiles are for detectors.")
+    if out is not None and Path(out).suffix.lower() not in ENDINGS:
+        raise InputError(f"--out {out} has an unknown ending; known are {', '.join(ENDINGS)}.")
     predictor = load(model, engine=engine, device=device)
     sources = [(text, _opened(predictor, text)) for text in inputs]
     if sort_into and not all(isinstance(items, PictureFiles) for _, items in sources):
@@ -79,17 +84,6 @@ def predict(
     for row in rows.stream(resumed):
         bulk.add(row)
     return PredictResult(model, rows.total, bulk.finish(), out, resumed=resumed)
-
-
-def predict_boxes(model: str, inputs: list[str], *, device: str = "auto") -> PredictResult:
-    """`predict` for a detector: the boxes of each picture, in its pixels, from the threshold on."""
-    predictor = detector_of(model, device=device)
-    rows: list[Row] = []
-    for text in inputs:
-        items = predictor.items(text)
-        for i, one in stream(predictor.detector, items, predictor.threshold):
-            rows.append(describe(_shown(text, items.name(i), items), one, predictor.detector.classes))
-    return PredictResult(model, len(rows), sum("error" in r for r in rows), None, rows)
 
 
 def _opened(predictor: Predictor, text: str) -> Items:

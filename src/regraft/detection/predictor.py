@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +62,6 @@ def stream(detector: Detector, items: Items, floor: float = FLOOR) -> Iterator[t
         found = detector.detections(list(pictures.values()), floor=floor)
         answers |= zip(pictures, found, strict=True)
         yield from sorted(answers.items())
-
-
-def describe(name: str, one: Found | str, classes: Sequence[str]) -> dict[str, Any]:
-    """The record of one picture: input and boxes (label, score, xyxy in pixels); or input and error."""
-    if isinstance(one, str):
-        return {"input": name, "error": one}
-    boxes = [{"label": str(classes[k]), "score": float(s), "xyxy": [round(float(v), 2) for v in box]}
-             for box, s, k in zip(one.xyxy, one.scores, one.labels, strict=True)]  # fmt: skip
-    return {"input": name, "boxes": boxes}
 
 
 def load(path: str | Path, *, device: str = "auto") -> BoxPredictor:

@@ -176,6 +176,33 @@ def feature_map(points: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> 
 
 
 @styled
+def precision_recall(curves: Mapping[str, Sequence[float]]) -> str:
+    """Precision at 101 recalls, a curve a class; beyond ten classes their mean alone."""
+    figure, axes = _axes(5.2, 4.0)
+    recalls = np.linspace(0, 1, 101)
+    if len(curves) <= len(CLASSES):
+        for colour, (name, curve) in zip(CLASSES, curves.items(), strict=False):
+            axes.plot(recalls, curve, color=colour, linewidth=1.4, label=name.replace("_", "\u200b_", 1))
+    if len(curves) != 1:
+        axes.plot(recalls, np.mean(list(curves.values()), 0), color=INK, linewidth=2, label="mean")
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+    axes.legend(frameon=False, loc="lower left")
+    return themed_svg(figure, "precision against recall")
+
+
+@styled
+def error_kinds(kinds: Mapping[str, Mapping[str, Any]]) -> str:
+    """A bar a kind of error: the mAP50 that it costs."""
+    figure, axes = _axes(4.8, 0.6 + 0.32 * len(kinds))
+    axes.barh(range(len(kinds)), [100 * max(0.0, k["cost"]) for k in kinds.values()], color=MAIN, height=0.6)
+    axes.set_yticks(range(len(kinds)), list(kinds))
+    axes.set_ylim(len(kinds) - 0.5, -0.5)
+    axes.set_xlabel("points of mAP50 that it costs")
+    axes.grid(visible=False, axis="y")
+    return themed_svg(figure, "errors by kind")
+
+
+@styled
 def class_bars(names: Sequence[str], values: Sequence[float], base: Sequence[float], what: str) -> str:
     """A bar a class, and a mark for what guessing reaches."""
     figure, axes = _axes(4.8, 0.6 + 0.32 * len(names))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from regraft.boxes import Boxes
 from regraft.data.items import Items
 from regraft.detection.base import Batch, Detector
-from regraft.detection.views import View
+from regraft.detection.views import Labelled, View
 from regraft.errors import DataError, UnreadableItem
 from regraft.features.store import RowStore, Table
 from regraft.runtime import track
@@ -58,12 +58,16 @@ class FrameBatches:
 
     def one(self, number: int, i: int, frame: tuple[int, int]) -> tuple[torch.Tensor, Boxes]:
         """View ``number`` of item ``i``: its frame, and the boxes there."""
+        chance = np.random.default_rng([self.seed, number, *self.items.digest(i)[:8]])
+        joins = self.view.joins(number, chance)
+        others = [self._load(int(j)) for j in chance.integers(len(self), size=3)] if joins else []
+        return self.view(self._load(i), others, frame, chance)
+
+    def _load(self, i: int) -> Labelled:
         try:
-            picture = self.items.load(i)
+            return self.items.load(i), self.boxes[i]
         except UnreadableItem as error:
             raise DataError(f"{self.items.name(i)} could be read before and cannot be now: {error}.") from error
-        chance = np.random.default_rng([self.seed, number, *self.items.digest(i)[:8]])
-        return self.view(picture, self.boxes[i], frame, chance)
 
 
 @dataclass(frozen=True)
