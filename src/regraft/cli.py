@@ -166,9 +166,12 @@ def evaluate(
 def predict(
     model: ModelPath,
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="pictures, texts, folders, or DATA")],
-    out: Annotated[str | None, typer.Option(help="stream to this file: .csv, .jsonl or .parquet; boxes into this "
-                                                 "folder")] = None,
-    form: Annotated[str | None, typer.Option("--as", help="boxes as json, coco, yolo or pictures [default: json]")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="stream to this file: .csv, .jsonl or .parquet; boxes into this folder")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--as", help="boxes as json, coco, yolo or pictures [default: json]")
+    ] = None,
     tiles: Annotated[int | None, typer.Option(help="look for boxes in overlapping tiles of so many pixels")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with --out where a killed run stopped")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file of --out")] = False,

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from regraft.boxes import Boxes
+from regraft.data.box_augment import BoxPolicy
 from regraft.data.items import PictureArray
 from regraft.detection.base import Batch
-from regraft.data.box_augment import BoxPolicy
 from regraft.detection.views import View, plain
 from regraft.detection.yolo import Yolo
 from regraft.errors import InputError

@@ -56,7 +56,8 @@ def predict(
     Items that cannot be read stand in the answers with an ``error`` in place of a label. With ``out`` (.csv, .jsonl,
     .parquet) memory does not grow with the number of items, and ``resume`` goes on where a killed run stopped.
     For a detector ``out`` is a folder to make, filled as ``form`` says: json, coco, yolo or pictures; ``tiles`` cuts
-    large pictures into overlapping ones of so many pixels. ``sort_into`` is a folder to be filled with links (or, with ``copy``, copies) of the pictures by class.
+    large pictures into overlapping ones of so many pixels. ``sort_into`` is a folder to be filled with links (or, with
+    ``copy``, copies) of the pictures by class.
     """
     set_threads(threads)
     if is_detector(model):

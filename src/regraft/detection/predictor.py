@@ -17,7 +17,6 @@ from regraft.errors import DataError, InputError, UnreadableItem
 from regraft.runtime import resolve_device, track
 
 
-
 class BoxPredictor:
     """A detector ready to answer. ``classes_`` are the class names that labels index, ``threshold`` the least score
     that is shown.

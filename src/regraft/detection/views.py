@@ -27,9 +27,9 @@ class View:
     policy: BoxPolicy = BoxPolicy("standard")
     mosaics: int = 0
 
-    def __call__(self, picture: Labelled, others: list[Labelled], frame: tuple[int, int], rng: Rng) -> tuple[
-        Tensor, Boxes
-    ]:
+    def __call__(
+        self, picture: Labelled, others: list[Labelled], frame: tuple[int, int], rng: Rng
+    ) -> tuple[Tensor, Boxes]:
         """Uint8 (h, w, 3 or less) with its boxes, and three others where four are to be joined -> uint8
         (3, height, width) with the boxes in the frame's pixels. Crowds are not among them.
         """
