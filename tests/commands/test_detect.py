@@ -80,8 +80,13 @@ def test_boxes_as_files(run: Path, data: Path, tmp_path: Path) -> None:
     found = regraft.predict(str(run), [str(data)], out=str(tmp_path / "found"), form="coco")
     assert found.items == 10 and found.failed == 0 and not found.predictions
     assert len(json.loads((tmp_path / "found" / "images.json").read_text())["images"]) == 10
-    for options, message in (({"form": "coco"}, "needs --out"), ({"sort_into": "x"}, "one class a picture"),
-                             ({"out": str(tmp_path / "found")}, "exists"), ({"form": "voc", "out": "x"}, "no format")):  # fmt: skip
+    wrong = [
+        ({"form": "coco"}, "needs --out"),
+        ({"sort_into": "x"}, "one class a picture"),
+        ({"out": str(tmp_path / "found")}, "exists"),
+        ({"form": "voc", "out": "x"}, "no format"),
+    ]
+    for options, message in wrong:
         with pytest.raises(InputError, match=message):
             regraft.predict(str(run), [str(data)], **options)
 
@@ -156,7 +161,7 @@ def test_without_weights_it_starts_anew_and_says_so(
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"method": "lora"}, "not for detectors"), ({"detector": "yolo-q"}, "no detector 'yolo-q'"),
-     ({"smoothing": 0.1}, "--smoothing is not for detectors"), ({"lr": "auto"}, "--lr auto"), ({"size": 8}, "64 pixels"),
+     ({"smoothing": 0.1}, "--smoothing is not for detectors"), ({"lr": "auto"}, "--lr auto"), ({"size": 8}, "64 pix"),
      ({"backbone": "mobilenet_v2"}, "body of its own"), ({"augment": "flop"}, "no augmentation"),
      ({"epochs": 0}, "--epochs is 0"), ({"mix": "cutmix"}, "--mix cutmix"),
      ({"mix": "mosaic", "method": "head-only"}, "stored maps")],

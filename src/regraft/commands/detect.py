@@ -149,8 +149,8 @@ class _Job:
         detector.body.freeze()
         decision: dict[str, Any] = {"threshold": UNCHOSEN, "chosen_by": "default, since nothing was held out inside"}
         if len(hold):
-            decision = best_threshold(list(inner.data.y), inner.found(detector))
-            decision["chosen_by"] = "best F1 on the inner part"
+            best = best_threshold(list(inner.data.y), inner.found(detector))
+            decision = {**best, "chosen_by": "best F1 on the inner part"}
         detector.border = 0
         return {
             "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan],

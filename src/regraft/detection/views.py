@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from regraft.boxes import Boxes
-from regraft.data.box_augment import BoxPolicy, Rng, mosaic, visible
+from regraft.data.augment import Rng
+from regraft.data.box_augment import BoxPolicy, mosaic, visible
 from regraft.detection.frames import colour, letterbox
 
 Labelled = tuple[NDArray[np.uint8], Boxes]
+STANDARD = BoxPolicy("standard")
 MOSAICS = 0.5
 
 
@@ -24,7 +26,7 @@ class View:
     without, as YOLOX does.
     """
 
-    policy: BoxPolicy = BoxPolicy("standard")
+    policy: BoxPolicy = STANDARD
     mosaics: int = 0
 
     def __call__(
