@@ -112,6 +112,10 @@ def fit(
     processes: Annotated[int | None, typer.Option(help="train in so many processes, one GPU each [default: 1]")] = None,
     tensorboard: Annotated[bool | None, typer.Option("--tensorboard", help="write TensorBoard files too")] = None,
     accuracy: Annotated[float | None, typer.Option(help="wanted accuracy: unsure items go to a person")] = None,
+    alpha: Annotated[float | None, typer.Option(help="numbers: strength of the ridge, 0 for none [default: by "
+                                                     "evidence]")] = None,
+    interval: Annotated[float | None, typer.Option(help="numbers: conformal intervals of this level, as 0.9")] = None,
+    quantiles: Annotated[str | None, typer.Option(help="numbers: predict these too, as 0.05,0.5,0.95")] = None,
     out: Annotated[str | None, typer.Option(help="the run folder [default: runs/<data>-<method>-<n>]")] = None,
     seed: Annotated[int, typer.Option(min=0, help="decides what is held out and the folds")] = 0,
     device: Device = "auto",
@@ -174,7 +178,7 @@ def predict(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Predict new items: label, probabilities, entropy in bits."""
+    """Predict new items: label, probabilities, entropy in bits; or value and sigma."""
     from regraft.api import predict as run
 
     found = run(
@@ -188,10 +192,7 @@ def predict(
             f"{found.items} predictions in {out}{f', {found.failed} items could not be read' if found.failed else ''}"
         )
         return None
-    table(["input", "label", "probability", "bits"],
-           [[r["input"], r.get("label", "-"), max(r["probabilities"].values()), r["entropy_bits"]]
-            if "label" in r else [r["input"], f"not read: {r['error']}", None, None]
-            for r in found.predictions])  # fmt: skip
+    printing.print_predictions(found.predictions)
     return None
 
 
@@ -258,7 +259,7 @@ def runs(
     if not found:
         print(f"no runs in {folder}")
     else:
-        keys = ["run", "status", "data", "backbone", "method", "accuracy", "gain"]
+        keys = ["run", "status", "data", "backbone", "method", "accuracy", "rmse", "gain"]
         table(keys, [[r[k] for k in keys] for r in found])
     return None
 

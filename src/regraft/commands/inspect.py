@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from regraft.commands.auditing import audited
-from regraft.data.audit import class_problems
+from regraft.data.audit import target_problems
+from regraft.data.cells import Cells
+from regraft.data.dataset import Dataset
+from regraft.data.numbers import kind_of
 from regraft.data.sources import open_data
 from regraft.data.texts import TextFacts
 from regraft.features.store import RowStore
@@ -21,7 +24,8 @@ class Inspection:
     """What was recognised in the data, of the items that can be read.
 
     ``parts`` maps part -> items, ``targets`` label column -> task. Of pictures, ``sizes`` maps WxH -> items; of texts,
-    ``languages`` maps language -> items, and ``lengths`` holds the ``median`` and ``max`` in characters.
+    ``languages`` maps language -> items, and ``lengths`` holds the ``median`` and ``max`` in characters. Of a label
+    that is a number, ``numbers`` holds ``min``, ``median`` and ``max``; of a table, ``columns`` maps each to its kind.
     """
 
     name: str
@@ -37,6 +41,8 @@ class Inspection:
     problems: list[Problem]
     languages: dict[str, int] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
 
 
 def inspect(
@@ -73,7 +79,18 @@ def inspect(
         targets={name: spec.task for name, spec in opened.targets.items()},
         parts={p: int((whole.parts == p).sum()) for p in whole.part_names if p},
         sizes=dict(sizes.most_common()),
-        problems=[*found.problems, *(class_problems(learn) if one else [])],
+        problems=[*found.problems, *(target_problems(learn) if one else [])],
         languages=dict(languages.most_common()),
         lengths=lengths,
+        numbers=_numbers(whole) if one and whole.target.task == "regression" else {},
+        columns=_columns(whole),
     )
+
+
+def _numbers(data: Dataset) -> dict[str, float]:
+    return {"min": float(data.y.min()), "median": float(np.median(data.y)), "max": float(data.y.max())}
+
+
+def _columns(data: Dataset) -> dict[str, str]:
+    """Column -> ``number`` or ``category``, of a table of them."""
+    return {n: kind_of(data.items.texts(n)) for n in data.items.columns} if isinstance(data.items, Cells) else {}

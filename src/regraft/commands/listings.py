@@ -26,7 +26,8 @@ def runs(folder: str = "runs") -> list[dict[str, Any]]:
         found.append({
             "run": str(settings.parent), "status": record["status"], "data": record["settings"].get("data"),
             "method": record["settings"].get("method"), "backbone": record["settings"].get("backbone"),
-            "accuracy": val.get("accuracy"), "ci95": val.get("accuracy_ci95"),
+            "accuracy": val.get("accuracy"), "rmse": val.get("rmse"),
+            "ci95": val.get("accuracy_ci95", val.get("rmse_ci95")),
             "gain": (result.get("gain") or {}).get("value"), "changed": settings.stat().st_mtime,
         })  # fmt: skip
     return sorted(found, key=lambda r: (-r["changed"], r["run"]))

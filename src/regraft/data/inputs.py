@@ -32,10 +32,10 @@ def as_items(x: Any, what: str = "X", *, modality: str | None = None) -> Items:
         if modality == "text" and isinstance(x, str) and not x.startswith("embedded:") and not _is_there(x):
             return Texts([x], what)
         return open_items(str(x), modality=modality)
-    if hasattr(x, "columns") and modality == "table":
-        return table.read_items(x, modality=modality)
     if hasattr(x, "load") and hasattr(x, "take"):
         return x  # type: ignore[no-any-return]
+    if hasattr(x, "columns") and modality == "table":
+        return table.read_items(x, modality=modality)
     if isinstance(x, Image.Image):
         return PictureObjects([x])
     if isinstance(x, Sequence) and len(x) and isinstance(x[0], Image.Image):

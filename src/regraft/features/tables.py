@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from regraft.backbones.base import Body
+from regraft.backbones.base import Body, Pretrained
 from regraft.data.cells import Cells
 from regraft.data.items import Items, TableRows
 from regraft.data.numbers import is_missing, kind_of
@@ -111,6 +111,11 @@ class TableNetwork(Mapped):
     def rows_of(self, items: Items) -> MappedRows:
         assert self.model is not None
         return MappedRows(self.model(items), np.arange(len(items)), {})
+
+
+def columns_of(network: Pretrained) -> list[str] | None:
+    """The names of the columns that a table becomes, for networks on tables with named columns."""
+    return network.model.names if isinstance(network, TableNetwork) and network.model else None
 
 
 def table_network(model: TableMap | None = None) -> TableNetwork:

@@ -65,7 +65,7 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
             "target": {"name": model.target_name, "task": model.target.task, "classes": model.target.classes,
                        "decision": model.decision},
             "network": _entry(network),
-            "head": {"kind": model.head.kind, "features": network.width, "outputs": len(model.target.classes)},
+            "head": {"kind": model.head.kind, "features": network.width, "outputs": model.outputs},
             "record": record,
             "versions": versions(),
         }  # fmt: skip

@@ -251,7 +251,9 @@ def _dataset(table: _Table, hints: Hints) -> Dataset:
     part = part_column(columns, item)
     group = wanted(hints.group, columns, where, "--group") if hints.group else None
     free = [name for name in columns if name not in (item, part, group)]
-    if kind == "table" and not hints.label:
+    if not hints.label and hints.usual in free:
+        labels = [str(hints.usual)]
+    elif kind == "table" and not hints.label:
         labels = [table_label(free, problems)]
     else:
         labels = label_columns(columns, {item, part, group}, hints, where, texts=kind == "text")
