@@ -19,6 +19,7 @@ from regraft.features.rows import Runner
 from regraft.features.store import RowStore
 from regraft.metrics import best_thresholds, classification, multilabel
 from regraft.model.model import Model
+from regraft.model.sureness import sureness
 from regraft.regression_metrics import regression
 
 KNOWN = ("majority", "raw", "random")
@@ -112,7 +113,6 @@ def _features(name: str, kit: ControlKit) -> Control:
         thresholds = best_thresholds(kit.train.y[fitted.rows], model.from_logits(fitted.logits))
         model.decision = {"thresholds": thresholds.tolist()}
     if train.target.task == "regression" and fitted.logits is not None:
-        off = kit.train.y[fitted.rows] - fitted.logits[:, 0]
-        model.decision = {"sigma": float(np.sqrt((off**2).mean())) or 1.0}
+        model.decision = sureness(fitted.logits, kit.train.y[fitted.rows])
     probabilities = model.probabilities(of_val.rows)
     return Control(name, model.figures(kit.judged.y, probabilities), probabilities, of_train.computed + of_val.computed)

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from regraft import metrics
 from regraft.commands.controls import Control
 from regraft.model.model import Model
-from regraft.regression_metrics import conformal_radius, paired_rmse_gain
+from regraft.model.sureness import sureness
+from regraft.regression_metrics import paired_rmse_gain
 from regraft.types import HEADLINE, Problem
-
-LEAST_SIGMA = 1e-6
 
 
 def decision(
@@ -29,40 +28,23 @@ def decision(
             return {"thresholds": [0.5] * len(model.target.classes)}, None
         return {"thresholds": metrics.best_thresholds(truth, model.from_logits(outputs)).tolist()}, None
     if model.target.task == "regression":
-        return _sureness(outputs, truth, settings, name)
+        level = settings["interval"]
+        found = sureness(outputs, truth, quantiles=settings["quantiles"], level=level)
+        n = 0 if outputs is None else len(outputs)
+        few = Problem("no-interval", name, f"{n} unseen items are too few for an interval of {level}")
+        return found, few if level and "interval" not in found else None
     wanted = settings["accuracy"]
     if not wanted:
         return {}, None
-    found = None
+    chosen = None
     if outputs is not None:
         probabilities = model.from_logits(outputs)
         correct = (probabilities.argmax(1) == truth).astype(float)
-        found = metrics.abstention_threshold(probabilities.max(1), correct, wanted)
-    if found is None:
+        chosen = metrics.abstention_threshold(probabilities.max(1), correct, wanted)
+    if chosen is None:
         why = "too few examples to choose one" if outputs is None else "none reaches it inside the training part"
         return {}, Problem("no-abstention", name, f"no confidence for accuracy {wanted}: {why}")
-    return {"abstain_below": found["threshold"], "cross_validated": found}, None
-
-
-def _sureness(
-    outputs: NDArray[Any] | None, truth: NDArray[Any], settings: dict[str, Any], name: str
-) -> tuple[dict[str, Any], Problem | None]:
-    """``sigma``, the root mean square by which unseen items are missed, and with ``interval`` a conformal radius."""
-    spread = float(np.std(truth)) or 1.0
-    off = None if outputs is None else truth - outputs[:, 0]
-    sigma = spread if off is None else max(float(np.sqrt((off**2).mean())), LEAST_SIGMA * spread)
-    found: dict[str, Any] = {"sigma": sigma, "sigma_by": "the spread of the numbers" if off is None else
-                             f"{len(off)} items that the head had not seen"}  # fmt: skip
-    if settings["quantiles"]:
-        found["quantiles"] = list(settings["quantiles"])
-    level = settings["interval"]
-    if level is None:
-        return found, None
-    radius = np.inf if off is None else conformal_radius(off, level)
-    if not np.isfinite(radius):
-        n = 0 if off is None else len(off)
-        return found, Problem("no-interval", name, f"{n} unseen items are too few for an interval of {level:g}")
-    return found | {"interval": {"level": level, "radius": radius}}, None
+    return {"abstain_below": chosen["threshold"], "cross_validated": chosen}, None
 
 
 def gain(task: str, labels: NDArray[Any], ours: NDArray[Any], theirs: NDArray[Any], seed: int) -> dict[str, Any]:
