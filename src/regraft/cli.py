@@ -113,6 +113,10 @@ def fit(
     processes: Annotated[int | None, typer.Option(help="train in so many processes, one GPU each [default: 1]")] = None,
     tensorboard: Annotated[bool | None, typer.Option("--tensorboard", help="write TensorBoard files too")] = None,
     accuracy: Annotated[float | None, typer.Option(help="wanted accuracy: unsure items go to a person")] = None,
+    alpha: Annotated[float | None, typer.Option(help="numbers: strength of the ridge, 0 for none [default: by "
+                                                     "evidence]")] = None,
+    interval: Annotated[float | None, typer.Option(help="numbers: conformal intervals of this level, as 0.9")] = None,
+    quantiles: Annotated[str | None, typer.Option(help="numbers: predict these too, as 0.05,0.5,0.95")] = None,
     out: Annotated[str | None, typer.Option(help="the run folder [default: runs/<data>-<method>-<n>]")] = None,
     seed: Annotated[int, typer.Option(min=0, help="decides what is held out and the folds")] = 0,
     device: Device = "auto",
@@ -182,7 +186,7 @@ def predict(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Predict new items: label, probabilities, entropy in bits; or boxes in pixels."""
+    """Predict new items: label, probabilities, entropy in bits; value and sigma; or boxes in pixels."""
     from regraft.api import predict as run
 
     found = run(

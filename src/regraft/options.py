@@ -8,8 +8,8 @@ import typer
 
 DATA = (
     "a folder or zip of class folders with pictures or .txt files, a table (.csv, .tsv, .jsonl, .parquet, also .gz) of "
-    "picture paths or texts and labels, boxes (COCO, Pascal VOC, YOLO, a table), .pos and .neg files, an .npz, IDX "
-    "files, CIFAR batches, embedded:digits; PATH#part for one part"
+    "picture paths, texts or numbers and labels, boxes (COCO, Pascal VOC, YOLO, a table), .pos and .neg files, an .npz, "
+    "IDX files, CIFAR batches, embedded:digits; PATH#part for one part"
 )
 BACKBONE = (
     "a network of 'regraft backbones', a folder of a transformer, hf/ORG/NAME, vectors:FILE, tfidf, raw, random:NAME, "
@@ -30,7 +30,7 @@ Group = Annotated[
     str | None, typer.Option(help="what no split may tear: a table's column, or a regular expression on file names")
 ]
 TaskName = Annotated[
-    str | None, typer.Option(help="overrule the recognised task: classification, multilabel, detection")
+    str | None, typer.Option(help="overrule the recognised task: classification, multilabel, regression, detection")
 ]
 Page = Annotated[str | None, typer.Option(metavar="FILE.html", help="write a page that stands alone")]
 Engine = Annotated[str, typer.Option(help="how frozen networks are run: auto, torch")]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regraft.data.inputs import as_items
 from regraft.data.items import Items
-from regraft.errors import DataError
+from regraft.errors import DataError, InputError
 from regraft.features.rows import Runner
 from regraft.model import artefact
 from regraft.model.model import Model
@@ -21,7 +21,9 @@ from regraft.runtime import resolve_device
 
 @dataclass
 class Answers:
-    """Probabilities (m, k) of the items at ``positions`` (m,); ``failed`` maps other positions to the reason."""
+    """Probabilities (m, k), or numbers (m, 1) with their quantiles, of the items at ``positions`` (m,); ``failed`` maps
+    other positions to the reason.
+    """
 
     positions: NDArray[np.int64]
     probabilities: NDArray[np.float64]
@@ -50,7 +52,7 @@ class Predictor:
         """All answers at once; items that cannot be read are in ``failed``."""
         parts = list(self.stream(self.items(x)))
         if not parts:
-            return Answers(np.zeros(0, np.int64), np.zeros((0, len(self.classes_))), {})
+            return Answers(np.zeros(0, np.int64), np.zeros((0, self.model.outputs)), {})
         return Answers(
             np.concatenate([p.positions for p in parts]),
             np.concatenate([p.probabilities for p in parts]),
@@ -59,26 +61,36 @@ class Predictor:
 
     def predict_proba(self, x: Any) -> NDArray[np.float64]:
         """(n, k) probabilities; raises ``DataError`` naming the first item that cannot be read."""
+        if self.model.numbers:
+            raise InputError("The model gives numbers, not probabilities: predict gives them.")
+        return self._all(x)
+
+    def _all(self, x: Any) -> NDArray[np.float64]:
         items = self.items(x)
         answers = self.answer(items)
         for i, why in sorted(answers.failed.items()):
             raise DataError(f"{items.name(i)} cannot be used: {why}.")
         return answers.probabilities
 
-    def predict(self, x: Any) -> NDArray[np.str_]:
-        """(n,) class names; where several may be true, joined by ``|``."""
-        return np.array(self.model.answers(self.predict_proba(x)))
+    def predict(self, x: Any) -> NDArray[Any]:
+        """(n,) class names; where several may be true, joined by ``|``; or (n,) numbers."""
+        outputs = self._all(x)
+        return outputs[:, 0] if self.model.numbers else np.array(self.model.answers(outputs))
 
     def describe(self, items: Items, answers: Answers) -> list[tuple[int, dict[str, Any]]]:
-        """(position, record) of each item, in order: input, label, probabilities, entropy_bits; or input, error.
+        """(position, record) of each item, in order: input, label, probabilities, entropy_bits; or input, value, sigma;
+        or input, error.
 
         With a threshold to abstain, ``abstain`` says whether the item should be left to a person; where several classes
-        may be true, ``labels`` lists them.
+        may be true, ``labels`` lists them. With an interval, ``low`` and ``high`` are its ends.
         """
         model = self.model
         found: dict[int, dict[str, Any]] = {
             i: {"input": items.name(i), "error": why} for i, why in answers.failed.items()
         }
+        if model.numbers:
+            found |= self._numbers(items, answers)
+            return sorted(found.items())
         labels, bits = model.answers(answers.probabilities), model.entropy_bits(answers.probabilities)
         below = model.decision.get("abstain_below")
         for i, label, p, h in zip(answers.positions, labels, answers.probabilities, bits, strict=True):
@@ -90,6 +102,17 @@ class Predictor:
                 row["abstain"] = bool(p.max() < below)
             found[int(i)] = row
         return sorted(found.items())
+
+    def _numbers(self, items: Items, answers: Answers) -> dict[int, dict[str, Any]]:
+        model, found = self.model, {}
+        ends, asked = model.interval(answers.probabilities), model.decision.get("quantiles", ())
+        for row, (i, values) in enumerate(zip(answers.positions.tolist(), answers.probabilities.tolist(), strict=True)):
+            found[i] = {"input": items.name(i), "value": values[0], "sigma": model.sigma}
+            if ends is not None:
+                found[i] |= {"low": float(ends[row, 0]), "high": float(ends[row, 1])}
+            if asked:
+                found[i]["quantiles"] = {f"{q:g}": v for q, v in zip(asked, values[1:], strict=True)}
+        return found
 
 
 def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor:

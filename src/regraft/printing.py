@@ -61,6 +61,11 @@ def print_inspection(found: Inspection) -> None:
     print("; ".join(facts))
     if len(found.targets) > 1:
         print(f"label columns: {', '.join(f'{n} ({t})' for n, t in found.targets.items())}; choose one with --label")
+    if found.numbers:
+        spread = "{min:g} to {max:g}, {median:g} in the middle".format(**found.numbers)
+        print(f"{next(iter(found.targets))}: {spread}")
+    if found.columns:
+        table(["column", "kind"], [[n, k] for n, k in found.columns.items()])
     if found.boxes:
         print("{all} boxes (small {small}, medium {medium}, large {large}); at most {most} in a picture, "
               "{pictures_without} pictures without".format(**found.boxes))  # fmt: skip
@@ -80,17 +85,26 @@ def print_predictions(found: PredictResult) -> None:
         return
     if any("boxes" in r for r in found.predictions):
         return print_boxes(found.predictions)
+    if any("value" in r for r in found.predictions):
+        return _print_values(found.predictions)
     table(["input", "label", "probability", "bits"],
           [[r["input"], r.get("label", "-"), max(r["probabilities"].values()), r["entropy_bits"]]
            if "label" in r else [r["input"], f"not read: {r['error']}", None, None]
            for r in found.predictions])  # fmt: skip
 
 
+def _print_values(rows: list[dict[str, Any]]) -> None:
+    more = [k for k in ("low", "high") if any(k in r for r in rows)]
+    table(["input", "value", "sigma", *more],
+          [[r["input"], r["value"], r["sigma"], *(r[k] for k in more)] if "value" in r else
+           [r["input"], f"not read: {r['error']}", None, *[None] * len(more)] for r in rows])  # fmt: skip
+
+
 def print_runs(found: list[dict[str, Any]], folder: str) -> None:
     if not found:
         print(f"no runs in {folder}")
         return
-    keys = ["run", "status", "data", "backbone", "method", "accuracy", "gain"]
+    keys = ["run", "status", "data", "backbone", "method", "accuracy", "rmse", "map", "gain"]
     table(keys, [[r[k] for k in keys] for r in found])
 
 
@@ -119,6 +133,7 @@ def print_conversion(found: Conversion) -> None:
 
 
 _COLUMNS = {
+    "rmse": "rmse", "rmse_ci95": "95 % interval", "mae": "mae", "r2": "r2", "nll": "nll", "coverage90": "cover 90 %",
     "accuracy": "accuracy", "map": "map", "accuracy_ci95": "95 % interval", "map_ci95": "95 % interval",
     "balanced_accuracy": "balanced",
     "micro_f1": "micro F1", "exact_match": "exact match", "log_loss": "log loss", "ece": "ECE",
@@ -193,27 +208,26 @@ def print_demo(found: DemoResult, page: Path, what: str) -> None:
 
 
 def print_fit(result: dict[str, Any]) -> None:
-    from regraft.reports.facts import warnings
+    from regraft.reports.facts import gained, warnings
 
     val, metrics = result["metrics"]["val"], result["metrics"]
     if val:
         figures({f"{result['backbone']}, {result['method']}": val, **metrics["controls"]})
+    if val and "interval" in val:
+        print("intervals of {level:g} hold {coverage:.4f} of the numbers; {width:.4g} wide".format(**val["interval"]))
+    for q, f in (val or {}).get("quantiles", {}).items():
+        print(f"quantile {q}: {100 * f['below']:.1f} % lie below it (pinball loss {f['pinball']:.4g})")
     gain = result["gain"]
     if gain:
-        low, high = (100 * v for v in gain["ci95"])
-        print(
-            f"gain over {gain['against']}: {100 * gain['value']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
-        )
+        print(f"gain over {gain['against']}: {gained(gain)}")
     parts = metrics.get("parts")
     if parts:
         figures({**{f"{name} alone": m for name, m in parts["alone"].items()}, "late fusion": parts["late"]})
         for name, g in parts["adds"].items():
-            low, high = (100 * v for v in g["ci95"])
-            print(f"{name} adds {100 * g['value']:+.1f} points to the others (95 % interval {low:+.1f} to {high:+.1f})")
+            print(f"{name} adds to the others: {gained({'metric': gain and gain['metric'], **g})}")
     over = result.get("gain_over_probe")
     if over and gain and gain["against"] != "linear-probe":
-        low, high = (100 * v for v in over["ci95"])
-        print(f"gain over linear-probe: {100 * over['value']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})")
+        print(f"gain over linear-probe: {gained(over)}")
     for step in result["choice"].get("auto", ()):
         how = step.get("skipped") or f"inner log loss {step['inner_log_loss']:.4f} in {step['seconds']:.0f} s"
         print(f"tried {step['method']}: {how}")

@@ -10,7 +10,6 @@ from PIL import Image
 
 import regraft
 from regraft.commands.split import make_split
-from regraft.errors import DataError
 from regraft.types import Hints
 from tests.conftest import write_shapes
 from tests.data.test_duplicates import photo
@@ -123,11 +122,3 @@ def test_a_decompression_bomb_is_set_aside(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 40 * 2)
     result = regraft.fit(str(folder), out=str(tmp_path / "r"), controls="none")
     assert [(p["kind"], p["item"]) for p in result.problems] == [("unreadable", "disc/bomb.png")]
-
-
-def test_numbers_are_refused_for_now(tmp_path: Path) -> None:
-    folder = write_shapes(tmp_path / "d", 15)
-    lines = ["file,area", *(f"{p.relative_to(folder)},{i * 0.71}" for i, p in enumerate(sorted(folder.rglob("*.png"))))]
-    (folder / "t.csv").write_text("\n".join(lines))
-    with pytest.raises(DataError, match="regression is not there yet"):
-        regraft.fit(str(folder / "t.csv"))

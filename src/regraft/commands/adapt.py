@@ -44,14 +44,15 @@ GENTLE_ON_TEXTS = 0.2
 class Adapted:
     """A trained network with its head, and a record of how it came about.
 
-    ``logits`` (m, k) are calibrated ones of the items with ``labels`` (m,) that were held out inside the training part.
+    ``logits`` (m, k) are calibrated ones (or numbers, in their unit) of the items with ``labels`` (m,) that were held
+    out inside the training part.
     """
 
     network: Pretrained
     head: nn.Module
     record: dict[str, Any]
     logits: NDArray[Any] | None
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,16 @@ def adapt(
     data, labels = data.take(rows.items), rows.y
     task, link, classes = data.target.task, link_of(data), len(data.classes)
     text = data.modality == "text"
+    numbers = task == "regression"
     options = Options(settings["epochs"] or default_epochs(len(data), text), _rate(settings["lr"]),
                       settings["blocks"] or 4, GENTLE_ON_TEXTS if text else 1.0)  # fmt: skip
     plan: Plan = method.plan(len(network.body.blocks), options)
     base = network if plan.pretrained else untrained(network)
     border = min(p.frozen for p in plan.phases)
+    if numbers and (plan.refit or any(p.objective for p in plan.phases)):
+        raise InputError(f"--method {settings['method']} is for classes; the label is a number here.")
+    if data.modality == "table" and border < len(network.body.blocks):
+        raise InputError(f"--method {settings['method']} trains a network, and a table has none: take mlp-probe.")
     if text and border < len(network.body.blocks):
         border = 0  # texts have no activations of one shape that could be stored
     if settings["mix"] in ("cutmix", "mosaic") and border:
@@ -114,19 +120,23 @@ def adapt(
         own = fit_features(rows.x[learn], labels[learn], data.target, class_weight=settings["class_weight"],
                            record=start.record).head  # fmt: skip
         start = replace(start, probe=own)
-    head = _head(plan, start, rows, classes, seed)
+    unit, zero = (float(labels[learn].std()) or 1.0, float(labels[learn].mean())) if numbers else (1.0, 0.0)
+    head = _head(plan, start, rows, 1 if numbers else classes, seed, data.modality == "table")
+    if plan.head == "probe" and numbers:  # numbers are learned at a spread of 1
+        head.restate(1 / unit, -zero / unit)  # type: ignore[operator]
     learner = Learner(body.to(device), head.to(device), border)
-    policy = Policy("none" if text else settings["augment"] or "light", flips=may_flip(data.classes))
-    if not policy.flips and not text:
+    pictures = data.modality == "image"
+    policy = Policy(settings["augment"] or "light" if pictures else "none", flips=may_flip(data.classes))
+    if not policy.flips and pictures:
         say("pictures are not mirrored: these classes would not mean the same")
 
-    targets = targets_of(labels, classes)
+    targets = (labels[:, None] - zero) / unit if numbers else targets_of(labels, classes)
     feeds: Any = {"seed": seed, "device": device, "store": store}
     feed = make_feed(base, border, data.take(learn), rows.x[learn], policy, **feeds)
     weights = row_weights(targets, settings["class_weight"])
     judge = Policy("none", policy.flips)
     inner = Inner(make_feed(base, border, data.take(hold), rows.x[hold], judge, **feeds, views=1), targets[hold], link,
-                  None if weights is None else weights[hold], device)  # fmt: skip
+                  None if weights is None else weights[hold], device, task)  # fmt: skip
     loop = _loop_settings(settings, task, targets[learn], _fingerprint(rows))
     curve = None
     if settings["lr"] == "auto":
@@ -151,9 +161,14 @@ def adapt(
     temperature, logits, known = 1.0, None, labels[hold]
     if len(hold):
         logits = inner.logits(learner)
-        _, temperature = judged_at_best(logits, inner.targets, link, inner.weights)
-        logits = logits / temperature
-        learner.head.cool(temperature)  # type: ignore[operator]
+        if numbers:
+            logits = logits * unit + zero
+        else:
+            _, temperature = judged_at_best(logits, inner.targets, link, inner.weights)
+            logits = logits / temperature
+            learner.head.cool(temperature)  # type: ignore[operator]
+    if numbers:
+        learner.head.restate(unit, zero)  # type: ignore[operator]
     unjudged = not len(hold)
     record = {
         "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan.phases],
@@ -166,10 +181,11 @@ def adapt(
     if plan.finish:
         plan.finish(learner.body)
     learner.body.freeze().eval()
-    adapted = Pretrained(base.name, learner.body.cpu(), None, base.spec, dict(base.recipe), (), dict(base.provenance))
-    adapted.provenance.pop("digest", None)
+    adapted = copy.copy(base)
+    adapted.body, adapted.head, adapted.source_classes = learner.body.cpu(), None, ()
+    adapted.recipe, adapted.files = dict(base.recipe), dict(base.files)
+    adapted.provenance = {k: v for k, v in base.provenance.items() if k != "digest"}
     adapted.provenance |= {"adapted_by": settings["method"]}
-    adapted.seen, adapted.files = base.seen, dict(base.files)
     if plan.refit:
         everything = Rows(rows.x, labels, np.arange(len(data)))
         fitted = fit_features(adapted_rows(adapted, data, everything, settings["engine"], device), labels, data.target,
@@ -184,11 +200,11 @@ def adapt(
 def check(network: Pretrained, data: Dataset, settings: dict[str, Any]) -> None:
     """Raises ``InputError`` where this network or this data is not for trained methods."""
     method = settings["method"]
-    if network.recipe["architecture"] in ("raw", "tfidf", "fusion") or data.modality == "table":
+    if network.recipe["architecture"] in ("raw", "tfidf", "fusion") and data.modality != "table":
         raise InputError(f"--method {method} trains one network on pictures or texts; the backbone is {network.name}.")
     for option in ("augment", "mix"):
-        if data.modality == "text" and settings[option] not in (None, "none"):
-            raise InputError(f"--{option} {settings[option]} is for pictures; these are texts.")
+        if data.modality != "image" and settings[option] not in (None, "none"):
+            raise InputError(f"--{option} {settings[option]} is for pictures; these are {data.modality}s.")
 
 
 def link_of(data: Dataset) -> Link:
@@ -242,18 +258,19 @@ def _found_rate(
     return found["rate"], found["curve"]
 
 
-def _head(plan: Plan, start: Start, rows: Rows, classes: int, seed: int) -> nn.Module:
+def _head(plan: Plan, start: Start, rows: Rows, outputs: int, seed: int, own_units: bool) -> nn.Module:
     features = rows.x.shape[1]
     if plan.head == "probe":
         return copy.deepcopy(start.probe).requires_grad_(True)
     if plan.head == "zero":
-        head: nn.Module = (start.warm if plan.pretrained else None) or LinearHead.zero(features, classes)
+        head: nn.Module = (start.warm if plan.pretrained else None) or LinearHead.zero(features, outputs)
         return copy.deepcopy(head).requires_grad_(True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        mlp = MLPHead(features, classes)
+        mlp = MLPHead(features, outputs)
     mlp.mean.copy_(torch.from_numpy(rows.x.mean(0)))
-    mlp.scale.fill_(float(rows.x.std()) or 1.0)
+    spread = rows.x.std(0) if own_units else np.full(features, rows.x.std())
+    mlp.scale.copy_(torch.from_numpy(np.where(spread > 0, spread, 1.0)))
     return mlp
 
 

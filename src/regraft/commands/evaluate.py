@@ -54,7 +54,9 @@ def evaluate(
         return evaluate_boxes(model, data, format=format, device=device)
     predictor = load(model, engine=engine, device=device)
     target = predictor.model.target
-    whole = open_data(data, format=format, hints=Hints(label=label, task=target.task, text=text))
+    whole = open_data(
+        data, format=format, hints=Hints(label=label, task=target.task, text=text, usual=predictor.model.target_name)
+    )
     if whole.target.task != target.task:
         raise DataError(f"{whole.name} is for {whole.target.task} and the model for {target.task}.")
     judged = relabel(evaluation_part(whole), target.classes)

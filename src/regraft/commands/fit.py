@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft import metrics
 from regraft.backbones.base import Pretrained
 from regraft.commands import runfolder
 from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
 from regraft.commands.auto import DEFAULT_BUDGET, auto
 from regraft.commands.controls import Control, ControlKit, run_controls
 from regraft.commands.detect import DetectionResult, detect
-from regraft.commands.evidence import write_evidence
-from regraft.commands.parts import gain, part_figures
-from regraft.commands.settings import check, seconds_of
+from regraft.commands.evidence import write_evidence, write_line
+from regraft.commands.judging import abstaining, decision, gain_over_best
+from regraft.commands.parts import part_figures
+from regraft.commands.settings import check, check_task, seconds_of
 from regraft.commands.split import Rows, Split, make_split
 from regraft.commands.start import started
 from regraft.data.dataset import Dataset
@@ -29,9 +29,10 @@ from regraft.errors import DataError, InputError
 from regraft.features.fusion import learned, parts_of
 from regraft.features.rows import Runner, below
 from regraft.features.store import RowStore
+from regraft.features.tables import columns_of
 from regraft.methods import METHODS
 from regraft.methods import linear_probe as PROBE
-from regraft.methods.linear_probe import Fitted
+from regraft.methods.base import Fitted
 from regraft.model import artefact
 from regraft.model.heads import LinearHead
 from regraft.model.model import Model
@@ -103,6 +104,9 @@ def fit(
     processes: int | None = None,
     tensorboard: bool | None = None,
     accuracy: float | None = None,
+    alpha: float | None = None,
+    interval: float | None = None,
+    quantiles: str | Sequence[float] | None = None,
     out: str | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -117,7 +121,9 @@ def fit(
 
     ``data`` is a path, ``embedded:NAME``, a DataFrame or a `Dataset`; pictures with boxes go to `detect`. ``method`` is
     by default linear-probe, for detectors finetune. ``accuracy`` asks for a confidence below which the model
-    leaves an item to a person, so that the rest reaches that accuracy. Writes a run folder: ``model/`` (the
+    leaves an item to a person, so that the rest reaches that accuracy. Where the label is a number, ``alpha`` is the
+    strength of the ridge (by default that of most evidence, 0 for none), ``interval`` the level of intervals around
+    predictions, ``quantiles`` those to predict beside the mean. Writes a run folder: ``model/`` (the
     artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see
     `regraft.errors`.
     """
@@ -153,8 +159,7 @@ def fit(
         network = learned(network, split.train.items)
         runner = Runner(network, engine, where)
     settings |= {"backbone": network.name}
-    if accuracy and split.train.target.task != "classification":
-        raise InputError("--accuracy is for one label an item; a multilabel model has thresholds, chosen by itself.")
+    check_task(settings, split.train.target.task)
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
         job = _Job(run, settings, split, network, warm, runner, store, watch)
         result = job.result(METHODS.get(method))
@@ -181,6 +186,10 @@ class _Job:
     store: RowStore
     watch: Stopwatch
 
+    @property
+    def numbers(self) -> bool:
+        return self.split.train.target.task == "regression"
+
     def result(self, method: Any) -> FitResult:
         run, split, watch = self.run, self.split, self.watch
         run.log("start", settings=self.settings, split=split.how)
@@ -195,10 +204,12 @@ class _Job:
             target=split.train.target,
             seed=self.settings["seed"],
             class_weight=self.settings["class_weight"],
+            **({k: self.settings[k] for k in ("alpha", "quantiles")} if self.numbers else {}),
         )
         groups = None if split.groups is None else split.groups[train.items]
         own = partial(learn, own_units=self.network.spec.modality == "table",
-                      blocks=[p.width for p in parts_of(self.network)])  # fmt: skip
+                      blocks=[p.width for p in parts_of(self.network)],
+                      **({"names": columns_of(self.network)} if self.numbers else {}))  # fmt: skip
         grouped = partial(learn, groups=groups)
         with watch("fit"):
             model, choice, probe = self.learned(method, partial(own, groups=groups), train)
@@ -219,7 +230,8 @@ class _Job:
         if refit:
             x, y = below([train.x, judged.x]), np.concatenate([train.y, judged.y])
             with watch("fit"):
-                model.head = own(x, y, record=choice).head
+                fitted = own(x, y, record=choice)
+                model.head, choice = fitted.head, fitted.record
         record = {
             "name": run.path.name, "data": self.settings["data"], "method": self.settings["method"],
             "settings": self.settings, "choice": choice, "trained_on": len(train.y) + refit * len(judged.y),
@@ -260,7 +272,10 @@ class _Job:
         if adapted is None:
             return self.closed(probe, fitted, train), fitted.record | tried, None
         model = Model(adapted.network, adapted.head, name, target)
-        model.decision = self.decision(model, adapted.logits, adapted.labels)
+        outputs, truth = adapted.logits, adapted.labels
+        if outputs is None and self.numbers:  # with few items the probe's errors are the only ones known
+            outputs, truth = fitted.logits, train.y
+        model.decision = self.decision(model, outputs, truth)
         self.run.log("trained", **adapted.record, decision=model.decision)
         return model, adapted.record | tried, probe
 
@@ -305,7 +320,7 @@ class _Job:
             figures["val_without_copies"] = {"items": int(alone.sum()), **(rest or {})}
         below = model.decision.get("abstain_below")
         if below is not None:
-            figures["abstaining"] = _abstaining(judged.y, probabilities, below)
+            figures["abstaining"] = abstaining(judged.y, probabilities, below)
         with self.watch("controls"):
             kit = ControlKit(split, train, judged, learn, self.settings["engine"], self.runner.device, self.store,
                              self.settings["size"])  # fmt: skip
@@ -318,31 +333,18 @@ class _Job:
         if parts:
             figures["parts"] = parts
         write_evidence(self.run.work, split.val, rows, model, probabilities)
-        gains = [_gain(model.target.task, judged.y, probabilities, over, seed)
+        names = columns_of(model.network)
+        if self.numbers and names and len(names) == 1 and probe is None:
+            write_line(self.run.work, names, split.train.target_name, train, judged, model)
+        gains = [gain_over_best(model.target.task, judged.y, probabilities, over, seed)
                  for over in (tried, [c for c in tried if c.name == "linear-probe"])]  # fmt: skip
         return figures, gains, sum(c.computed for c in tried)
 
-    def decision(self, model: Model, logits: NDArray[Any] | None, truth: NDArray[Any]) -> dict[str, Any]:
-        """How probabilities become answers, chosen on calibrated ``logits`` for items of the training part that the
-        head had not seen, with the labels ``truth``; None where there are too few.
-        """
-        wanted, name = self.settings["accuracy"], self.split.train.name
-        if model.target.task == "multilabel":
-            if logits is None:
-                return {"thresholds": [0.5] * len(model.target.classes)}
-            return {"thresholds": metrics.best_thresholds(truth, model.from_logits(logits)).tolist()}
-        if not wanted:
-            return {}
-        found = None
-        if logits is not None:
-            probabilities = model.from_logits(logits)
-            correct = (probabilities.argmax(1) == truth).astype(float)
-            found = metrics.abstention_threshold(probabilities.max(1), correct, wanted)
-        if found is None:
-            why = "too few examples to choose one" if logits is None else "none reaches it inside the training part"
-            self.split.problems.append(Problem("no-abstention", name, f"no confidence for accuracy {wanted}: {why}"))
-            return {}
-        return {"abstain_below": found["threshold"], "cross_validated": found}
+    def decision(self, model: Model, outputs: NDArray[Any] | None, truth: NDArray[Any]) -> dict[str, Any]:
+        """See `regraft.commands.judging.decision`; what a person should know of it is listed."""
+        found, problem = decision(model, outputs, truth, self.settings, self.split.train.name)
+        self.split.problems += [problem] if problem else []
+        return found
 
     def rows(self, data: Dataset | None) -> tuple[Rows, int]:
         """The rows of one part and the forward passes they cost; what cannot be read is listed and left out."""
@@ -356,23 +358,3 @@ class _Job:
         if not len(found.positions):
             raise DataError(f"None of the {len(data)} items of {data.name} can be read.")
         return Rows(found.rows, data.y[found.positions], found.positions), found.computed
-
-
-def _gain(
-    task: str, labels: NDArray[np.int64], probabilities: NDArray[Any], tried: list[Control], seed: int
-) -> dict[str, Any] | None:
-    """The headline figure minus that of the best control, with a paired bootstrap interval."""
-    if not tried:
-        return None
-    metric = "map" if task == "multilabel" else "accuracy"
-    best = max(tried, key=lambda c: float(c.figures[metric]))
-    return {**gain(task, labels, probabilities, best.probabilities, seed), "against": best.name, "metric": metric}
-
-
-def _abstaining(labels: NDArray[np.int64], probabilities: NDArray[Any], below: float) -> dict[str, Any]:
-    """On the judged items: the share left to a person, and the accuracy of the rest with its interval."""
-    answered = probabilities.max(1) >= below
-    hits = int((probabilities.argmax(1) == labels)[answered].sum())
-    n = int(answered.sum())
-    return {"abstain_below": below, "answered": n, "left": float(1 - answered.mean()),
-            "accuracy": hits / n if n else None, "accuracy_ci95": list(metrics.wilson(hits, n))}  # fmt: skip

@@ -10,7 +10,10 @@ import numpy as np
 
 from regraft.boxes import Boxes
 from regraft.commands.auditing import audited
-from regraft.data.audit import class_problems
+from regraft.data.audit import target_problems
+from regraft.data.cells import Cells
+from regraft.data.dataset import Dataset
+from regraft.data.numbers import kind_of
 from regraft.data.sources import open_data
 from regraft.data.texts import TextFacts
 from regraft.features.store import RowStore
@@ -26,6 +29,8 @@ class Inspection:
     ``classes`` counts them, ``boxes`` holds how many there are in ``all``, how many are ``small`` (up to 32 x 32
     pixels), ``medium`` (up to 96 x 96), ``large``, the ``most`` in one picture, and ``pictures_without``;
     ``box_classes`` maps class -> the number of its ``pictures`` and its ``median`` box as WxH.
+    Of a label that is a number, ``numbers`` holds ``min``, ``median`` and ``max``; of a table, ``columns`` maps each
+    to its kind.
     """
 
     name: str
@@ -43,6 +48,8 @@ class Inspection:
     lengths: dict[str, int] = field(default_factory=dict)
     boxes: dict[str, int] = field(default_factory=dict)
     box_classes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
 
 
 def inspect(
@@ -80,11 +87,13 @@ def inspect(
         targets={name: spec.task for name, spec in opened.targets.items()},
         parts={p: int((whole.parts == p).sum()) for p in whole.part_names if p},
         sizes=dict(sizes.most_common()),
-        problems=[*found.problems, *(class_problems(learn) if one else [])],
+        problems=[*found.problems, *(target_problems(learn) if one else [])],
         languages=dict(languages.most_common()),
         lengths=lengths,
         boxes=_box_sizes(list(whole.y)) if detection else {},
         box_classes=_box_classes(list(whole.y), whole.classes) if detection else {},
+        numbers=_numbers(whole) if one and whole.target.task == "regression" else {},
+        columns=_columns(whole),
     )
 
 
@@ -104,3 +113,12 @@ def _box_classes(truth: list[Boxes], classes: tuple[str, ...]) -> dict[str, dict
         median = "x".join(f"{v:.0f}" for v in np.median(sides, 0)) if len(sides) else ""
         found[name] = {"pictures": sum(len(xyxy) > 0 for xyxy in mine), "median": median}
     return found
+
+
+def _numbers(data: Dataset) -> dict[str, float]:
+    return {"min": float(data.y.min()), "median": float(np.median(data.y)), "max": float(data.y.max())}
+
+
+def _columns(data: Dataset) -> dict[str, str]:
+    """Column -> ``number`` or ``category``, of a table of them."""
+    return {n: kind_of(data.items.texts(n)) for n in data.items.columns} if isinstance(data.items, Cells) else {}

@@ -27,7 +27,8 @@ def runs(folder: str = "runs") -> list[dict[str, Any]]:
         found.append({
             "run": str(settings.parent), "status": record["status"], "data": record["settings"].get("data"),
             "method": record["settings"].get("method"), "backbone": record["settings"].get("backbone"),
-            "accuracy": val.get("accuracy"), "map": val.get("map"), "ci95": val.get("accuracy_ci95"),
+            "accuracy": val.get("accuracy"), "map": val.get("map"), "rmse": val.get("rmse"),
+            "ci95": val.get("accuracy_ci95", val.get("rmse_ci95")),
             "gain": (result.get("gain") or {}).get("value"), "changed": settings.stat().st_mtime,
         })  # fmt: skip
     return sorted(found, key=lambda r: (-r["changed"], r["run"]))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft import metrics
 from regraft.commands.controls import ControlKit
+from regraft.commands.judging import gain
 from regraft.features.fusion import describe, parts_of
 from regraft.features.rows import beside
 from regraft.model.model import Model
@@ -48,11 +48,3 @@ def _judged(model: Model, kit: ControlKit, chosen: list[int], columns: list[slic
     widths = [columns[i].stop - columns[i].start for i in chosen]
     head = kit.learn(learn, kit.train.y, blocks=widths).head
     return Model(model.network, head, model.target_name, model.target).probabilities(judge)
-
-
-def gain(task: str, labels: NDArray[Any], ours: NDArray[Any], theirs: NDArray[Any], seed: int) -> dict[str, Any]:
-    """The headline figure of one model minus that of another on the same items, with a paired bootstrap interval."""
-    if task == "multilabel":
-        return metrics.paired_map_gain(labels, ours, theirs, seed=seed)
-    right = ((p.argmax(1) == labels).astype(float) for p in (ours, theirs))
-    return metrics.paired_gain(*right, seed=seed)

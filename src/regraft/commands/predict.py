@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from regraft.commands.bulk import ENDINGS, Bulk, Row
+from regraft.commands.bulk import ENDINGS, Bulk, Row, columns_of
 from regraft.commands.predict_boxes import predict_boxes
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.sources import open_items
@@ -71,6 +71,8 @@ def predict(
         raise InputError(f"--out {out} has an unknown ending; known are {', '.join(ENDINGS)}.")
     predictor = load(model, engine=engine, device=device)
     sources = [(text, _opened(predictor, text)) for text in inputs]
+    if sort_into and predictor.model.numbers:
+        raise InputError("--sort-into makes a folder a class, and the model gives numbers.")
     if sort_into and not all(isinstance(items, PictureFiles) for _, items in sources):
         raise InputError("--sort-into takes picture files; arrays have no file to link or copy.")
     sorter = _Sorter(Path(sort_into), copy) if sort_into else None
@@ -80,7 +82,7 @@ def predict(
         return PredictResult(model, rows.total, sum("error" in r for r in kept), None, kept)
     about = {"model": predictor.manifest["files"], "inputs": [str(t) for t in inputs], "names": rows.digest(),
              "sort_into": sort_into}  # fmt: skip
-    bulk = Bulk(Path(out), about, [str(c) for c in predictor.classes_], resume=resume, overwrite=overwrite)
+    bulk = Bulk(Path(out), about, columns_of(predictor.model), resume=resume, overwrite=overwrite)
     resumed = min(bulk.done, rows.total)
     for row in rows.stream(resumed):
         bulk.add(row)

@@ -35,6 +35,7 @@ def check(settings: dict[str, Any]) -> None:
         seconds_of(settings["budget"])
         if settings["method"] != "auto":
             raise InputError(f"--budget is for --method auto; {settings['method']} has no use for it.")
+    _numbers(settings)
     check_controls(settings["controls"])
     if settings["engine"] != "auto":
         ENGINES.get(settings["engine"])
@@ -77,6 +78,39 @@ def check_training(settings: dict[str, Any]) -> None:
         raise UnknownName("mix", settings["mix"], MIXES)
     if settings["schedule"] not in (None, *SCHEDULES):
         raise UnknownName("schedule", settings["schedule"], list(SCHEDULES))
+
+
+def _numbers(settings: dict[str, Any]) -> None:
+    """The options for labels that are numbers; quantiles become a list."""
+    alpha, level = settings["alpha"], settings["interval"]
+    if alpha is not None and not 0 <= alpha < float("inf"):
+        raise InputError(f"--alpha is {alpha}; it must be 0 or more.")
+    if level is not None and not 0.5 <= level < 1:
+        raise InputError(f"--interval is {level}; it must lie between 0.5 and 1, such as 0.9.")
+    asked = settings["quantiles"]
+    if asked is None:
+        return
+    try:
+        found = [float(q) for q in (asked.split(",") if isinstance(asked, str) else asked)]
+    except ValueError:
+        raise InputError(f"--quantiles is {asked!r}; wanted are numbers such as 0.05,0.5,0.95.") from None
+    if not found or not all(0 < q < 1 for q in found) or sorted(set(found)) != found:
+        raise InputError(f"--quantiles is {asked!r}; wanted are numbers between 0 and 1 that rise, as 0.05,0.5,0.95.")
+    settings["quantiles"] = found
+
+
+def check_task(settings: dict[str, Any], task: str) -> None:
+    """Raises ``InputError`` naming the first setting that is not for this task."""
+    if settings["accuracy"] and task == "multilabel":
+        raise InputError("--accuracy is for one label an item; a multilabel model has thresholds, chosen by itself.")
+    for name in ("accuracy", "class_weight", "smoothing") if task == "regression" else ():
+        if settings[name] is not None:
+            raise InputError(f"--{name.replace('_', '-')} is for classes; the label is a number here.")
+    for name in ("alpha", "interval", "quantiles") if task != "regression" else ():
+        if settings[name] is not None:
+            raise InputError(f"--{name} is for numbers; the labels are classes (--task regression takes them as such).")
+    if settings["quantiles"] and not hasattr(METHODS.get(settings["method"]), "fit_features"):
+        raise InputError(f"--quantiles is for linear-probe; {settings['method']} trains on the mean alone.")
 
 
 def seconds_of(budget: str) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.boxes import Boxes
+from regraft.data.cells import Cells
 from regraft.data.dataset import Dataset
 from regraft.data.duplicates import clusters, exact_pairs, near_pairs
 from regraft.data.facts import FORMATS, Facts
@@ -19,21 +20,42 @@ from regraft.data.wording import has_words
 from regraft.errors import DataError
 from regraft.types import Problem
 
-FEW, IMBALANCE = 5, 10.0
+FEW, IMBALANCE, FAR = 5, 10.0, 10.0
 LONG, DAMAGED = 20_000, "\ufffd"
 
 
-def require_classes(data: Dataset) -> None:
-    """Raises ``DataError`` unless two classes or more have an example."""
+LEAST_NUMBERS = 5
+
+
+def require_target(data: Dataset) -> None:
+    """Raises ``DataError`` unless two classes or more have an example, or numbers enough differ."""
+    if data.target.task == "regression":
+        if len(data) < LEAST_NUMBERS:
+            raise DataError(f"{data.name} holds {len(data)} rows to learn {data.target_name} from; "
+                            f"{LEAST_NUMBERS} or more are needed.")  # fmt: skip
+        if np.ptp(data.y) == 0:
+            raise DataError(f"{data.name}: {data.target_name} is {data.y[0]:g} in every row, so there is nothing to "
+                            "learn; --label chooses another column.")  # fmt: skip
+        return
     present = [name for name, count in data.class_counts().items() if count]
     if len(present) < 2:
         what = f"one class ({present[0]})" if present else "no labelled item"
         raise DataError(f"{data.name} holds {what} to learn from; a classifier needs two classes or more.")
 
 
-def class_problems(data: Dataset) -> list[Problem]:
-    """Classes that are empty, tiny, out of balance, or differ only by case."""
+def target_problems(data: Dataset) -> list[Problem]:
+    """Classes that are empty, tiny, out of balance, or differ only by case; numbers far out, or a table too wide."""
     found: list[Problem] = []
+    if isinstance(data.items, Cells) and len(data.items.columns) >= len(data):
+        text = f"has {len(data.items.columns)} columns and {len(data)} rows: many lines fit them all; more rows help"
+        found.append(Problem("more-columns-than-rows", data.name, text))
+    if data.target.task == "regression" and len(data):
+        low, middle, high = np.quantile(data.y, [0.25, 0.5, 0.75])
+        far = np.flatnonzero(np.abs(data.y - middle) > FAR * max(high - low, 1e-12 * abs(middle)))
+        text = f"where half of all lie between {low:g} and {high:g}: is it right?"
+        found += [Problem("far-out", data.items.name(int(i)), f"{data.target_name} is {data.y[i]:g}, {text}")
+                  for i in far[:20] if high > low]  # fmt: skip
+        return found
     counts = data.class_counts()
     for name, count in counts.items():
         if count == 0:

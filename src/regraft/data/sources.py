@@ -86,18 +86,20 @@ def _grouped(data: Dataset, hints: Hints) -> Dataset:
 
 def open_items(data: str, *, modality: str | None = None, text: str | None = None) -> Items:
     """What is to be predicted: one picture, a folder or zip of pictures or of text files at any depth, the lines of a
-    text file, the pictures or texts of a table, or any labelled data's items.
+    text file, the pictures, texts or numbers of a table, or any labelled data's items.
 
-    ``modality``, image or text, overrules what is looked for first; ``text`` names the column of a table's texts.
+    ``modality``, image, text or table, overrules what is looked for first; ``text`` names the column of the texts.
     """
     where, part = split_part(str(data))
     path = Path(where).expanduser()
     arrays = ("idx", "cifar")
     if part is None and path.exists() and not any(FORMATS.get(name).sniff(path) for name in arrays):
-        pictures = image_folder.picture_files(path) if modality != "text" else None
+        pictures = image_folder.picture_files(path) if modality in (None, "image") else None
         if pictures is not None and len(pictures):
             return pictures
-        texts = (text_folder.text_files(path) or polarity.lines_to_predict(path)) if modality != "image" else None
+        texts = (
+            (text_folder.text_files(path) or polarity.lines_to_predict(path)) if modality in (None, "text") else None
+        )
         if texts is not None:
             return texts
         if table.sniff(path):

@@ -9,9 +9,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from regraft.model.heads import LinearHead
+
 Head = Literal["probe", "zero", "mlp"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A head and a record of how it was chosen.
+
+    ``logits`` (m, k) are calibrated predictions (numbers: in their unit, quantiles behind the mean) for the training
+    rows ``rows`` (m,) by heads that had not seen them; None where there were too few examples for that.
+    """
+
+    head: LinearHead
+    record: dict[str, Any]
+    rows: NDArray[np.int64] | None = None
+    logits: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from regraft.backbones.text.tokeniser import DICTIONARY
 from regraft.backbones.weights import write_state
 from regraft.errors import ArtefactError
 from regraft.features.fusion import TERMS, fuse, parts_of, tfidf
+from regraft.features.tables import COLUMNS, TableMap, table_network
 from regraft.features.tfidf import TfIdf
 from regraft.files import disk_errors, new_file, new_folder, sha256, write_json, write_text
 from regraft.model.card import model_card
@@ -64,7 +65,7 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
             "target": {"name": model.target_name, "task": model.target.task, "classes": model.target.classes,
                        "decision": model.decision},
             "network": _entry(network),
-            "head": {"kind": model.head.kind, "features": network.width, "outputs": len(model.target.classes)},
+            "head": {"kind": model.head.kind, "features": network.width, "outputs": model.outputs},
             "record": record,
             "versions": versions(),
         }  # fmt: skip
@@ -106,6 +107,8 @@ def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor]) 
     files = {f.name: f.read_bytes() for f in sorted((folder / TOKENIZER).glob("*"))}
     if entry["recipe"]["architecture"] == "tfidf":
         return tfidf(entry["name"], TfIdf.from_bytes(files[TERMS]), files.get(DICTIONARY))
+    if entry["recipe"]["architecture"] == "table":
+        return table_network(TableMap.from_bytes(files[COLUMNS]))
     network = catalog.rebuild(entry["name"], entry["recipe"], PreprocessSpec.from_json(entry["spec"]), body, files)
     network.provenance = entry["provenance"]
     network.seen = catalog.seen_by(entry["recipe"]["architecture"], entry["provenance"]["weights"])

@@ -29,9 +29,13 @@ class ScaledHead(nn.Module):
 
     def cool(self, temperature: float) -> None:
         """Divides the logits by ``temperature`` for good."""
+        self.restate(1 / temperature, 0.0)
+
+    def restate(self, unit: float, zero: float) -> None:
+        """Outputs become ``unit * output + zero`` for good."""
         with torch.no_grad():
-            self.linear.weight.div_(temperature)
-            self.linear.bias.div_(temperature)
+            self.linear.weight.mul_(unit)
+            self.linear.bias.mul_(unit).add_(zero)
 
 
 class LinearHead(ScaledHead):

@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 
 from regraft import metrics
 from regraft.reports import charts
+from regraft.reports.numbers import number_facts
+from regraft.types import HEADLINE
 
 CURVE_ROWS = 21
+COLUMNS = ("rmse", "rmse_ci95", "mae", "r2", "nll", "coverage90", "accuracy", "map", "accuracy_ci95", "map_ci95",
+           "balanced_accuracy", "macro_f1", "micro_f1", "exact_match", "log_loss", "ece")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,11 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     if history:
         found["training_chart"] = charts.training(history)
     if found["val"]:
-        predictions = read_predictions(folder / "predictions.csv", result["classes"])
         found |= _scores(result) | _parts(result)
         found |= _map(folder / "map.csv", result["classes"])
+        if result["task"] == "regression":
+            return found | number_facts(folder, result) | {"mistakes": _mistakes(folder / "mistakes")}
+        predictions = read_predictions(folder / "predictions.csv", result["classes"])
         if result["task"] == "multilabel":
             found |= _by_class(result, predictions)
         else:
@@ -80,7 +86,7 @@ def warnings(result: dict[str, Any]) -> list[str]:
     elif gain and gain["ci95"][0] <= 0:
         found.append(
             f"The transfer does not clearly beat its control {gain['against']}: the interval of the gain reaches "
-            f"{100 * gain['ci95'][0]:+.1f} points. {_what_to_try(result)}"
+            f"{_amount(gain, gain['ci95'][0])}. {_what_to_try(result)}"
         )
     if result["seen"]:
         found.append(
@@ -94,7 +100,7 @@ def warnings(result: dict[str, Any]) -> list[str]:
         )
     copies = result["metrics"].get("val_without_copies")
     if copies:
-        headline = next((f"{k} {copies[k]:.4f}" for k in ("accuracy", "map") if k in copies), "no figure")
+        headline = next((f"{k} {copies[k]:.4f}" for k in ("accuracy", "map", "rmse") if k in copies), "no figure")
         found.append(
             f"Some judged pictures have a copy among the training pictures; without them: {headline} "
             f"on {copies['items']} items."
@@ -117,14 +123,27 @@ def _what_to_try(result: dict[str, Any]) -> str:
     )
 
 
+def _amount(gain: dict[str, Any], value: float) -> str:
+    """A gain as a person reads it: points of a share, or so much less rmse in the unit of the number."""
+    return f"{value:+.4g} in rmse" if gain.get("metric") == "rmse" else f"{100 * value:+.1f} points"
+
+
+def gained(gain: dict[str, Any]) -> str:
+    """A gain with its interval."""
+    low, high = (_amount(gain, v).split(" ")[0] for v in gain["ci95"])
+    return f"{_amount(gain, gain['value'])}, 95 % interval {low} to {high}"
+
+
 def in_words(result: dict[str, Any]) -> str:
     """The gain as a sentence."""
     gain, val = result["gain"], result["metrics"]["val"]
     if not gain:
         return ""
     control, n = result["metrics"]["controls"][gain["against"]], result["items"]["val"]
-    low, high = (100 * v for v in gain["ci95"])
-    interval = f"{100 * gain['value']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
+    interval = gained(gain)
+    if gain["metric"] == "rmse":
+        return (f"Off by {val['rmse']:.4g} (root mean square), where its best control, {gain['against']}, is off by "
+                f"{control['rmse']:.4g}: {interval} less.")  # fmt: skip
     if gain["metric"] == "map":
         return (
             f"Mean average precision {val['map']:.3f} against {control['map']:.3f} for {gain['against']}: {interval}."
@@ -145,16 +164,20 @@ def by_kind(problems: list[dict[str, str]]) -> list[dict[str, Any]]:
 
 
 def _scores(result: dict[str, Any]) -> dict[str, Any]:
-    headline = "map" if result["task"] == "multilabel" else "accuracy"
-    controls = sorted(result["metrics"]["controls"].items(), key=lambda c: -c[1][headline])
+    headline, sign = HEADLINE[result["task"]]
+    controls = sorted(result["metrics"]["controls"].items(), key=lambda c: -sign * c[1][headline])
     rows = [(result["backbone"], result["metrics"]["val"]), *controls]
     values = [m[headline] for _, m in rows]
     intervals = [m[f"{headline}_ci95"] for _, m in rows]
-    what = f"{'mean average precision' if headline == 'map' else 'accuracy'}, with 95 % interval"
-    columns = [c for c in ("accuracy", "map", "accuracy_ci95", "map_ci95", "balanced_accuracy", "macro_f1", "micro_f1",
-                           "exact_match", "log_loss", "ece") if c in rows[0][1]]  # fmt: skip
-    return {"scores": rows, "columns": columns,
-            "scores_chart": charts.scores([n for n, _ in rows], values, intervals, what)}  # fmt: skip
+    what = f"{'mean average precision' if headline == 'map' else headline}, with 95 % interval"
+    columns = [c for c in COLUMNS if c in rows[0][1]]
+    chart = charts.scores([n for n, _ in rows], values, intervals, what, _reach(headline, intervals))
+    return {"scores": rows, "columns": columns, "scores_chart": chart}
+
+
+def _reach(headline: str, intervals: list[list[float]]) -> float:
+    """Where an axis of this figure ends."""
+    return 1.05 * max(high for _, high in intervals) if headline == "rmse" else 1.02
 
 
 def _parts(result: dict[str, Any]) -> dict[str, Any]:
@@ -162,11 +185,14 @@ def _parts(result: dict[str, Any]) -> dict[str, Any]:
     parts = result["metrics"].get("parts")
     if not parts:
         return {}
-    headline = "map" if result["task"] == "multilabel" else "accuracy"
+    headline = HEADLINE[result["task"]][0]
     rows = [("all joined", result["metrics"]["val"]), *(parts["alone"].items()), ("late fusion", parts["late"])]
     chart = charts.scores([n for n, _ in rows], [m[headline] for _, m in rows],
-                          [m[f"{headline}_ci95"] for _, m in rows], headline)  # fmt: skip
+                          [m[f"{headline}_ci95"] for _, m in rows], headline,
+                          _reach(headline, [m[f"{headline}_ci95"] for _, m in rows]))  # fmt: skip
     nothing = [name for name, g in parts["adds"].items() if g["ci95"][0] <= 0]
+    for g in parts["adds"].values():
+        g["said"] = gained({"metric": headline, **g})
     return {"parts": parts, "parts_chart": chart, "parts_nothing": nothing}
 
 
