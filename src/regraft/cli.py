@@ -84,6 +84,8 @@ def fit(
     context: typer.Context,
     data: Annotated[str | None, typer.Argument(metavar="DATA", help=options.DATA)] = None,
     val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
+    target: Annotated[str | None, typer.Option(help="data of another domain to adapt to, without its labels")] = None,
+    mapping: Annotated[str | None, typer.Option(help="rename classes of --target: kitten=cat,puppy=dog")] = None,
     backbone: Annotated[str | None, typer.Option(help=options.BACKBONE)] = None,
     weights: Annotated[str | None, typer.Option(help="a weights file in place of the catalog's")] = None,
     method: Annotated[str, typer.Option(help="how knowledge is transferred, see 'regraft methods'")] = "linear-probe",

@@ -109,7 +109,13 @@ def print_fit(result: dict[str, Any]) -> None:
     from regraft.reports.facts import warnings
 
     val, metrics = result["metrics"]["val"], result["metrics"]
-    if val:
+    if metrics.get("target"):
+        figures(
+            {f"{result['method']}, on the target": metrics["target"], **metrics["controls"], "on the source": val}
+            if val
+            else {f"{result['method']}, on the target": metrics["target"], **metrics["controls"]}
+        )
+    elif val:
         figures({f"{result['backbone']}, {result['method']}": val, **metrics["controls"]})
     gain = result["gain"]
     if gain:

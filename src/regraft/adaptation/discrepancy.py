@@ -34,7 +34,7 @@ def squared_distances(x: Tensor) -> Tensor:
 
 
 def gaussian_kernels(x: Tensor, bandwidths: Sequence[float] = BANDWIDTHS) -> Tensor:
-    """(n, n): the sum of ``exp(-d^2 / (2 a m))`` over ``bandwidths`` a; m is the mean of d^2 over all pairs, held fixed.
+    """(n, n): the sum of ``exp(-d^2 / (2 a m))`` over ``bandwidths`` a; m, the mean of d^2, is held fixed.
 
     Long et al. 2015 (https://arxiv.org/abs/1502.02791), section 3.1, with the mean in place of the median.
     """

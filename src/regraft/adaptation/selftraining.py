@@ -76,8 +76,8 @@ def follow(teacher: nn.Module, student: nn.Module, decay: float) -> None:
 
 
 def confident_cross_entropy(logits: Tensor, teacher: Tensor, threshold: float) -> Tensor:
-    """Cross-entropy of ``logits`` against the classes of the ``teacher``'s logits, both (n, K), of the items on which the
-    teacher's probability is at least ``threshold``; the mean is over all n.
+    """Cross-entropy of ``logits`` against the classes of the ``teacher``'s logits, both (n, K), of the items of which
+    the teacher's probability is at least ``threshold``; the mean is over all n.
 
     Sohn et al. 2020 (FixMatch, https://arxiv.org/abs/2001.07685), equation 4.
     """

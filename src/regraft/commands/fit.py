@@ -17,11 +17,14 @@ from regraft.commands import runfolder
 from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
 from regraft.commands.auto import DEFAULT_BUDGET, auto
 from regraft.commands.controls import Control, ControlKit, run_controls
+from regraft.commands.domain_training import train_target
+from regraft.commands.domains import fit_target
 from regraft.commands.evidence import write_evidence
 from regraft.commands.parts import gain, part_figures
 from regraft.commands.settings import check, seconds_of
 from regraft.commands.split import Rows, Split, make_split
 from regraft.commands.start import started
+from regraft.commands.target import open_target
 from regraft.data.dataset import Dataset
 from regraft.errors import DataError, InputError
 from regraft.features.fusion import learned, parts_of
@@ -74,6 +77,8 @@ def fit(
     data: Any,
     *,
     val: Any = None,
+    target: Any = None,
+    mapping: str | None = None,
     backbone: str | None = None,
     weights: str | None = None,
     method: str = "linear-probe",
@@ -112,13 +117,14 @@ def fit(
 ) -> FitResult:
     """Learns from the part train, judges on val (or a held-out fifth), then refits on both and saves.
 
-    ``data`` is a path, ``embedded:NAME`` or a DataFrame. ``accuracy`` asks for a confidence below which the model
-    leaves an item to a person, so that the rest reaches that accuracy. Writes a run folder: ``model/`` (the
-    artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see
-    `regraft.errors`.
+        ``data`` is a path, ``embedded:NAME`` or a DataFrame. ``accuracy`` asks for a confidence below which the model
+    XX a run folder: ``model/`` (the
+        artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see
+        `regraft.errors`.
     """
     settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume")}
-    settings |= {"data": _named(data), "val": None if val is None else _named(val)}
+    settings |= {"data": _named(data)}
+    settings |= {k: None if v is None else _named(v) for k, v in (("val", val), ("target", target))}
     check(settings)
     path = Path(out) if out else runfolder.next_out(settings["data"], method)
     if resume and not out:
@@ -144,8 +150,14 @@ def fit(
     if accuracy and split.train.target.task != "classification":
         raise InputError("--accuracy is for one label an item; a multilabel model has thresholds, chosen by itself.")
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
-        job = _Job(run, settings, split, network, warm, runner, store, watch)
-        result = job.result(METHODS.get(method))
+        job = Job(run, settings, split, network, warm, runner, store, watch)
+        if target is None:
+            result = job.result(METHODS.get(method))
+        else:
+            hints = Hints(label, None, task, text)
+            goal = open_target(target, split.train, split.val, mapping=mapping, hints=hints)
+            how = METHODS.get(method)
+            result = FitResult(**(train_target if hasattr(how, "plan_domains") else fit_target)(job, how, goal))
         run.finish(asdict(result))
     return result
 
@@ -155,7 +167,7 @@ def _named(data: Any) -> str:
 
 
 @dataclass
-class _Job:
+class Job:
     """One run, after everything was found and before anything is computed."""
 
     run: runfolder.RunFolder

@@ -36,14 +36,32 @@ def check(settings: dict[str, Any]) -> None:
         if settings["method"] != "auto":
             raise InputError(f"--budget is for --method auto; {settings['method']} has no use for it.")
     check_controls(settings["controls"])
+    _target(settings)
     if settings["engine"] != "auto":
         ENGINES.get(settings["engine"])
     _training(settings)
 
 
+def _target(settings: dict[str, Any]) -> None:
+    """A method that adapts wants a target, and a target such a method."""
+    method, target = settings["method"], settings["target"]
+    adapts = adapts_domains(method)
+    if adapts and target is None:
+        raise InputError(f"--method {method} adapts to another domain: name it with --target.")
+    if target is not None and not adapts:
+        raise InputError(f"--target {target}: {method} does not adapt; methods that do are "
+                         f"{', '.join(n for n in METHODS if adapts_domains(n))}.")  # fmt: skip
+    if settings["mapping"] and target is None:
+        raise InputError(f"--mapping {settings['mapping']} renames the classes of --target, and there is none.")
+
+
+def adapts_domains(name: str) -> bool:
+    return hasattr(METHODS.get(name), "OPTIMISES")
+
+
 def _training(settings: dict[str, Any]) -> None:
     method = settings["method"]
-    closed = hasattr(METHODS.get(method), "fit_features")
+    closed = any(hasattr(METHODS.get(method), kind) for kind in ("fit_features", "fit_domains"))
     for name in TRAINING:
         value, option = settings[name], "--" + name.replace("_", "-")
         if value is None:

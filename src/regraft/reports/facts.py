@@ -46,7 +46,7 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     """Everything the page shows."""
     result = record["result"]
     found: dict[str, Any] = {
-        "result": result, "settings": record["settings"], "manifest": manifest, "val": result["metrics"]["val"],
+        "result": result, "settings": record["settings"], "manifest": manifest, "val": judged(result),
         "warnings": warnings(result), "problems": by_kind(result["problems"]), "in_words": in_words(result),
     }  # fmt: skip
     few = folder / "few_labels.json"
@@ -71,17 +71,30 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     return found
 
 
+def judged(result: dict[str, Any]) -> dict[str, Any] | None:
+    """The figures that count: those on the target, where there is one with labels, else on the held-out items."""
+    metrics = result["metrics"]
+    found: dict[str, Any] | None = metrics.get("target") or metrics["val"]
+    return found
+
+
 def warnings(result: dict[str, Any]) -> list[str]:
     """What a reader must not overlook."""
     found = []
     gain = result["gain"]
-    if result["metrics"]["val"] is None:
+    target = result["metrics"].get("target", result)
+    if target is None:
+        found.append("The target has no labels: how good the model is there, is not known; figures are of the source.")
+    elif judged(result) is None:
         found.append("Nothing could be held out to judge on: how good this model is, is not known.")
     elif gain and gain["ci95"][0] <= 0:
         found.append(
             f"The transfer does not clearly beat its control {gain['against']}: the interval of the gain reaches "
             f"{100 * gain['ci95'][0]:+.1f} points. {_what_to_try(result)}"
         )
+    found += [
+        f"{p['item']}: {p['message']}." for p in result["problems"] if p["kind"] in ("looks-worse", "same-domain")
+    ]
     if result["seen"]:
         found.append(
             f"{100 * result['seen']:.0f} % of the judged pictures were in the pretraining of {result['backbone']}, "
@@ -105,6 +118,8 @@ def warnings(result: dict[str, Any]) -> list[str]:
 def _what_to_try(result: dict[str, Any]) -> str:
     """Advice after a transfer that did not pay."""
     gain = result["gain"]
+    if gain["against"] == "source-only":
+        return "The source-only model is kept beside it: take that one, or try another method."
     if gain["against"] != "linear-probe":
         return "More labels, or another network, may help."
     if gain["ci95"][1] < 0:
@@ -119,10 +134,11 @@ def _what_to_try(result: dict[str, Any]) -> str:
 
 def in_words(result: dict[str, Any]) -> str:
     """The gain as a sentence."""
-    gain, val = result["gain"], result["metrics"]["val"]
-    if not gain:
+    gain, val = result["gain"], judged(result)
+    if not gain or val is None:
         return ""
-    control, n = result["metrics"]["controls"][gain["against"]], result["items"]["val"]
+    control = result["metrics"]["controls"][gain["against"]]
+    n = result["items"]["target_judged" if result["metrics"].get("target") else "val"]
     low, high = (100 * v for v in gain["ci95"])
     interval = f"{100 * gain['value']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
     if gain["metric"] == "map":
@@ -147,7 +163,7 @@ def by_kind(problems: list[dict[str, str]]) -> list[dict[str, Any]]:
 def _scores(result: dict[str, Any]) -> dict[str, Any]:
     headline = "map" if result["task"] == "multilabel" else "accuracy"
     controls = sorted(result["metrics"]["controls"].items(), key=lambda c: -c[1][headline])
-    rows = [(result["backbone"], result["metrics"]["val"]), *controls]
+    rows = [(result["method"] if result["metrics"].get("target") else result["backbone"], judged(result)), *controls]
     values = [m[headline] for _, m in rows]
     intervals = [m[f"{headline}_ci95"] for _, m in rows]
     what = f"{'mean average precision' if headline == 'map' else 'accuracy'}, with 95 % interval"
