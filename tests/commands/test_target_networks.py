@@ -103,6 +103,19 @@ def test_what_training_on_two_domains_refuses(pair, tmp_path: Path) -> None:
         regraft.fit(pair[0], **{**options, "backbone": "raw"})
 
 
+def test_a_source_model_without_what_the_method_needs(pair, source_run: str, tmp_path: Path) -> None:
+    options = {**QUICK, "backbone": None, "method": "shot", "init": source_run, "out": str(tmp_path / "r")}
+    words = str(digits(tmp_path / "words.npz", 60, 2, names=["0", "1", "two"]))
+    with pytest.raises(InputError, match="needs the source's model whole"):
+        regraft.fit(words, target=words, **options)
+    made = regraft.fit(pair[0], method="mlp-probe", epochs=1, controls="none", out=str(tmp_path / "mlp"))
+    with pytest.raises(InputError, match="no linear head for all of 0, 1, 2"):
+        regraft.fit(pair[0], target=pair[1], **{**options, "init": made.run})
+    plain = {**QUICK, "backbone": "random:squeezenet1_0", "size": 32, "method": "adabn", "out": str(tmp_path / "n")}
+    with pytest.raises(InputError, match="has no batch normalisation"):
+        regraft.fit(pair[0], target=pair[1], **plain)
+
+
 def test_lenet_has_no_weights() -> None:
     from regraft.backbones import catalog
 

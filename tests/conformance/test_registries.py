@@ -35,7 +35,11 @@ CLOSED = [name for name in METHODS if hasattr(METHODS.get(name), "fit_features")
 def test_every_method_is_of_one_kind() -> None:
     """On features, or trained, of one domain or two; ``auto`` chooses among the others."""
     kinds = [
-        {k for k in ("fit_features", "plan", "fit_domains", "plan_domains", "NEXT") if hasattr(METHODS.get(n), k)}
+        {
+            k
+            for k in ("fit_features", "plan", "fit_domains", "plan_domains", "heads", "NEXT")
+            if hasattr(METHODS.get(n), k)
+        }
         for n in METHODS
     ]
     for name, kind in zip(METHODS, kinds, strict=True):

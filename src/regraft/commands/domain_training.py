@@ -33,7 +33,7 @@ from regraft.data.dataset import Dataset
 from regraft.errors import InputError
 from regraft.methods.base import Options
 from regraft.methods.logistic import targets_of
-from regraft.methods.steps import DomainPlan, Sizes, SourceTraining, take_statistics
+from regraft.methods.steps import DomainPlan, Norm, Sizes, SourceTraining, take_statistics
 from regraft.model.heads import LinearHead
 from regraft.model.model import Model
 from regraft.training.batches import Batches
@@ -65,7 +65,7 @@ def train_target(job: Job, method: Any, target: Target) -> dict[str, Any]:
         train_rows, computed = job.rows(split.train)
         goal, more = job.rows(target.learn)
     with watch("fit"):
-        source = source_model(job, train_rows)
+        source = source_model(job, method, train_rows)
         network, head, record = adapted(job, method, source, train_rows, target.learn, goal.items)
     with watch("controls"):
         view: dict[str, Any] = {"job": job, "target": target, "train": train_rows, "goal": goal}
@@ -87,16 +87,22 @@ def refuse(settings: dict[str, Any]) -> None:
         raise InputError(f"--mix {settings['mix']}: adapting to another domain keeps pictures as they are.")
 
 
-def source_model(job: Job, rows: Rows) -> SourceModel:
+def source_model(job: Job, method: Any, rows: Rows) -> SourceModel:
     """That of ``--init`` where it knows all classes, else one trained here."""
+    init, free = job.settings["init"], not method.plan_domains(1, Options(1)).source
+    if init and free and (job.warm is None or not job.warm.linear.weight.any(1).all()):
+        raise InputError(
+            f"--init {init} has no linear head for all of {', '.join(job.split.train.classes[:5])}, and "
+            f"{job.settings['method']} needs the source's model whole: leave out --init, or name a run of the source."
+        )
     if job.warm is not None:
         return SourceModel(job.network, job.warm, {"init": job.settings["init"]})
     folder = job.run.work / "source"
     folder.mkdir(exist_ok=True)
-    method = SourceTraining(job.network.provenance.get("weights") != "random")
+    scratch = SourceTraining(job.network.provenance.get("weights") != "random")
     start = Start(job.network, LinearHead.zero(rows.x.shape[1], len(job.split.train.classes)), {})
     groups = None if job.split.groups is None else job.split.groups[rows.items]
-    made: Adapted = adapt(method, start, job.split.train, rows, {**job.settings, "method": SOURCE_ONLY}, groups=groups,
+    made: Adapted = adapt(scratch, start, job.split.train, rows, {**job.settings, "method": SOURCE_ONLY}, groups=groups,
                           folder=folder, device=job.runner.device, store=job.store)  # fmt: skip
     assert isinstance(made.head, LinearHead)
     return SourceModel(made.network, made.head, made.record)
@@ -114,6 +120,8 @@ def adapted(
     plan: DomainPlan = method.plan_domains(blocks, options)
     learner = Learner(copy.deepcopy(source.network.body).to(device), copy.deepcopy(source.head).to(device))
     learner.head.requires_grad_(True)
+    if plan.statistics and not any(isinstance(m, Norm) for m in learner.body.modules()):
+        raise InputError(f"--method {settings['method']}: {source.network.name} has no batch normalisation to adapt.")
     if plan.extra is not None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

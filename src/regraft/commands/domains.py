@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 
 from regraft.adaptation.validators import VALIDATORS, Seen, judged, spread
 from regraft.commands.controls import majority
-from regraft.commands.evidence import write_evidence
+from regraft.commands.evidence import write_domains, write_evidence
 from regraft.commands.parts import gain
 from regraft.commands.split import Rows
 from regraft.commands.target import Target
@@ -174,6 +174,10 @@ def report(
         write_evidence(job.run.work, job.split.val, after.val, after.model, after.model.probabilities(after.val.x))
     if scores:
         job.split.problems += worse(scores, method.OPTIMISES, target.learn)
+    views = {"before": (before.train.x, before.target.x)}
+    if after.model.network is not before.model.network:
+        views["after"] = (after.train.x, after.target.x)
+    write_domains(job.run.work / "domains.csv", views)
     job.run.log("judged", target=figures["target"], gain=won, validators=figures["validators"])
     return figures, won
 

@@ -15,6 +15,7 @@ from regraft.commands.split import Rows
 from regraft.data.dataset import Dataset
 from regraft.data.items import Indices
 from regraft.errors import UnreadableItem
+from regraft.features.rows import below
 from regraft.files import new_file, write_json
 from regraft.model.model import Model
 
@@ -40,6 +41,17 @@ def write_evidence(folder: Path, data: Dataset, judged: Rows, model: Model, prob
     _write_csv(folder / "map.csv", [["input", "label", "predicted", "x", "y"], *points])
     if model.target.task == "classification" and data.modality != "table":
         _write_mistakes(folder / "mistakes", data, judged, probabilities)
+
+
+def write_domains(path: Path, views: dict[str, tuple[NDArray[Any], NDArray[Any]]]) -> None:
+    """``domains.csv``: items of the source and the target in the plane, of each named view (``before``, ``after``)."""
+    rows = [["view", "domain", "x", "y"]]
+    for view, both in views.items():
+        some = [x[_spread(x.shape[0], MAP_POINTS // 2)] for x in both]
+        names = ["source"] * some[0].shape[0] + ["target"] * some[1].shape[0]
+        places = plane(below(some))
+        rows += [[view, n, f"{x:.4f}", f"{y:.4f}"] for n, (x, y) in zip(names, places, strict=True)]
+    _write_csv(path, rows)
 
 
 def _write_csv(path: Path, rows: list[list[str]]) -> None:

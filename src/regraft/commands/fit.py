@@ -20,6 +20,7 @@ from regraft.commands.controls import Control, ControlKit, run_controls
 from regraft.commands.domain_training import train_target
 from regraft.commands.domains import fit_target
 from regraft.commands.evidence import write_evidence
+from regraft.commands.joint import fit_joint
 from regraft.commands.parts import gain, part_figures
 from regraft.commands.settings import check, seconds_of
 from regraft.commands.split import Rows, Split, make_split
@@ -117,15 +118,21 @@ def fit(
 ) -> FitResult:
     """Learns from the part train, judges on val (or a held-out fifth), then refits on both and saves.
 
-        ``data`` is a path, ``embedded:NAME`` or a DataFrame. ``accuracy`` asks for a confidence below which the model
-    XX a run folder: ``model/`` (the
-        artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see
-        `regraft.errors`.
+        ``data`` is a path, ``embedded:NAME`` or a DataFrame; several of them in a list are for the method ``joint``.
+    ``accuracy`` asks for a confidence below which the model leaves an item to a person, so that the rest reaches that
+    accuracy. ``target`` is data of another domain to adapt to, whose labels, if it has any, only serve to report;
+    ``mapping`` renames its classes (``kitten=cat``). Writes a run folder: ``model/`` (the artefact), ``run.json``,
+    ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see `regraft.errors`.
     """
     settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume")}
-    settings |= {"data": _named(data)}
+    several = isinstance(data, list | tuple)
+    settings |= {"data": [_named(d) for d in data] if several else _named(data)}
     settings |= {k: None if v is None else _named(v) for k, v in (("val", val), ("target", target))}
     check(settings)
+    if several:
+        set_threads(threads)
+        joined = fit_joint(list(data), settings, overwrite=overwrite, resume=resume)
+        return FitResult(**{**joined, "classes": tuple(joined["classes"])})
     path = Path(out) if out else runfolder.next_out(settings["data"], method)
     if resume and not out:
         left = runfolder.interrupted(settings["data"], method)

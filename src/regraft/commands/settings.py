@@ -46,6 +46,12 @@ def _target(settings: dict[str, Any]) -> None:
     """A method that adapts wants a target, and a target such a method."""
     method, target = settings["method"], settings["target"]
     adapts = adapts_domains(method)
+    several = isinstance(settings["data"], list)
+    if several != (method == "joint") or (several and len(settings["data"]) < 2):
+        raise InputError("--method joint learns from several DATA at once, at least two; other methods take one.")
+    for name in ("val", "accuracy", "mix"):
+        if several and settings[name] not in (None, "none"):
+            raise InputError(f"--{name} {settings[name]}: --method joint has no use for it.")
     if adapts and target is None:
         raise InputError(f"--method {method} adapts to another domain: name it with --target.")
     if target is not None and not adapts:

@@ -38,6 +38,7 @@ METHODS = Registry(
         "mcc": "regraft.methods.mcc",
         "shot": "regraft.methods.shot",
         "pseudo-label": "regraft.methods.pseudo_label",
+        "joint": "regraft.methods.joint",
         "auto": "regraft.methods.auto",
     },
 )

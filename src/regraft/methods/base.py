@@ -63,8 +63,8 @@ class Plan:
 
     ``probe``: the linear probe on the frozen network; ``zero``: a linear layer that favours no class; ``mlp``: one
     hidden layer, drawn at random; ``normed``: a linear layer drawn at random whose rows learn length and direction
-    apart (Salimans and Kingma 2016). ``refit``: a probe on the trained network ends it. ``pretrained`` is false where the
-    network starts untrained. ``prepare`` changes the body before training (adds parameters of its own), ``finish``
+    apart (Salimans and Kingma 2016). ``refit``: a probe on the trained network ends it. ``pretrained`` is false where
+    the network starts untrained. ``prepare`` changes the body before training (adds parameters of its own), ``finish``
     brings it back to its own form afterwards.
     """
 

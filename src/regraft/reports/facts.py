@@ -57,6 +57,9 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     history = result["choice"].get("history")
     if history:
         found["training_chart"] = charts.training(history)
+    if result["metrics"].get("validators"):
+        found["validators"] = result["metrics"]["validators"]
+    found["domain_maps"] = domain_maps(folder / "domains.csv")
     if found["val"]:
         predictions = read_predictions(folder / "predictions.csv", result["classes"])
         found |= _scores(result) | _parts(result)
@@ -93,7 +96,9 @@ def warnings(result: dict[str, Any]) -> list[str]:
             f"{100 * gain['ci95'][0]:+.1f} points. {_what_to_try(result)}"
         )
     found += [
-        f"{p['item']}: {p['message']}." for p in result["problems"] if p["kind"] in ("looks-worse", "same-domain")
+        f"{p['item']}: {p['message']}."
+        for p in result.get("problems", ())
+        if p["kind"] in ("looks-worse", "same-domain")
     ]
     if result["seen"]:
         found.append(
@@ -225,6 +230,17 @@ def _map(path: Path, classes: list[str]) -> dict[str, Any]:
         points: list[dict[str, Any]] = [{**r, "x": float(r["x"]), "y": float(r["y"])} for r in csv.DictReader(f)]
     shown = classes if not any("|" in p["label"] for p in points) else sorted({p["label"] for p in points})
     return {"map": points, "map_chart": charts.feature_map(points, shown)}
+
+
+def domain_maps(path: Path) -> list[tuple[str, str]]:
+    """(view, chart) of the two domains in the plane, where the run has them."""
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as f:
+        points = [{**r, "label": r["domain"], "predicted": r["domain"], "x": float(r["x"]), "y": float(r["y"])}
+                  for r in csv.DictReader(f)]  # fmt: skip
+    views = list(dict.fromkeys(str(p["view"]) for p in points))
+    return [(v, charts.feature_map([p for p in points if p["view"] == v], ["source", "target"])) for v in views]
 
 
 def _by_class(result: dict[str, Any], predictions: Predictions) -> dict[str, Any]:

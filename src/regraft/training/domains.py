@@ -69,7 +69,7 @@ class TwoDomains:
         if share[1] > 1:
             raise InputError(f"--processes {share[1]}: adapting to another domain trains in one.")
         steps = count(len(self.target), size)
-        source = None if self.source is None else self._from(number * steps + skip, size)
+        source = None if self.source is None else endless(self.source, number * steps + skip, size)
         for step, (x, places) in enumerate(self.target.epoch(number, size, skip), skip):
             progress = (number + step / steps) / max(self.epochs, 1)
             there = torch.from_numpy(places)
@@ -79,10 +79,10 @@ class TwoDomains:
                 inputs, positions = next(source)
                 yield Both(inputs, x, there, progress), positions
 
-    def _from(self, step: int, size: int) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
-        """The source's batches from the ``step``-th of all on, without end."""
-        assert self.source is not None
-        first, skip = divmod(step, count(len(self.source), size))
-        for number in numbers(first):
-            yield from self.source.epoch(number, size, skip)
-            skip = 0
+
+def endless(data: Batches, step: int, size: int) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+    """The batches of epoch after epoch, from the ``step``-th of all on."""
+    first, skip = divmod(step, count(len(data), size))
+    for number in numbers(first):
+        yield from data.epoch(number, size, skip)
+        skip = 0
