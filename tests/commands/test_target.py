@@ -137,12 +137,23 @@ def test_targets_that_are_refused_or_said(pair, tmp_path: Path) -> None:
     assert result.metrics["target"]["accuracy"] > 0.9
 
 
+def test_auto_takes_what_the_validator_prefers(pair, tmp_path: Path) -> None:
+    result = regraft.fit(pair[0], target=pair[1], out=str(tmp_path / "r"), **{**QUICK, "method": "auto"})
+    scores = result.choice["scores"]
+    assert set(scores) == {"source-only", "coral", "subspace-alignment", "self-training"}
+    assert result.choice["taken"] == max(scores, key=scores.get) and "snd" in result.metrics["chosen_by"]
+    alone = regraft.fit(pair[0], target=pair[1], out=str(tmp_path / "a"), **{**QUICK, "method": result.choice["taken"]})
+    assert alone.metrics["target"] == result.metrics["target"]
+
+
 def test_what_does_not_go_together(pair) -> None:
     source, target = pair
     with pytest.raises(InputError, match="name it with --target"):
         regraft.fit(source, method="coral")
     with pytest.raises(InputError, match="linear-probe does not adapt; methods that do are"):
         regraft.fit(source, target=target)
+    with pytest.raises(InputError, match="--accuracy 0.9: it has no use with --target"):
+        regraft.fit(source, target=target, method="coral", accuracy=0.9)
     with pytest.raises(InputError, match="there is none"):
         regraft.fit(source, mapping="a=b")
     with pytest.raises(InputError, match="--epochs is for methods that train"):

@@ -20,6 +20,7 @@ from regraft.commands.target import Target
 from regraft.data.dataset import Dataset
 from regraft.features.fusion import parts_of
 from regraft.features.rows import below
+from regraft.methods import METHODS
 from regraft.methods import linear_probe as PROBE
 from regraft.model import artefact
 from regraft.model.model import Model
@@ -76,28 +77,47 @@ def fit_target(job: Job, method: Any, target: Target) -> dict[str, Any]:
         learn.keywords.pop("blocks")
     groups = None if split.groups is None else split.groups[train.items]
     name, spec = split.train.target_name, split.train.target
+    rows: dict[str, Any] = {"train": train, "val": val, "target": goal, "judged": shown if target.judged else None,
+                            "unknown": strange if target.unknown else None}  # fmt: skip
     with watch("fit"):
         plain = learn(train.x, train.y, groups=groups)
-        fitted = method.fit_domains(
-            train.x, train.y, goal.x, partial(_learn, learn, plain.record), seed=settings["seed"]
-        )
-    rows: dict[str, Any] = {"train": train, "val": val, "target": goal, "judged": shown if target.judged else None,
-            "unknown": strange if target.unknown else None}  # fmt: skip
-    before = Domain(Model(job.network, plain.head, name, spec), **rows)
-    after = Domain(Model(job.network, fitted.head, name, spec), **rows)
-    after.model.decision = job.decision(
-        after.model, fitted.logits, train.y if fitted.rows is None else train.y[fitted.rows]
-    )
+        before = Domain(Model(job.network, plain.head, name, spec), **rows)
+        again = partial(_learn, learn, plain.record)
+        tried = {m: METHODS.get(m).fit_domains(train.x, train.y, goal.x, again, seed=settings["seed"])
+                 for m in (method.ON_TARGET if hasattr(method, "ON_TARGET") else [settings["method"]])}  # fmt: skip
+    views = {m: Domain(Model(job.network, f.head, name, spec), **rows) for m, f in tried.items()}
+    best, record = next(iter(tried)), dict[str, Any]()
+    if hasattr(method, "ON_TARGET"):
+        best, record = _chosen({SOURCE_ONLY: before, **views})
+        method = PROBE if best == SOURCE_ONLY else METHODS.get(best)
+        job.run.log("auto", **record)
+    after, fitted = (before, plain) if best == SOURCE_ONLY else (views[best], tried[best])
     with watch("controls"):
         figures, won = report(job, method, target, before, after)
     refit = bool(settings["refit"] and len(val.y))
     if refit:
         x, y = below([train.x, val.x]), np.concatenate([train.y, val.y])
         with watch("fit"):
-            again = partial(_learn, learn, plain.record)
+            if after is not before:
+                after.model.head = method.fit_domains(x, y, goal.x, again, seed=settings["seed"]).head
             before.model.head = again(x, y).head
-            after.model.head = method.fit_domains(x, y, goal.x, again, seed=settings["seed"]).head
-    return finished(job, target, before, after, figures, won, {**fitted.record}, computed, refit)
+    return finished(job, target, before, after, figures, won, {**fitted.record, **record}, computed, refit)
+
+
+def _chosen_by(method: Any) -> str:
+    """What was chosen without the target's labels, and by what."""
+    if hasattr(method, "ON_TARGET"):
+        return f"the method, by {CHOOSES} on the target's items without labels"
+    if hasattr(method, "plan_domains"):
+        return f"the epoch, by {CHOOSES} on the target's items without labels"
+    return "nothing had to be chosen"
+
+
+def _chosen(views: dict[str, Domain]) -> tuple[str, dict[str, Any]]:
+    """The model that the validator prefers, and what it said of each."""
+    scores = {name: judged(view.seen(), [CHOOSES])[CHOOSES] for name, view in views.items()}
+    best = max(scores, key=lambda name: scores[name])
+    return best, {"validator": CHOOSES, "scores": scores, "taken": best}
 
 
 def _learn(learn: Callable[..., Any], chosen: dict[str, Any], rows: Any, labels: NDArray[Any], *,
@@ -152,7 +172,7 @@ def report(
         figures["val"] = after.model.figures(after.val.y, after.model.probabilities(after.val.x))
     scores = {SOURCE_ONLY: judged(before.seen()), "adapted": judged(after.seen())} if len(after.val.y) else {}
     figures["validators"] = {n: {who: s[n] for who, s in scores.items()} for n in VALIDATORS} if scores else {}
-    figures["chosen_by"] = f"the method as it was asked for; {CHOOSES} chooses between epochs and methods"
+    figures["chosen_by"] = _chosen_by(METHODS.get(job.settings["method"]))
     won = None
     if target.judged is not None and after.judged is not None and len(after.judged.y):
         y = after.judged.y
@@ -173,7 +193,7 @@ def report(
     elif job.split.val is not None and len(after.val.y):
         write_evidence(job.run.work, job.split.val, after.val, after.model, after.model.probabilities(after.val.x))
     if scores:
-        job.split.problems += worse(scores, method.OPTIMISES, target.learn)
+        job.split.problems += worse(scores, getattr(method, "OPTIMISES", ()), target.learn)
     views = {"before": (before.train.x, before.target.x)}
     if after.model.network is not before.model.network:
         views["after"] = (after.train.x, after.target.x)

@@ -54,8 +54,14 @@ def _target(settings: dict[str, Any]) -> None:
             raise InputError(f"--{name} {settings[name]}: --method joint has no use for it.")
     if adapts and target is None:
         raise InputError(f"--method {method} adapts to another domain: name it with --target.")
-    if target is not None and not adapts:
-        raise InputError(f"--target {target}: {method} does not adapt; methods that do are "
+    if target is not None:
+        for name in ("accuracy", "budget"):
+            if settings[name] is not None:
+                raise InputError(
+                    f"--{name} {settings[name]}: it has no use with --target, where no labels are looked at."
+                )
+    if target is not None and not adapts and method != "auto":
+        raise InputError(f"--target {target}: {method} does not adapt; methods that do are auto, "
                          f"{', '.join(n for n in METHODS if adapts_domains(n))}.")  # fmt: skip
     if settings["mapping"] and target is None:
         raise InputError(f"--mapping {settings['mapping']} renames the classes of --target, and there is none.")
@@ -68,6 +74,7 @@ def adapts_domains(name: str) -> bool:
 def _training(settings: dict[str, Any]) -> None:
     method = settings["method"]
     closed = any(hasattr(METHODS.get(method), kind) for kind in ("fit_features", "fit_domains"))
+    closed |= method == "auto" and settings["target"] is not None
     for name in TRAINING:
         value, option = settings[name], "--" + name.replace("_", "-")
         if value is None:
