@@ -218,13 +218,16 @@ def domains(r: dict[str, Any]) -> list[str]:
         found = r[part]
         first, chosen, best = found["seed 0"], found["chosen_without_labels"], found["oracle_of_the_methods"]
         plain = ", ".join(f"{v:.4f}" for v in found["source_only"])
+        labelled = ""
+        if "target_labels" in found:
+            labelled = f"; trained on the target's labels: {found['target_labels']['accuracy']:.4f}"
         out += [f"{title}. Source-only by seed: {plain}. Chosen without labels: {chosen['method']}, "
-                f"{chosen['accuracy']:.4f}; the best by the labels: {best['method']}, {best['accuracy']:.4f}"
-                + (f"; trained on the target's labels: {found['target_labels']['accuracy']:.4f}" if "target_labels" in found
-                   else "") + ".", ""]  # fmt: skip
+                f"{chosen['accuracy']:.4f}; the best by the labels: {best['method']}, "
+                f"{best['accuracy']:.4f}{labelled}.", ""]  # fmt: skip
         seeds = [k for k in found if k.startswith("seed ")]
-        rows = [[m, interval(v), points(v["gain"]), " ".join(f"{found[s][m]['accuracy']:.4f}" for s in seeds if m in found[s]),
-                 f"{v['seconds']:.0f}"] for m, v in sorted(first.items(), key=lambda i: -i[1]["accuracy"])]  # fmt: skip
+        each = {m: " ".join(f"{found[s][m]['accuracy']:.4f}" for s in seeds if m in found[s]) for m in first}
+        ordered = sorted(first.items(), key=lambda i: -i[1]["accuracy"])
+        rows = [[m, interval(v), points(v["gain"]), each[m], f"{v['seconds']:.0f}"] for m, v in ordered]
         out += table(["method", "accuracy, seed 0", "points over source-only", "by seed", "seconds"], rows)
         ranks = ", ".join(f"{n} {v:+.2f}" for n, v in found["rank_correlation"].items() if v == v)
         out += [f"Rank correlation of the validators with the accuracy: {ranks}.", ""]
