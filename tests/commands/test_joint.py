@@ -92,5 +92,8 @@ def test_what_joint_refuses(two, tmp_path: Path) -> None:
         regraft.fit([two[0], "embedded:reviews"], **QUICK)
     with pytest.raises(InputError, match="the backbone is raw"):
         regraft.fit(list(two), **{**QUICK, "backbone": "raw"})
+    for name, value in (("lr", "auto"), ("class_weight", "balanced"), ("mix", "mixup")):
+        with pytest.raises(InputError, match="joint has no use for it"):
+            regraft.fit(list(two), **QUICK, **{name: value})
     done = CliRunner().invoke(app, ["fit", *two, "--method", "lp-ft"])
     assert done.exit_code != 0 and "other methods take one" in str(done.exception)

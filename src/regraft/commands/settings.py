@@ -49,9 +49,10 @@ def _target(settings: dict[str, Any]) -> None:
     several = isinstance(settings["data"], list)
     if several != (method == "joint") or (several and len(settings["data"]) < 2):
         raise InputError("--method joint learns from several DATA at once, at least two; other methods take one.")
-    for name in ("val", "accuracy", "mix"):
-        if several and settings[name] not in (None, "none"):
-            raise InputError(f"--{name} {settings[name]}: --method joint has no use for it.")
+    for name in ("val", "accuracy", "class_weight", "mix", "processes", "lr"):
+        meant = settings[name] == "auto" if name == "lr" else settings[name] not in (None, "none")
+        if several and meant:
+            raise InputError(f"--{name.replace('_', '-')} {settings[name]}: --method joint has no use for it.")
     if adapts and target is None:
         raise InputError(f"--method {method} adapts to another domain: name it with --target.")
     if target is not None:
