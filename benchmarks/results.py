@@ -205,6 +205,53 @@ def points(gain: dict[str, Any] | None) -> str:
     return f"{100 * gain['value']:+.1f} ({100 * gain['ci95'][0]:+.1f} to {100 * gain['ci95'][1]:+.1f})"
 
 
+def domains(r: dict[str, Any]) -> list[str]:
+    out = ["## Domain adaptation (`bench_domains.py`)", "", " ".join(r["protocol"].split()), ""]
+    for part, title in (
+        ("validator", "MNIST -> scikit-learn's digits, where the validator was fixed"),
+        ("mnist_usps", "MNIST -> USPS at 20 pixels, padded to 28"),
+        ("usps_mnist", "USPS at 20 pixels, padded to 28 -> MNIST"),
+        ("stretched", "MNIST -> USPS stretched to 28 pixels"),
+    ):
+        if part not in r:
+            continue
+        found = r[part]
+        first, chosen, best = found["seed 0"], found["chosen_without_labels"], found["oracle_of_the_methods"]
+        plain = ", ".join(f"{v:.4f}" for v in found["source_only"])
+        labelled = ""
+        if "target_labels" in found:
+            labelled = f"; trained on the target's labels: {found['target_labels']['accuracy']:.4f}"
+        out += [f"{title}. Source-only by seed: {plain}. Chosen without labels: {chosen['method']}, "
+                f"{chosen['accuracy']:.4f}; the best by the labels: {best['method']}, "
+                f"{best['accuracy']:.4f}{labelled}.", ""]  # fmt: skip
+        seeds = [k for k in found if k.startswith("seed ")]
+        each = {m: " ".join(f"{found[s][m]['accuracy']:.4f}" for s in seeds if m in found[s]) for m in first}
+        ordered = sorted(first.items(), key=lambda i: -i[1]["accuracy"])
+        rows = [[m, interval(v), points(v["gain"]), each[m], f"{v['seconds']:.0f}"] for m, v in ordered]
+        out += table(["method", "accuracy, seed 0", "points over source-only", "by seed", "seconds"], rows)
+        ranks = ", ".join(f"{n} {v:+.2f}" for n, v in found["rank_correlation"].items() if v == v)
+        out += [f"Rank correlation of the validators with the accuracy: {ranks}.", ""]
+    if "ingredients" in r:
+        out += ["What augmenting the source and the target adds (MNIST -> USPS, shot):", ""]
+        rows = [[n, f"{v['source_only']:.4f}", interval(v)] for n, v in r["ingredients"].items()]
+        out += table(["augmentation", "source-only", "shot"], rows)
+    if "texts" in r:
+        out += ["Film reviews -> takeaway reviews, both Chinese:", ""]
+        rows = [[n, interval(v), points(v["gain"])] for n, v in r["texts"].items()]
+        out += table(["method", "accuracy", "points over source-only"], rows)
+    if "joint" in r:
+        out += ["One model for several domains, against the same network trained on each alone:", ""]
+        rows = [[name, d, interval(v["joint"]), interval(v["alone"]), points(v["gain"])]
+                for name, j in r["joint"].items() for d, v in j["domains"].items()]  # fmt: skip
+        out += table(["sets", "domain", "joint", "alone", "points"], rows)
+    if "step" in r:
+        out += [f"A step of dann takes {r['step']['of_two_plain_steps']:.2f} times two plain steps.", ""]
+    if "features" in r:
+        seconds = ", ".join(f"{n} {v:.1f}" for n, v in r["features"]["seconds"].items())
+        out += [f"Seconds on features of 10,000 items a domain with 1,280 columns: {seconds}.", ""]
+    return out
+
+
 SECTIONS = {
     "spine": spine,
     "pictures": pictures,
@@ -212,6 +259,7 @@ SECTIONS = {
     "adaptation": adaptation,
     "text": text,
     "text_speed": text_speed,
+    "domains": domains,
 }
 
 

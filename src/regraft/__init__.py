@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         predict,
         report,
         runs,
+        shift,
         verify,
     )
     from regraft.errors import RegraftError
@@ -62,6 +63,7 @@ __all__ = [
     "predict",
     "report",
     "runs",
+    "shift",
     "verify",
 ]
 

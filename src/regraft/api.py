@@ -21,6 +21,8 @@ from regraft.commands.insights import insights as _insights
 from regraft.commands.inspect import Inspection, inspect
 from regraft.commands.listings import cache, list_backbones, list_methods, runs, verify
 from regraft.commands.predict import PredictResult, predict
+from regraft.commands.shift import Shift
+from regraft.commands.shift import shift as _shift
 from regraft.detection.artefact import is_detector
 from regraft.detection.predictor import BoxPredictor
 from regraft.detection.predictor import load as load_detector
@@ -28,6 +30,7 @@ from regraft.predictor import Predictor
 from regraft.predictor import load as load_model
 from regraft.reports.insights import checked_page, write_explanation, write_insights
 from regraft.reports.page import write_report as report
+from regraft.reports.shift import write_shift
 
 
 def fit(data: Any, **options: Any) -> FitResult | DetectionResult:
@@ -62,9 +65,16 @@ def explain(model: str, text: str, *, out: str | None = None, **options: Any) ->
     return replace(found, out=str(write_explanation(page, found))) if page else found
 
 
+def shift(source: Any, target: Any, *, out: str | None = None, **options: Any) -> Shift:
+    """`regraft.commands.shift.shift`, and with ``out`` a page (.html) that shows it."""
+    page = checked_page(out)
+    found = _shift(source, target, **options)
+    return replace(found, out=str(write_shift(page, found))) if page else found
+
+
 __all__ = [
     "BoxPredictor", "Conversion", "DemoResult", "DetectionResult", "Evaluation", "Explanation", "FitResult",
-    "Insights", "Inspection", "PredictResult", "Predictor",
+    "Insights", "Inspection", "PredictResult", "Predictor", "Shift",
     "augment", "cache", "convert", "demo", "evaluate", "explain", "fit", "insights",
-    "inspect", "list_backbones", "list_methods", "load", "predict", "report", "runs", "verify",
+    "inspect", "list_backbones", "list_methods", "load", "predict", "report", "runs", "shift", "verify",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from regraft import options, printing, shell
+from regraft import domain_cli, options, printing, shell
 from regraft.errors import InputError
 from regraft.options import Data, Device, Engine, Format, Group, Json, Label, ModelPath, Page, TaskName, Text, Threads
 from regraft.printing import print_json, table
@@ -31,6 +31,9 @@ def _version(value: bool) -> None:
     if value:
         print(f"regraft {__version__}")
         raise typer.Exit
+
+
+domain_cli.add(app)
 
 
 @app.callback()
@@ -81,8 +84,10 @@ def inspect(
 @app.command()
 def fit(
     context: typer.Context,
-    data: Annotated[str | None, typer.Argument(metavar="DATA", help=options.DATA)] = None,
+    data: Annotated[list[str] | None, typer.Argument(metavar="DATA...", help=options.DATA)] = None,
     val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
+    target: Annotated[str | None, typer.Option(help="data of another domain to adapt to, without its labels")] = None,
+    mapping: Annotated[str | None, typer.Option(help="rename classes of --target: kitten=cat,puppy=dog")] = None,
     backbone: Annotated[str | None, typer.Option(help=options.BACKBONE)] = None,
     weights: Annotated[str | None, typer.Option(help="a weights file in place of the catalog's")] = None,
     method: Annotated[str | None, typer.Option(help="how knowledge is transferred, see 'regraft methods' [default: "
@@ -132,7 +137,9 @@ def fit(
     """Learn from labelled data: judge honestly beside controls, then save a model, predictions and a report."""
     options = {k: v for k, v in locals().items() if k not in ("context", "config", "as_json")}
     options = _settings(config, options, context)
-    if options["data"] is None:
+    if isinstance(options["data"], list | tuple) and len(options["data"]) == 1:
+        options["data"] = options["data"][0]
+    if not options["data"]:
         raise InputError("fit needs DATA, or --config with the run.json of a run to repeat.")
     from regraft.api import fit as run
 

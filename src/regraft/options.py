@@ -8,8 +8,8 @@ import typer
 
 DATA = (
     "a folder or zip of class folders with pictures or .txt files, a table (.csv, .tsv, .jsonl, .parquet, also .gz) of "
-    "picture paths, texts or numbers and labels, boxes (COCO, Pascal VOC, YOLO, a table), .pos and .neg files, an .npz, "
-    "IDX files, CIFAR batches, embedded:digits; PATH#part for one part"
+    "picture paths, texts or numbers and labels, boxes (COCO, Pascal VOC, YOLO, a table), .pos and .neg files, an "
+    ".npz, IDX files, CIFAR batches, embedded:digits; PATH#part for one part"
 )
 BACKBONE = (
     "a network of 'regraft backbones', a folder of a transformer, hf/ORG/NAME, vectors:FILE, tfidf, raw, random:NAME, "

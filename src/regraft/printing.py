@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from regraft.commands.insights import Insights, Share
     from regraft.commands.inspect import Inspection
     from regraft.commands.predict import PredictResult
+    from regraft.commands.shift import Shift
 
 
 def print_json(value: Any) -> None:
@@ -211,12 +212,22 @@ def print_fit(result: dict[str, Any]) -> None:
     from regraft.reports.facts import gained, warnings
 
     val, metrics = result["metrics"]["val"], result["metrics"]
-    if val:
+    if metrics.get("target"):
+        figures(
+            {f"{result['method']}, on the target": metrics["target"], **metrics["controls"], "on the source": val}
+            if val
+            else {f"{result['method']}, on the target": metrics["target"], **metrics["controls"]}
+        )
+    elif val:
         figures({f"{result['backbone']}, {result['method']}": val, **metrics["controls"]})
     if val and "interval" in val:
         print("intervals of {level:g} hold {coverage:.4f} of the numbers; {width:.4g} wide".format(**val["interval"]))
     for q, f in (val or {}).get("quantiles", {}).items():
         print(f"quantile {q}: {100 * f['below']:.1f} % lie below it (pinball loss {f['pinball']:.4g})")
+    for name, d in (metrics.get("domains") or {}).items():
+        if d["joint"]:
+            both = {f"{name}, joint": d["joint"]} | ({f"{name}, alone": d["alone"]} if "alone" in d else {})
+            figures(both)
     gain = result["gain"]
     if gain:
         print(f"gain over {gain['against']}: {gained(gain)}")
@@ -275,6 +286,22 @@ def print_insights(found: Insights) -> None:
 
 def _share(s: Share) -> list[str]:
     return [f"{100 * s.share:.1f} %", "{:.1f} to {:.1f}".format(*(100 * v for v in s.ci95))]
+
+
+def print_shift(found: Shift) -> None:
+    print(f"{found.source} ({found.items['source']} items) and {found.target} ({found.items['target']} items) in the "
+          f"features of {found.backbone}")  # fmt: skip
+    print(f"proxy A-distance {found.a_distance['value']:.2f} (0 alike, 2 apart); MMD {found.mmd:.4f}")
+    if found.as_it_is:
+        low, high = (100 * v for v in found.as_it_is["accuracy_ci95"])
+        print(f"a probe of the source is right on {100 * found.as_it_is['accuracy']:.1f} % of the target as it is "
+              f"(95 % interval {low:.1f} to {high:.1f})")  # fmt: skip
+    table(["class", "distance over spread"], [[n, d] for n, d in found.classes.items()])
+    print(found.word)
+    for p in found.problems[:20]:
+        print(f"{p['kind']}: {p['item']}: {p['message']}")
+    if found.out:
+        print(f"look at {found.out}")
 
 
 def print_explanation(found: Explanation, *, colour: bool) -> None:

@@ -33,8 +33,17 @@ CLOSED = [name for name in METHODS if hasattr(METHODS.get(name), "fit_features")
 
 
 def test_every_method_is_of_one_kind() -> None:
-    """On features, or trained; ``auto`` chooses among the others."""
-    kinds = [{k for k in ("fit_features", "plan", "NEXT") if hasattr(METHODS.get(n), k)} for n in METHODS]
+    """On features, or trained, of one domain or two; ``auto`` chooses among the others."""
+    kinds = [
+        {
+            k
+            for k in ("fit_features", "plan", "fit_domains", "plan_domains", "heads", "NEXT")
+            if hasattr(METHODS.get(n), k)
+        }
+        for n in METHODS
+    ]
+    for name, kind in zip(METHODS, kinds, strict=True):
+        assert hasattr(METHODS.get(name), "OPTIMISES") == bool(kind & {"fit_domains", "plan_domains"})
     assert all(len(k) == 1 for k in kinds) and [n for n in METHODS if hasattr(METHODS.get(n), "NEXT")] == ["auto"]
 
 

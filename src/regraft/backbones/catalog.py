@@ -65,6 +65,20 @@ _TINY = Row(
 )
 
 
+_LENET = Row(
+    name="lenet",
+    architecture="lenet",
+    library="regraft",
+    tag="none",
+    files=("lenet.safetensors",),
+    spec=PreprocessSpec(height=28, width=28, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    pretrained_on="nothing: only random:lenet",
+    licence="Apache-2.0",
+    parameters=319_018,
+    gigaops=0.006,
+)
+
+
 _MINILM = Row(
     name="minilm",
     architecture="bert",
@@ -91,7 +105,7 @@ _TINY_TEXT = Row(
 )
 
 
-_OWN = {row.name: row for row in (_TINY, _MINILM, _TINY_TEXT)}
+_OWN = {row.name: row for row in (_TINY, _LENET, _MINILM, _TINY_TEXT)}
 
 
 def names() -> list[str]:
@@ -197,6 +211,8 @@ def load(name: str, *, weights: str | Path | None = None, sample: np.ndarray | N
 
 def _pretrained(name: str, explicit: str | Path | None) -> Pretrained:
     choices = rows(name)
+    if name == _LENET.name and explicit is None:
+        raise WeightsError("There are no weights for lenet: random:lenet is the network to train from scratch.")
     row, path = files.find(name, choices, explicit, embedded=EMBEDDED)
     state = files.read_state(path)
     net = _build(_recipe(row), **_as_in(state, row))
@@ -300,6 +316,10 @@ def _build(recipe: dict[str, Any], *, initialise: bool = False, **more: Any) -> 
             from regraft.backbones.embedded.tiny import TinyNet
 
             return TinyNet(**arguments)
+        if architecture == _LENET.architecture:
+            from regraft.backbones.embedded.lenet import LeNet
+
+            return LeNet(**arguments)
         from torchvision import models
 
         net: nn.Module = models.get_model(architecture, weights=None, **arguments)
@@ -330,6 +350,8 @@ def _split(net: nn.Module, row: Row) -> Pretrained:
 
 def source_classes(row: Row) -> tuple[str, ...]:
     """The class names of the pretraining task, where the library knows them."""
+    if row.name == _LENET.name:
+        return ()
     if row.library != "torchvision":
         return (*(f"digit {i}" for i in range(10)), "airplane", "automobile", "bird", "deer", "dog", "frog")
     from torchvision import models

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from regraft.backbones import catalog
-from regraft.backbones.base import Pretrained
+from regraft.backbones.base import Body, Pretrained
 from regraft.commands.feeds import make_feed
 from regraft.commands.inner import Inner, inner_split, judged_at_best
 from regraft.commands.split import Rows
@@ -29,7 +29,7 @@ from regraft.files import write_json
 from regraft.methods.base import Options, Plan
 from regraft.methods.linear_probe import fit_features, row_weights
 from regraft.methods.logistic import Link, targets_of
-from regraft.model.heads import LinearHead, MLPHead
+from regraft.model.heads import LinearHead, MLPHead, normed, settled
 from regraft.runtime import bf16_pays, say
 from regraft.training.batches import Batches
 from regraft.training.logs import Logs
@@ -91,7 +91,7 @@ def adapt(
     task, link, classes = data.target.task, link_of(data), len(data.classes)
     text = data.modality == "text"
     numbers = task == "regression"
-    options = Options(settings["epochs"] or default_epochs(len(data), text), _rate(settings["lr"]),
+    options = Options(settings["epochs"] or default_epochs(len(data), text), rate_of(settings["lr"]),
                       settings["blocks"] or 4, GENTLE_ON_TEXTS if text else 1.0)  # fmt: skip
     plan: Plan = method.plan(len(network.body.blocks), options)
     base = network if plan.pretrained else untrained(network)
@@ -137,7 +137,7 @@ def adapt(
     judge = Policy("none", policy.flips)
     inner = Inner(make_feed(base, border, data.take(hold), rows.x[hold], judge, **feeds, views=1), targets[hold], link,
                   None if weights is None else weights[hold], device, task)  # fmt: skip
-    loop = _loop_settings(settings, task, targets[learn], _fingerprint(rows))
+    loop = loop_settings(settings, task, targets[learn], fingerprint(rows))
     curve = None
     if settings["lr"] == "auto":
         rate, curve = _found_rate(folder, learner, plan, feed, targets[learn], loop)
@@ -158,6 +158,7 @@ def adapt(
         inner=inner.loss if len(hold) else None, report=Logs(folder, bool(settings["tensorboard"])),
         processes=processes,
     )  # fmt: skip
+    settled(learner.head)
     temperature, logits, known = 1.0, None, labels[hold]
     if len(hold):
         logits = inner.logits(learner)
@@ -180,12 +181,7 @@ def adapt(
     }  # fmt: skip
     if plan.finish:
         plan.finish(learner.body)
-    learner.body.freeze().eval()
-    adapted = copy.copy(base)
-    adapted.body, adapted.head, adapted.source_classes = learner.body.cpu(), None, ()
-    adapted.recipe, adapted.files = dict(base.recipe), dict(base.files)
-    adapted.provenance = {k: v for k, v in base.provenance.items() if k != "digest"}
-    adapted.provenance |= {"adapted_by": settings["method"]}
+    adapted = changed(base, learner.body, settings["method"])
     if plan.refit:
         everything = Rows(rows.x, labels, np.arange(len(data)))
         fitted = fit_features(adapted_rows(adapted, data, everything, settings["engine"], device), labels, data.target,
@@ -197,10 +193,21 @@ def adapt(
     return Adapted(adapted, learner.head.cpu().eval().requires_grad_(False), record, logits, known)
 
 
+def changed(base: Pretrained, body: Body, method: str) -> Pretrained:
+    """The network ``base`` with the weights of ``body``, frozen."""
+    found = copy.copy(base)
+    found.body, found.head, found.source_classes = body.freeze().eval().cpu(), None, ()
+    found.recipe, found.files = dict(base.recipe), dict(base.files)
+    found.provenance = {k: v for k, v in base.provenance.items() if k != "digest"}
+    found.provenance |= {"adapted_by": method}
+    return found
+
+
 def check(network: Pretrained, data: Dataset, settings: dict[str, Any]) -> None:
     """Raises ``InputError`` where this network or this data is not for trained methods."""
     method = settings["method"]
-    if network.recipe["architecture"] in ("raw", "tfidf", "fusion") and data.modality != "table":
+    both = method == "joint" or settings["target"] is not None
+    if network.recipe["architecture"] in ("raw", "tfidf", "fusion") and (both or data.modality != "table"):
         raise InputError(f"--method {method} trains one network on pictures or texts; the backbone is {network.name}.")
     for option in ("augment", "mix"):
         if data.modality != "image" and settings[option] not in (None, "none"):
@@ -225,11 +232,11 @@ def default_epochs(n: int, text: bool = False) -> int:
     return int(np.clip(round(20_000 / n), 4, 20))
 
 
-def _rate(lr: float | str | None) -> float | None:
+def rate_of(lr: float | str | None) -> float | None:
     return None if lr in (None, "auto") else float(lr)  # type: ignore[arg-type]
 
 
-def _loop_settings(settings: dict[str, Any], task: str, targets: NDArray[Any], data: str) -> Settings:
+def loop_settings(settings: dict[str, Any], task: str, targets: NDArray[Any], data: str) -> Settings:
     """What was asked for, over the loop's defaults."""
     balance = None
     if settings["class_weight"] == "balanced":
@@ -240,7 +247,7 @@ def _loop_settings(settings: dict[str, Any], task: str, targets: NDArray[Any], d
     return Settings(task=task, class_weight=balance, seed=settings["seed"], data=data, **asked)
 
 
-def _fingerprint(rows: Rows) -> str:
+def fingerprint(rows: Rows) -> str:
     """Names the pictures, by their features, and the labels: what a checkpoint must not be resumed without."""
     return hashlib.blake2b(rows.x.tobytes() + rows.y.tobytes(), digest_size=16).hexdigest()
 
@@ -267,14 +274,22 @@ def _head(plan: Plan, start: Start, rows: Rows, outputs: int, seed: int, own_uni
         return copy.deepcopy(head).requires_grad_(True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        mlp = MLPHead(features, outputs)
-    mlp.mean.copy_(torch.from_numpy(rows.x.mean(0)))
-    spread = rows.x.std(0) if own_units else np.full(features, rows.x.std())
-    mlp.scale.copy_(torch.from_numpy(np.where(spread > 0, spread, 1.0)))
-    return mlp
+        made = MLPHead(features, outputs) if plan.head == "mlp" else LinearHead(features, outputs)
+    if plan.pretrained:
+        spread = rows.x.std(0) if own_units else np.full(features, rows.x.std())
+        made.mean.copy_(torch.from_numpy(rows.x.mean(0)))
+        made.scale.copy_(torch.from_numpy(np.where(spread > 0, spread, 1.0)))
+    return normed(made) if plan.head == "normed" else made
 
 
 def adapted_rows(network: Pretrained, data: Dataset, rows: Rows, engine: str, device: str) -> NDArray[Any]:
     """The trained network's features (m, D) of the items of ``rows``; computed afresh: nobody asks again."""
+    return fresh_rows(network, data, rows.items, engine, device).x
+
+
+def fresh_rows(network: Pretrained, data: Dataset, items: NDArray[np.int64], engine: str, device: str) -> Rows:
+    """The rows of the items that can be read."""
     with tempfile.TemporaryDirectory() as folder:
-        return Runner(network, engine, device).stored(data.items.take(rows.items), RowStore(Path(folder))).rows
+        found = Runner(network, engine, device).stored(data.items.take(items), RowStore(Path(folder)))
+    read = items[found.positions]
+    return Rows(found.rows, data.y[read], read)

@@ -68,7 +68,9 @@ def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Cont
     found = []
     for name in names:
         if name == "majority":
-            found.append(_mean(kit) if kit.split.train.target.task == "regression" else _majority(kit))
+            target = kit.split.train.target
+            found.append(_mean(kit) if target.task == "regression" else
+                         majority(kit.train.y, kit.judged.y, len(target.classes), target.task))  # fmt: skip
         elif name == "raw" and base != raw:
             found.append(_features(raw, kit))
         elif name == "random" and base not in ("raw", "tfidf") and not base.startswith("random:") and alone:
@@ -76,16 +78,15 @@ def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Cont
     return found
 
 
-def _majority(kit: ControlKit) -> Control:
-    """Always the same answer: the training part's class frequencies (Laplace), as probabilities."""
-    y, k = kit.train.y, len(kit.split.train.classes)
+def majority(train: NDArray[Any], judged: NDArray[Any], k: int, task: str = "classification") -> Control:
+    """Always the same answer: the training part's class frequencies (Laplace) of k classes, as probabilities."""
+    y = train
     shares = (y.sum(0) + 1) / (len(y) + 2) if y.ndim == 2 else (np.bincount(y, minlength=k) + 1) / (len(y) + k)
-    probabilities = np.tile(shares, (len(kit.judged.y), 1))
-    target = kit.split.train.target
-    if target.task == "multilabel":
-        figures = multilabel(kit.judged.y, probabilities, np.full(k, 0.5))
+    probabilities = np.tile(shares, (len(judged), 1))
+    if task == "multilabel":
+        figures = multilabel(judged, probabilities, np.full(k, 0.5))
     else:
-        figures = classification(kit.judged.y, probabilities)
+        figures = classification(judged, probabilities)
     return Control("majority", figures, probabilities)
 
 

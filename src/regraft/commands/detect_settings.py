@@ -17,7 +17,7 @@ from regraft.training.state import Settings
 BATCH, POLICY = 8, "standard"
 STORED = ("head-only", "last-k")
 NOT_FOR_BOXES = ("label", "text", "class_weight", "budget", "smoothing", "processes", "accuracy", "group", "alpha",
-                 "interval", "quantiles")  # fmt: skip
+                 "interval", "quantiles", "target", "mapping")  # fmt: skip
 
 
 def checked(settings: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from regraft.commands.split import Rows
 from regraft.data.dataset import Dataset
 from regraft.data.items import Indices
 from regraft.errors import UnreadableItem
+from regraft.features.rows import below
 from regraft.files import new_file, write_json
 from regraft.model.model import Model
 
@@ -90,6 +91,17 @@ def write_line(folder: Path, names: list[str], label: str, learned: Rows, judged
         "intercept": float(values[0, 0] - slope * x[0, 0]), "points": points,
         "line": np.hstack([x, values[:, :1], ends]).tolist(),
     })  # fmt: skip
+
+
+def write_domains(path: Path, views: dict[str, tuple[NDArray[Any], NDArray[Any]]]) -> None:
+    """``domains.csv``: items of the source and the target in the plane, of each named view (``before``, ``after``)."""
+    rows = [["view", "domain", "x", "y"]]
+    for view, both in views.items():
+        some = [x[_spread(x.shape[0], MAP_POINTS // 2)] for x in both]
+        names = ["source"] * some[0].shape[0] + ["target"] * some[1].shape[0]
+        places = plane(below(some))
+        rows += [[view, n, f"{x:.4f}", f"{y:.4f}"] for n, (x, y) in zip(names, places, strict=True)]
+    _write_csv(path, rows)
 
 
 def _write_csv(path: Path, rows: list[list[str]]) -> None:

@@ -17,12 +17,16 @@ from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
 from regraft.commands.auto import DEFAULT_BUDGET, auto
 from regraft.commands.controls import Control, ControlKit, run_controls
 from regraft.commands.detect import DetectionResult, detect
+from regraft.commands.domain_training import train_target
+from regraft.commands.domains import fit_target
 from regraft.commands.evidence import write_evidence, write_line
+from regraft.commands.joint import fit_joint
 from regraft.commands.judging import abstaining, decision, gain_over_best
 from regraft.commands.parts import part_figures
 from regraft.commands.settings import check, check_task, seconds_of
 from regraft.commands.split import Rows, Split, make_split
 from regraft.commands.start import started
+from regraft.commands.target import open_target
 from regraft.data.dataset import Dataset
 from regraft.data.sources import open_data
 from regraft.errors import DataError, InputError
@@ -77,6 +81,8 @@ def fit(
     data: Any,
     *,
     val: Any = None,
+    target: Any = None,
+    mapping: str | None = None,
     backbone: str | None = None,
     weights: str | None = None,
     method: str | None = None,
@@ -119,25 +125,33 @@ def fit(
 ) -> FitResult | DetectionResult:
     """Learns from the part train, judges on val (or a held-out fifth), then refits on both and saves.
 
-    ``data`` is a path, ``embedded:NAME``, a DataFrame or a `Dataset`; pictures with boxes go to `detect`. ``method`` is
-    by default linear-probe, for detectors finetune. ``accuracy`` asks for a confidence below which the model
-    leaves an item to a person, so that the rest reaches that accuracy. Where the label is a number, ``alpha`` is the
-    strength of the ridge (by default that of most evidence, 0 for none), ``interval`` the level of intervals around
-    predictions, ``quantiles`` those to predict beside the mean. Writes a run folder: ``model/`` (the
-    artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see
-    `regraft.errors`.
+    ``data`` is a path, ``embedded:NAME``, a DataFrame or a `Dataset`; pictures with boxes go to `detect`; several data
+    in a list are for the method ``joint``. ``method`` is by default linear-probe, for detectors finetune. ``accuracy``
+    asks for a confidence below which the model leaves an item to a person, so that the rest reaches that accuracy.
+    Where the label is a number, ``alpha`` is the strength of the ridge (by default that of most evidence, 0 for none),
+    ``interval`` the level of intervals around predictions, ``quantiles`` those to predict beside the mean. ``target``
+    is data of another domain to adapt to, whose labels, if it has any, only serve to report; ``mapping`` renames its
+    classes (``kitten=cat``). Writes a run folder: ``model/`` (the artefact), ``run.json``, ``log.jsonl``,
+    ``predictions.csv``. Raises ``InputError`` and its kinds, see `regraft.errors`.
     """
     settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume")}
-    settings |= {"data": _named(data), "val": None if val is None else _named(val)}
+    several = isinstance(data, list | tuple)
+    settings |= {"data": [_named(d) for d in data] if several else _named(data)}
+    settings |= {k: None if v is None else _named(v) for k, v in (("val", val), ("target", target))}
     hints = Hints(label, group, task, text)
-    opened = open_data(data, format=format, hints=hints)
-    if opened.target.task == "detection":
-        return detect(opened, val, settings, overwrite=overwrite, resume=resume)
+    if not several:
+        opened = open_data(data, format=format, hints=hints)
+        if opened.target.task == "detection":
+            return detect(opened, val, settings, overwrite=overwrite, resume=resume)
     if detector is not None:
-        task = opened.target.task
-        raise InputError(f"--detector {detector} is for pictures with boxes; {opened.name} is for {task}.")
+        what = "several data" if several else f"{opened.name} is for {opened.target.task}"
+        raise InputError(f"--detector {detector} is for pictures with boxes; {what}.")
     method = settings["method"] = method or "linear-probe"
     check(settings)
+    if several:
+        set_threads(threads)
+        joined = fit_joint(list(data), settings, overwrite=overwrite, resume=resume)
+        return FitResult(**{**joined, "classes": tuple(joined["classes"])})
     path = Path(out) if out else runfolder.next_out(settings["data"], method)
     if resume and not out:
         left = runfolder.interrupted(settings["data"], method)
@@ -161,8 +175,14 @@ def fit(
     settings |= {"backbone": network.name}
     check_task(settings, split.train.target.task)
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
-        job = _Job(run, settings, split, network, warm, runner, store, watch)
-        result = job.result(METHODS.get(method))
+        job = Job(run, settings, split, network, warm, runner, store, watch)
+        if target is None:
+            result = job.result(METHODS.get(method))
+        else:
+            hints = Hints(label, None, task, text)
+            goal = open_target(target, split.train, split.val, mapping=mapping, hints=hints)
+            how = METHODS.get(method)
+            result = FitResult(**(train_target if hasattr(how, "plan_domains") else fit_target)(job, how, goal))
         run.finish(asdict(result))
     return result
 
@@ -174,7 +194,7 @@ def _named(data: Any) -> str:
 
 
 @dataclass
-class _Job:
+class Job:
     """One run, after everything was found and before anything is computed."""
 
     run: runfolder.RunFolder

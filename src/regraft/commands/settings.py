@@ -37,14 +37,46 @@ def check(settings: dict[str, Any]) -> None:
             raise InputError(f"--budget is for --method auto; {settings['method']} has no use for it.")
     _numbers(settings)
     check_controls(settings["controls"])
+    _target(settings)
     if settings["engine"] != "auto":
         ENGINES.get(settings["engine"])
     _training(settings)
 
 
+def _target(settings: dict[str, Any]) -> None:
+    """A method that adapts wants a target, and a target such a method."""
+    method, target = settings["method"], settings["target"]
+    adapts = adapts_domains(method)
+    several = isinstance(settings["data"], list)
+    if several != (method == "joint") or (several and len(settings["data"]) < 2):
+        raise InputError("--method joint learns from several DATA at once, at least two; other methods take one.")
+    for name in ("val", "accuracy", "class_weight", "mix", "processes", "lr", "alpha", "interval", "quantiles"):
+        meant = settings[name] == "auto" if name == "lr" else settings[name] not in (None, "none")
+        if several and meant:
+            raise InputError(f"--{name.replace('_', '-')} {settings[name]}: --method joint has no use for it.")
+    if adapts and target is None:
+        raise InputError(f"--method {method} adapts to another domain: name it with --target.")
+    if target is not None:
+        for name in ("accuracy", "budget"):
+            if settings[name] is not None:
+                raise InputError(
+                    f"--{name} {settings[name]}: it has no use with --target, where no labels are looked at."
+                )
+    if target is not None and not adapts and method != "auto":
+        raise InputError(f"--target {target}: {method} does not adapt; methods that do are auto, "
+                         f"{', '.join(n for n in METHODS if adapts_domains(n))}.")  # fmt: skip
+    if settings["mapping"] and target is None:
+        raise InputError(f"--mapping {settings['mapping']} renames the classes of --target, and there is none.")
+
+
+def adapts_domains(name: str) -> bool:
+    return hasattr(METHODS.get(name), "OPTIMISES")
+
+
 def _training(settings: dict[str, Any]) -> None:
     method = settings["method"]
-    closed = hasattr(METHODS.get(method), "fit_features")
+    closed = any(hasattr(METHODS.get(method), kind) for kind in ("fit_features", "fit_domains"))
+    closed |= method == "auto" and settings["target"] is not None
     for name in TRAINING:
         if settings[name] is not None and closed:
             raise InputError(f"--{name} is for methods that train a network; {method} has no use for it.")
@@ -103,6 +135,8 @@ def check_task(settings: dict[str, Any], task: str) -> None:
     """Raises ``InputError`` naming the first setting that is not for this task."""
     if settings["accuracy"] and task == "multilabel":
         raise InputError("--accuracy is for one label an item; a multilabel model has thresholds, chosen by itself.")
+    if settings["target"] is not None and task != "classification":
+        raise InputError(f"--target is for one class an item; the source is for {task}.")
     for name in ("accuracy", "class_weight", "smoothing") if task == "regression" else ():
         if settings[name] is not None:
             raise InputError(f"--{name.replace('_', '-')} is for classes; the label is a number here.")

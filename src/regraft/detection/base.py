@@ -126,7 +126,7 @@ class Detector(nn.Module, ABC):
     pictures are brought to; ``recipe`` what it takes to build the same network again.
 
     Frozen blocks (see `Stages`) get no gradients, and their batch normalisation keeps its statistics. Maps may be
-    given to it from behind its first ``border`` blocks on.
+    given to it from behind its first ``border`` blocks on. ``extra`` holds nothing (see `regraft.training.state.Learner`).
     """
 
     kind: ClassVar[str]
@@ -137,7 +137,7 @@ class Detector(nn.Module, ABC):
         self.classes, self.frame, self.recipe = tuple(classes), frame, recipe
         self.frozen = self.border = 0
         self.overlap = 0.65
-        self.origin = Origin()
+        self.origin, self.extra = Origin(), nn.Module()
 
     @abstractmethod
     def chain(self) -> list[Block]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from regraft.model.heads import LinearHead
 
-Head = Literal["probe", "zero", "mlp"]
+Head = Literal["probe", "zero", "mlp", "normed"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,10 @@ class Phase:
     ``frozen`` blocks, counted from the input, do not learn; ``rate`` is the head's top learning rate, the blocks' is
     smaller by ``layer_decay`` a block; ``penalty`` is added to the loss and takes the learner. ``only`` lets no more of
     the body learn than the parameters with these letters in their names. ``objective`` takes the place of the loss: it
-    is given the learner, the inputs and the targets (n, k).
+    is given the learner, the inputs and the targets (n, k). With ``adaptation`` the inputs are those of two domains
+    (`regraft.training.domains.Both`); it returns the source's logits (None where the source is not used), to which the
+    loss is applied, and what is added. ``head`` is false where the head does not learn. ``before`` is called with the
+    learner and the batches at the beginning of every epoch.
     """
 
     name: str
@@ -67,6 +70,9 @@ class Phase:
     penalty: Callable[[nn.Module], Tensor] | None = None
     objective: Callable[[nn.Module, Any, Tensor], Tensor] | None = None
     only: str = ""
+    adaptation: Callable[[Any, Any, Tensor], tuple[Tensor | None, Tensor]] | None = None
+    head: bool = True
+    before: Callable[[Any, Any], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,9 @@ class Plan:
     """How a method trains: its phases, and what the head starts from.
 
     ``probe``: the linear probe on the frozen network; ``zero``: a linear layer that favours no class; ``mlp``: one
-    hidden layer, drawn at random. ``refit``: a probe on the trained network ends it. ``pretrained`` is false where the
-    network starts untrained. ``prepare`` changes the body before training (adds parameters of its own), ``finish``
+    hidden layer, drawn at random; ``normed``: a linear layer drawn at random whose rows learn length and direction
+    apart (Salimans and Kingma 2016). ``refit``: a probe on the trained network ends it. ``pretrained`` is false where
+    the network starts untrained. ``prepare`` changes the body before training (adds parameters of its own), ``finish``
     brings it back to its own form afterwards.
     """
 

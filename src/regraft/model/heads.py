@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
 
 from regraft.registry import Registry
 
@@ -85,6 +86,19 @@ class MLPHead(ScaledHead):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.linear(self.drop(torch.relu(self.first(self.scaled(x)))))
         return logits
+
+
+def normed(head: ScaledHead) -> ScaledHead:
+    """The rows of a linear head as lengths times directions, which learn apart (Salimans and Kingma 2016)."""
+    parametrizations.weight_norm(head.linear)
+    return head
+
+
+def settled(head: Any) -> Any:
+    """A head in its own form again, after `normed`."""
+    if parametrize.is_parametrized(head.linear):
+        parametrize.remove_parametrizations(head.linear, "weight")
+    return head
 
 
 HEADS = Registry(

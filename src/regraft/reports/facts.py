@@ -50,7 +50,7 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     """Everything the page shows."""
     result = record["result"]
     found: dict[str, Any] = {
-        "result": result, "settings": record["settings"], "manifest": manifest, "val": result["metrics"]["val"],
+        "result": result, "settings": record["settings"], "manifest": manifest, "val": judged(result),
         "warnings": warnings(result), "problems": by_kind(result["problems"]), "in_words": in_words(result),
     }  # fmt: skip
     few = folder / "few_labels.json"
@@ -61,6 +61,9 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     history = result["choice"].get("history")
     if history:
         found["training_chart"] = charts.training(history)
+    if result["metrics"].get("validators"):
+        found["validators"] = result["metrics"]["validators"]
+    found["domain_maps"] = domain_maps(folder / "domains.csv")
     if found["val"]:
         found |= _scores(result) | _parts(result)
         found |= _map(folder / "map.csv", result["classes"])
@@ -77,17 +80,32 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     return found
 
 
+def judged(result: dict[str, Any]) -> dict[str, Any] | None:
+    """The figures that count: those on the target, where there is one with labels, else on the held-out items."""
+    metrics = result["metrics"]
+    found: dict[str, Any] | None = metrics.get("target") or metrics["val"]
+    return found
+
+
 def warnings(result: dict[str, Any]) -> list[str]:
     """What a reader must not overlook."""
     found = []
     gain = result["gain"]
-    if result["metrics"]["val"] is None:
+    target = result["metrics"].get("target", result)
+    if target is None:
+        found.append("The target has no labels: how good the model is there, is not known; figures are of the source.")
+    elif judged(result) is None:
         found.append("Nothing could be held out to judge on: how good this model is, is not known.")
     elif gain and gain["ci95"][0] <= 0:
         found.append(
             f"The transfer does not clearly beat its control {gain['against']}: the interval of the gain reaches "
             f"{_amount(gain, gain['ci95'][0])}. {_what_to_try(result)}"
         )
+    found += [
+        f"{p['item']}: {p['message']}."
+        for p in result.get("problems", ())
+        if p["kind"] in ("looks-worse", "same-domain")
+    ]
     if result["seen"]:
         found.append(
             f"{100 * result['seen']:.0f} % of the judged pictures were in the pretraining of {result['backbone']}, "
@@ -111,6 +129,8 @@ def warnings(result: dict[str, Any]) -> list[str]:
 def _what_to_try(result: dict[str, Any]) -> str:
     """Advice after a transfer that did not pay."""
     gain = result["gain"]
+    if gain["against"] == "source-only":
+        return "The source-only model is kept beside it: take that one, or try another method."
     if gain["against"] != "linear-probe":
         return "More labels, or another network, may help."
     if gain["ci95"][1] < 0:
@@ -136,10 +156,11 @@ def gained(gain: dict[str, Any]) -> str:
 
 def in_words(result: dict[str, Any]) -> str:
     """The gain as a sentence."""
-    gain, val = result["gain"], result["metrics"]["val"]
-    if not gain:
+    gain, val = result["gain"], judged(result)
+    if not gain or val is None:
         return ""
-    control, n = result["metrics"]["controls"][gain["against"]], result["items"]["val"]
+    control = result["metrics"]["controls"][gain["against"]]
+    n = result["items"]["target_judged" if result["metrics"].get("target") else "val"]
     interval = gained(gain)
     if gain["metric"] == "rmse":
         return (f"Off by {val['rmse']:.4g} (root mean square), where its best control, {gain['against']}, is off by "
@@ -166,7 +187,7 @@ def by_kind(problems: list[dict[str, str]]) -> list[dict[str, Any]]:
 def _scores(result: dict[str, Any]) -> dict[str, Any]:
     headline, sign = HEADLINE[result["task"]]
     controls = sorted(result["metrics"]["controls"].items(), key=lambda c: -sign * c[1][headline])
-    rows = [(result["backbone"], result["metrics"]["val"]), *controls]
+    rows = [(result["method"] if result["metrics"].get("target") else result["backbone"], judged(result)), *controls]
     values = [m[headline] for _, m in rows]
     intervals = [m[f"{headline}_ci95"] for _, m in rows]
     what = f"{'mean average precision' if headline == 'map' else headline}, with 95 % interval"
@@ -235,6 +256,17 @@ def _map(path: Path, classes: list[str]) -> dict[str, Any]:
         points: list[dict[str, Any]] = [{**r, "x": float(r["x"]), "y": float(r["y"])} for r in csv.DictReader(f)]
     shown = classes if not any("|" in p["label"] for p in points) else sorted({p["label"] for p in points})
     return {"map": points, "map_chart": charts.feature_map(points, shown)}
+
+
+def domain_maps(path: Path) -> list[tuple[str, str]]:
+    """(view, chart) of the two domains in the plane, where the run has them."""
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as f:
+        points = [{**r, "label": r["domain"], "predicted": r["domain"], "x": float(r["x"]), "y": float(r["y"])}
+                  for r in csv.DictReader(f)]  # fmt: skip
+    views = list(dict.fromkeys(str(p["view"]) for p in points))
+    return [(v, charts.feature_map([p for p in points if p["view"] == v], ["source", "target"])) for v in views]
 
 
 def _by_class(result: dict[str, Any], predictions: Predictions) -> dict[str, Any]:

@@ -190,7 +190,9 @@ class Run:
         blocks = self.learner.body.blocks
         scales = layer_scales(len(blocks), phase.layer_decay)
         groups = []
-        for module, scale in [(self.learner.head, 1.0), *((b, s) for (_, b), s in zip(blocks, scales, strict=True))]:
+        self.learner.head.requires_grad_(phase.head)
+        own = [(self.learner.head, 1.0), (self.learner.extra, 1.0)]
+        for module, scale in [*own, *((b, s) for (_, b), s in zip(blocks, scales, strict=True))]:
             learning = [p for p in module.parameters() if p.requires_grad]
             for decayed in (True, False):
                 some = [p for p in learning if (p.ndim > 1) == decayed]
@@ -221,6 +223,9 @@ class Run:
         self.learner.train()
         number = sum(p.epochs for p in self.phases[: self.at.phase]) + self.at.epoch
         losses = []
+        if phase.before is not None and self.at.batch == 0:
+            phase.before(self.learner, self.data)
+            self.learner.train()
         work = self.data.epoch(number, self.settings.batch, self.at.batch, self.share)
         label = f"{phase.name}, epoch {self.at.epoch + 1} of {phase.epochs}{self.time_left()}"
         for x, positions in track(work, label, self.per_epoch() - self.at.batch):
@@ -314,6 +319,11 @@ class Run:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
             if phase.objective is not None:
                 return phase.objective(self.learner, x, targets)
+            if phase.adaptation is not None:
+                logits, more = phase.adaptation(self.learner, x, targets)
+                if logits is None:
+                    return more
+                return self.loss(logits, targets, self.settings.smoothing, self.class_weight) + more
             logits = self.net(x)
         return self.loss(logits.float(), targets, self.settings.smoothing, self.class_weight)
 
