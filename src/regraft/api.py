@@ -19,9 +19,12 @@ from regraft.commands.insights import insights as _insights
 from regraft.commands.inspect import Inspection, inspect
 from regraft.commands.listings import cache, list_backbones, list_methods, runs, verify
 from regraft.commands.predict import PredictResult, predict
+from regraft.commands.rank import Ranking
+from regraft.commands.rank import rank as _rank
 from regraft.predictor import Predictor, load
 from regraft.reports.insights import checked_page, write_explanation, write_insights
 from regraft.reports.page import write_report as report
+from regraft.reports.ranking import write_ranking
 
 
 def fit(data: str, **options: Any) -> FitResult:
@@ -35,6 +38,13 @@ def demo(what: str = "digits", *, out: str | None = None, seeds: int = 10) -> tu
     """`regraft.commands.demo.demo`, and the report's path."""
     result = _demo(what, out=out, seeds=seeds)
     return result, report(result.fit.run)
+
+
+def rank(data: Any, *, out: str | None = None, **options: Any) -> Ranking:
+    """`regraft.commands.rank.rank`, and with ``out`` a page (.html) that shows it."""
+    page = checked_page(out)
+    found = _rank(data, **options)
+    return replace(found, out=str(write_ranking(page, found))) if page else found
 
 
 def insights(model: str, data: Any, *, out: str | None = None, **options: Any) -> Insights:
@@ -53,6 +63,6 @@ def explain(model: str, text: str, *, out: str | None = None, **options: Any) ->
 
 __all__ = [
     "DemoResult", "Evaluation", "Explanation", "FitResult", "Insights", "Inspection", "PredictResult", "Predictor",
-    "augment", "cache", "demo", "evaluate", "explain", "fit", "insights",
-    "inspect", "list_backbones", "list_methods", "load", "predict", "report", "runs", "verify",
+    "Ranking", "augment", "cache", "demo", "evaluate", "explain", "fit", "insights",
+    "inspect", "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "verify",
 ]  # fmt: skip

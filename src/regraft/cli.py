@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from regraft import options, printing
+from regraft.cli_rank import rank
 from regraft.errors import InputError, RegraftError
 from regraft.options import Data, Device, Engine, Format, Group, Json, Label, ModelPath, Page, TaskName, Text, Threads
 from regraft.printing import print_json, table
@@ -95,7 +96,7 @@ def fit(
     class_weight: Annotated[str | None, typer.Option(help="balanced: every class weighs the same")] = None,
     size: Annotated[int | None, typer.Option(help="pixels a side of the pictures fed [default: the network's]")] = None,
     init: Annotated[str | None, typer.Option(metavar="RUN", help="start from the weights of another run")] = None,
-    budget: Annotated[str | None, typer.Option(help="time for --method auto: 90s, 10m, 2h [default: 10m]")] = None,
+    budget: Annotated[str | None, typer.Option(help="time for auto: 90s, 10m, 2h [default: 10m]")] = None,
     epochs: Annotated[int | None, typer.Option(help="passes over the training items [default: by number]")] = None,
     lr: Annotated[str | None, typer.Option(help="the head's top learning rate, or auto: a range test first "
                                                 "[default: the method's]")] = None,
@@ -136,6 +137,9 @@ def fit(
         return print_json(result)
     printing.print_fit(asdict(result))
     return None
+
+
+app.command()(rank)
 
 
 @app.command()

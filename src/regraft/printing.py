@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from regraft.commands.explain import ClassEffects, Explanation
     from regraft.commands.insights import Insights, Share
     from regraft.commands.inspect import Inspection
+    from regraft.commands.rank import Ranking
 
 
 def print_json(value: Any) -> None:
@@ -127,6 +128,7 @@ def print_fit(result: dict[str, Any]) -> None:
     if over and gain and gain["against"] != "linear-probe":
         low, high = (100 * v for v in over["ci95"])
         print(f"gain over linear-probe: {100 * over['value']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})")
+    print_search(result["choice"].get("search"))
     for step in result["choice"].get("auto", ()):
         how = step.get("skipped") or f"inner log loss {step['inner_log_loss']:.4f} in {step['seconds']:.0f} s"
         print(f"tried {step['method']}: {how}")
@@ -141,6 +143,40 @@ def print_fit(result: dict[str, Any]) -> None:
         print(f"{p['kind']}: {p['item']}: {p['message']}")
     print(f"{result['run']}: model/, report.html, predictions.csv; {result['seconds']['total']:.1f} s"
           f"{', features from the store' if result['cached'] else ''}")  # fmt: skip
+
+
+def print_search(found: dict[str, Any] | None) -> None:
+    """What ``--backbone auto`` tried, round by round, and why it chose."""
+    for r in found["rounds"] if found else ():
+        shown = ", ".join(f"{n} {c['probe']:.3f}" if "probe" in c else n for n, c in r["candidates"].items())
+        print(f"tried on {r['items']} items: {shown}"
+              f"{'; logme would take ' + r['logme_would_take'] if 'logme_would_take' in r else ''}")  # fmt: skip
+    for one in found["left_out"] if found else ():
+        print(f"left out: {one['backbone']}: {one['why']}")
+
+
+def print_ranking(found: Ranking) -> None:
+    """The candidates, best first, with the controls beside the scores; who was left out; where the scores disagree."""
+    names = list(dict.fromkeys(s for r in found.ranking for s in r.scores if s != found.by))
+    print(f"{found.data}: {found.items} items, ranked by {found.by}")
+    table(["", "backbone", found.by, *names, "ImageNet", "million parameters", "MB", "items/s", "seconds", "seen"],
+          [[("*" if r.backbone == found.choice else "") + ("|" if r.pareto else ""), r.backbone, r.score,
+            *(r.scores.get(n) for n in names), r.published_accuracy, round(r.parameters / 1e6, 2),
+            round(r.megabytes, 1), round(r.items_per_second, 1), round(sum(r.seconds.values()), 1), f"{100 * r.seen:.0f} %" if r.seen else ""]
+           for r in found.ranking])  # fmt: skip
+    print("| no other is as good and as fast; * the fastest that is good enough")
+    for name, backbone in found.favourites.items():
+        if backbone != found.ranking[0].backbone:
+            print(f"{name.replace('_', ' ')} would take {backbone}")
+    for r in found.ranking:
+        if r.seen:
+            print(f"warning: the pretraining of {r.backbone} saw the labels of {100 * r.seen:.0f} % of these items")
+    for one in found.left_out:
+        print(f"left out: {one['backbone']}: {one['why']}")
+    for p in found.problems[:20]:
+        print(f"{p.kind}: {p.item}: {p.message}")
+    if found.out:
+        print(f"look at {found.out}")
 
 
 def print_insights(found: Insights) -> None:

@@ -34,7 +34,9 @@ _MINUS_ONE_TO_ONE = ("googlenet", "inception_v3")
 
 @dataclass(frozen=True)
 class Row:
-    """One set of weights for one architecture. ``files`` are the names its file may have, best first."""
+    """One set of weights for one architecture. ``files`` are the names its file may have, best first; ``accuracy`` is
+    the published top-1 on ImageNet, 0..1.
+    """
 
     name: str
     architecture: str
@@ -48,6 +50,7 @@ class Row:
     parameters: int | None = None
     gigaops: float | None = None
     seen: str | None = None
+    accuracy: float | None = None
 
 
 _TINY = Row(
@@ -120,6 +123,11 @@ def best_row(name: str) -> tuple[Row, bool]:
     return row, path is not None
 
 
+def at_hand(modality: str) -> list[str]:
+    """The networks for items of a kind (image, text) whose weights are on this machine."""
+    return [n for n in names()[1:] if rows(n)[0].spec.modality == modality and is_here(n)]
+
+
 def is_here(name: str) -> bool:
     """Whether the weights of a network of the catalog are on this machine."""
     return best_row(name)[1]
@@ -166,6 +174,7 @@ def _torchvision_row(name: str, weights: Any) -> Row:
         url=weights.url,
         parameters=meta["num_params"],
         gigaops=meta["_ops"],
+        accuracy=meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100,
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regraft import metrics
 from regraft.backbones.base import Pretrained
-from regraft.commands import runfolder
+from regraft.commands import runfolder, search
 from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
 from regraft.commands.auto import DEFAULT_BUDGET, auto
 from regraft.commands.controls import Control, ControlKit, run_controls
@@ -127,6 +127,8 @@ def fit(
             raise InputError(f"There is no interrupted run of {settings['data']} by {method} to resume below runs/.")
         path = left
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
+    if resume and search.is_auto(backbone):
+        settings |= search.remembered(path, settings)
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
         return FitResult(**{**done, "classes": tuple(done["classes"])})
@@ -136,15 +138,22 @@ def fit(
     store = RowStore()
     with watch("audit"):
         split = make_split(data, val, format=format, hints=Hints(label, group, task, text), seed=seed, store=store)
+    tried = None
+    if search.is_auto(settings["backbone"]):
+        with watch("search"):
+            left = watch.left(seconds_of(budget or DEFAULT_BUDGET)) / (2 if method == "auto" else 1)
+            settings["backbone"], tried = search.choose(split, settings["backbone"], seed=seed, left=left, store=store,
+                                                        device=where, size=size)  # fmt: skip
+        settings["budget"] = budget if method == "auto" else None
     with watch("prepare"):
-        network, warm = started(split, settings["data"], init, backbone, weights, size)
+        network, warm = started(split, settings["data"], init, settings["backbone"], weights, size)
         network = learned(network, split.train.items)
         runner = Runner(network, engine, where)
     settings |= {"backbone": network.name}
     if accuracy and split.train.target.task != "classification":
         raise InputError("--accuracy is for one label an item; a multilabel model has thresholds, chosen by itself.")
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
-        job = _Job(run, settings, split, network, warm, runner, store, watch)
+        job = _Job(run, settings, split, network, warm, runner, store, watch, run.kept("search", tried))
         result = job.result(METHODS.get(method))
         run.finish(asdict(result))
     return result
@@ -166,6 +175,7 @@ class _Job:
     runner: Runner
     store: RowStore
     watch: Stopwatch
+    search: dict[str, Any] | None = None
 
     def result(self, method: Any) -> FitResult:
         run, split, watch = self.run, self.split, self.watch
@@ -188,6 +198,8 @@ class _Job:
         grouped = partial(learn, groups=groups)
         with watch("fit"):
             model, choice, probe = self.learned(method, partial(own, groups=groups), train)
+        if self.search:
+            choice = choice | {"search": self.search}
         trained = "adapted_by" in model.network.provenance
         figures: dict[str, Any] = {"val": None, "controls": {}}
         over_best = over_probe = seen = None

@@ -206,3 +206,19 @@ def trend(
     axes.set_ylabel(what)
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=min(5, len(curves)))
     return themed_svg(figure, f"{what} by date")
+
+
+@styled
+def ranking(points: Sequence[Mapping[str, Any]], what: str) -> str:
+    """Candidates by speed and score; those on the front, which none beats at both, are joined."""
+    figure, axes = _axes(6.4, 3.6)
+    for p in points:
+        axes.plot(p["items_per_second"], p["score"], "o", color=MAIN if p["pareto"] else OTHER, markersize=7)
+        axes.annotate(p["backbone"], (p["items_per_second"], p["score"]), xytext=(6, 4), textcoords="offset points")
+    front = sorted((p["items_per_second"], p["score"]) for p in points if p["pareto"])
+    axes.plot(*zip(*front, strict=True), color=MAIN, linewidth=1)
+    axes.set_xscale("log")
+    axes.margins(0.15)
+    axes.set_xlabel("items a second")
+    axes.set_ylabel(what)
+    return themed_svg(figure, f"{what} against items a second")
