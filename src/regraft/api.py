@@ -21,14 +21,25 @@ from regraft.commands.listings import cache, list_backbones, list_methods, runs,
 from regraft.commands.predict import PredictResult, predict
 from regraft.commands.rank import Ranking
 from regraft.commands.rank import rank as _rank
-from regraft.predictor import Predictor, load
+from regraft.commands.share import Shared
+from regraft.commands.share import share as _share
+from regraft.predictor import Predictor, TaskPredictor
+from regraft.predictor import load_any as load
 from regraft.reports.insights import checked_page, write_explanation, write_insights
 from regraft.reports.page import write_report as report
 from regraft.reports.ranking import write_ranking
 
 
-def fit(data: str, **options: Any) -> FitResult:
-    """`regraft.commands.fit.fit`, and ``report.html`` in the run folder."""
+def fit(data: Any, *, share: str | None = None, **options: Any) -> FitResult | Shared:
+    """`regraft.commands.fit.fit`, and ``report.html`` in the run folder.
+
+    With ``share``, or a list of several data, `regraft.commands.share.share`: several tasks on one network.
+    """
+    if share is not None or isinstance(data, list | tuple):
+        found = _share(data if isinstance(data, list | tuple) else [data], share, **options)
+        for task in found.tasks.values():
+            report(task.run)
+        return found
     result = _fit(data, **options)
     report(result.run)
     return result
@@ -63,6 +74,6 @@ def explain(model: str, text: str, *, out: str | None = None, **options: Any) ->
 
 __all__ = [
     "DemoResult", "Evaluation", "Explanation", "FitResult", "Insights", "Inspection", "PredictResult", "Predictor",
-    "Ranking", "augment", "cache", "demo", "evaluate", "explain", "fit", "insights",
+    "Ranking", "Shared", "TaskPredictor", "augment", "cache", "demo", "evaluate", "explain", "fit", "insights",
     "inspect", "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "verify",
 ]  # fmt: skip

@@ -83,7 +83,8 @@ def inspect(
 @app.command()
 def fit(
     context: typer.Context,
-    data: Annotated[str | None, typer.Argument(metavar="DATA", help=options.DATA)] = None,
+    data: Annotated[list[str] | None, typer.Argument(metavar="DATA...", help=options.DATA)] = None,
+    share: Annotated[str | None, typer.Option(help="several tasks on one network: features (a head each)")] = None,
     val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
     backbone: Annotated[str | None, typer.Option(help=options.BACKBONE)] = None,
     weights: Annotated[str | None, typer.Option(help="a weights file in place of the catalog's")] = None,
@@ -128,15 +129,14 @@ def fit(
     """Learn from labelled data: judge honestly beside controls, then save a model, predictions and a report."""
     options = {k: v for k, v in locals().items() if k not in ("context", "config", "as_json")}
     options = _settings(config, options, context)
-    if options["data"] is None:
+    if not options["data"]:
         raise InputError("fit needs DATA, or --config with the run.json of a run to repeat.")
+    if len(options["data"]) == 1 and share is None:
+        options["data"] = options["data"][0]
     from regraft.api import fit as run
 
     result = run(**options)
-    if as_json:
-        return print_json(result)
-    printing.print_fit(asdict(result))
-    return None
+    return print_json(result) if as_json else printing.print_fits(asdict(result))
 
 
 app.command()(rank)
@@ -192,6 +192,8 @@ def predict(
             f"{found.items} predictions in {out}{f', {found.failed} items could not be read' if found.failed else ''}"
         )
         return None
+    if any("tasks" in r for r in found.predictions):
+        return printing.print_tasks(found.predictions)
     table(["input", "label", "probability", "bits"],
            [[r["input"], r.get("label", "-"), max(r["probabilities"].values()), r["entropy_bits"]]
             if "label" in r else [r["input"], f"not read: {r['error']}", None, None]

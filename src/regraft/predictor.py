@@ -17,6 +17,7 @@ from regraft.features.rows import Runner
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.runtime import resolve_device
+from regraft.types import Modality
 
 
 @dataclass
@@ -36,6 +37,10 @@ class Predictor:
         self.manifest = manifest
         self.runner = Runner(model.network, engine, resolve_device(device))
         self.classes_ = np.array(model.target.classes)
+
+    @property
+    def modality(self) -> Modality:
+        return self.model.network.spec.modality
 
     def stream(self, items: Items, label: str = "predictions") -> Iterator[Answers]:
         """Answers batch by batch, in the order of the items; memory does not grow with their number."""
@@ -92,7 +97,69 @@ class Predictor:
         return sorted(found.items())
 
 
+class TaskPredictor:
+    """Several tasks on one network: one forward pass an item, an answer for each task."""
+
+    def __init__(self, models: dict[str, Model], manifest: dict[str, Any], *, engine: str = "auto",
+                 device: str = "auto") -> None:  # fmt: skip
+        self.manifest = manifest
+        self.tasks = {name: Predictor(m, {**manifest, **manifest["tasks"][name]}, engine=engine, device=device)
+                      for name, m in models.items()}  # fmt: skip
+        self.first = next(iter(self.tasks.values()))
+        self.classes_ = {name: p.classes_ for name, p in self.tasks.items()}
+
+    @property
+    def modality(self) -> Modality:
+        return self.first.modality
+
+    def stream(self, items: Items, label: str = "predictions") -> Iterator[dict[str, Answers]]:
+        """Answers by task, batch by batch, in the order of the items."""
+        for found in self.first.runner.stream(items, label):
+            yield {name: Answers(found.positions, p.model.probabilities(found.rows), found.failed)
+                   for name, p in self.tasks.items()}  # fmt: skip
+
+    def predict_proba(self, x: Any) -> dict[str, NDArray[np.float64]]:
+        """(n, k) probabilities by task; raises ``DataError`` naming the first item that cannot be read."""
+        items, parts = self.first.items(x), []
+        for answers in self.stream(items):
+            for i, why in sorted(answers[next(iter(answers))].failed.items()):
+                raise DataError(f"{items.name(i)} cannot be used: {why}.")
+            parts.append(answers)
+        return {name: np.concatenate([a[name].probabilities for a in parts] or [np.zeros((0, len(p.classes_)))])
+                for name, p in self.tasks.items()}  # fmt: skip
+
+    def predict(self, x: Any) -> dict[str, NDArray[np.str_]]:
+        """(n,) class names by task."""
+        found = self.predict_proba(x)
+        return {name: np.array(p.model.answers(found[name])) for name, p in self.tasks.items()}
+
+    def describe(self, items: Items, answers: dict[str, Answers]) -> list[tuple[int, dict[str, Any]]]:
+        """(position, record) of each item: input, and by task what `Predictor.describe` says; or input, error."""
+        by_task = {name: dict(p.describe(items, answers[name])) for name, p in self.tasks.items()}
+        found = []
+        for i, row in next(iter(by_task.values())).items():
+            record: dict[str, Any] = {"input": row["input"]}
+            if "error" in row:
+                record["error"] = row["error"]
+            else:
+                record["tasks"] = {n: {k: v for k, v in rows[i].items() if k != "input"} for n, rows in by_task.items()}
+            found.append((i, record))
+        return found
+
+
 def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor:
-    """The model of a run or artefact folder, ready to predict; raises ``ArtefactError``."""
+    """The model of a run or artefact folder, or one task of it (``FOLDER#TASK``), ready to predict; raises
+    ``ArtefactError``.
+    """
     model, manifest = artefact.load(path)
     return Predictor(model, manifest, engine=engine, device=device)
+
+
+def load_any(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor | TaskPredictor:
+    """As `load`; a model of several tasks, of which none is named, as a `TaskPredictor`."""
+    if artefact.split_task(path)[1] is None:
+        models, manifest = artefact.load_tasks(path)
+        if "tasks" in manifest:
+            return TaskPredictor(models, manifest, engine=engine, device=device)
+        return Predictor(models[""], manifest, engine=engine, device=device)
+    return load(path, engine=engine, device=device)

@@ -106,6 +106,34 @@ def print_demo(found: DemoResult, page: Path, what: str) -> None:
     print(f"\nlook at {page}")
 
 
+def print_fits(result: dict[str, Any]) -> None:
+    """One fit, or several tasks on one network."""
+    for name, one in result.get("tasks", {}).items():
+        print(f"{name}:")
+        print_fit(one)
+        print()
+    if "tasks" not in result:
+        return print_fit(result)
+    for p in result["problems"]:
+        print(f"{p['kind']}: {p['item']}: {p['message']}")
+    print(
+        f"{result['run']}: model/ answers {', '.join(result['tasks'])} in one pass; {result['seconds']['total']:.1f} s"
+    )
+    return None
+
+
+def print_tasks(rows: list[dict[str, Any]]) -> None:
+    """Predictions of several tasks, one row an item."""
+    names = list(next(r["tasks"] for r in rows if "tasks" in r))
+    table(["input", *names],
+          [[r["input"], *(_sure(r["tasks"][n]) for n in names)] if "tasks" in r
+           else [r["input"], f"not read: {r['error']}", *[""] * (len(names) - 1)] for r in rows])  # fmt: skip
+
+
+def _sure(answer: dict[str, Any]) -> str:
+    return f"{answer['label']} ({max(answer['probabilities'].values()):.3f})"
+
+
 def print_fit(result: dict[str, Any]) -> None:
     from regraft.reports.facts import warnings
 
@@ -162,7 +190,8 @@ def print_ranking(found: Ranking) -> None:
     table(["", "backbone", found.by, *names, "ImageNet", "million parameters", "MB", "items/s", "seconds", "seen"],
           [[("*" if r.backbone == found.choice else "") + ("|" if r.pareto else ""), r.backbone, r.score,
             *(r.scores.get(n) for n in names), r.published_accuracy, round(r.parameters / 1e6, 2),
-            round(r.megabytes, 1), round(r.items_per_second, 1), round(sum(r.seconds.values()), 1), f"{100 * r.seen:.0f} %" if r.seen else ""]
+            round(r.megabytes, 1), round(r.items_per_second, 1), round(sum(r.seconds.values()), 1),
+            f"{100 * r.seen:.0f} %" if r.seen else ""]
            for r in found.ranking])  # fmt: skip
     print("| no other is as good and as fast; * the fastest that is good enough")
     for name, backbone in found.favourites.items():

@@ -70,8 +70,8 @@ def cache(*, clear: bool = False) -> dict[str, Any]:
 def verify(model: str) -> dict[str, Any]:
     """Checks every file of a model against its digest and loads it; raises ``ArtefactError`` at the first damage."""
     folder = artefact.find(model)
-    loaded, manifest = artefact.load(folder)
+    models, manifest = artefact.load_tasks(folder)
     if not manifest["files"]:
         raise ArtefactError(f"{folder} lists no files.")
     return {"model": str(folder), "ok": True, "files": sorted(manifest["files"]),
-            "parameters": artefact.parameters(loaded), **artefact.summary(manifest)}  # fmt: skip
+            "parameters": artefact.parameters(*models.values()), **artefact.summary(manifest)}  # fmt: skip

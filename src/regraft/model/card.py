@@ -55,3 +55,22 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def tasks_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """The card of several tasks on one network; ``metrics`` by task."""
+    network = manifest["network"]
+    lines = ["---", "library_name: regraft", "tags: [regraft, transfer-learning, multi-task]",
+             f"base_model: {json.dumps(network['name'])}", "---", "# A regraft model of several tasks", "",
+             f"- network: {network['name']}, weights {network['provenance'].get('weights')}, run once"]  # fmt: skip
+    for name, task in manifest["tasks"].items():
+        val = metrics[name].get("val") or {}
+        key = "map" if "map" in val else "accuracy"
+        figure = f"; {key} {val[key]:.4f} on {task['record'].get('judged_on')} held-out items" if key in val else ""
+        classes = task["target"]["classes"]
+        shown = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
+        lines.append(f"- {name}: {len(classes)} classes ({shown})"
+                     f", trained on {task['record'].get('data')}{figure}")  # fmt: skip
+    lines += ["", "Use: `regraft predict FOLDER INPUT...` for all tasks, `FOLDER#TASK` for one, or in Python "
+              "`regraft.load(FOLDER).predict(inputs)`.", ""]  # fmt: skip
+    return "\n".join(lines)
