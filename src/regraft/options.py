@@ -12,10 +12,10 @@ DATA = (
     "PATH#part for one part"
 )
 BACKBONE = (
-    "a network of 'regraft backbones', a folder of a transformer, hf/ORG/NAME, vectors:FILE, tfidf, raw, random:NAME, "
-    "NAME@BLOCK, NAME[VIEW] (pinyin, segment, lemma, gloss:FILE, ...), A+B for several side by side, auto or auto:A,B "
-    "to have one chosen [default: regraft_tiny for pictures up to 64 pixels, else mobilenet_v2; minilm for texts where "
-    "installed]"
+    "a network of 'regraft backbones', a folder of a transformer, hf/ORG/NAME, timm/NAME, vectors:FILE, tfidf, raw, "
+    "random:NAME, NAME@BLOCK, NAME[VIEW] (pinyin, segment, lemma, gloss:FILE, ...), A+B for several side by side, auto "
+    "or auto:A,B to have one chosen [default: regraft_tiny for pictures up to 64 pixels, else mobilenet_v2; minilm for "
+    "texts where installed]"
 )
 AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light]"
 CONTROLS = "majority,raw,random"

@@ -148,10 +148,12 @@ def print_fit(result: dict[str, Any]) -> None:
         )
     parts = metrics.get("parts")
     if parts:
-        figures({**{f"{name} alone": m for name, m in parts["alone"].items()}, "late fusion": parts["late"]})
+        figures({**{f"{name} alone": m for name, m in parts["alone"].items()}, "late fusion": parts["late"],
+                 **({"stacked": parts["stacked"]} if parts.get("stacked") else {})})  # fmt: skip
         for name, g in parts["adds"].items():
             low, high = (100 * v for v in g["ci95"])
-            print(f"{name} adds {100 * g['value']:+.1f} points to the others (95 % interval {low:+.1f} to {high:+.1f})")
+            print(f"{name} adds {100 * g['value']:+.1f} points to the others (95 % interval {low:+.1f} to {high:+.1f})"
+                  f"{': nothing that the data can tell' if low <= 0 else ''}")  # fmt: skip
     over = result.get("gain_over_probe")
     if over and gain and gain["against"] != "linear-probe":
         low, high = (100 * v for v in over["ci95"])

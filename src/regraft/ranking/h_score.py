@@ -25,7 +25,7 @@ def h_score(x: NDArray[Any], labels: NDArray[Any], *, gram: Gram | None = None) 
     counts = members.sum(0)
     level = float(np.trace(gram.centred)) / (n * d)
     shrunk = (1 - shrinkage) * gram.centred / n
-    shrunk.flat[:: len(shrunk) + 1] += shrinkage * level + np.finfo(float).eps * level
+    shrunk.flat[:: len(shrunk) + 1] += (shrinkage + 1e-13 * d) * level
     solver = cho_factor(shrunk, lower=True, check_finite=False)
     if gram.by_rows:
         share = members / counts

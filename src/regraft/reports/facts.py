@@ -164,6 +164,8 @@ def _parts(result: dict[str, Any]) -> dict[str, Any]:
         return {}
     headline = "map" if result["task"] == "multilabel" else "accuracy"
     rows = [("all joined", result["metrics"]["val"]), *(parts["alone"].items()), ("late fusion", parts["late"])]
+    if parts.get("stacked"):
+        rows.append(("stacked", parts["stacked"]))
     chart = charts.scores([n for n, _ in rows], [m[headline] for _, m in rows],
                           [m[f"{headline}_ci95"] for _, m in rows], headline)  # fmt: skip
     nothing = [name for name, g in parts["adds"].items() if g["ci95"][0] <= 0]

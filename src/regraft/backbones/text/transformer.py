@@ -110,7 +110,8 @@ def build(recipe: dict[str, Any]) -> Any:
             model = make()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"A transformer of the kind {recipe['architecture']!r} cannot be built: {error}.") from error
-    if getattr(model, "pooler", None) is not None:
+    pooler = getattr(model, "pooler", None)
+    if pooler is not None and any(True for _ in pooler.parameters()):
         model.pooler = None
     return model.float().eval()
 
