@@ -141,8 +141,8 @@ def fit(
     tried = None
     if search.is_auto(settings["backbone"]):
         with watch("search"):
-            left = watch.left(seconds_of(budget or DEFAULT_BUDGET)) / (2 if method == "auto" else 1)
-            settings["backbone"], tried = search.choose(split, settings["backbone"], seed=seed, left=left, store=store,
+            spare = watch.left(seconds_of(budget or DEFAULT_BUDGET)) / (2 if method == "auto" else 1)
+            settings["backbone"], tried = search.choose(split, settings["backbone"], seed=seed, left=spare, store=store,
                                                         device=where, size=size)  # fmt: skip
         settings["budget"] = budget if method == "auto" else None
     with watch("prepare"):

@@ -106,11 +106,12 @@ def share(
 def named(data: Sequence[Any], label: str | None) -> dict[str, tuple[Any, str | None]]:
     """The tasks by name: the data and the label's column. Raises ``InputError`` where there are fewer than two."""
     columns = [c.strip() for c in label.split(",") if c.strip()] if label else []
+    pairs: list[tuple[str, tuple[Any, str | None]]] = []
     if len(data) == 1:
-        pairs = [(c, (data[0], c)) for c in columns]
+        pairs += [(c, (data[0], c)) for c in columns]
     elif len(columns) in (0, 1, len(data)):
-        every: list[str | None] = [*columns] if len(columns) == len(data) else [*(columns or [None])] * len(data)
-        pairs = [(_stem(d), (d, c)) for d, c in zip(data, every, strict=True)]
+        every: Sequence[str | None] = columns if len(columns) == len(data) else [label] * len(data)
+        pairs += [(_stem(d), (d, c)) for d, c in zip(data, every, strict=True)]
     else:
         raise InputError(
             f"--label names {len(columns)} columns for {len(data)} data sets: one for all or one for each."

@@ -44,16 +44,28 @@ def ridge_r2(x: NDArray[Any], targets: NDArray[Any], *, gram: Gram | None = None
         raise NotApplicable("a target is the same for every item")
     seen = y if gram.by_rows else (gram.x.T @ y.astype(gram.x.dtype)).astype(np.float64)
     found = maximised(gram.centred_tridiagonal, gram.n, gram.by_rows, seen, (y**2).sum(0))
-    z = gram.x.astype(np.float64) - gram.mean
-    values, scores = np.eye(len(gram.centred)), []
+    scores = []
     for i, penalty in enumerate(found.alpha / found.beta):
-        inverse = np.linalg.inv(gram.centred + penalty * values)
-        fit = gram.centred @ (inverse @ y[:, i]) if gram.by_rows else z @ (inverse @ seen[:, i])
-        leverage = np.diag(gram.centred @ inverse) if gram.by_rows else np.einsum("ij,jk,ik->i", z, inverse, z,
-                                                                                  optimize=True)  # fmt: skip
-        left_out = (y[:, i] - fit) / np.maximum(1 - leverage - 1 / gram.n, 1e-6)
+        left_out = _left_out_by_rows(gram, y[:, i], penalty) if gram.by_rows else _left_out(gram, y[:, i], penalty)
         scores.append(1 - float((left_out**2).sum() / (y[:, i] ** 2).sum()))
     return float(np.mean(scores))
+
+
+def _left_out(gram: Gram, y: Array, penalty: float) -> Array:
+    """The residuals (n,) of ridge fits without the item itself, for y of mean 0."""
+    z = gram.x.astype(np.float64) - gram.mean
+    solved = np.linalg.solve(gram.centred + penalty * np.eye(gram.d), z.T)
+    leverage = (z.T * solved).sum(0) + 1 / gram.n
+    residuals: Array = (y - z @ (solved @ y)) / np.maximum(1 - leverage, 1e-9)
+    return residuals
+
+
+def _left_out_by_rows(gram: Gram, y: Array, penalty: float) -> Array:
+    """The same from the inner products of the rows; the intercept's direction, where y has nothing, is set apart."""
+    apart = float(np.trace(gram.centred)) / gram.n
+    inverse = np.linalg.inv(gram.centred + penalty * np.eye(gram.n) + apart / gram.n)
+    residuals: Array = (inverse @ y) / (np.diag(inverse) - 1 / (gram.n * (penalty + apart)))
+    return residuals
 
 
 def score(given: Given) -> float:

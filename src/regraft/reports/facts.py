@@ -54,6 +54,7 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
         found["few"] = json.loads(few.read_text(encoding="utf-8"))
         found["few_chart"] = charts.few_labels(found["few"]["curves"])
     found["steps"] = result["choice"].get("auto")
+    found["search"] = result["choice"].get("search")
     history = result["choice"].get("history")
     if history:
         found["training_chart"] = charts.training(history)
