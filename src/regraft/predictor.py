@@ -32,10 +32,11 @@ class Answers:
 class Predictor:
     """A model ready to answer. ``classes_`` are the class names in the order of the probabilities."""
 
-    def __init__(self, model: Model, manifest: dict[str, Any], *, engine: str = "auto", device: str = "auto") -> None:
+    def __init__(self, model: Model, manifest: dict[str, Any], *, engine: str = "auto", device: str = "auto",
+                 runner: Runner | None = None) -> None:  # fmt: skip
         self.model = model
         self.manifest = manifest
-        self.runner = Runner(model.network, engine, resolve_device(device))
+        self.runner = runner or Runner(model.network, engine, resolve_device(device))
         self.classes_ = np.array(model.target.classes)
 
     @property
@@ -103,7 +104,8 @@ class TaskPredictor:
     def __init__(self, models: dict[str, Model], manifest: dict[str, Any], *, engine: str = "auto",
                  device: str = "auto") -> None:  # fmt: skip
         self.manifest = manifest
-        self.tasks = {name: Predictor(m, {**manifest, **manifest["tasks"][name]}, engine=engine, device=device)
+        runner = Runner(next(iter(models.values())).network, engine, resolve_device(device))
+        self.tasks = {name: Predictor(m, {**manifest, **manifest["tasks"][name]}, runner=runner)
                       for name, m in models.items()}  # fmt: skip
         self.first = next(iter(self.tasks.values()))
         self.classes_ = {name: p.classes_ for name, p in self.tasks.items()}

@@ -82,12 +82,12 @@ def published_accuracy(name: str) -> float | None:
 
 def attempt(
     name: str, data: Dataset, scores: list[str], *, store: RowStore, device: str, pixels: NDArray[np.uint64] | None,
-    groups: NDArray[Any] | None, seed: int, size: int | None = None,
+    groups: NDArray[Any] | None, seed: int, size: int | None = None, timed: bool = True,
 ) -> Candidate | str:  # fmt: skip
     """`measured`, or in words why there is nothing: weights that are missing, no memory, features that do not vary."""
     try:
         return measured(name, data, scores, store=store, device=device, pixels=pixels, groups=groups, seed=seed,
-                        size=size)  # fmt: skip
+                        size=size, timed=timed)  # fmt: skip
     except MemoryError:
         why = "it ran out of memory"
     except RegraftError as error:
@@ -101,9 +101,12 @@ def attempt(
 
 def measured(
     name: str, data: Dataset, scores: list[str], *, store: RowStore, device: str, pixels: NDArray[np.uint64] | None,
-    groups: NDArray[Any] | None, seed: int, size: int | None = None,
+    groups: NDArray[Any] | None, seed: int, size: int | None = None, timed: bool = True,
 ) -> Candidate:  # fmt: skip
-    """Rows, scores and cost of one network on all items of ``data``, whose digests are ``pixels`` (n,)."""
+    """Rows, scores and cost of one network on all items of ``data``, whose digests are ``pixels`` (n,).
+
+    Without ``timed`` its speed is left out (not a number).
+    """
     begun = time.perf_counter()
     network = network_for(data.items, name, size=None if name == "raw" else size)
     if any(isinstance(p, TfIdfNetwork) for p in parts_of(network)):
@@ -124,7 +127,7 @@ def measured(
                   None if groups is None else groups[found.positions], seed)  # fmt: skip
     values, missing, right = _scored(given, found.positions, scores, seconds)
     spent = cost(network)
-    rate = speed(runner, data.items, warm=found.computed > 0)
+    rate = speed(runner, data.items, warm=found.computed > 0) if timed else float("nan")
     return Candidate(network.name, values, missing, network.width, spent.parameters, spent.megabytes,
                      published_accuracy(name), rate, {k: round(v, 4) for k, v in seconds.items()},
                      _share_seen(network, pixels), right)  # fmt: skip

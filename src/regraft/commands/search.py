@@ -140,7 +140,8 @@ class _Search:
         begun = time.perf_counter()
         pixels = None if split.train_pixels is None else split.train_pixels[chosen]
         groups = None if split.groups is None else split.groups[chosen]
-        found = attempt(name, split.train.take(chosen), scores, pixels=pixels, groups=groups, **self.kit)
+        found = attempt(name, split.train.take(chosen), scores, pixels=pixels, groups=groups, timed=False,
+                        **self.kit)  # fmt: skip
         if isinstance(found, str):
             self.left_out.append({"backbone": name, "why": found})
             return None
@@ -149,7 +150,7 @@ class _Search:
 
     def _affordable(self, name: str, n: int) -> bool:
         """Whether there is time for ``n`` items, by what a network cost before, else by a taste of one batch."""
-        if name not in self.pace and n > 2 * TASTE and _price(name) > 0.1 and self._measured(name, TASTE, []) is None:
+        if name not in self.pace and n > 2 * TASTE and self._measured(name, TASTE, []) is None:
             return False
         needed = self.pace.get(name, 0.0) * n
         if needed > self.left():

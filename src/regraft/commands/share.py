@@ -78,7 +78,11 @@ def share(
     tasks = named(data, label)
     begun = time.perf_counter()
     path = Path(out) if out else runfolder.next_out(str(data[0]), "shared")
-    settings = {"data": [str(d) for d in data], "share": how, "label": label, **options, "out": out}
+    settings: dict[str, Any] = {"data": [str(d) for d in data], "share": how, "label": label, **options, "out": out}
+    if resume and (done := runfolder.finished(path, settings)):
+        say(f"{path} is already finished")
+        before = {n: FitResult(**{**t, "classes": tuple(t["classes"])}) for n, t in done["tasks"].items()}
+        return Shared(**{**done, "tasks": before, "problems": [Problem(**p) for p in done["problems"]]})
     problems = in_common(tasks, options)
     results: dict[str, FitResult] = {}
     seconds: dict[str, float] = {}

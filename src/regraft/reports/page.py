@@ -21,6 +21,8 @@ def write_report(run: str | Path) -> Path:
         raise ArtefactError(f"{run} is no finished run folder: {error}.") from error
     if record.get("status") != "done":
         raise ArtefactError(f"{run} did not finish: 'regraft fit ... --resume' ends it.")
+    if "tasks" in record["result"]:
+        raise ArtefactError(f"{run} holds several tasks, each with a report of its own in {run}/tasks/.")
     page = rendered("page.html.j2", **facts(folder, record, manifest))
     write_text(folder / "report.html", page)
     return folder / "report.html"
