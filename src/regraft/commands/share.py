@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from regraft.backbones.base import Pretrained
 from regraft.commands import runfolder
 from regraft.commands.auditing import audited
 from regraft.commands.fit import FitResult, fit
-from regraft.commands.search import is_auto
+from regraft.commands.search import is_auto, remembered
 from regraft.data.sources import open_data, split_part
 from regraft.errors import InputError, UnknownName
-from regraft.features.fusion import parts_in
+from regraft.features.fusion import parts_in, parts_of
 from regraft.features.store import RowStore
 from regraft.files import write_json
 from regraft.methods import METHODS
@@ -78,6 +79,8 @@ def share(
     tasks = named(data, label)
     begun = time.perf_counter()
     path = Path(out) if out else runfolder.next_out(str(data[0]), "shared")
+    if resume and is_auto(options.get("backbone")):
+        options |= remembered(path, options)
     settings: dict[str, Any] = {"data": [str(d) for d in data], "share": how, "label": label, **options, "out": out}
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
@@ -93,8 +96,14 @@ def share(
             results[name] = fit(one, label=column, out=str(own), resume=resume, **options)
             seconds[name] = round(time.perf_counter() - started, 3)
             if is_auto(options.get("backbone")):
-                options |= {"backbone": results[name].backbone, "budget": None}
+                chosen = {"backbone": results[name].backbone, "budget": None}
+                options |= chosen
+                run.settings = run.settings | chosen
         models = {n: artefact.load(run.work / "tasks" / n) for n in tasks}
+        alike = {_identity(m.network) for m, _ in models.values()}
+        if len(alike) > 1:
+            raise InputError("The tasks' items are of different sizes, and so are the networks made for them: name a "
+                             "pretrained network with --backbone.")  # fmt: skip
         artefact.save_tasks({n: m for n, (m, _) in models.items()}, run.work / "model",
                             metrics={n: r.metrics for n, r in results.items()},
                             records={n: manifest["record"] for n, (_, manifest) in models.items()})  # fmt: skip
@@ -105,6 +114,10 @@ def share(
                        seconds, problems)  # fmt: skip
         run.finish(asdict(found))
     return found
+
+
+def _identity(network: Pretrained) -> tuple[str, ...]:
+    return tuple(p.digest() for p in parts_of(network))
 
 
 def named(data: Sequence[Any], label: str | None) -> dict[str, tuple[Any, str | None]]:
