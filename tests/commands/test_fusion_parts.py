@@ -10,7 +10,7 @@ import regraft
 
 def test_layers_of_one_network_side_by_side(shapes: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    name = "regraft_tiny@2+regraft_tiny@6"
+    name = "regraft_tiny@1+regraft_tiny@5"
     result = regraft.fit(str(shapes), backbone=name, controls="none", out="r")
     parts = result.metrics["parts"]
     assert result.backbone == name and [p["name"] for p in parts["parts"]] == name.split("+")
@@ -28,8 +28,8 @@ def test_few_examples_are_not_stacked(own_shapes: Path, tmp_path: Path, monkeypa
     for path in [*own_shapes.rglob("*.png")]:
         if int(path.stem) > 2:
             path.unlink()
-    parts = regraft.fit(str(own_shapes), backbone="regraft_tiny@2+regraft_tiny@6", controls="none").metrics["parts"]
-    assert parts["stacked"] is None and set(parts["late"]) == set(parts["alone"]["regraft_tiny@2"])
+    parts = regraft.fit(str(own_shapes), backbone="regraft_tiny@1+regraft_tiny@5", controls="none").metrics["parts"]
+    assert parts["stacked"] is None and set(parts["late"]) == set(parts["alone"]["regraft_tiny@1"])
 
 
 def test_stacking_weighs_the_part_that_knows() -> None:

@@ -129,7 +129,7 @@ def test_ridge_r2_leaves_each_item_out() -> None:
         y = x[:, 0] + 0.5 * rng.normal(size=n)
         gram, centred = Gram(x), y - y.mean()
         seen = centred[:, None] if gram.by_rows else x.T @ centred[:, None]
-        found = maximised(gram.centred_tridiagonal, n, gram.by_rows, seen, (centred[:, None] ** 2).sum(0))
+        found = maximised(gram.centred_tridiagonal, n - 1, gram.by_rows, seen, (centred[:, None] ** 2).sum(0))
         penalty = float(found.alpha[0] / found.beta[0])
         wrong = []
         for i in range(n):
@@ -175,7 +175,7 @@ def test_the_number_of_features_may_exceed_that_of_items() -> None:
     rng = np.random.default_rng(0)
     y = np.arange(24) % 3
     x = np.hstack([rng.normal(size=(24, 60)), 4 * one_hot(y)])
-    for name in ("logme", "h_score", "transrate", "gbc", "parc", "knn", "probe"):
+    for name in ("logme", "h_score", "gbc", "parc", "knn", "probe"):
         module = SCORES.get(name)
         good = module.score(Given(x, y, TASKS["classification"]))
         bad = module.score(Given(rng.normal(size=x.shape), y, TASKS["classification"]))

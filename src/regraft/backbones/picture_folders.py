@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from regraft.backbones import weights as files
 from regraft.backbones.base import Body, Pretrained
 from regraft.backbones.text import transformer
 from regraft.backbones.text.folders import CONFIG, WEIGHTS
 from regraft.errors import InputError, WeightsError
 from regraft.files import sha256
+from regraft.text.words import need
 from regraft.types import PreprocessSpec
 
 PREPARES = "preprocessor_config.json"
@@ -48,16 +50,40 @@ def read(folder: Path, name: str, *, trained: bool = True) -> Pretrained:
     """
     recipe = transformer.recipe_of(_json(folder / CONFIG), "picture", str(folder / CONFIG))
     spec = spec_of(_json(folder / PREPARES), folder / PREPARES)
-    model = transformer.build(recipe)
     provenance: dict[str, Any] = {"weights": "random", "pretrained_on": "nothing", "licence": "not known"}
     if trained:
-        path = next((folder / f for f in WEIGHTS if (folder / f).is_file()), None)
-        if path is None:
-            raise WeightsError(f"{folder} holds no weights: {' or '.join(WEIGHTS)} in one piece is wanted.")
-        files.fill(model, transformer.weights_for(model, files.read_state(path)), path, str(folder / CONFIG))
+        path = folder / WEIGHTS[0]
+        if not path.is_file():
+            raise WeightsError(f"{folder} holds no weights: {WEIGHTS[0]} in one piece is wanted.")
+        model = _filled(folder, path)
         provenance |= {"weights": "a folder of the user's", "file": path.name, "sha256": sha256(path),
                        "pretrained_on": "not known"}  # fmt: skip
+    else:
+        model = transformer.build(recipe)
     return Pretrained(name, body_of(model), None, spec, recipe, (), provenance)
+
+
+def _filled(folder: Path, path: Path) -> Any:
+    """The model with its weights, by transformers' own rules of what older files called them; its head is left out."""
+    transformers = need("transformers", f"The network in {folder}")
+    shown = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        model, told = transformers.AutoModel.from_pretrained(
+            folder, use_safetensors=True, local_files_only=True, trust_remote_code=False, dtype=torch.float32,
+            output_loading_info=True, ignore_mismatched_sizes=True,
+        )  # fmt: skip
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    finally:
+        if shown:
+            transformers.utils.logging.enable_progress_bar()
+    lacking = sorted(k for k in told["missing_keys"] if not k.startswith("pooler."))
+    other = sorted(str(k[0] if isinstance(k, tuple) else k) for k in told["mismatched_keys"])
+    if lacking or other:
+        raise WeightsError(f"{path} does not fit {folder / CONFIG}, it is of another architecture: "
+                           f"{', '.join([*lacking, *other][:2])} and others.")  # fmt: skip
+    return transformer.without_pooler(model)
 
 
 def rebuilt(recipe: dict[str, Any]) -> Body:

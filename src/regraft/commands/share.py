@@ -71,9 +71,7 @@ def share(
     method = options.get("method", "linear-probe")
     if not hasattr(METHODS.get(method), "fit_features"):
         closed = ", ".join(m for m in METHODS if hasattr(METHODS.get(m), "fit_features"))
-        raise InputError(
-            f"--share features keeps the network as it is; {method} trains it. Methods on features: {closed}."
-        )
+        raise InputError(f"--share features keeps the network, and {method} trains it; methods on features: {closed}.")
     if any(n.startswith("tfidf") for n in parts_in(options.get("backbone") or "")):
         raise InputError("tfidf is counted in each task's own items; tasks share a pretrained network.")
     tasks = named(data, label)

@@ -96,7 +96,9 @@ class _Problem:
 
 
 def maximised(t: Tridiagonal, n: int, by_rows: bool, seen: Array, squares: Array) -> Evidence:
-    """The evidence of k targets of ``squares`` (k,) = |y|^2; ``seen`` is X'y (d, k), or y (n, k) with ``by_rows``."""
+    """The evidence of k targets of ``squares`` (k,) = |y|^2 with ``n`` degrees of freedom; ``seen`` is X'y (d, k), or y
+    itself with ``by_rows``.
+    """
     problem = _Problem(t, n, by_rows, seen, squares)
     scale = np.log(max(float(t.eigenvalues.max()), np.finfo(float).tiny))
 

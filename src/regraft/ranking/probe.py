@@ -43,7 +43,7 @@ def ridge_r2(x: NDArray[Any], targets: NDArray[Any], *, gram: Gram | None = None
     if not y.any(0).all():
         raise NotApplicable("a target is the same for every item")
     seen = y if gram.by_rows else (gram.x.T @ y.astype(gram.x.dtype)).astype(np.float64)
-    found = maximised(gram.centred_tridiagonal, gram.n, gram.by_rows, seen, (y**2).sum(0))
+    found = maximised(gram.centred_tridiagonal, gram.n - 1, gram.by_rows, seen, (y**2).sum(0))
     scores = []
     for i, penalty in enumerate(found.alpha / found.beta):
         left_out = _left_out_by_rows(gram, y[:, i], penalty) if gram.by_rows else _left_out(gram, y[:, i], penalty)

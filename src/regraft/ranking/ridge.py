@@ -1,6 +1,7 @@
 """The evidence of a ridge regression with an intercept: LogME's for numbers, whatever their unit and origin.
 
-MacKay 1992 (https://doi.org/10.1162/neco.1992.4.3.415): features are centred, targets centred and of variance 1.
+MacKay 1992 (https://doi.org/10.1162/neco.1992.4.3.415): features are centred, targets centred and of variance 1;
+the intercept takes one of the n degrees of freedom.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def ridge_evidence(x: NDArray[Any], targets: NDArray[Any], *, gram: Gram | None 
     y = y / spread
     # y sums to zero, so that the means of the features have no part in X'y
     seen = y if gram.by_rows else (gram.x.T @ y.astype(gram.x.dtype)).astype(np.float64)
-    return float(maximised(gram.centred_tridiagonal, gram.n, gram.by_rows, seen, (y**2).sum(0)).value.mean())
+    return float(maximised(gram.centred_tridiagonal, gram.n - 1, gram.by_rows, seen, (y**2).sum(0)).value.mean())
 
 
 def score(given: Given) -> float:
