@@ -252,11 +252,44 @@ def domains(r: dict[str, Any]) -> list[str]:
     return out
 
 
+def ranking(r: dict[str, Any]) -> list[str]:
+    out = ["## Which network (`bench_ranking.py`)", ""]
+    if "speed" in r:
+        faster = r["speed"]["times_faster"]
+        out += [f"LogME at {' x '.join(f'{n:,}' for n in r['speed']['shape'])}: "
+                f"{faster['regraft_float32']['median']:.1f} times as fast as the published iteration from float32 "
+                f"features, {faster['regraft_float64']['median']:.1f} times from float64 (medians of pairs in turns).",
+                ""]  # fmt: skip
+    if "scores" in r:
+        names = list(r["scores"]["sets"])
+        out += ["Weighted Kendall tau of each score with the test accuracy of a probe; the last two are controls:", ""]
+        cells = {s: [r["scores"]["sets"][n]["tau"].get(s) for n in names] for s in r["scores"]["mean_tau"]}
+        rows = [[s, *("" if c is None else f"{c['tau']:.2f}" for c in found), f"{r['scores']['mean_tau'][s]:.2f}"]
+                for s, found in sorted(cells.items(), key=lambda kv: -r["scores"]["mean_tau"][kv[0]])]  # fmt: skip
+        out += table(["score", *names, "mean"], rows)
+    for name, one in r.get("auto", {}).items():
+        out += [f"`--backbone auto` on {name}: {one['chosen']}, {one['accuracy']:.4f}; the best of all, {one['best']}, "
+                f"{one['accuracies'][one['best']]:.4f}; difference {points(one['gain'])} points, in "
+                f"{100 * one['share']:.0f} % of the time of trying all.", ""]  # fmt: skip
+    if "tasks" in r:
+        out += [f"Three tasks on one set of photos take {r['tasks']['ratio_median']:.2f} times as long as one; answers "
+                f"{'equal' if r['tasks']['equal_to_the_bit'] else 'differ from'} those of single models to the bit.",
+                ""]  # fmt: skip
+    if "fusion" in r:
+        rows = [[n, *(f"{a:.4f}" for a in f["accuracy"].values()), *(points(g) for g in f["gain_over"].values())]
+                for n, f in r["fusion"].items()]  # fmt: skip
+        out += table(
+            ["5 folds", "mobilenet_v2", "squeezenet1_0", "both", "gain over the first", "over the second"], rows
+        )
+    return out
+
+
 SECTIONS = {
     "spine": spine,
     "pictures": pictures,
     "training": training,
     "adaptation": adaptation,
+    "ranking": ranking,
     "text": text,
     "text_speed": text_speed,
     "domains": domains,

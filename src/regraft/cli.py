@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from regraft import domain_cli, options, printing, shell
+from regraft.cli_rank import rank
 from regraft.errors import InputError
 from regraft.options import Data, Device, Engine, Format, Group, Json, Label, ModelPath, Page, TaskName, Text, Threads
 from regraft.printing import print_json, table
@@ -85,6 +86,7 @@ def inspect(
 def fit(
     context: typer.Context,
     data: Annotated[list[str] | None, typer.Argument(metavar="DATA...", help=options.DATA)] = None,
+    share: Annotated[str | None, typer.Option(help="several tasks on one network: features (a head each)")] = None,
     val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
     target: Annotated[str | None, typer.Option(help="data of another domain to adapt to, without its labels")] = None,
     mapping: Annotated[str | None, typer.Option(help="rename classes of --target: kitten=cat,puppy=dog")] = None,
@@ -101,7 +103,7 @@ def fit(
     class_weight: Annotated[str | None, typer.Option(help="balanced: every class weighs the same")] = None,
     size: Annotated[int | None, typer.Option(help="pixels a side of the pictures fed [default: the network's]")] = None,
     init: Annotated[str | None, typer.Option(metavar="RUN", help="start from the weights of another run")] = None,
-    budget: Annotated[str | None, typer.Option(help="time for --method auto: 90s, 10m, 2h [default: 10m]")] = None,
+    budget: Annotated[str | None, typer.Option(help="time for auto: 90s, 10m, 2h [default: 10m]")] = None,
     epochs: Annotated[int | None, typer.Option(help="passes over the training items [default: by number]")] = None,
     lr: Annotated[str | None, typer.Option(help="the head's top learning rate, or auto: a range test first "
                                                 "[default: the method's]")] = None,
@@ -137,18 +139,17 @@ def fit(
     """Learn from labelled data: judge honestly beside controls, then save a model, predictions and a report."""
     options = {k: v for k, v in locals().items() if k not in ("context", "config", "as_json")}
     options = _settings(config, options, context)
-    if isinstance(options["data"], list | tuple) and len(options["data"]) == 1:
-        options["data"] = options["data"][0]
     if not options["data"]:
         raise InputError("fit needs DATA, or --config with the run.json of a run to repeat.")
+    if len(options["data"]) == 1 and share is None:
+        options["data"] = options["data"][0]
     from regraft.api import fit as run
 
     result = run(**options)
-    if as_json:
-        return print_json(result)
-    shown = printing.print_detection if result.task == "detection" else printing.print_fit
-    shown(asdict(result))
-    return None
+    return print_json(result) if as_json else printing.print_fits(asdict(result))
+
+
+app.command()(rank)
 
 
 @app.command()

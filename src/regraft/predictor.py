@@ -17,6 +17,7 @@ from regraft.features.rows import Runner
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.runtime import resolve_device
+from regraft.types import Modality
 
 
 @dataclass
@@ -33,11 +34,16 @@ class Answers:
 class Predictor:
     """A model ready to answer. ``classes_`` are the class names in the order of the probabilities."""
 
-    def __init__(self, model: Model, manifest: dict[str, Any], *, engine: str = "auto", device: str = "auto") -> None:
+    def __init__(self, model: Model, manifest: dict[str, Any], *, engine: str = "auto", device: str = "auto",
+                 runner: Runner | None = None) -> None:  # fmt: skip
         self.model = model
         self.manifest = manifest
-        self.runner = Runner(model.network, engine, resolve_device(device))
+        self.runner = runner or Runner(model.network, engine, resolve_device(device))
         self.classes_ = np.array(model.target.classes)
+
+    @property
+    def modality(self) -> Modality:
+        return self.model.network.spec.modality
 
     def stream(self, items: Items, label: str = "predictions") -> Iterator[Answers]:
         """Answers batch by batch, in the order of the items; memory does not grow with their number."""
@@ -74,7 +80,10 @@ class Predictor:
 
     def predict(self, x: Any) -> NDArray[Any]:
         """(n,) class names; where several may be true, joined by ``|``; or (n,) numbers."""
-        outputs = self._all(x)
+        return self.said(self._all(x))
+
+    def said(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
+        """What `Predictor.predict` says of outputs (n, k)."""
         return outputs[:, 0] if self.model.numbers else np.array(self.model.answers(outputs))
 
     def describe(self, items: Items, answers: Answers) -> list[tuple[int, dict[str, Any]]]:
@@ -115,10 +124,76 @@ class Predictor:
         return found
 
 
-def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor:
-    """The model of a run or artefact folder, ready to predict; raises ``ArtefactError``.
+class TaskPredictor:
+    """Several tasks on one network: one forward pass an item, an answer for each task."""
 
-    A detector is loaded by `regraft.detection.predictor.load`.
+    def __init__(self, models: dict[str, Model], manifest: dict[str, Any], *, engine: str = "auto",
+                 device: str = "auto") -> None:  # fmt: skip
+        self.manifest = manifest
+        runner = Runner(next(iter(models.values())).network, engine, resolve_device(device))
+        self.tasks = {name: Predictor(m, {**manifest, **manifest["tasks"][name]}, runner=runner)
+                      for name, m in models.items()}  # fmt: skip
+        self.first = next(iter(self.tasks.values()))
+        self.classes_ = {name: p.classes_ for name, p in self.tasks.items()}
+
+    @property
+    def modality(self) -> Modality:
+        return self.first.modality
+
+    def stream(self, items: Items, label: str = "predictions") -> Iterator[dict[str, Answers]]:
+        """Answers by task, batch by batch, in the order of the items."""
+        for found in self.first.runner.stream(items, label):
+            yield {name: Answers(found.positions, p.model.probabilities(found.rows), found.failed)
+                   for name, p in self.tasks.items()}  # fmt: skip
+
+    def predict_proba(self, x: Any) -> dict[str, NDArray[np.float64]]:
+        """(n, k) probabilities by task; raises ``DataError`` naming the first item that cannot be read."""
+        for name, p in self.tasks.items():
+            if p.model.numbers:
+                raise InputError(f"The task {name} gives numbers, not probabilities: predict gives them.")
+        return self._all(x)
+
+    def _all(self, x: Any) -> dict[str, NDArray[np.float64]]:
+        items, parts = self.first.items(x), []
+        for answers in self.stream(items):
+            for i, why in sorted(answers[next(iter(answers))].failed.items()):
+                raise DataError(f"{items.name(i)} cannot be used: {why}.")
+            parts.append(answers)
+        return {name: np.concatenate([a[name].probabilities for a in parts] or [np.zeros((0, p.model.outputs))])
+                for name, p in self.tasks.items()}  # fmt: skip
+
+    def predict(self, x: Any) -> dict[str, NDArray[Any]]:
+        """(n,) class names, or numbers, by task."""
+        found = self._all(x)
+        return {name: p.said(found[name]) for name, p in self.tasks.items()}
+
+    def describe(self, items: Items, answers: dict[str, Answers]) -> list[tuple[int, dict[str, Any]]]:
+        """(position, record) of each item: input, and by task what `Predictor.describe` says; or input, error."""
+        by_task = {name: dict(p.describe(items, answers[name])) for name, p in self.tasks.items()}
+        found = []
+        for i, row in next(iter(by_task.values())).items():
+            record: dict[str, Any] = {"input": row["input"]}
+            if "error" in row:
+                record["error"] = row["error"]
+            else:
+                record["tasks"] = {n: {k: v for k, v in rows[i].items() if k != "input"} for n, rows in by_task.items()}
+            found.append((i, record))
+        return found
+
+
+def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor:
+    """The model of a run or artefact folder, or one task of it (``FOLDER#TASK``), ready to predict; raises
+    ``ArtefactError``. A detector is loaded by `regraft.detection.predictor.load`.
     """
     model, manifest = artefact.load(path)
     return Predictor(model, manifest, engine=engine, device=device)
+
+
+def load_any(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor | TaskPredictor:
+    """As `load`; a model of several tasks, of which none is named, as a `TaskPredictor`."""
+    if artefact.split_task(path)[1] is None:
+        models, manifest = artefact.load_tasks(path)
+        if "tasks" in manifest:
+            return TaskPredictor(models, manifest, engine=engine, device=device)
+        return Predictor(models[""], manifest, engine=engine, device=device)
+    return load(path, engine=engine, device=device)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from regraft.commands.insights import Insights, Share
     from regraft.commands.inspect import Inspection
     from regraft.commands.predict import PredictResult
+    from regraft.commands.rank import Ranking
     from regraft.commands.shift import Shift
 
 
@@ -84,6 +85,8 @@ def print_predictions(found: PredictResult) -> None:
         unread = f", {found.failed} items could not be read" if found.failed else ""
         print(f"{found.items} predictions in {found.out}{unread}")
         return
+    if any("tasks" in r for r in found.predictions):
+        return print_tasks(found.predictions)
     if any("boxes" in r for r in found.predictions):
         return print_boxes(found.predictions)
     if any("value" in r for r in found.predictions):
@@ -208,6 +211,36 @@ def print_demo(found: DemoResult, page: Path, what: str) -> None:
     print(f"\nlook at {page}")
 
 
+def print_fits(result: dict[str, Any]) -> None:
+    """One fit, or several tasks on one network."""
+    for name, one in result.get("tasks", {}).items():
+        print(f"{name}:")
+        print_fit(one)
+        print()
+    if "tasks" not in result:
+        return print_fit(result)
+    for p in result["problems"]:
+        print(f"{p['kind']}: {p['item']}: {p['message']}")
+    print(
+        f"{result['run']}: model/ answers {', '.join(result['tasks'])} in one pass; {result['seconds']['total']:.1f} s"
+    )
+    return None
+
+
+def print_tasks(rows: list[dict[str, Any]]) -> None:
+    """Predictions of several tasks, one row an item."""
+    names = list(next(r["tasks"] for r in rows if "tasks" in r))
+    table(["input", *names],
+          [[r["input"], *(_sure(r["tasks"][n]) for n in names)] if "tasks" in r
+           else [r["input"], f"not read: {r['error']}", *[""] * (len(names) - 1)] for r in rows])  # fmt: skip
+
+
+def _sure(answer: dict[str, Any]) -> str:
+    if "value" in answer:
+        return f"{answer['value']:.4g} (sigma {answer['sigma']:.2g})"
+    return f"{answer['label']} ({max(answer['probabilities'].values()):.3f})"
+
+
 def print_fit(result: dict[str, Any]) -> None:
     from regraft.reports.facts import gained, warnings
 
@@ -233,12 +266,15 @@ def print_fit(result: dict[str, Any]) -> None:
         print(f"gain over {gain['against']}: {gained(gain)}")
     parts = metrics.get("parts")
     if parts:
-        figures({**{f"{name} alone": m for name, m in parts["alone"].items()}, "late fusion": parts["late"]})
+        figures({**{f"{name} alone": m for name, m in parts["alone"].items()}, "late fusion": parts["late"],
+                 **({"stacked": parts["stacked"]} if parts.get("stacked") else {})})  # fmt: skip
         for name, g in parts["adds"].items():
-            print(f"{name} adds to the others: {gained({'metric': gain and gain['metric'], **g})}")
+            print(f"{name} adds to the others: {gained({'metric': gain and gain['metric'], **g})}"
+                  f"{': nothing that the data can tell' if g['ci95'][0] <= 0 else ''}")  # fmt: skip
     over = result.get("gain_over_probe")
     if over and gain and gain["against"] != "linear-probe":
         print(f"gain over linear-probe: {gained(over)}")
+    print_search(result["choice"].get("search"))
     for step in result["choice"].get("auto", ()):
         how = step.get("skipped") or f"inner log loss {step['inner_log_loss']:.4f} in {step['seconds']:.0f} s"
         print(f"tried {step['method']}: {how}")
@@ -253,6 +289,41 @@ def print_fit(result: dict[str, Any]) -> None:
         print(f"{p['kind']}: {p['item']}: {p['message']}")
     print(f"{result['run']}: model/, report.html, predictions.csv; {result['seconds']['total']:.1f} s"
           f"{', features from the store' if result['cached'] else ''}")  # fmt: skip
+
+
+def print_search(found: dict[str, Any] | None) -> None:
+    """What ``--backbone auto`` tried, round by round, and why it chose."""
+    for r in found["rounds"] if found else ():
+        shown = ", ".join(f"{n} {c['probe']:.3f}" if "probe" in c else n for n, c in r["candidates"].items())
+        print(f"tried on {r['items']} items: {shown}"
+              f"{'; logme would take ' + r['logme_would_take'] if 'logme_would_take' in r else ''}")  # fmt: skip
+    for one in found["left_out"] if found else ():
+        print(f"left out: {one['backbone']}: {one['why']}")
+
+
+def print_ranking(found: Ranking) -> None:
+    """The candidates, best first, with the controls beside the scores; who was left out; where the scores disagree."""
+    names = list(dict.fromkeys(s for r in found.ranking for s in r.scores if s != found.by))
+    print(f"{found.data}: {found.items} items, ranked by {found.by}")
+    table(["", "backbone", found.by, *names, "ImageNet", "million parameters", "MB", "items/s", "seconds", "seen"],
+          [[("*" if r.backbone == found.choice else "") + ("|" if r.pareto else ""), r.backbone, r.score,
+            *(r.scores.get(n) for n in names), r.published_accuracy, round(r.parameters / 1e6, 2),
+            round(r.megabytes, 1), round(r.items_per_second, 1), round(sum(r.seconds.values()), 1),
+            f"{100 * r.seen:.0f} %" if r.seen else ""]
+           for r in found.ranking])  # fmt: skip
+    print("| no other is as good and as fast; * the fastest that is good enough")
+    for name, backbone in found.favourites.items():
+        if backbone != found.ranking[0].backbone:
+            print(f"{name.replace('_', ' ')} would take {backbone}")
+    for r in found.ranking:
+        if r.seen:
+            print(f"warning: the pretraining of {r.backbone} saw the labels of {100 * r.seen:.0f} % of these items")
+    for one in found.left_out:
+        print(f"left out: {one['backbone']}: {one['why']}")
+    for p in found.problems[:20]:
+        print(f"{p.kind}: {p.item}: {p.message}")
+    if found.out:
+        print(f"look at {found.out}")
 
 
 def print_insights(found: Insights) -> None:

@@ -10,11 +10,12 @@ from regraft.data.formats import FORMATS
 from regraft.features.engines import ENGINES
 from regraft.methods import METHODS
 from regraft.model.heads import HEADS
+from regraft.ranking import SCORES
 from regraft.registry import Registry
 from regraft.types import TargetSpec
 
 
-@pytest.mark.parametrize("registry", [FORMATS, METHODS, HEADS, ENGINES], ids=lambda r: r.what)
+@pytest.mark.parametrize("registry", [FORMATS, METHODS, HEADS, ENGINES, SCORES], ids=lambda r: r.what)
 def test_every_entry_can_be_imported(registry: Registry) -> None:
     assert len(list(registry)) and all(registry.get(name) is not None for name in registry)
 

@@ -1,8 +1,8 @@
 """The catalog: which networks there are, and from a name to a `Pretrained`.
 
 Names: ``mobilenet_v2``; ``random:mobilenet_v2``, the same network untrained; ``mobilenet_v2@features.12``, its first
-blocks; ``raw``, the pixels (at most 32 x 32) or numeric columns themselves. Networks for texts have
-more to their names, see `regraft.backbones.text.names`.
+blocks; ``timm/NAME``, a network of timm's; ``raw``, the pixels (at most 32 x 32) or numeric columns themselves. Folders
+of transformers' have more to their names, see `regraft.backbones.text.names`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from regraft.backbones import picture_folders, zoo
 from regraft.backbones import weights as files
 from regraft.backbones.base import Body, Pretrained
 from regraft.backbones.chains import chain_of
@@ -34,7 +35,9 @@ _MINUS_ONE_TO_ONE = ("googlenet", "inception_v3")
 
 @dataclass(frozen=True)
 class Row:
-    """One set of weights for one architecture. ``files`` are the names its file may have, best first."""
+    """One set of weights for one architecture. ``files`` are the names its file may have, best first; ``accuracy`` is
+    the published top-1 on ImageNet, 0..1.
+    """
 
     name: str
     architecture: str
@@ -48,6 +51,7 @@ class Row:
     parameters: int | None = None
     gigaops: float | None = None
     seen: str | None = None
+    accuracy: float | None = None
 
 
 _TINY = Row(
@@ -134,6 +138,11 @@ def best_row(name: str) -> tuple[Row, bool]:
     return row, path is not None
 
 
+def at_hand(modality: str) -> list[str]:
+    """The networks for items of a kind (image, text) whose weights are on this machine."""
+    return [n for n in names()[1:] if rows(n)[0].spec.modality == modality and is_here(n)]
+
+
 def is_here(name: str) -> bool:
     """Whether the weights of a network of the catalog are on this machine."""
     return best_row(name)[1]
@@ -180,6 +189,7 @@ def _torchvision_row(name: str, weights: Any) -> Row:
         url=weights.url,
         parameters=meta["num_params"],
         gigaops=meta["_ops"],
+        accuracy=meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100,
     )
 
 
@@ -190,12 +200,19 @@ def load(name: str, *, weights: str | Path | None = None, sample: np.ndarray | N
     ``raw`` takes its shape. Raises ``UnknownName`` and ``WeightsError``.
     """
     if texts.is_text(name):
-        return texts.load(name, weights)
+        folder = texts.folder_of(name)
+        if folder is None or not picture_folders.is_one(folder):
+            return texts.load(name, weights)
+        if weights is not None:
+            raise InputError(f"--weights {weights}: {name} brings its own; to use others, name their folder.")
+        return picture_folders.read(folder, name, trained=not name.startswith("random:"))
     base, _, block = name.partition("@")
     if weights is not None and (base == "raw" or base.startswith("random:")):
         raise InputError(f"--weights {weights}: {base} takes no weights.")
     if base == "raw":
         network = _raw(sample)
+    elif base.removeprefix("random:").startswith(zoo.PREFIX):
+        network = zoo.load(base.removeprefix("random:"), weights, trained=not base.startswith("random:"))
     elif base.startswith("random:"):
         network = _random(base.removeprefix("random:"))
     else:
@@ -373,6 +390,10 @@ def rebuild(
     elif recipe["architecture"] == "raw":
         shape: Sequence[int] = (spec.columns,) if spec.modality == "table" else (spec.height, spec.width)
         network = _raw(np.zeros((*shape, 3) if spec.colour == "rgb" and spec.modality == "image" else shape))
+    elif recipe["library"] in ("timm", "transformers"):
+        body = (zoo if recipe["library"] == "timm" else picture_folders).rebuilt(recipe)
+        network = Pretrained(name, body, None, spec, dict(recipe))
+        files.fill(body, state, Path("the model"), name)
     else:
         chain_function = chain_of(recipe["architecture"])
         if chain_function is None:

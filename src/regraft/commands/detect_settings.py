@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from regraft.commands.search import is_auto
 from regraft.commands.settings import check_training
 from regraft.data.augment import may_flip
 from regraft.data.box_augment import BoxPolicy
@@ -29,6 +30,8 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
     for name in NOT_FOR_BOXES:
         if settings[name] is not None:
             raise InputError(f"--{name.replace('_', '-')} is not for detectors.")
+    if is_auto(settings["backbone"]):
+        raise InputError("--backbone auto is not for detectors; name a network.")
     if settings["lr"] == "auto":
         raise InputError("--lr auto is not for detectors; leave it out, or give a number such as 1e-3.")
     if settings["size"] is not None and settings["size"] < 64:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
-from regraft.commands import runfolder
+from regraft.commands import runfolder, search
 from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
 from regraft.commands.auto import DEFAULT_BUDGET, auto
 from regraft.commands.controls import Control, ControlKit, run_controls
@@ -159,6 +159,8 @@ def fit(
             raise InputError(f"There is no interrupted run of {settings['data']} by {method} to resume below runs/.")
         path = left
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
+    if resume and search.is_auto(backbone):
+        settings |= search.remembered(path, settings)
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
         return FitResult(**{**done, "classes": tuple(done["classes"])})
@@ -168,14 +170,21 @@ def fit(
     store = RowStore()
     with watch("audit"):
         split = make_split(opened, val, format=format, hints=hints, seed=seed, store=store)
+    tried = None
+    if search.is_auto(settings["backbone"]):
+        with watch("search"):
+            spare = watch.left(seconds_of(budget or DEFAULT_BUDGET)) / (2 if method == "auto" else 1)
+            settings["backbone"], tried = search.choose(split, settings["backbone"], seed=seed, left=spare, store=store,
+                                                        device=where, size=size)  # fmt: skip
+        settings["budget"] = budget if method == "auto" else None
     with watch("prepare"):
-        network, warm = started(split, settings["data"], init, backbone, weights, size)
+        network, warm = started(split, settings["data"], init, settings["backbone"], weights, size)
         network = learned(network, split.train.items)
         runner = Runner(network, engine, where)
     settings |= {"backbone": network.name}
     check_task(settings, split.train.target.task)
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
-        job = Job(run, settings, split, network, warm, runner, store, watch)
+        job = Job(run, settings, split, network, warm, runner, store, watch, run.kept("search", tried))
         if target is None:
             result = job.result(METHODS.get(method))
         else:
@@ -205,6 +214,7 @@ class Job:
     runner: Runner
     store: RowStore
     watch: Stopwatch
+    search: dict[str, Any] | None = None
 
     @property
     def numbers(self) -> bool:
@@ -233,6 +243,8 @@ class Job:
         grouped = partial(learn, groups=groups)
         with watch("fit"):
             model, choice, probe = self.learned(method, partial(own, groups=groups), train)
+        if self.search:
+            choice = choice | {"search": self.search}
         trained = "adapted_by" in model.network.provenance
         figures: dict[str, Any] = {"val": None, "controls": {}}
         over_best = over_probe = seen = None

@@ -76,8 +76,8 @@ def verify(model: str) -> dict[str, Any]:
         detector, manifest = detectors.load(folder)
         parameters = sum(p.numel() for p in detector.parameters())
     else:
-        loaded, manifest = artefact.load(folder)
-        parameters = artefact.parameters(loaded)
+        models, manifest = artefact.load_tasks(folder)
+        parameters = artefact.parameters(*models.values())
     if not manifest["files"]:
         raise ArtefactError(f"{folder} lists no files.")
     return {"model": str(folder), "ok": True, "files": sorted(manifest["files"]), "parameters": parameters,

@@ -17,7 +17,7 @@ from regraft.data.sources import open_items
 from regraft.detection.artefact import is_detector
 from regraft.errors import InputError
 from regraft.files import digest, disk_errors
-from regraft.predictor import Predictor, load
+from regraft.predictor import Predictor, TaskPredictor, load_any
 from regraft.runtime import set_threads
 
 
@@ -69,7 +69,10 @@ def predict(
         raise InputError("--as and --tiles are for detectors.")
     if out is not None and Path(out).suffix.lower() not in ENDINGS:
         raise InputError(f"--out {out} has an unknown ending; known are {', '.join(ENDINGS)}.")
-    predictor = load(model, engine=engine, device=device)
+    predictor = load_any(model, engine=engine, device=device)
+    if isinstance(predictor, TaskPredictor) and (sort_into or (out and Path(out).suffix.lower() != ".jsonl")):
+        raise InputError(f"{model} answers {len(predictor.tasks)} tasks: --out takes a .jsonl file for them; for one "
+                         f"of them name it, as {model}#{next(iter(predictor.tasks))}.")  # fmt: skip
     sources = [(text, _opened(predictor, text)) for text in inputs]
     if sort_into and predictor.model.numbers:
         raise InputError("--sort-into makes a folder a class, and the model gives numbers.")
@@ -89,9 +92,9 @@ def predict(
     return PredictResult(model, rows.total, bulk.finish(), out, resumed=resumed)
 
 
-def _opened(predictor: Predictor, text: str) -> Items:
+def _opened(predictor: Predictor | TaskPredictor, text: str) -> Items:
     """The items of one input: for a model of texts also a text itself, where it has not the look of a path."""
-    modality = predictor.model.network.spec.modality
+    modality = predictor.modality
     if modality == "text" and not re.fullmatch(r"\S*[/\\]\S*|\S*\.[A-Za-z]\w{1,8}|embedded:\S*", text):
         return Texts([text], [text])
     return open_items(text, modality=modality)
@@ -100,7 +103,9 @@ def _opened(predictor: Predictor, text: str) -> Items:
 class _Rows:
     """The records of all inputs, one after the other."""
 
-    def __init__(self, predictor: Predictor, sources: list[tuple[str, Items]], sorter: _Sorter | None) -> None:
+    def __init__(
+        self, predictor: Predictor | TaskPredictor, sources: list[tuple[str, Items]], sorter: _Sorter | None
+    ) -> None:
         self.predictor = predictor
         self.sources = sources
         self.sorter = sorter
@@ -119,7 +124,7 @@ class _Rows:
             skip -= start
             rest = items.take(np.arange(start, len(items))) if start else items
             for answers in self.predictor.stream(rest):
-                for position, row in self.predictor.describe(rest, answers):
+                for position, row in self.predictor.describe(rest, answers):  # type: ignore[arg-type]
                     if self.sorter:
                         self.sorter.add(rest, position, row)
                     yield {**row, "input": _shown(text, row["input"], rest)}

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from regraft.commands.controls import check_controls
+from regraft.commands.search import is_auto
 from regraft.data.augment import Policy
 from regraft.errors import InputError, UnknownName
 from regraft.features.engines import ENGINES
@@ -33,8 +34,12 @@ def check(settings: dict[str, Any]) -> None:
         raise InputError(f"--size is {settings['size']}; pictures have at least 8 pixels a side.")
     if settings["budget"] is not None:
         seconds_of(settings["budget"])
-        if settings["method"] != "auto":
-            raise InputError(f"--budget is for --method auto; {settings['method']} has no use for it.")
+        if settings["method"] != "auto" and not is_auto(settings["backbone"]):
+            raise InputError(
+                f"--budget is for --method auto or --backbone auto; {settings['method']} has no use for it."
+            )
+    if is_auto(settings["backbone"]) and (settings["weights"] or settings["init"]):
+        raise InputError("--backbone auto chooses a network with its weights; leave out --weights and --init.")
     _numbers(settings)
     check_controls(settings["controls"])
     _target(settings)
@@ -54,6 +59,8 @@ def _target(settings: dict[str, Any]) -> None:
         meant = settings[name] == "auto" if name == "lr" else settings[name] not in (None, "none")
         if several and meant:
             raise InputError(f"--{name.replace('_', '-')} {settings[name]}: --method joint has no use for it.")
+    if several and is_auto(settings["backbone"]):
+        raise InputError("--backbone auto: --method joint takes one network; name it.")
     if adapts and target is None:
         raise InputError(f"--method {method} adapts to another domain: name it with --target.")
     if target is not None:

@@ -16,7 +16,7 @@ from regraft.detection.base import Detector, Origin
 from regraft.detection.catalog import rebuild
 from regraft.errors import ArtefactError
 from regraft.files import new_folder, sha256, write_json, write_text
-from regraft.model.artefact import FORMAT, FORMAT_VERSION, MANIFEST, MODEL, find, read_manifest
+from regraft.model.artefact import FORMAT, FORMAT_VERSION, MANIFEST, MODEL, find, read_manifest, split_task
 from regraft.runtime import versions
 
 KEPT = ("frame", "overlap")
@@ -72,12 +72,12 @@ def load(path: str | Path) -> tuple[Detector, dict[str, Any]]:
 
 def holds(manifest: dict[str, Any]) -> bool:
     """Whether a manifest is that of a detector."""
-    return bool(manifest["target"]["task"] == "detection")
+    return bool(manifest.get("target", {}).get("task") == "detection")
 
 
 def is_detector(path: str | Path) -> bool:
     """Whether the model of a run or artefact folder is a detector; raises ``ArtefactError`` where it is no model."""
-    return holds(read_manifest(find(path)))
+    return holds(read_manifest(find(split_task(path)[0])))
 
 
 def _card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:

@@ -126,7 +126,8 @@ class Detector(nn.Module, ABC):
     pictures are brought to; ``recipe`` what it takes to build the same network again.
 
     Frozen blocks (see `Stages`) get no gradients, and their batch normalisation keeps its statistics. Maps may be
-    given to it from behind its first ``border`` blocks on. ``extra`` holds nothing (see `regraft.training.state.Learner`).
+    given to it from behind its first ``border`` blocks on. ``extra`` holds nothing, see
+    `regraft.training.state.Learner`.
     """
 
     kind: ClassVar[str]

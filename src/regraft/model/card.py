@@ -64,3 +64,19 @@ def _what(target: dict[str, Any]) -> str:
         return f"Gives a number, {target['name']}, with a standard deviation of {sigma:.4g}."
     names = target["classes"]
     return f"Tells apart {len(names)} classes: {', '.join(names[:20])}" + (", ..." if len(names) > 20 else ".")
+
+
+def tasks_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """The card of several tasks on one network; ``metrics`` by task."""
+    network = manifest["network"]
+    lines = ["---", "library_name: regraft", "tags: [regraft, transfer-learning, multi-task]",
+             f"base_model: {json.dumps(network['name'])}", "---", "# A regraft model of several tasks", "",
+             f"- network: {network['name']}, weights {network['provenance'].get('weights')}, run once"]  # fmt: skip
+    for name, task in manifest["tasks"].items():
+        val = metrics[name].get("val") or {}
+        key = HEADLINE[task["target"]["task"]][0]
+        figure = f" {key} {val[key]:.4f} on {task['record'].get('judged_on')} held-out items." if key in val else ""
+        lines.append(f"- {name}: {_what(task['target'])} Trained on {task['record'].get('data')}.{figure}")
+    lines += ["", "Use: `regraft predict FOLDER INPUT...` for all tasks, `FOLDER#TASK` for one, or in Python "
+              "`regraft.load(FOLDER).predict(inputs)`.", ""]  # fmt: skip
+    return "\n".join(lines)

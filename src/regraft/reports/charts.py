@@ -291,3 +291,19 @@ def line(record: Mapping[str, Any]) -> str:
     axes.set(xlabel=record["column"], ylabel=record["label"])
     axes.legend(frameon=False)
     return themed_svg(figure, "the fitted line")
+
+
+@styled
+def ranking(points: Sequence[Mapping[str, Any]], what: str) -> str:
+    """Candidates by speed and score; those on the front, which none beats at both, are joined."""
+    figure, axes = _axes(6.4, 3.6)
+    for p in points:
+        axes.plot(p["items_per_second"], p["score"], "o", color=MAIN if p["pareto"] else OTHER, markersize=7)
+        axes.annotate(p["backbone"], (p["items_per_second"], p["score"]), xytext=(6, 4), textcoords="offset points")
+    front = sorted((p["items_per_second"], p["score"]) for p in points if p["pareto"])
+    axes.plot(*zip(*front, strict=True), color=MAIN, linewidth=1)
+    axes.set_xscale("log")
+    axes.margins(0.15)
+    axes.set_xlabel("items a second")
+    axes.set_ylabel(what)
+    return themed_svg(figure, f"{what} against items a second")

@@ -58,6 +58,7 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
         found["few"] = json.loads(few.read_text(encoding="utf-8"))
         found["few_chart"] = charts.few_labels(found["few"]["curves"])
     found["steps"] = result["choice"].get("auto")
+    found["search"] = result["choice"].get("search")
     history = result["choice"].get("history")
     if history:
         found["training_chart"] = charts.training(history)
@@ -208,6 +209,8 @@ def _parts(result: dict[str, Any]) -> dict[str, Any]:
         return {}
     headline = HEADLINE[result["task"]][0]
     rows = [("all joined", result["metrics"]["val"]), *(parts["alone"].items()), ("late fusion", parts["late"])]
+    if parts.get("stacked"):
+        rows.append(("stacked", parts["stacked"]))
     chart = charts.scores([n for n, _ in rows], [m[headline] for _, m in rows],
                           [m[f"{headline}_ci95"] for _, m in rows], headline,
                           _reach(headline, [m[f"{headline}_ci95"] for _, m in rows]))  # fmt: skip

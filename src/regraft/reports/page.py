@@ -22,6 +22,8 @@ def write_report(run: str | Path) -> Path:
         raise ArtefactError(f"{run} is no finished run folder: {error}.") from error
     if record.get("status") != "done":
         raise ArtefactError(f"{run} did not finish: 'regraft fit ... --resume' ends it.")
+    if "tasks" in record["result"]:
+        raise ArtefactError(f"{run} holds several tasks, each with a report of its own in {run}/tasks/.")
     if record["result"]["task"] == "detection":
         page = rendered("detection.html.j2", **detection_facts(folder, record, manifest))
     else:
