@@ -1,7 +1,8 @@
 """Task adaptation: what fine-tuning brings over the probe, and when it brings nothing.
 
-Needs the shared data and weights. Parts (all without arguments): cifar, four, hymenoptera, mnist, short. Takes about
-an hour and a half on two cores; nothing else should run beside it, since seconds are among the figures.
+Needs the shared data and weights. Parts: cifar, four, hymenoptera, mnist, short (all of them without arguments), and
+fastai, which needs that package. Takes about an hour and a half on two cores; nothing else should run beside it, since
+seconds are among the figures.
 """
 
 from __future__ import annotations
@@ -17,14 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from common import RESULTS, SHARED, need, write
+from common import RESULTS, SHARED, need, unzipped, write
 
 SIZE = 160
 TRAINING = ["--batch", "64", "--lr", "1e-3"]
-LONG = [*TRAINING, "--augment", "standard"]
 METHODS: dict[str, list[str]] = {
-    "linear-probe": [], "last-k": [*TRAINING, "--epochs", "12"], "lp-ft": [*LONG, "--epochs", "12"],
-    "finetune": [*LONG, "--epochs", "4"], "scratch": ["--batch", "64", "--epochs", "4"],
+    "linear-probe": [], "last-k": [*TRAINING, "--epochs", "12"], "lp-ft": [*TRAINING, "--epochs", "12"],
+    "finetune": [*TRAINING, "--epochs", "4"], "scratch": ["--batch", "64", "--epochs", "4"],
 }  # fmt: skip
 
 
@@ -131,6 +131,29 @@ def hymenoptera(work: Path, seeds: int = 5) -> dict[str, Any]:
     return {"items": 153, "seeds": seeds, **found}
 
 
+def fastai(work: Path, seeds: int = 3) -> dict[str, Any]:
+    """One command of ours and fastai's fine_tune(3), in turns: same photos, same weights, start-up included."""
+    data, weights = need("data/hymenoptera.zip", "weights/mobilenet_v2_imagenet.safetensors")
+    folder = next(unzipped(data).rglob("train")).parent
+    ours, theirs = [], []
+    for seed in range(seeds):
+        os.environ["REGRAFT_CACHE"] = tempfile.mkdtemp(dir=work)
+        ours.append(fit(work, f"f-{seed}", str(folder), "--backbone", "mobilenet_v2", "--seed", str(seed),
+                        "--controls", "none"))  # fmt: skip
+        begun = time.perf_counter()
+        done = subprocess.run([sys.executable, str(Path(__file__).with_name("peer_fastai.py")), str(folder),
+                               str(weights), str(seed)], capture_output=True, text=True)  # fmt: skip
+        if done.returncode:
+            sys.exit(f"fastai is not there, or failed: {done.stderr[-600:]}")
+        peer = json.loads(done.stdout.splitlines()[-1])
+        theirs.append({**peer, "seconds": round(time.perf_counter() - begun, 1)})
+        print("fastai", theirs[-1], flush=True)
+    ratios = [b["seconds"] / a["seconds"] for a, b in zip(ours, theirs, strict=True)]
+    return {"seeds": seeds, "ours": ours, "fastai": theirs, "our_accuracy": [r["accuracy"] for r in ours],
+            "fastai_accuracy": [r["accuracy"] for r in theirs], "times_faster": ratios,
+            "times_faster_median": float(np.median(ratios))}  # fmt: skip
+
+
 def mnist(work: Path) -> dict[str, Any]:
     """The textbook's pair: from scratch on MNIST, then from there to CIFAR-10, against CIFAR-10 from scratch."""
     source, cifar10 = need("data/mnist", "data/cifar10_subset.npz")
@@ -172,11 +195,12 @@ def short(work: Path) -> dict[str, Any]:
     return found
 
 
-PARTS = {"cifar": cifar, "four": four, "hymenoptera": hymenoptera, "mnist": mnist, "short": short}
+PARTS = {"cifar": cifar, "four": four, "hymenoptera": hymenoptera, "mnist": mnist, "short": short,
+         "fastai": fastai}  # fmt: skip
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or list(PARTS)
+    wanted = sys.argv[1:] or [p for p in PARTS if p != "fastai"]
     os.environ["REGRAFT_WEIGHTS"] = str(need("weights")[0])
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REGRAFT_CACHE"] = str(Path(folder) / "cache")

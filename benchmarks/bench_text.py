@@ -1,7 +1,7 @@
 """Texts: sentiment in English and Chinese. Needs the shared data and the extra text; takes about an hour on two cores.
 
-Parts (all without arguments): english, finetune, chinese, few, domain. Every choice is made by cross-validation or on
-an inner split of the training part.
+Parts (all without arguments): english, chinese, across, domain, finetune, few. Every choice is made by cross-validation
+or on an inner split of the training part.
 """
 
 from __future__ import annotations
@@ -146,6 +146,7 @@ def few(store: RowStore, draws: int = 10) -> dict[str, Any]:
             curves.setdefault(way, []).append({"labels": count, "mean": float(np.mean(values)), "low": min(values),
                                                "high": max(values), "scores": values})  # fmt: skip
         print("few", count, {w: c[-1]["mean"] for w, c in curves.items()}, flush=True)
+        plot(curves)
     return {"draws": draws, "curves": curves}
 
 
@@ -159,36 +160,77 @@ def _contrastive(learn: list[str], y: np.ndarray, judge: list[str], truth: np.nd
     return float(result.metrics["val"]["accuracy"])
 
 
-def domain(store: RowStore, draws: int = 10) -> dict[str, Any]:
+Labelled = tuple[list[str], np.ndarray]
+
+
+def moved(
+    way: str, base: Labelled, pool: Labelled, judge: Labelled, store: RowStore, draws: int = 10
+) -> dict[str, Any]:
+    """What ``base`` is worth on ``judge``: alone, with 10, 100 and all labels of its own kind, and those alone."""
+    found: dict[str, Any] = {"source only": accuracy(judge[1], answers(way, *base, judge[0], store))}
+    for count in (10, 100, len(pool[0])):
+        for name, (texts_of, labels_of) in ((f"source and {count}", base), (f"{count} alone", ([], base[1][:0]))):
+            scores = []
+            for draw in range(draws if count < len(pool[0]) else 1):
+                some = np.random.default_rng([count, draw]).permutation(len(pool[0]))[:count]
+                repeat = max(1, len(texts_of) // (2 * count))  # what is of the target weighs as much
+                learn = texts_of + [pool[0][i] for i in some] * repeat
+                labels = np.concatenate([labels_of, np.tile(pool[1][some], repeat)])
+                if len(set(labels.tolist())) == 2:
+                    scores.append(float((answers(way, learn, labels, judge[0], store).argmax(1) == judge[1]).mean()))
+            found[name] = {
+                "mean": float(np.mean(scores)),
+                "low": min(scores),
+                "high": max(scores),
+                "draws": len(scores),
+            }
+            print(way, name, found[name], flush=True)
+    return found
+
+
+def across(store: RowStore) -> dict[str, Any]:
+    """Learned from English film reviews, used on Chinese ones, with 0, 10, 100 and all labels of those."""
+    english, learn = texts("reviews_en"), texts("reviews_zh_train")
+    judge = texts("reviews_zh_val", "reviews_zh_test")
+    ways = ("minilm", "minilm[pinyin]", "regraft_tiny_text")
+    return {"judged_on": len(judge[0]), **{w: moved(w, english, learn, judge, store, draws=5) for w in ways}}
+
+
+def domain(store: RowStore) -> dict[str, Any]:
     """A model of Chinese film reviews on reviews of takeaway food: as it is, and after some labels of those."""
     films, y = texts("reviews_zh_train")
     meals, truth = texts("reviews_zh_takeaway")
     films = [t.replace(" ", "") for t in films]
-    rng = np.random.default_rng(0)
-    pool, judge = np.split(rng.permutation(len(meals)), [4000])
-    judged, wanted = [meals[i] for i in judge], truth[judge]
-    found: dict[str, Any] = {"judged_on": len(judge), "majority": float(max(wanted.mean(), 1 - wanted.mean()))}
-    for way in ("tfidf", "regraft_tiny_text+tfidf"):
-        found[way] = {"films only": accuracy(wanted, answers(way, films, y, judged, store))}
-        for count in (10, 100, len(pool)):
-            for name, base, base_y in ((f"films and {count}", films, y), (f"{count} alone", [], y[:0])):
-                scores = []
-                for draw in range(draws if count == 100 else 1):
-                    some = np.random.default_rng([count, draw]).permutation(pool)[:count]
-                    repeat = max(1, len(base) // (2 * count)) if base else 1  # what is of the target weighs as much
-                    learn = base + [meals[i] for i in some] * repeat
-                    labels = np.concatenate([base_y, np.tile(truth[some], repeat)])
-                    if len(set(labels.tolist())) < 2:
-                        continue
-                    p = answers(way, learn, labels, judged, store)
-                    scores.append(float((p.argmax(1) == wanted).mean()))
-                found[way][name] = {"mean": float(np.mean(scores)), "low": min(scores), "high": max(scores),
-                                    "draws": len(scores)} if scores else None  # fmt: skip
-                print("domain", way, name, found[way][name], flush=True)
-    return found
+    pool, judge = np.split(np.random.default_rng(0).permutation(len(meals)), [4000])
+    rest, judged = (([meals[i] for i in rows], truth[rows]) for rows in (pool, judge))
+    share = float(judged[1].mean())
+    return {"judged_on": len(judge), "majority": max(share, 1 - share),
+            **{w: moved(w, (films, y), rest, judged, store)
+               for w in ("tfidf", "regraft_tiny_text", "regraft_tiny_text+tfidf")}}  # fmt: skip
 
 
-PARTS = {"english": english, "chinese": chinese, "finetune": finetune, "few": few, "domain": domain}
+def plot(curves: dict[str, list[dict[str, Any]]]) -> None:
+    """Accuracy against the number of labels, with the lowest and highest of the draws."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(5.2, 3.4), dpi=90)
+    for way, points in curves.items():
+        labels = [p["labels"] for p in points]
+        line = axes.plot(labels, [p["mean"] for p in points], marker="o", label=way)[0]
+        axes.fill_between(labels, [p["low"] for p in points], [p["high"] for p in points], alpha=0.12,
+                          color=line.get_color())  # fmt: skip
+    axes.set(xscale="log", xlabel="labels a class", ylabel="accuracy", title="rt-polarity, few labels")
+    axes.set_xticks(labels, [str(n) for n in labels])
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(RESULTS / "few_labels_text.png")
+    pyplot.close(figure)
+
+
+PARTS = {"english": english, "chinese": chinese, "across": across, "domain": domain, "finetune": finetune, "few": few}
 
 
 def main() -> None:

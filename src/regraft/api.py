@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from regraft.commands.align import Alignment, align
 from regraft.commands.augment import augment
 from regraft.commands.convert import Conversion, convert
 from regraft.commands.demo import DemoResult
@@ -94,8 +95,8 @@ def shift(source: Any, target: Any, *, out: str | None = None, **options: Any) -
 
 
 __all__ = [
-    "BoxPredictor", "Conversion", "DemoResult", "DetectionResult", "Evaluation", "Explanation", "FitResult",
-    "Insights", "Inspection", "PredictResult", "Predictor", "Ranking", "Shared", "Shift", "TaskPredictor",
-    "augment", "cache", "convert", "demo", "evaluate", "explain", "fit", "insights", "inspect", "list_backbones",
-    "list_methods", "load", "predict", "rank", "report", "runs", "shift", "verify",
+    "Alignment", "BoxPredictor", "Conversion", "DemoResult", "DetectionResult", "Evaluation", "Explanation",
+    "FitResult", "Insights", "Inspection", "PredictResult", "Predictor", "Ranking", "Shared", "Shift", "TaskPredictor",
+    "align", "augment", "cache", "convert", "demo", "evaluate", "explain", "fit", "insights", "inspect",
+    "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "shift", "verify",
 ]  # fmt: skip

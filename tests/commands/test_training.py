@@ -153,6 +153,20 @@ def test_settings_that_cannot_be_meant(options, message, pictures: Path) -> None
         regraft.fit(str(pictures), **QUICK | options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"smoothing": 0.1}, "--smoothing: contrastive compares the items"),
+        ({"mix": "mixup"}, "--mix: contrastive compares the items"),
+        ({"patience": 2}, "--patience needs items held out"),
+        ({"processes": 2}, "compares the items of a batch; it takes one"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(options, message, pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        regraft.fit(str(pictures), out=str(tmp_path / "r"), **QUICK | {"method": "contrastive"} | options)
+
+
 def test_unknown_schedules_and_mixes_are_named(pictures: Path) -> None:
     with pytest.raises(UnknownName, match="did you mean 'cosine'"):
         regraft.fit(str(pictures), schedule="cosin", **QUICK)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from regraft.methods import logistic
@@ -155,3 +156,42 @@ def test_out_of_fold_logits_are_calibrated_and_belong_to_their_rows() -> None:
     assert hits > 0.5
     hot = logistic.smoothed_targets(np.eye(4)[y])
     assert logistic.optimal_temperature(fitted.logits, hot) == pytest.approx(1, abs=1e-4)
+
+
+def test_log_count_ratios_by_hand() -> None:
+    x = csr_matrix(np.array([[2.0, 0, 1], [0.5, 0, 0], [0, 3, 1]]))
+    targets = np.array([[1.0, 0], [1, 0], [0, 1]])
+    # one and the rows that hold it: (3, 1, 2) of 6 for the first class, (1, 2, 2) of 5 for the second
+    by_hand = np.abs(np.log([3 / 6 / (1 / 5), 1 / 6 / (2 / 5), 2 / 6 / (2 / 5)]))
+    assert np.allclose(logistic.log_count_ratio(x, targets), by_hand)
+    scaling = logistic.blockwise(["column"], [1.0], x, [3], targets)
+    scaled = scaling(x).toarray()
+    assert np.isclose((scaled**2).sum(1).mean(), 1)
+    assert np.isclose(scaled[0, 0] / scaled[0, 2], 2 * by_hand[0] / by_hand[2])
+
+
+def test_a_factor_multiplies_a_block() -> None:
+    rng = np.random.default_rng(0)
+    x, targets = rng.normal(size=(30, 5)), np.eye(2)[np.arange(30) % 2]
+    scaled = logistic.blockwise(["common", "column"], [2.0, 0.5], x, [3, 2], targets)(x)
+    assert np.isclose((scaled[:, :3] ** 2).sum(1).mean(), 4) and np.isclose((scaled[:, 3:] ** 2).sum(1).mean(), 0.25)
+
+
+def test_each_part_of_a_fusion_may_have_its_own_strength() -> None:
+    """Five telling columns beside four hundred faint ones, which alone would be given another strength."""
+    rng = np.random.default_rng(3)
+    y = np.arange(240) % 2
+    rows = np.concatenate([rng.normal(size=(240, n)) + g * y[:, None] for n, g in ((5, 1.2), (400, 0.1))], 1)
+    fitted = fit_features(rows, y, target(2), blocks=[5, 400])
+    best: dict[str, float] = {}
+    for tried in fitted.record["tried"]:
+        best[tried["scaling"]] = min(best.get(tried["scaling"], np.inf), tried["log_loss"])
+    assert fitted.record["scaling"] == "own" and best["own"] < min(best["common"], best["column"])
+    own = rows.std(0)[:5].mean() / rows.std(0)[5:].mean()
+    factors = [b["factor"] for b in fitted.record["blocks"]]
+    sizes = fitted.head.scale.numpy()
+    assert sizes[5:].mean() / sizes[:5].mean() == pytest.approx(
+        factors[0] / factors[1] * np.sqrt(400 / 5) / own, rel=0.05
+    )
+    again = fit_features(rows, y, target(2), blocks=[5, 400], record=fitted.record)
+    assert torch.equal(again.head.linear.weight, fitted.head.linear.weight)

@@ -53,6 +53,7 @@ class Body(nn.Module):
         self.chain = nn.ModuleDict({name.replace(".", "-"): block for name, block in blocks})
         self.pool = pool
         self._frozen = 0
+        self.keeps_statistics = False
         self.freeze()
 
     @property
@@ -76,7 +77,16 @@ class Body(nn.Module):
         super().train(mode)
         for block in list(self.chain.values())[: self._frozen]:
             block.eval()
+        if self.keeps_statistics:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
         return self
+
+    def keep_statistics(self, keep: bool = True) -> Body:
+        """Whether batch normalisation goes on by the statistics it has, also where its scale and shift learn."""
+        self.keeps_statistics = keep
+        return self.train(self.training)
 
     def features(self, x: Tensor) -> Tensor:
         """(N, C, H, W) prepared as the spec says -> (N, D), the input of the original network's last layer.

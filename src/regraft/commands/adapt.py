@@ -137,22 +137,14 @@ def adapt(
     judge = Policy("none", policy.flips)
     inner = Inner(make_feed(base, border, data.take(hold), rows.x[hold], judge, **feeds, views=1), targets[hold], link,
                   None if weights is None else weights[hold], device, task)  # fmt: skip
-    loop = loop_settings(settings, task, targets[learn], fingerprint(rows))
+    trained = plan.pretrained and (base.provenance.get("weights") != "random" or "adapted_by" in base.provenance)
+    loop = loop_settings(settings, task, targets[learn], fingerprint(rows), "keep" if trained else "learn")
     curve = None
     if settings["lr"] == "auto":
         rate, curve = _found_rate(folder, learner, plan, feed, targets[learn], loop)
         plan = method.plan(len(network.body.blocks), replace(options, rate=rate))
     processes = settings["processes"] or 1
-    if processes > 1 and any(p.objective for p in plan.phases):
-        raise InputError(f"--processes {processes}: {settings['method']} compares the items of a batch; it takes one.")
-    if processes > 1 and plan.prepare:
-        raise InputError(f"--processes {processes}: {settings['method']} trains in one.")
-    if loop.batch < 2 * processes and processes > 1:
-        raise InputError(f"--batch {loop.batch}: {processes} processes need two items each in every step.")
-    if len(learn) < 2 * processes:
-        raise InputError(
-            f"--processes {processes} needs at least {2 * processes} items to learn from, not {len(learn)}."
-        )
+    _usable(plan, settings, processes, loop.batch, len(learn), len(hold), device)
     progress = train(
         learner, plan.phases, feed, targets[learn], loop, folder=folder / "checkpoints",
         inner=inner.loss if len(hold) else None, report=Logs(folder, bool(settings["tensorboard"])),
@@ -203,6 +195,32 @@ def changed(base: Pretrained, body: Body, method: str) -> Pretrained:
     return found
 
 
+def _usable(
+    plan: Plan, settings: dict[str, Any], processes: int, batch: int, learn: int, hold: int, device: str
+) -> None:
+    """Raises ``InputError`` where an option could do nothing, or several processes could not work together."""
+    method = settings["method"]
+    if any(p.objective for p in plan.phases):
+        for option in ("smoothing", "mix"):
+            if settings[option] not in (None, "none"):
+                raise InputError(f"--{option}: {method} compares the items of a batch and has no use for it.")
+    if settings["patience"] and not hold:
+        raise InputError(f"--patience needs items held out inside training (from 100 on, not by contrastive); {method} "
+                         f"has none of {learn}.")  # fmt: skip
+    if processes == 1:
+        return
+    if any(p.objective for p in plan.phases):
+        raise InputError(f"--processes {processes}: {method} compares the items of a batch; it takes one.")
+    if plan.prepare:
+        raise InputError(f"--processes {processes}: {method} trains in one.")
+    if device.startswith("cuda") and processes > torch.cuda.device_count():
+        raise InputError(f"--processes {processes}: there are {torch.cuda.device_count()} GPUs, and each takes one.")
+    if batch < 2 * processes:
+        raise InputError(f"--batch {batch}: {processes} processes need two items each in every step.")
+    if learn < 2 * processes:
+        raise InputError(f"--processes {processes} needs at least {2 * processes} items to learn from, not {learn}.")
+
+
 def check(network: Pretrained, data: Dataset, settings: dict[str, Any]) -> None:
     """Raises ``InputError`` where this network or this data is not for trained methods."""
     method = settings["method"]
@@ -236,14 +254,16 @@ def rate_of(lr: float | str | None) -> float | None:
     return None if lr in (None, "auto") else float(lr)  # type: ignore[arg-type]
 
 
-def loop_settings(settings: dict[str, Any], task: str, targets: NDArray[Any], data: str) -> Settings:
+def loop_settings(
+    settings: dict[str, Any], task: str, targets: NDArray[Any], data: str, batch_norm: str = "learn"
+) -> Settings:
     """What was asked for, over the loop's defaults."""
     balance = None
     if settings["class_weight"] == "balanced":
         counts = np.maximum(targets.sum(0), 1)
         balance = tuple((len(targets) / (len(counts) * counts)).tolist())
-    names = ("batch", "accumulate", "schedule", "ema", "smoothing", "mix", "patience")
-    asked = {k: settings[k] for k in names if settings[k] is not None}
+    names = ("batch", "accumulate", "schedule", "ema", "smoothing", "mix", "patience", "batch_norm")
+    asked = {"batch_norm": batch_norm} | {k: settings[k] for k in names if settings[k] is not None}
     return Settings(task=task, class_weight=balance, seed=settings["seed"], data=data, **asked)
 
 

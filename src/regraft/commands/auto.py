@@ -129,7 +129,7 @@ def _epochs(
     feed = make_feed(start.network, 0, data, rows.x, policy, seed=settings["seed"], device=device, store=store)
     head: LinearHead = copy.deepcopy(start.probe).requires_grad_(True)
     learner = Learner(copy.deepcopy(start.network.body).to(device), head.to(device))
-    learner.body.freeze(0)
+    learner.body.freeze(0).keep_statistics(settings["batch_norm"] != "learn")
     learner.train()
     times = []
     with strided_depthwise_in_float32(learner, device == "cpu"):

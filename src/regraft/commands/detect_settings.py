@@ -49,7 +49,7 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
 
 def loop_settings(settings: dict[str, Any], data: str) -> Settings:
     """What was asked for, over the defaults of detectors."""
-    names = ("accumulate", "schedule", "ema", "patience")
+    names = ("accumulate", "schedule", "ema", "patience", "batch_norm")
     asked = {k: settings[k] for k in names if settings[k] is not None}
     return Settings(**{"batch": settings["batch"], "clip": 10.0, "seed": settings["seed"], "data": data, **asked})
 

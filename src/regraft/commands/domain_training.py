@@ -122,6 +122,8 @@ def adapted(
     learner.head.requires_grad_(True)
     if plan.statistics and not any(isinstance(m, Norm) for m in learner.body.modules()):
         raise InputError(f"--method {settings['method']}: {source.network.name} has no batch normalisation to adapt.")
+    if plan.statistics and settings["batch_norm"] == "keep":
+        raise InputError(f"--batch-norm keep: {settings['method']} takes the statistics of the target.")
     if plan.extra is not None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -160,7 +162,7 @@ class Judge(Inner):
     """Judges a learner by its answers on the target without labels: minus their soft neighbourhood density."""
 
     def __init__(self, feed: Batches, classes: int, device: str) -> None:
-        super().__init__(feed, np.zeros((len(feed), classes)), "softmax", None, device)
+        super().__init__(feed, np.zeros((len(feed), classes)), "softmax", None, device, "classification")
 
     def loss(self, learner: Learner) -> float:
         return -soft_neighbourhood_density(probabilities(self.logits(learner)))

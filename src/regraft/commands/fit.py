@@ -107,6 +107,7 @@ def fit(
     schedule: str | None = None,
     ema: float | None = None,
     patience: int | None = None,
+    batch_norm: str | None = None,
     processes: int | None = None,
     tensorboard: bool | None = None,
     accuracy: float | None = None,

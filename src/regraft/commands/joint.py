@@ -157,7 +157,7 @@ def _trained(
     hold = [d.split.train.take(held) for d, (_, held) in zip(domains, halves, strict=True)]
     plain = Policy("none", policy.flips)
     judges = [
-        (i, d.own, Inner(feed(h, plain), targets_of(h.y, k)[:, d.own], "softmax", None, device))
+        (i, d.own, Inner(feed(h, plain), targets_of(h.y, k)[:, d.own], "softmax", None, device, "classification"))
         for i, (d, h) in enumerate(zip(domains, hold, strict=True)) if len(h)
     ]  # fmt: skip
     targets = np.concatenate([targets_of(d.y, k) for d in learn])

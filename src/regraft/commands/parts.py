@@ -13,7 +13,8 @@ from regraft.commands.controls import ControlKit
 from regraft.commands.judging import gain
 from regraft.features.fusion import describe, parts_of
 from regraft.features.rows import beside
-from regraft.methods.linear_probe import Fitted, fit_features
+from regraft.methods.base import Fitted
+from regraft.methods.linear_probe import fit_features
 from regraft.model.model import Model
 
 

@@ -74,7 +74,7 @@ def predict(
         raise InputError(f"{model} answers {len(predictor.tasks)} tasks: --out takes a .jsonl file for them; for one "
                          f"of them name it, as {model}#{next(iter(predictor.tasks))}.")  # fmt: skip
     sources = [(text, _opened(predictor, text)) for text in inputs]
-    if sort_into and predictor.model.numbers:
+    if sort_into and isinstance(predictor, Predictor) and predictor.model.numbers:
         raise InputError("--sort-into makes a folder a class, and the model gives numbers.")
     if sort_into and not all(isinstance(items, PictureFiles) for _, items in sources):
         raise InputError("--sort-into takes picture files; arrays have no file to link or copy.")
@@ -85,7 +85,8 @@ def predict(
         return PredictResult(model, rows.total, sum("error" in r for r in kept), None, kept)
     about = {"model": predictor.manifest["files"], "inputs": [str(t) for t in inputs], "names": rows.digest(),
              "sort_into": sort_into}  # fmt: skip
-    bulk = Bulk(Path(out), about, columns_of(predictor.model), resume=resume, overwrite=overwrite)
+    columns = columns_of(predictor.model) if isinstance(predictor, Predictor) else {}
+    bulk = Bulk(Path(out), about, columns, resume=resume, overwrite=overwrite)
     resumed = min(bulk.done, rows.total)
     for row in rows.stream(resumed):
         bulk.add(row)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from regraft.commands.auditing import audited
 from regraft.commands.candidates import Candidate, attempt, compared, names
 from regraft.commands.split import strata
-from regraft.data.audit import class_problems, require_classes
+from regraft.data.audit import require_target, target_problems
 from regraft.data.dataset import Dataset
 from regraft.data.parts import hold_out, training_part
 from regraft.data.sources import open_data
@@ -143,18 +143,17 @@ def looked_at(
     whole = audited(opened, store)
     learn = np.flatnonzero(np.isin(whole.data.parts, parts))
     part = whole.data.take(learn)
-    problems = list(whole.problems)
+    if part.target.task == "detection":
+        raise InputError(f"{part.name} is pictures with boxes; networks are ranked for one answer an item.")
+    require_target(part)
+    problems = [*whole.problems, *target_problems(part)]
     if part.target.task != "regression":
-        require_classes(part)
-        problems += class_problems(part)
         present = [n for n, count in part.class_counts().items() if count]
         if part.target.task == "classification" and len(present) >= len(part):
             raise DataError(
                 f"{part.name} has {len(present)} classes and {len(part)} examples: every class is one example, and "
                 "nothing tells classes apart from examples; two a class are needed, five are better."
             )
-    elif not np.ptp(part.y):
-        raise DataError(f"{part.name}: the target {part.target_name!r} is the same for every item.")
     chosen = np.arange(len(part))
     if items < len(part):
         _, chosen = hold_out(_strata(part), None, share=items / len(part), seed=seed)

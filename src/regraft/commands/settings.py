@@ -15,9 +15,12 @@ from regraft.training.mixing import MIXES
 from regraft.training.schedule import SCHEDULES
 
 TRAINING = ("epochs", "lr", "batch", "accumulate", "blocks", "augment", "mix", "smoothing", "schedule", "ema",
-            "patience", "processes", "tensorboard")  # fmt: skip
+            "patience", "batch_norm", "processes", "tensorboard")  # fmt: skip
 """The options of methods that train a network."""
 
+STATISTICS = ("keep", "learn")
+NOT_FOR_JOINT = ("val", "accuracy", "class_weight", "mix", "processes", "lr", "batch_norm", "alpha", "interval",
+                 "quantiles")  # fmt: skip
 _FROM_ONE = ("epochs", "batch", "accumulate", "blocks", "patience", "processes")
 
 
@@ -55,7 +58,7 @@ def _target(settings: dict[str, Any]) -> None:
     several = isinstance(settings["data"], list)
     if several != (method == "joint") or (several and len(settings["data"]) < 2):
         raise InputError("--method joint learns from several DATA at once, at least two; other methods take one.")
-    for name in ("val", "accuracy", "class_weight", "mix", "processes", "lr", "alpha", "interval", "quantiles"):
+    for name in NOT_FOR_JOINT:
         meant = settings[name] == "auto" if name == "lr" else settings[name] not in (None, "none")
         if several and meant:
             raise InputError(f"--{name.replace('_', '-')} {settings[name]}: --method joint has no use for it.")
@@ -115,6 +118,8 @@ def check_training(settings: dict[str, Any]) -> None:
         raise InputError(f"--accumulate is {settings['accumulate']}: more pieces than the batch has examples.")
     if settings["mix"] not in (None, *MIXES):
         raise UnknownName("mix", settings["mix"], MIXES)
+    if settings["batch_norm"] not in (None, *STATISTICS):
+        raise UnknownName("way with batch normalisation", settings["batch_norm"], list(STATISTICS))
     if settings["schedule"] not in (None, *SCHEDULES):
         raise UnknownName("schedule", settings["schedule"], list(SCHEDULES))
 

@@ -91,7 +91,9 @@ def share(
         for name, (one, column) in tasks.items():
             started, own = time.perf_counter(), run.work / "tasks" / name
             say(f"task {name}")
-            results[name] = fit(one, label=column, out=str(own), resume=resume, **options)
+            fitted = fit(one, label=column, out=str(own), resume=resume, **options)
+            assert isinstance(fitted, FitResult)
+            results[name] = fitted
             seconds[name] = round(time.perf_counter() - started, 3)
             if is_auto(options.get("backbone")):
                 chosen = {"backbone": results[name].backbone, "budget": None}

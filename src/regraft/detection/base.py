@@ -108,6 +108,12 @@ class Stages:
         self.detector.train(self.detector.training)
         return self
 
+    def keep_statistics(self, keep: bool = True) -> Stages:
+        """Whether batch normalisation goes on by the statistics it has, also where its scale and shift learn."""
+        self.detector.keeps_statistics = keep
+        self.detector.train(self.detector.training)
+        return self
+
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         for name, block in self.blocks:
             yield from block.named_parameters(prefix=name)
@@ -137,6 +143,7 @@ class Detector(nn.Module, ABC):
         super().__init__()
         self.classes, self.frame, self.recipe = tuple(classes), frame, recipe
         self.frozen = self.border = 0
+        self.keeps_statistics = False
         self.overlap = 0.65
         self.origin, self.extra = Origin(), nn.Module()
 
@@ -167,8 +174,13 @@ class Detector(nn.Module, ABC):
 
     def train(self, mode: bool = True) -> Detector:
         super().train(mode)
-        for block in self.chain()[: self.frozen]:
-            block.module.eval()
+        for i, block in enumerate(self.chain()):
+            if i < self.frozen:
+                block.module.eval()
+            elif self.keeps_statistics:
+                for module in block.module.modules():
+                    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                        module.eval()
         return self
 
     def through(self, maps: Maps, start: int = 0, stop: int | None = None) -> Maps:

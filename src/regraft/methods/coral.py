@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.adaptation.alignment import coral_matrix
+from regraft.methods.base import Fitted
 from regraft.methods.domains import Learn, dense
-from regraft.methods.linear_probe import Fitted
 
 SUMMARY = "adapts to --target: the source's covariance becomes the target's, then a probe (Sun et al. 2016)"
 OPTIMISES: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from scipy.sparse import issparse
 from torch import nn
 
 from regraft.errors import InputError
-from regraft.methods.linear_probe import Fitted
+from regraft.methods.base import Fitted
 from regraft.model.heads import LinearHead
 
 

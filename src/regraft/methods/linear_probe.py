@@ -25,11 +25,9 @@ from regraft.methods.logistic import (
     Link,
     Scaling,
     blockwise,
-    common_scaling,
     cross_entropy,
     fit_logistic,
     optimal_temperature,
-    shrunken_scaling,
     smoothed_targets,
     span,
     targets_of,
@@ -51,7 +49,8 @@ ClassWeight = str | Sequence[float] | None
 
 FOLDS, FOLD_ROWS, FOLD_VALUES, LEAST_PER_CLASS = 5, 3000, 2_000_000, 3
 
-SCALINGS = {"common": common_scaling, "column": shrunken_scaling}
+SCALINGS = ("common", "column")
+"""How columns are scaled, see `logistic.blockwise`."""
 
 
 def fit_features(
@@ -75,7 +74,8 @@ def fit_features(
     ``own_units`` says that each column has a unit of its own, as in a table, which decides its scaling.
     ``class_weight`` is None, ``"balanced"`` (every class weighs the same), or a weight a class. ``record``, that of an
     earlier fit, repeats its choice without choosing again (for a refit on more rows). No fold tears one of ``groups``
-    (n,). ``blocks`` are the widths of the parts that a fusion's columns fall into, each scaled for itself.
+    (n,). ``blocks`` are the widths of the parts that a fusion's columns fall into: each is scaled for itself, and may
+    be given the scaling and the strength that suit it best alone.
 
     Numbers (n,) in place of labels make it a ridge regression, with the options ``regression`` of
     `regraft.methods.ridge.fit_regression`. The result does not depend on how many threads there are.
@@ -86,7 +86,7 @@ def fit_features(
     with threadpool_limits(1):
         chosen = _choose(problem, seed, own_units) if record is None else Choice(record)
         record = chosen.record
-        scaling = problem.scaling(record["scaling"], rows)
+        scaling = problem.scaling(record, slice(None))
         linear = problem.fit(scaling(rows), slice(None), record["strength"], None)
     t = record["temperature"]
     head = LinearHead.of(*scaling, linear.weight / t, linear.bias / t, rows.dtype)
@@ -113,8 +113,20 @@ class _Problem:
         # rows with the same labels belong together when folds are dealt
         self.strata = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
 
-    def scaling(self, name: str, rows: NDArray[Any]) -> Scaling:
-        return blockwise(SCALINGS[name], rows, self.blocks)
+    def scaling(self, how: dict[str, Any], learn: Any) -> Scaling:
+        """By the rows ``learn``; ``how`` names one way for all blocks, or holds one for each."""
+        ways = how.get("blocks") or [{"scaling": how["scaling"], "factor": 1.0}] * len(self.blocks)
+        names, factors = [w["scaling"] for w in ways], [w["factor"] for w in ways]
+        return blockwise(names, factors, self.rows[learn], self.blocks, self.targets[learn])
+
+    def block(self, number: int) -> _Problem:
+        """The same with one block's columns alone."""
+        part = copy.copy(self)
+        start, width = sum(self.blocks[:number]), self.blocks[number]
+        rows: Any = self.rows[:, start : start + width]
+        whole = issparse(rows) and rows.nnz == rows.shape[0] * width
+        part.rows, part.blocks = rows.toarray() if whole else rows, (width,)
+        return part
 
     def take(self, chosen: NDArray[np.int64]) -> _Problem:
         part = copy.copy(self)
@@ -159,22 +171,37 @@ def _choose(problem: _Problem, seed: int, own_units: bool) -> Choice:
             return Choice({**default, "chosen_by": "default, since all rows are of one group"})
     fold = stratified_folds(problem.strata, folds, rng, problem.groups)
     with ThreadPoolExecutor(2) as pool:
-        tried = [one for name in SCALINGS for one in _path(name, problem, fold, pool)]
+        ways: list[dict[str, Any]] = [{"scaling": name} for name in SCALINGS]
+        if len(problem.blocks) > 1:
+            ways.append(_each_its_own(problem, fold, pool))
+        tried = [one for how in ways for one in _path(how, problem, fold, pool)]
     best, logits = min(tried, key=lambda t: t[0]["log_loss"])
     record = {**best, "chosen_by": f"{fold.max() + 1}-fold cross-validation", "tried": [t for t, _ in tried]}
     return Choice(record, chosen, logits / best["temperature"])
 
 
+def _each_its_own(problem: _Problem, fold: NDArray[np.int64], pool: Executor) -> dict[str, Any]:
+    """Every block with the scaling and, by a factor on its columns, the strength that it would be given alone."""
+    alone = []
+    for number in range(len(problem.blocks)):
+        part = problem.block(number)
+        tried = [one for name in SCALINGS for one, _ in _path({"scaling": name}, part, fold, pool)]
+        alone.append(min(tried, key=lambda t: t["log_loss"]))
+    middle = np.exp(np.mean([np.log(a["strength"]) for a in alone]))
+    return {"scaling": "own", "blocks": [
+        {"scaling": a["scaling"], "factor": float(np.sqrt(middle / a["strength"]))} for a in alone]}  # fmt: skip
+
+
 def _path(
-    scaling: str, problem: _Problem, fold: NDArray[np.int64], pool: Executor
+    how: dict[str, Any], problem: _Problem, fold: NDArray[np.int64], pool: Executor
 ) -> list[tuple[dict[str, Any], NDArray[Any]]]:
-    """Cross-validated log loss and logits of one scaling from strong to weak, until the loss has worsened twice."""
+    """Cross-validated log loss and logits of one way of scaling, strong to weak, until the loss has worsened twice."""
     targets = smoothed_targets(problem.targets, problem.link)
     folds = range(int(fold.max()) + 1)
 
     def prepare(f: int) -> NDArray[Any]:
         learn = fold != f
-        x = problem.scaling(scaling, problem.rows[learn])(problem.rows)
+        x = problem.scaling(how, learn)(problem.rows)
         if issparse(x):
             return x
         # for all strengths at once: what lies outside the training rows' span meets no weight
@@ -195,7 +222,7 @@ def _path(
         starts[:] = fitted
         temperature = optimal_temperature(logits, targets, problem.link, problem.weights)
         loss = cross_entropy(logits / temperature, targets, problem.link, problem.weights)
-        figures = {"scaling": scaling, "strength": strength, "temperature": temperature, "log_loss": loss}
+        figures = {**how, "strength": strength, "temperature": temperature, "log_loss": loss}
         tried.append((figures, logits))
         losses = [t["log_loss"] for t, _ in tried[-3:]]
         if len(losses) == 3 and losses[2] > losses[1] > losses[0]:

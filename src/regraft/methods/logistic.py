@@ -71,23 +71,47 @@ def shrunken_scaling(x: Array) -> Scaling:
     return Scaling(mean, scale * size)
 
 
-def blockwise(scale: Callable[[Array], Scaling], x: Array, widths: Sequence[int]) -> Scaling:
-    """Each block of ``widths`` columns scaled for itself, so that no part of a fusion drowns another.
+def counted_scaling(x: Array, weight: Array | None = None) -> Scaling:
+    """For a sparse x (n, d) with gaps: nothing is centred, each column is multiplied by its ``weight`` (d,; 1 where it
+    is None), and one factor brings the mean squared row to 1.
+    """
+    weight = np.ones(x.shape[1]) if weight is None else weight
+    size = np.sqrt((x.multiply(x) @ weight**2).sum() / x.shape[0]) or 1.0
+    return Scaling(np.zeros(x.shape[1]), size / weight)
 
-    Blocks of a sparse x with gaps in them are not centred, and get one factor for all their columns: the rarest words
-    would be the loudest otherwise.
+
+def log_count_ratio(x: Array, targets: Array) -> Array:
+    """How much each column of a sparse x (n, d) speaks for or against the classes of ``targets`` (n, k): (d,) >= 0.01.
+
+    The log of the ratio between a column's share among a class's counts (how many rows hold it, and one) and its share
+    among those of the rest; over several classes the root of the mean square. Wang and Manning 2012
+    (https://aclanthology.org/P12-2018), section 2.
+    """
+    held = x.astype(bool).astype(np.float64)
+    of, rest = (1 + (held.T @ t) for t in (targets, 1 - targets))
+    ratio = np.log(of / of.sum(0)) - np.log(rest / rest.sum(0))
+    return np.maximum(np.sqrt((ratio**2).mean(1)), 0.01)
+
+
+def blockwise(
+    names: Sequence[str], factors: Sequence[float], x: Array, widths: Sequence[int], targets: Array
+) -> Scaling:
+    """Each block of ``widths`` columns scaled for itself, so that no part of a fusion drowns another, and multiplied by
+    its factor.
+
+    ``common`` is one factor for all columns of a block; ``column`` one each, by its spread, or in a sparse block with
+    gaps by its `log_count_ratio`: by their spread the rarest words would be the loudest.
     """
     found, start = [], 0
-    for width in widths:
+    for name, factor, width in zip(names, factors, widths, strict=True):
         block = x[:, start : start + width]
         start += width
-        if not issparse(block):
-            found.append(scale(block))
-        elif block.nnz == block.shape[0] * width:
-            found.append(scale(block.toarray()))
+        if issparse(block) and block.nnz < block.shape[0] * width:
+            scaling = counted_scaling(block, log_count_ratio(block, targets) if name == "column" else None)
         else:
-            size = np.sqrt(block.multiply(block).sum() / block.shape[0]) or 1.0
-            found.append(Scaling(np.zeros(width), np.full(width, size)))
+            dense = block.toarray() if issparse(block) else block
+            scaling = (shrunken_scaling if name == "column" else common_scaling)(dense)
+        found.append(Scaling(scaling.mean, scaling.scale / factor))
     return Scaling(np.concatenate([f.mean for f in found]), np.concatenate([f.scale for f in found]))
 
 
@@ -123,19 +147,40 @@ def fit_logistic(
         inner = None if start is None else Linear(basis.T @ start.weight, start.bias)
         solved = fit_logistic(x @ basis, targets, strength, link=link, weights=weights, start=inner)
         return Linear(basis @ solved.weight, solved.bias)
+    if link == "softmax" and k == 2:  # the two columns are each other's negative: one is solved for
+        before = None if start is None else Linear(np.diff(start.weight), np.diff(start.bias))
+        one = fit_logistic(x, targets[:, 1:], strength / 2, link="sigmoid", weights=weights, start=before)
+        return Linear(one.weight * (-0.5, 0.5), one.bias * (-0.5, 0.5))
     w = np.ones((n, 1)) if weights is None else np.asarray(weights, np.float64)[:, None]
+    times, back = _products(x)
     value_and_slope = _softmax_loss if link == "softmax" else _sigmoid_loss
 
     def loss(theta: Array) -> tuple[float, Array]:
         weight, bias = theta[: d * k].reshape(d, k), theta[d * k :]
-        value, slope = value_and_slope(x @ weight + bias, targets, w)
+        value, slope = value_and_slope(times(weight) + bias, targets, w)
         value += strength / 2 * float(np.vdot(weight, weight))
-        return value, np.concatenate([(x.T @ slope + strength * weight).ravel(), slope.sum(0)])
+        return value, np.concatenate([(back(slope) + strength * weight).ravel(), slope.sum(0)])
 
     at = np.zeros(d * k + k) if start is None else np.concatenate([start.weight.ravel(), start.bias])
     options = {"maxiter": 300, "gtol": 1e-5 * n / k, "ftol": 1e-10, "maxcor": 20}
     found = minimize(loss, at, jac=True, method="L-BFGS-B", options=options)
     return Linear(found.x[: d * k].reshape(d, k), found.x[d * k :])
+
+
+def _products(x: Array) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+    """``x @ w`` and ``x.T @ s`` as functions; the columns of a sparse x that have no gaps go through BLAS."""
+    if not issparse(x):
+        return lambda w: x @ w, lambda s: x.T @ s
+    full = np.diff(x.tocsc().indptr) == x.shape[0]
+    dense, sparse = x[:, full].toarray(), x[:, ~full].tocsr()
+    turned = sparse.T.tocsr()
+
+    def back(s: Array) -> Array:
+        found = np.empty((len(full), s.shape[1]))
+        found[full], found[~full] = dense.T @ s, turned @ s
+        return found
+
+    return lambda w: dense @ w[full] + sparse @ w[~full], back
 
 
 def span(x: Array) -> Array:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from regraft.adaptation.alignment import LANDMARKS, carried, transport_plan
 from regraft.adaptation.validators import spread
+from regraft.methods.base import Fitted
 from regraft.methods.domains import Learn, dense
-from regraft.methods.linear_probe import Fitted
 
 SUMMARY = "adapts to --target: the source's items are carried onto the target's (Courty et al. 2017; needs POT)"
 OPTIMISES: tuple[str, ...] = ()

@@ -18,11 +18,12 @@ from threadpoolctl import threadpool_limits
 from regraft.errors import InputError
 from regraft.methods.base import Fitted
 from regraft.methods.folds import bins, stratified_folds
-from regraft.methods.logistic import Linear, Scaling, blockwise, common_scaling, shrunken_scaling
+from regraft.methods.logistic import Linear, Scaling, blockwise
 from regraft.methods.quantiles import fit_quantiles
 from regraft.model.heads import LinearHead
 
-SCALINGS = {"common": common_scaling, "column": shrunken_scaling}
+SCALINGS = ("common", "column")
+"""How columns are scaled, see `logistic.blockwise`."""
 FOLDS, LEAST_ROWS = 5, 4
 MOST_COEFFICIENTS = 200
 LOG_ALPHA = (-12.0, 12.0)
@@ -109,7 +110,7 @@ def fit_regression(
     widths = blocks or (rows.shape[1],)
     with threadpool_limits(1):
         chosen = _chosen(rows, y, widths, alpha) if record is None else record
-        scaling = blockwise(SCALINGS[chosen["scaling"]], rows, widths)
+        scaling = _scaling(chosen["scaling"], rows, y, widths)
         linear, spectrum = _fit(scaling(rows), y, chosen["alpha"], quantiles)
         head = LinearHead.of(*scaling, linear.weight, linear.bias, rows.dtype)
         if record is not None:
@@ -121,13 +122,17 @@ def fit_regression(
     return Fitted(head, chosen, which, held)
 
 
+def _scaling(name: str, rows: NDArray[Any], y: NDArray[Any], widths: Sequence[int]) -> Scaling:
+    return blockwise([name] * len(widths), [1.0] * len(widths), rows, widths, y[:, None])
+
+
 def _chosen(rows: NDArray[Any], y: NDArray[Any], widths: Sequence[int], alpha: float | None) -> dict[str, Any]:
     """The scaling and strength for these rows."""
     if alpha is not None:
         return {"scaling": "common" if alpha == 0 else "column", "alpha": float(alpha), "chosen_by": "given"}
     tried: list[dict[str, Any]] = []
-    for name, scale in SCALINGS.items():
-        strength, evidence = Spectrum.of(blockwise(scale, rows, widths)(rows), y - y.mean()).best()
+    for name in SCALINGS:
+        strength, evidence = Spectrum.of(_scaling(name, rows, y, widths)(rows), y - y.mean()).best()
         tried.append({"scaling": name, "alpha": strength, "log_evidence": evidence})
     best = max(tried, key=lambda t: float(t["log_evidence"]))
     return {**best, "chosen_by": "evidence", "tried": tried}
@@ -162,7 +167,7 @@ def _unseen(
     found = np.zeros((len(y), 1 + len(quantiles or ())))
     for f in range(folds):
         learn = fold != f
-        scaling = blockwise(SCALINGS[chosen["scaling"]], rows[learn], widths)
+        scaling = _scaling(chosen["scaling"], rows[learn], y[learn], widths)
         linear, _ = _fit(scaling(rows[learn]), y[learn], chosen["alpha"], quantiles)
         found[~learn] = linear(scaling(rows[~learn]))
     return np.arange(len(y)), found

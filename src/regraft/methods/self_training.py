@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from regraft.adaptation.validators import CERTAINTY, probabilities
 from regraft.features.rows import below
+from regraft.methods.base import Fitted
 from regraft.methods.domains import Learn, logits_of
-from regraft.methods.linear_probe import Fitted
 
 SUMMARY = "adapts to --target: a probe learns from its own most certain answers (Zou et al. 2018)"
 OPTIMISES = CERTAINTY

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.adaptation.alignment import subspace_alignment
+from regraft.methods.base import Fitted
 from regraft.methods.domains import Learn, dense, folded
-from regraft.methods.linear_probe import Fitted
 
 SUMMARY = "adapts to --target: the source's principal axes are turned to the target's (Fernando et al. 2013)"
 OPTIMISES: tuple[str, ...] = ()

@@ -26,12 +26,13 @@ def align(source: NDArray[Any], target: NDArray[Any], pairs: ArrayLike) -> NDArr
         raise InputError("To align word vectors, at least one pair of words that mean the same is needed.")
     if chosen.min() < 0 or (chosen.max(0) >= (len(source), len(target))).any():
         raise InputError(f"A pair names a row beyond the {len(source)} and {len(target)} vectors there are.")
-    x, y = _unit(source[chosen[:, 0]]), _unit(target[chosen[:, 1]])
+    x, y = unit(source[chosen[:, 0]]), unit(target[chosen[:, 1]])
     u, _, v = np.linalg.svd(x.T @ y)
     rotation: NDArray[np.float64] = u @ v
     return rotation
 
 
-def _unit(rows: NDArray[Any]) -> NDArray[np.float64]:
+def unit(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Rows (n, D) scaled to length 1; rows of zeros stay."""
     wide = rows.astype(np.float64)
     return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)

@@ -70,7 +70,8 @@ class TwoDomains:
             raise InputError(f"--processes {share[1]}: adapting to another domain trains in one.")
         steps = count(len(self.target), size)
         source = None if self.source is None else endless(self.source, number * steps + skip, size)
-        for step, (x, places) in enumerate(self.target.epoch(number, size, skip), skip):
+        target: Iterator[tuple[Any, NDArray[np.int64]]] = self.target.epoch(number, size, skip)  # type: ignore[assignment]
+        for step, (x, places) in enumerate(target, skip):
             progress = (number + step / steps) / max(self.epochs, 1)
             there = torch.from_numpy(places)
             if source is None:
@@ -80,7 +81,7 @@ class TwoDomains:
                 yield Both(inputs, x, there, progress), positions
 
 
-def endless(data: Batches, step: int, size: int) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+def endless(data: Batches, step: int, size: int) -> Iterator[tuple[Any, NDArray[np.int64]]]:
     """The batches of epoch after epoch, from the ``step``-th of all on."""
     first, skip = divmod(step, count(len(data), size))
     for number in numbers(first):

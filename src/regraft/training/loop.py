@@ -115,6 +115,7 @@ class Run:
         for phase in phases:
             if phase.penalty is not None:  # it notes the weights that the run starts from, also where it is resumed
                 phase.penalty(learner)
+        learner.body.keep_statistics(settings.batch_norm == "keep")
         self.parameters = dict(learner.named_parameters())
         self.names: dict[Tensor, str] = {p: n for n, p in self.parameters.items()}
         self.average = {k: v.detach().clone() for k, v in learner.state_dict().items()}

@@ -22,8 +22,9 @@ class Settings:
 
     A step learns from ``batch`` examples, taken in ``accumulate`` pieces whose gradients are added. ``ema`` is the
     decay of the averaged weights (0: none). A phase ends early where ``patience`` epochs (0: never) brought nothing on
-    the inner part. ``class_weight`` holds a factor a class. ``data`` names what is trained on: a checkpoint of other
-    data is refused.
+    the inner part. ``batch_norm``: ``keep`` leaves batch normalisation the statistics it has, ``learn`` takes each
+    batch's own. ``class_weight`` holds a factor a class. ``data`` names what is trained on: a checkpoint of other data
+    is refused.
     """
 
     batch: int = 32
@@ -36,6 +37,7 @@ class Settings:
     smoothing: float = 0.05
     mix: str = "none"
     precision: str = "auto"
+    batch_norm: str = "learn"
     patience: int = 0
     class_weight: tuple[float, ...] | None = None
     seed: int = 0

@@ -1,65 +1,18 @@
-"""The command line: parses, calls one function, prints. Nothing heavy is imported before a command runs."""
+"""Commands that learn from data, or show it."""
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from regraft import domain_cli, options, printing, shell
-from regraft.cli_rank import rank
+from regraft import options, printing
+from regraft.cli.app import app, settings_of
 from regraft.errors import InputError
-from regraft.options import Data, Device, Engine, Format, Group, Json, Label, ModelPath, Page, TaskName, Text, Threads
-from regraft.printing import print_json, table
-from regraft.version import __version__
-
-app = typer.Typer(
-    name="regraft",
-    help="Transfer learning for those with few labels: from a folder of examples to a judged, saved model.",
-    epilog="Start with: regraft demo. Then: regraft inspect photos/, regraft fit photos/.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
-
-
-def _version(value: bool) -> None:
-    if value:
-        print(f"regraft {__version__}")
-        raise typer.Exit
-
-
-domain_cli.add(app)
-
-
-@app.callback()
-def _main(
-    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version")
-    ] = False,
-) -> None:
-    from regraft.runtime import show_progress
-
-    show_progress(not quiet)
-
-
-def _settings(config: Path | None, given: dict[str, Any], context: typer.Context) -> dict[str, Any]:
-    """The options of a command: those typed, over those of ``config``, over the defaults."""
-    if config is None:
-        return given
-    try:
-        recorded = json.loads(config.read_text(encoding="utf-8"))["settings"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"--config {config} is not the run.json of a run ({error}).") from error
-    typed = {k for k in given if str(context.get_parameter_source(k)).endswith("COMMANDLINE")}
-    return given | {k: v for k, v in recorded.items() if k in given and k not in typed and k != "out"}
+from regraft.options import Data, Device, Engine, Format, Group, Json, Label, Page, TaskName, Text, Threads
+from regraft.printing import print_json
 
 
 @app.command()
@@ -117,6 +70,8 @@ def fit(
     ema: Annotated[float | None, typer.Option(help="decay of the averaged weights, 0 for none [default: 0.99]")] = None,
     patience: Annotated[int | None, typer.Option(help="stop after so many epochs that bring nothing "
                                                       "[default: never]")] = None,
+    batch_norm: Annotated[str | None, typer.Option(help="keep the statistics of the pretraining, or learn new ones "
+                                                        "[default: keep; learn from scratch]")] = None,
     processes: Annotated[int | None, typer.Option(help="train in so many processes, one GPU each [default: 1]")] = None,
     tensorboard: Annotated[bool | None, typer.Option("--tensorboard", help="write TensorBoard files too")] = None,
     accuracy: Annotated[float | None, typer.Option(help="wanted accuracy: unsure items go to a person")] = None,
@@ -138,7 +93,7 @@ def fit(
 ) -> None:  # fmt: skip
     """Learn from labelled data: judge honestly beside controls, then save a model, predictions and a report."""
     options = {k: v for k, v in locals().items() if k not in ("context", "config", "as_json")}
-    options = _settings(config, options, context)
+    options = settings_of(config, options, context)
     if not options["data"]:
         raise InputError("fit needs DATA, or --config with the run.json of a run to repeat.")
     if len(options["data"]) == 1 and share is None:
@@ -147,143 +102,6 @@ def fit(
 
     result = run(**options)
     return print_json(result) if as_json else printing.print_fits(asdict(result))
-
-
-app.command()(rank)
-
-
-@app.command()
-def evaluate(
-    model: ModelPath,
-    data: Data,
-    format: Format = None,
-    label: Label = None,
-    text: Text = None,
-    engine: Engine = "auto",
-    device: Device = "auto",
-    threads: Threads = None,
-    as_json: Json = False,
-) -> None:
-    """Judge a saved model on labelled data: its part test, else val, else all."""
-    from regraft.api import evaluate as run
-
-    found = run(model, data, format=format, label=label, text=text, engine=engine, device=device, threads=threads)
-    if as_json:
-        return print_json(found)
-    printing.print_evaluation(found)
-    return None
-
-
-@app.command()
-def predict(
-    model: ModelPath,
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="pictures, texts, folders, or DATA")],
-    out: Annotated[
-        str | None, typer.Option(help="stream to this file: .csv, .jsonl or .parquet; boxes into this folder")
-    ] = None,
-    form: Annotated[
-        str | None, typer.Option("--as", help="boxes as json, coco, yolo or pictures [default: json]")
-    ] = None,
-    tiles: Annotated[int | None, typer.Option(help="look for boxes in overlapping tiles of so many pixels")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with --out where a killed run stopped")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file of --out")] = False,
-    sort_into: Annotated[str | None, typer.Option(help="a folder to fill with links to the pictures by class")] = None,
-    copy: Annotated[bool, typer.Option("--copy", help="with --sort-into: copies in place of links")] = False,
-    engine: Engine = "auto",
-    device: Device = "auto",
-    threads: Threads = None,
-    as_json: Json = False,
-) -> None:
-    """Predict new items: label, probabilities, entropy in bits; value and sigma; or boxes in pixels."""
-    from regraft.api import predict as run
-
-    found = run(
-        model, inputs, out=out, form=form, tiles=tiles, resume=resume, overwrite=overwrite, sort_into=sort_into,
-        copy=copy, engine=engine, device=device, threads=threads,
-    )  # fmt: skip
-    print_json(found) if as_json else printing.print_predictions(found)
-
-
-@app.command()
-def insights(
-    model: ModelPath,
-    data: Annotated[str, typer.Argument(metavar="TEXTS", help="a table, a file of lines, a folder of text files")],
-    text: Text = None,
-    date: Annotated[str | None, typer.Option(help="the date's column of a table [default: found by looking]")] = None,
-    topics: Annotated[int | None, typer.Option(help="how many topics to find [default: by number]")] = None,
-    out: Page = None,
-    engine: Engine = "auto",
-    device: Device = "auto",
-    threads: Threads = None,
-    as_json: Json = False,
-) -> None:
-    """Show what many texts say: the share of each class, the words that carry it, topics, trends."""
-    from regraft.api import insights as run
-
-    found = run(model, data, text=text, date=date, topics=topics, out=out, engine=engine, device=device,
-                threads=threads)  # fmt: skip
-    print_json(found) if as_json else printing.print_insights(found)
-
-
-@app.command()
-def explain(
-    model: ModelPath,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="the text itself")],
-    out: Page = None,
-    engine: Engine = "auto",
-    device: Device = "auto",
-    threads: Threads = None,
-    as_json: Json = False,
-) -> None:
-    """Show which words of a text speak for its class and which against, by leaving each out."""
-    from regraft.api import explain as run
-
-    found = run(model, text, out=out, engine=engine, device=device, threads=threads)
-    print_json(found) if as_json else printing.print_explanation(found, colour=sys.stdout.isatty())
-
-
-@app.command()
-def report(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="a finished run folder")], as_json: Json = False
-) -> None:
-    """Write the run's report.html anew."""
-    from regraft.api import report as write
-
-    path = write(run)
-    print_json({"report": path}) if as_json else print(path)
-
-
-@app.command()
-def runs(
-    folder: Annotated[str, typer.Argument(metavar="[FOLDER]", help="where the runs are")] = "runs",
-    as_json: Json = False,
-) -> None:
-    """List the runs in a folder with their figures, the latest first."""
-    from regraft.api import runs as find
-
-    found = find(folder)
-    print_json({"runs": found}) if as_json else printing.print_runs(found, folder)
-
-
-@app.command()
-def backbones(as_json: Json = False) -> None:
-    """List the pretrained networks: size, input, licence, and whether the weights are on this machine."""
-    from regraft.api import list_backbones as find
-
-    found = find()
-    print_json({"backbones": found}) if as_json else printing.print_backbones(found)
-
-
-@app.command()
-def methods(as_json: Json = False) -> None:
-    """List the methods of transfer."""
-    from regraft.api import list_methods as find
-
-    found = find()
-    if as_json:
-        return print_json({"methods": found})
-    table(["method", "what it does"], [[m["name"], m["summary"]] for m in found])
-    return None
 
 
 @app.command()
@@ -308,6 +126,32 @@ def augment(
 
 
 @app.command()
+def align(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="word vectors of one language (.vec, .bin, .npz)")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="word vectors of the other, of the same width")],
+    pairs: Annotated[str, typer.Option(help="a dictionary as CC-CEDICT, or a CSV of two columns: words or texts and "
+                                            "what they mean")],
+    out: Annotated[str, typer.Option(help="the file to write (.npz), for --backbone vectors:FILE")] = "aligned.npz",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file of --out")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="decides which pairs judge")] = 0,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Bring the word vectors of two languages into one space: learn in one, use in the other."""
+    from regraft.api import align as run
+
+    found = run(source, target, pairs, out=out, overwrite=overwrite, seed=seed)
+    if as_json:
+        return print_json(found)
+    print(f"{found.out}: {found.words:,} words of {found.dimensions} numbers, aligned by {found.pairs:,} pairs "
+          f"({found.pairs_without_vectors:,} more have no vectors)")  # fmt: skip
+    if found.precision_at_1 is not None and found.precision_ci95 is not None:
+        low, high = found.precision_ci95
+        print(f"of {found.held_out} pairs held out, {found.precision_at_1:.3f} find their word first ({low:.3f} to "
+              f"{high:.3f}; by chance {found.by_chance:.2g})")  # fmt: skip
+    return None
+
+
+@app.command()
 def convert(
     data: Data,
     to: Annotated[str, typer.Option(metavar="FORMAT", help="coco, voc, yolo, or csv (a table of boxes)")],
@@ -324,24 +168,54 @@ def convert(
 
 
 @app.command()
-def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="delete all stored features")] = False,
+def shift(
+    source: Data,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="data of another domain; labels only report")],
+    backbone: Annotated[str | None, typer.Option(help=options.BACKBONE)] = None,
+    mapping: Annotated[str | None, typer.Option(help="rename classes of TARGET: kitten=cat,puppy=dog")] = None,
+    out: Page = None,
+    format: Format = None,
+    label: Label = None,
+    text: Text = None,
+    seed: Annotated[int, typer.Option(min=0, help="decides which items are looked at")] = 0,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Show, or clear, the stored features."""
-    from regraft.api import cache as run
+    """Measure how far two domains lie apart, and say whether adapting is worth it."""
+    from regraft.api import shift as run
 
-    found = run(clear=clear)
-    print_json(found) if as_json else printing.print_cache(found, clear)
+    found = run(source, target, backbone=backbone, mapping=mapping, out=out, format=format, label=label, text=text,
+                seed=seed, engine=engine, device=device, threads=threads)  # fmt: skip
+    print_json(found) if as_json else printing.print_shift(found)
 
 
 @app.command()
-def verify(model: ModelPath, as_json: Json = False) -> None:
-    """Check every file of a saved model against its digest, and load it."""
-    from regraft.api import verify as run
+def rank(
+    data: Data,
+    backbones: Annotated[str | None, typer.Option(help="candidates, with commas [default: all that are here]")] = None,
+    scores: Annotated[str | None, typer.Option(help="scores, with commas [default: all that apply]")] = None,
+    by: Annotated[str | None, typer.Option(help="the score that decides [default: probe, else logme]")] = None,
+    items: Annotated[int, typer.Option(help="look at no more items than these")] = 2000,
+    label: Label = None,
+    text: Text = None,
+    group: Group = None,
+    task: TaskName = None,
+    size: Annotated[int | None, typer.Option(help="pixels a side of the pictures fed [default: the network's]")] = None,
+    format: Format = None,
+    seed: Annotated[int, typer.Option(min=0, help="decides which items and the folds")] = 0,
+    out: Page = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Compare pretrained networks on this data without training them: scores, size, speed, and which is good enough."""
+    given = {k: v for k, v in locals().items() if k != "as_json"}
+    from regraft.api import rank as run
 
-    found = run(model)
-    print_json(found) if as_json else print(f"{found['model']}: whole ({', '.join(found['files'])})")
+    found = run(**given)
+    print_json(found) if as_json else printing.print_ranking(found)
 
 
 @app.command()
@@ -359,8 +233,3 @@ def demo(
         return print_json(asdict(found) | {"report": page})
     printing.print_demo(found, page, what)
     return None
-
-
-def main() -> None:
-    """Entry point. Exit status: 0 done, 1 our fault, 2 the user's input, 130 interrupted."""
-    shell.run(app)

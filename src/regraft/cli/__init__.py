@@ -1,4 +1,4 @@
-"""From what a command raises to a sentence on stderr and an exit status."""
+"""The command line: parses, calls one function, prints. Nothing heavy is imported before a command runs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import sys
 
 import typer
 
+from regraft.cli import learning, listing, using  # noqa: F401 they register their commands
+from regraft.cli.app import app
 from regraft.errors import RegraftError
 
 
-def run(app: typer.Typer) -> None:
-    """Runs the command line and leaves. Exit status: 0 done, 1 our fault, 2 the user's input, 130 interrupted."""
+def main() -> None:
+    """Entry point. Exit status: 0 done, 1 our fault, 2 the user's input, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names of files may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,53 @@
+"""The application that commands register themselves with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from regraft.errors import InputError
+from regraft.version import __version__
+
+app = typer.Typer(
+    name="regraft",
+    help="Transfer learning for those with few labels: from a folder of examples to a judged, saved model.",
+    epilog="Start with: regraft demo. Then: regraft inspect photos/, regraft fit photos/.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"regraft {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version")
+    ] = False,
+) -> None:
+    from regraft.runtime import show_progress
+
+    show_progress(not quiet)
+
+
+def settings_of(config: Path | None, given: dict[str, Any], context: typer.Context) -> dict[str, Any]:
+    """The options of a command: those typed, over those of ``config``, over the defaults."""
+    if config is None:
+        return given
+    try:
+        recorded = json.loads(config.read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"--config {config} is not the run.json of a run ({error}).") from error
+    typed = {k for k in given if str(context.get_parameter_source(k)).endswith("COMMANDLINE")}
+    return given | {k: v for k, v in recorded.items() if k in given and k not in typed and k != "out"}

@@ -1,0 +1,123 @@
+"""Commands that use a saved model."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from regraft import printing
+from regraft.cli.app import app
+from regraft.options import Data, Device, Engine, Format, Json, Label, ModelPath, Page, Text, Threads
+from regraft.printing import print_json
+
+
+@app.command()
+def evaluate(
+    model: ModelPath,
+    data: Data,
+    format: Format = None,
+    label: Label = None,
+    text: Text = None,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Judge a saved model on labelled data: its part test, else val, else all."""
+    from regraft.api import evaluate as run
+
+    found = run(model, data, format=format, label=label, text=text, engine=engine, device=device, threads=threads)
+    if as_json:
+        return print_json(found)
+    printing.print_evaluation(found)
+    return None
+
+
+@app.command()
+def predict(
+    model: ModelPath,
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="pictures, texts, folders, or DATA")],
+    out: Annotated[
+        str | None, typer.Option(help="stream to this file: .csv, .jsonl or .parquet; boxes into this folder")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--as", help="boxes as json, coco, yolo or pictures [default: json]")
+    ] = None,
+    tiles: Annotated[int | None, typer.Option(help="look for boxes in overlapping tiles of so many pixels")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with --out where a killed run stopped")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file of --out")] = False,
+    sort_into: Annotated[str | None, typer.Option(help="a folder to fill with links to the pictures by class")] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="with --sort-into: copies in place of links")] = False,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Predict new items: label, probabilities, entropy in bits; value and sigma; or boxes in pixels."""
+    from regraft.api import predict as run
+
+    found = run(
+        model, inputs, out=out, form=form, tiles=tiles, resume=resume, overwrite=overwrite, sort_into=sort_into,
+        copy=copy, engine=engine, device=device, threads=threads,
+    )  # fmt: skip
+    print_json(found) if as_json else printing.print_predictions(found)
+
+
+@app.command()
+def insights(
+    model: ModelPath,
+    data: Annotated[str, typer.Argument(metavar="TEXTS", help="a table, a file of lines, a folder of text files")],
+    text: Text = None,
+    date: Annotated[str | None, typer.Option(help="the date's column of a table [default: found by looking]")] = None,
+    topics: Annotated[int | None, typer.Option(help="how many topics to find [default: by number]")] = None,
+    out: Page = None,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Show what many texts say: the share of each class, the words that carry it, topics, trends."""
+    from regraft.api import insights as run
+
+    found = run(model, data, text=text, date=date, topics=topics, out=out, engine=engine, device=device,
+                threads=threads)  # fmt: skip
+    print_json(found) if as_json else printing.print_insights(found)
+
+
+@app.command()
+def explain(
+    model: ModelPath,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="the text itself")],
+    out: Page = None,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Show which words of a text speak for its class and which against, by leaving each out."""
+    from regraft.api import explain as run
+
+    found = run(model, text, out=out, engine=engine, device=device, threads=threads)
+    print_json(found) if as_json else printing.print_explanation(found, colour=sys.stdout.isatty())
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="a finished run folder")], as_json: Json = False
+) -> None:
+    """Write the run's report.html anew."""
+    from regraft.api import report as write
+
+    path = write(run)
+    print_json({"report": path}) if as_json else print(path)
+
+
+@app.command()
+def verify(model: ModelPath, as_json: Json = False) -> None:
+    """Check every file of a saved model against its digest, and load it."""
+    from regraft.api import verify as run
+
+    found = run(model)
+    print_json(found) if as_json else print(f"{found['model']}: whole ({', '.join(found['files'])})")
