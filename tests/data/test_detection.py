@@ -293,7 +293,7 @@ def test_yolo(tmp_path: Path) -> None:
     assert data.parts.tolist() == ["train", "train", "val", "val"]
     assert data.y[0].xyxy == pytest.approx(np.array([[40, 30, 60, 50], [10, 8, 30, 40]]))
     assert [len(b) for b in data.y] == [2, 0, 0, 2] and data.y[3].xyxy[1] == pytest.approx([85, 36, 100, 44])
-    assert kinds(data) == ["bad-row", "outside", "unknown-class"]
+    assert kinds(data) == ["bad-row", "missing-part", "outside", "unknown-class"]
     assert open_data(str(tmp_path / "data.yaml")).parts.tolist() == data.parts.tolist()
 
 
@@ -303,6 +303,12 @@ def test_yolo_without_settings(tmp_path: Path) -> None:
     assert data.classes == ("3", "10") and data.y[0].labels.tolist() == [0, 1] and data.part_names == ["train"]
     (tmp_path / "classes.txt").write_text("".join(f"c{i}\n" for i in range(11)))
     assert open_data(str(tmp_path)).classes[3] == "c3"
+
+
+def test_settings_alone_make_no_boxes(shapes: Path, tmp_path: Path) -> None:
+    shutil.copytree(shapes, tmp_path / "s")
+    (tmp_path / "s" / "data.yaml").write_text("names: [disc, square]\n")
+    assert open_data(str(tmp_path / "s")).format == "image-folder"
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,8 @@ def _shown(
 
 def side_by_side(picture: Picture, truth: Boxes, found: Found, classes: Sequence[str]) -> Image.Image:
     """A picture twice, at most ``SIDE`` pixels a side: with its true boxes, and with those found."""
-    colour = (
-        np.repeat(picture.reshape(*picture.shape[:2], -1)[:, :, :1], 3, 2) if picture.shape[2:] != (3,) else picture
-    )
+    grey = picture.shape[2:] != (3,)
+    colour = np.repeat(picture.reshape(*picture.shape[:2], -1)[:, :, :1], 3, 2) if grey else picture
     by = min(1.0, SIDE / max(picture.shape[:2]))
     height, width = (max(1, round(v * by)) for v in picture.shape[:2])
     small = resized(colour, width, height)

@@ -37,10 +37,9 @@ def sniff(path: Path) -> str | None:
     files = tree.files()
     if not any(is_picture(f) for f in files):
         return None
-    settings = _settings_file(tree, files)
-    texts = [f for f in _label_files(files) if _holds_lines(tree, f)]
-    if not texts and not settings:
+    if not any(_holds_lines(tree, f) for f in _label_files(files)):
         return None
+    settings = _settings_file(tree, files)
     return f"YOLO's text files{f', {settings}' if settings else ''}"
 
 
@@ -63,9 +62,12 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
             problems.append(Problem("missing-file", file.removeprefix(index.root), "there is no picture of this name"))
     pictures = []
     for one in index.paths:
-        if not parts or one in parts:
-            pictures.append(Annotated(one, parts.get(one) or part_of_path(one), shares=True))
-            _add_boxes(pictures[-1], tree, texts.get(one), classes, problems)
+        if parts and one not in parts:
+            text = f"{name} names it in no part; left out"
+            problems.append(Problem("missing-part", one.removeprefix(index.root), text))
+            continue
+        pictures.append(Annotated(one, parts.get(one) or part_of_path(one), shares=True))
+        _add_boxes(pictures[-1], tree, texts.get(one), classes, problems)
     if not classes:
         numbers = sorted({label for p in pictures for label in p.labels}, key=int)
         classes = tuple(numbers)
