@@ -175,8 +175,10 @@ def fit(
     if search.is_auto(settings["backbone"]):
         with watch("search"):
             spare = watch.left(seconds_of(budget or DEFAULT_BUDGET)) / (2 if method == "auto" else 1)
-            settings["backbone"], tried = search.choose(split, settings["backbone"], seed=seed, left=spare, store=store,
-                                                        device=where, size=size)  # fmt: skip
+            settings["backbone"], tried = search.choose(
+                split, settings["backbone"], seed=seed, left=spare, store=store, device=where, size=size,
+                trains=not hasattr(METHODS.get(method), "fit_features"),
+            )  # fmt: skip
         settings["budget"] = budget if method == "auto" else None
     with watch("prepare"):
         network, warm = started(split, settings["data"], init, settings["backbone"], weights, size)

@@ -47,18 +47,27 @@ def remembered(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def choose(
-    split: Split, backbone: str, *, seed: int, left: float, store: RowStore, device: str, size: int | None = None
+    split: Split,
+    backbone: str,
+    *,
+    seed: int,
+    left: float,
+    store: RowStore,
+    device: str,
+    size: int | None = None,
+    trains: bool = False,
 ) -> tuple[str, dict[str, Any]]:
     """The network for the training part of ``split``, within ``left`` seconds as far as they can be foreseen.
 
-    Returns its name and a record: every round with its candidates, their scores and seconds, who went and why, and
-    where LogME and the probe disagree. Only the training part is looked at.
+    ``trains`` leaves ``raw`` out, which has nothing to train. Returns its name and a record: every round with its
+    candidates, their scores and seconds, who went and why, and where LogME and the probe disagree. Only the training
+    part is looked at.
     """
     began, data = time.perf_counter(), split.train
     if data.target.task == "regression":
         raise InputError("--backbone auto chooses by a probe of classes, and the labels are numbers; name a network.")
     _, _, listed = backbone.partition(":")
-    waiting = sorted(names(data.modality, listed or None), key=_price)
+    waiting = sorted((c for c in names(data.modality, listed or None) if not (trains and c == "raw")), key=_price)
     order = _nested(data, seed)
     classes = max(len(data.classes), 2)
     n = min(len(order), max(LEAST_A_CLASS * classes, -(-len(order) // FIRST)))
