@@ -90,14 +90,16 @@ def figures(rows: dict[str, dict[str, Any]]) -> None:
 def print_predictions(rows: list[dict[str, Any]]) -> None:
     """A line an item: its class and how sure, or its number."""
     if any("value" in r for r in rows):
-        more = [k for k in ("low", "high") if any(k in r for r in rows)]
+        more = [k for k in ("low", "high", "unlike") if any(k in r for r in rows)]
         table(["input", "value", "sigma", *more],
               [[r["input"], r["value"], r["sigma"], *(r[k] for k in more)] if "value" in r else
                [r["input"], f"not read: {r['error']}", None, *[None] * len(more)] for r in rows])  # fmt: skip
         return
-    table(["input", "label", "probability", "bits"],
-           [[r["input"], r.get("label", "-"), max(r["probabilities"].values()), r["entropy_bits"]]
-            if "label" in r else [r["input"], f"not read: {r['error']}", None, None] for r in rows])  # fmt: skip
+    flags = ["unlike"] if any("unlike" in r for r in rows) else []
+    table(["input", "label", "probability", "bits", *flags],
+           [[r["input"], r.get("label", "-"), max(r["probabilities"].values()), r["entropy_bits"],
+             *(r[k] for k in flags)] if "label" in r else
+            [r["input"], f"not read: {r['error']}", None, None, *[None] * len(flags)] for r in rows])  # fmt: skip
 
 
 def print_evaluation(found: Evaluation) -> None:
@@ -142,6 +144,8 @@ def print_fit(result: dict[str, Any]) -> None:
         figures({**{f"{name} alone": m for name, m in parts["alone"].items()}, "late fusion": parts["late"]})
         for name, g in parts["adds"].items():
             print(f"{name} adds to the others: {gained({'metric': gain and gain['metric'], **g})}")
+    if metrics.get("unlike"):
+        print("unlike the training data: {flagged} of {items} judged items".format(**metrics["unlike"]))
     over = result.get("gain_over_probe")
     if over and gain and gain["against"] != "linear-probe":
         print(f"gain over linear-probe: {gained(over)}")

@@ -22,6 +22,7 @@ from regraft.commands.parts import part_figures
 from regraft.commands.settings import check, check_task, seconds_of
 from regraft.commands.split import Rows, Split, make_split
 from regraft.commands.start import started
+from regraft.commands.unlike import familiar_with, unlike_figures
 from regraft.data.dataset import Dataset
 from regraft.errors import DataError, InputError
 from regraft.features.fusion import learned, parts_of
@@ -37,6 +38,9 @@ from regraft.model.model import Model
 from regraft.runtime import Stopwatch, resolve_device, say, set_threads
 from regraft.types import Hints, Problem
 
+KNOWN = 2000
+"""Of how many items a trained network's features are computed anew, to know what training items look like."""
+
 
 @dataclass(frozen=True)
 class FitResult:
@@ -44,10 +48,10 @@ class FitResult:
 
     ``metrics["val"]`` holds the figures on items that were not trained on (None where none could be held out),
     ``metrics["controls"]`` the same by control; where some judged items have a copy in training,
-    ``metrics["val_without_copies"]``. ``gain`` is the accuracy (or map) minus the best control's, ``gain_over_probe``
-    that minus the linear probe's, for methods that train a network. ``seen`` is the share of judged pictures whose
-    labels the network's pretraining saw, None where that is not known; ``seen_in_training`` that of the training
-    pictures.
+    ``metrics["val_without_copies"]``; ``metrics["unlike"]`` tells of those unlike the training data. ``gain`` is the
+    accuracy (or map) minus the best control's, or the best control's rmse minus ours; ``gain_over_probe`` that over the
+    linear probe, for methods that train a network. ``seen`` is the share of judged pictures whose labels the network's
+    pretraining saw, None where that is not known; ``seen_in_training`` that of the training pictures.
     """
 
     run: str
@@ -104,6 +108,7 @@ def fit(
     alpha: float | None = None,
     interval: float | None = None,
     quantiles: str | Sequence[float] | None = None,
+    outliers: bool = True,
     out: str | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -119,9 +124,9 @@ def fit(
     ``data`` is a path, ``embedded:NAME`` or a DataFrame. ``accuracy`` asks for a confidence below which the model
     leaves an item to a person, so that the rest reaches that accuracy. Where the label is a number, ``alpha`` is the
     strength of the ridge (by default that of most evidence, 0 for none), ``interval`` the level of intervals around
-    predictions, ``quantiles`` those to predict beside the mean. Writes a run folder: ``model/`` (the
-    artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see
-    `regraft.errors`.
+    predictions, ``quantiles`` those to predict beside the mean. ``outliers`` lets the model flag what is unlike the
+    training data. Writes a run folder: ``model/`` (the artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``.
+    Raises ``InputError`` and its kinds, see `regraft.errors`.
     """
     settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume")}
     settings |= {"data": _named(data), "val": None if val is None else _named(val)}
@@ -202,16 +207,16 @@ class _Job:
         trained = "adapted_by" in model.network.provenance
         figures: dict[str, Any] = {"val": None, "controls": {}}
         over_best = over_probe = seen = None
-        for_controls = 0
+        for_controls, rows = 0, judged
         if split.val is not None and len(judged.y):
-            rows = judged
             if probe is not None:
-                x = adapted_rows(model.network, split.val, judged, self.settings["engine"], self.runner.device)
-                rows = Rows(x, judged.y, judged.items)
+                rows = self.anew(model, split.val, judged)
             figures, (over_best, over_probe), for_controls = self.judge(model, train, judged, rows, grouped, probe)
             seen = self.seen(split.val, split.pixels)
             run.log("judged", val=figures["val"], gain=over_best, gain_over_probe=over_probe)
 
+        if self.settings["outliers"]:
+            figures |= self.know(model, train, rows, probe)
         refit = bool(self.settings["refit"] and len(judged.y) and not trained)
         if refit:
             x, y = below([train.x, judged.x]), np.concatenate([train.y, judged.y])
@@ -264,6 +269,27 @@ class _Job:
         model.decision = self.decision(model, outputs, truth)
         self.run.log("trained", **adapted.record, decision=model.decision)
         return model, adapted.record | tried, probe
+
+    def know(self, model: Model, train: Rows, judged: Rows, probe: Model | None) -> dict[str, Any]:
+        """Lets the model know what the training items look like; what is flagged among the judged ones, whose features
+        are those of the model's own network.
+        """
+        split, seed = self.split, self.settings["seed"]
+        if probe is not None and split.train.modality != "table":  # the features are the trained network's
+            some = np.unique(np.linspace(0, len(train.y) - 1, min(len(train.y), KNOWN)).round().astype(int))
+            train = self.anew(model, split.train, Rows(train.x[some], train.y[some], train.items[some]))
+        groups = None if split.groups is None else split.groups[train.items]
+        model.familiar, problem = familiar_with(split.train, train, groups, seed)
+        split.problems += [problem] if problem else []
+        if model.familiar is None or split.val is None or not len(judged.y):
+            return {}
+        names = [split.val.items.name(int(i)) for i in judged.items]
+        return {"unlike": unlike_figures(model.familiar, judged.x, names)}
+
+    def anew(self, model: Model, data: Dataset, rows: Rows) -> Rows:
+        """The same items in the features of a trained network."""
+        x = adapted_rows(model.network, data, rows, self.settings["engine"], self.runner.device)
+        return Rows(x, rows.y, rows.items)
 
     def closed(self, probe: Model, fitted: Fitted, train: Rows) -> Model:
         """The probe as the model of the run."""

@@ -1,7 +1,7 @@
 """An artefact is a folder that holds a model and everything needed to use it: tensors and JSON, nothing that runs.
 
 ``manifest.json``         format version, class names, network recipe and preprocessing, digests, versions
-``model.safetensors``     the head, and the network where it was changed
+``model.safetensors``     the head, what the training data looks like, and the network where it was changed
 ``backbone.safetensors``  the network where it was not changed: a hard link into a store by content
 ``tokenizer/``            what preparing a text needs; ``parts/0``, ``parts/1``, ... hold both for each part of a fusion
 ``tokenizer/``            for networks on texts: what turns texts into token numbers, and a view's dictionary
@@ -33,6 +33,7 @@ from regraft.features.tables import COLUMNS, TableMap, table_network
 from regraft.features.tfidf import TfIdf
 from regraft.files import disk_errors, new_file, new_folder, sha256, write_json, write_text
 from regraft.model.card import model_card
+from regraft.model.familiar import Familiar
 from regraft.model.heads import HEADS
 from regraft.model.model import Model
 from regraft.runtime import cache_dir, versions
@@ -53,6 +54,8 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
         raise ArtefactError(f"{folder} exists and is no model: choose another place; nothing was touched.")
     with new_folder(folder) as temporary:
         tensors = {f"head.{k}": v for k, v in model.head.state_dict().items()}
+        if model.familiar is not None:
+            tensors |= model.familiar.tensors()
         changed = "adapted_by" in network.provenance
         if changed:
             tensors |= {f"body.{k}": v for k, v in network.body.state_dict().items()}
@@ -66,6 +69,7 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
                        "decision": model.decision},
             "network": _entry(network),
             "head": {"kind": model.head.kind, "features": network.width, "outputs": model.outputs},
+            "familiar": None if model.familiar is None else model.familiar.record(),
             "record": record,
             "versions": versions(),
         }  # fmt: skip
@@ -194,7 +198,9 @@ def load(path: str | Path) -> tuple[Model, dict[str, Any]]:
     )
     module.requires_grad_(False).eval()
     spec = TargetSpec(target["task"], tuple(target["classes"]))
-    return Model(network, module, target["name"], spec, target.get("decision", {})), manifest
+    known = manifest.get("familiar")
+    familiar = None if known is None else Familiar.read(known, state)
+    return Model(network, module, target["name"], spec, target.get("decision", {}), familiar), manifest
 
 
 def summary(manifest: dict[str, Any]) -> dict[str, Any]:
