@@ -209,7 +209,7 @@ def uncertainty(r: dict[str, Any]) -> list[str]:
     out = ["## Numbers and uncertainty (`bench_uncertainty.py`)", ""]
     if "table" in r:
         folds = ", ".join(f"{name} {v:.4f}" for name, v in r["table"]["r2_of_ten_folds"].items())
-        out += [f"scikit-learn's diabetes table: `Regressor(\"raw\", alpha=0)` differs from LinearRegression by at most "
+        out += [f"scikit-learn's diabetes table: `Regressor(\"raw\", alpha=0)` differs from LinearRegression by up to "
                 f"{r['table']['largest_difference']:.1e}; R² by ten folds: {folds}.", ""]  # fmt: skip
     if "cells" in r:
         c = r["cells"]
@@ -221,7 +221,7 @@ def uncertainty(r: dict[str, Any]) -> list[str]:
             for name, m in c.items() if "test" in m])  # fmt: skip
     if "unlike" in r:
         scores = ("mahalanobis", "relative", "knn", "entropy")
-        out += ["AUROC of inputs unlike the training data against those like it, beside the entropy of the answers:", ""]
+        out += ["AUROC of inputs unlike the training data against those like it, beside the answers' entropy:", ""]
         out += table(["model", "against", *scores, "flagged", "flagged of the usual"], [
             [model, name, *(f"{v[k]:.3f}" for k in scores), f"{v['flagged']:.3f}", f"{m['flagged_of_the_usual']:.3f}"]
             for model, m in r["unlike"].items() for name, v in m.items() if isinstance(v, dict)])  # fmt: skip
