@@ -294,6 +294,35 @@ def ranking(r: dict[str, Any]) -> list[str]:
     return out
 
 
+def uncertainty(r: dict[str, Any]) -> list[str]:
+    out = ["## Numbers and uncertainty (`bench_uncertainty.py`)", ""]
+    if "table" in r:
+        folds = ", ".join(f"{name} {v:.4f}" for name, v in r["table"]["r2_of_ten_folds"].items())
+        out += [f"scikit-learn's diabetes table: `Regressor(\"raw\", alpha=0)` differs from LinearRegression by up to "
+                f"{r['table']['largest_difference']:.1e}; R² by ten folds: {folds}.", ""]  # fmt: skip
+    if "cells" in r:
+        c = r["cells"]
+        out += [f"Red cells in a BCCD picture from mobilenet_v2, on the test part (the mean alone: rmse "
+                f"{c['mean_on_test']['rmse']:.3f}):", ""]  # fmt: skip
+        out += table(["method", "rmse (95 % interval)", "R²", "held by the 90 % interval"], [
+            [name, "{:.3f} ({:.3f} to {:.3f})".format(m["test"]["rmse"], *m["test"]["rmse_ci95"]),
+             f"{m['test']['r2']:.3f}", f"{m['test']['interval']['coverage']:.3f}"]
+            for name, m in c.items() if "test" in m])  # fmt: skip
+    if "unlike" in r:
+        scores = ("mahalanobis", "relative", "knn", "entropy")
+        out += ["AUROC of inputs unlike the training data against those like it, beside the answers' entropy:", ""]
+        out += table(["model", "against", *scores, "flagged", "flagged of the usual"], [
+            [model, name, *(f"{v[k]:.3f}" for k in scores), f"{v['flagged']:.3f}", f"{m['flagged_of_the_usual']:.3f}"]
+            for model, m in r["unlike"].items() for name, v in m.items() if isinstance(v, dict)])  # fmt: skip
+    if "abstain" in r:
+        shares = list(next(iter(r["abstain"].values()))["accuracy_by_share_left"])
+        out += ["Accuracy where the least certain by entropy are left to a person, by the share left:", ""]
+        out += table(["data", *shares], [
+            [name, *(f"{v:.4f}" for v in m["accuracy_by_share_left"].values())] for name, m in r["abstain"].items()
+        ])  # fmt: skip
+    return out
+
+
 SECTIONS = {
     "spine": spine,
     "pictures": pictures,
@@ -303,6 +332,7 @@ SECTIONS = {
     "text": text,
     "text_speed": text_speed,
     "domains": domains,
+    "uncertainty": uncertainty,
 }
 
 

@@ -15,11 +15,11 @@ from regraft.commands.detect import DetectionResult
 from regraft.commands.evaluate import Evaluation, evaluate
 from regraft.commands.explain import Explanation
 from regraft.commands.explain import explain as _explain
-from regraft.commands.fit import FitResult
 from regraft.commands.fit import fit as _fit
 from regraft.commands.insights import Insights
 from regraft.commands.insights import insights as _insights
 from regraft.commands.inspect import Inspection, inspect
+from regraft.commands.job import FitResult
 from regraft.commands.listings import cache, list_backbones, list_methods, runs, verify
 from regraft.commands.predict import PredictResult, predict
 from regraft.commands.rank import Ranking

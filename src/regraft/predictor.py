@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from regraft.data.inputs import as_items
 from regraft.data.items import Items
 from regraft.errors import DataError, InputError
+from regraft.features.extract import Extracted
 from regraft.features.rows import Runner
 from regraft.model import artefact
 from regraft.model.model import Model
@@ -23,12 +24,15 @@ from regraft.types import Modality
 @dataclass
 class Answers:
     """Probabilities (m, k), or numbers (m, 1) with their quantiles, of the items at ``positions`` (m,); ``failed`` maps
-    other positions to the reason.
+    other positions to the reason. ``unlike`` (m,) marks those unlike the training data, ``scores`` how much, each (m,);
+    None where the model does not know what that looks like.
     """
 
     positions: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     failed: dict[int, str]
+    unlike: NDArray[np.bool_] | None = None
+    scores: dict[str, NDArray[np.float64]] | None = None
 
 
 class Predictor:
@@ -48,7 +52,15 @@ class Predictor:
     def stream(self, items: Items, label: str = "predictions") -> Iterator[Answers]:
         """Answers batch by batch, in the order of the items; memory does not grow with their number."""
         for found in self.runner.stream(items, label):
-            yield Answers(found.positions, self.model.probabilities(found.rows), found.failed)
+            yield self.answers_of(found)
+
+    def answers_of(self, found: Extracted) -> Answers:
+        """The answers of one batch of features."""
+        known, answers = self.model.familiar, self.model.probabilities(found.rows)
+        if known is None:
+            return Answers(found.positions, answers, found.failed)
+        scores = known.scores(found.rows)
+        return Answers(found.positions, answers, found.failed, known.unlike(scores), scores)
 
     def items(self, x: Any) -> Items:
         """``x`` as items of the kind the model takes: a list of strings holds texts for a model of texts."""
@@ -63,7 +75,10 @@ class Predictor:
             np.concatenate([p.positions for p in parts]),
             np.concatenate([p.probabilities for p in parts]),
             {i: why for p in parts for i, why in p.failed.items()},
-        )
+            None if parts[0].unlike is None else np.concatenate([p.unlike for p in parts if p.unlike is not None]),
+            None if parts[0].scores is None else
+            {k: np.concatenate([p.scores[k] for p in parts if p.scores]) for k in parts[0].scores},
+        )  # fmt: skip
 
     def predict_proba(self, x: Any) -> NDArray[np.float64]:
         """(n, k) probabilities; raises ``DataError`` naming the first item that cannot be read."""
@@ -91,7 +106,8 @@ class Predictor:
         or input, error.
 
         With a threshold to abstain, ``abstain`` says whether the item should be left to a person; where several classes
-        may be true, ``labels`` lists them. With an interval, ``low`` and ``high`` are its ends.
+        may be true, ``labels`` lists them; ``unlike`` says whether the item is unlike the training data, ``distances``
+        by how much. With an interval, ``low`` and ``high`` are its ends.
         """
         model = self.model
         found: dict[int, dict[str, Any]] = {
@@ -99,7 +115,7 @@ class Predictor:
         }
         if model.numbers:
             found |= self._numbers(items, answers)
-            return sorted(found.items())
+            return self._flagged(found, answers)
         labels, bits = model.answers(answers.probabilities), model.entropy_bits(answers.probabilities)
         below = model.decision.get("abstain_below")
         for i, label, p, h in zip(answers.positions, labels, answers.probabilities, bits, strict=True):
@@ -110,6 +126,13 @@ class Predictor:
             if below is not None:
                 row["abstain"] = bool(p.max() < below)
             found[int(i)] = row
+        return self._flagged(found, answers)
+
+    def _flagged(self, found: dict[int, dict[str, Any]], answers: Answers) -> list[tuple[int, dict[str, Any]]]:
+        if answers.unlike is not None and answers.scores is not None:
+            for row, i in enumerate(answers.positions.tolist()):
+                found[i]["unlike"] = bool(answers.unlike[row])
+                found[i]["distances"] = {k: float(v[row]) for k, v in answers.scores.items()}
         return sorted(found.items())
 
     def _numbers(self, items: Items, answers: Answers) -> dict[int, dict[str, Any]]:
@@ -143,8 +166,7 @@ class TaskPredictor:
     def stream(self, items: Items, label: str = "predictions") -> Iterator[dict[str, Answers]]:
         """Answers by task, batch by batch, in the order of the items."""
         for found in self.first.runner.stream(items, label):
-            yield {name: Answers(found.positions, p.model.probabilities(found.rows), found.failed)
-                   for name, p in self.tasks.items()}  # fmt: skip
+            yield {name: p.answers_of(found) for name, p in self.tasks.items()}
 
     def predict_proba(self, x: Any) -> dict[str, NDArray[np.float64]]:
         """(n, k) probabilities by task; raises ``DataError`` naming the first item that cannot be read."""

@@ -79,6 +79,7 @@ def fit(
                                                      "evidence]")] = None,
     interval: Annotated[float | None, typer.Option(help="numbers: conformal intervals of this level, as 0.9")] = None,
     quantiles: Annotated[str | None, typer.Option(help="numbers: predict these too, as 0.05,0.5,0.95")] = None,
+    outliers: Annotated[bool, typer.Option("--outliers/--no-outliers", help="flag what is unlike training")] = True,
     out: Annotated[str | None, typer.Option(help="the run folder [default: runs/<data>-<method>-<n>]")] = None,
     seed: Annotated[int, typer.Option(min=0, help="decides what is held out and the folds")] = 0,
     device: Device = "auto",

@@ -103,10 +103,14 @@ def columns_of(model: Model) -> dict[str, Column]:
     if model.numbers:
         found |= {k: ("number", (k,)) for k in ("value", "sigma", "low", "high")}
         found |= {f"q:{q:g}": ("number", ("quantiles", f"{q:g}")) for q in model.decision.get("quantiles", ())}
-        return found | {"error": ("text", ("error",))}
+        return found | _unlike(model) | {"error": ("text", ("error",))}
     found |= {"label": ("text", ("label",)), "entropy_bits": ("number", ("entropy_bits",)),
               "abstain": ("yes", ("abstain",)), "error": ("text", ("error",))}  # fmt: skip
-    return found | {f"p:{c}": ("number", ("probabilities", c)) for c in model.target.classes}
+    return found | _unlike(model) | {f"p:{c}": ("number", ("probabilities", c)) for c in model.target.classes}
+
+
+def _unlike(model: Model) -> dict[str, Column]:
+    return {} if model.familiar is None else {"unlike": ("yes", ("unlike",))}
 
 
 def _flat(row: Row, columns: dict[str, Column]) -> list[Any]:

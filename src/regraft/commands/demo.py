@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from regraft.commands.fit import FitResult, fit
+from regraft.commands.fit import fit
+from regraft.commands.job import FitResult
 from regraft.commands.predict import predict
 from regraft.commands.runfolder import read_settings
 from regraft.data.dataset import Dataset

@@ -30,6 +30,8 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
     for name in NOT_FOR_BOXES:
         if settings[name] is not None:
             raise InputError(f"--{name.replace('_', '-')} is not for detectors.")
+    if not settings["outliers"]:
+        raise InputError("--no-outliers: detectors flag none.")
     if is_auto(settings["backbone"]):
         raise InputError("--backbone auto is not for detectors; name a network.")
     if settings["lr"] == "auto":

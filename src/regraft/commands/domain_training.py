@@ -43,7 +43,7 @@ from regraft.training.loop import train
 from regraft.training.state import Learner
 
 if TYPE_CHECKING:
-    from regraft.commands.fit import Job
+    from regraft.commands.job import Job
 
 
 @dataclass

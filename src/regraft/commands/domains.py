@@ -27,7 +27,7 @@ from regraft.model.model import Model
 from regraft.types import Problem
 
 if TYPE_CHECKING:
-    from regraft.commands.fit import Job
+    from regraft.commands.job import Job
 
 CHOOSES = "snd"
 """The validator that chooses the epoch and the method, fixed beforehand: no method here makes it large by itself."""

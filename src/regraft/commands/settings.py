@@ -58,6 +58,8 @@ def _target(settings: dict[str, Any]) -> None:
     several = isinstance(settings["data"], list)
     if several != (method == "joint") or (several and len(settings["data"]) < 2):
         raise InputError("--method joint learns from several DATA at once, at least two; other methods take one.")
+    if not settings["outliers"] and (several or target is not None):
+        raise InputError("--no-outliers: models of several domains flag none.")
     for name in NOT_FOR_JOINT:
         meant = settings[name] == "auto" if name == "lr" else settings[name] not in (None, "none")
         if several and meant:

@@ -15,7 +15,8 @@ import numpy as np
 from regraft.backbones.base import Pretrained
 from regraft.commands import runfolder
 from regraft.commands.auditing import audited
-from regraft.commands.fit import FitResult, fit
+from regraft.commands.fit import fit
+from regraft.commands.job import FitResult
 from regraft.commands.search import is_auto, remembered
 from regraft.data.sources import open_data, split_part
 from regraft.errors import InputError, UnknownName

@@ -1,7 +1,7 @@
 """An artefact is a folder that holds a model and everything needed to use it: tensors and JSON, nothing that runs.
 
 ``manifest.json``         format version, class names, network recipe and preprocessing, digests, versions
-``model.safetensors``     the head, and the network where it was changed
+``model.safetensors``     the head, what the training data looks like, and the network where it was changed
 ``backbone.safetensors``  the network where it was not changed: a hard link into a store by content
 ``tokenizer/``            what preparing a text needs; ``parts/0``, ``parts/1``, ... hold both for each part of a fusion
 ``tokenizer/``            for networks on texts: what turns texts into token numbers, and a view's dictionary
@@ -33,6 +33,7 @@ from regraft.features.tables import COLUMNS, TableMap, table_network
 from regraft.features.tfidf import TfIdf
 from regraft.files import disk_errors, new_file, new_folder, sha256, write_json, write_text
 from regraft.model.card import model_card, tasks_card
+from regraft.model.familiar import Familiar
 from regraft.model.heads import HEADS
 from regraft.model.model import Model
 from regraft.runtime import cache_dir, versions
@@ -48,7 +49,7 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
 
     ``record`` is what the run was: settings, choices, data. Raises ``DiskError`` where there is no room.
     """
-    tensors = {f"head.{k}": v for k, v in model.head.state_dict().items()}
+    tensors = _tensors(model)
     if "adapted_by" in model.network.provenance:
         tensors |= {f"body.{k}": v for k, v in model.network.body.state_dict().items()}
     return _write(folder, model.network, tensors, {**_task(model), "record": record}, metrics, FORMAT_VERSION)
@@ -59,9 +60,15 @@ def save_tasks(
 ) -> Path:
     """Writes several tasks on one frozen network as one artefact: a head each, under the task's name."""
     first = next(iter(models.values())).network
-    tensors = {f"{i}.head.{k}": v for i, m in enumerate(models.values()) for k, v in m.head.state_dict().items()}
+    tensors = {f"{i}.{k}": v for i, m in enumerate(models.values()) for k, v in _tensors(m).items()}
     tasks = {name: {**_task(m), "record": records[name]} for name, m in models.items()}
     return _write(folder, first, tensors, {"tasks": tasks}, metrics, TASKS_VERSION)
+
+
+def _tensors(model: Model) -> dict[str, Tensor]:
+    """The head, and what the training items look like."""
+    head = {f"head.{k}": v for k, v in model.head.state_dict().items()}
+    return head | ({} if model.familiar is None else model.familiar.tensors())
 
 
 def _task(model: Model) -> dict[str, Any]:
@@ -69,6 +76,7 @@ def _task(model: Model) -> dict[str, Any]:
         "target": {"name": model.target_name, "task": model.target.task, "classes": model.target.classes,
                    "decision": model.decision},
         "head": {"kind": model.head.kind, "features": model.network.width, "outputs": model.outputs},
+        "familiar": None if model.familiar is None else model.familiar.record(),
     }  # fmt: skip
 
 
@@ -241,7 +249,7 @@ def load_tasks(path: str | Path) -> tuple[dict[str, Model], dict[str, Any]]:
     except (SafetensorError, OSError) as error:
         raise ArtefactError(f"{folder} cannot be read: {error}.") from error
     several = "tasks" in manifest
-    models = {name: _read_task(network, one, state, f"{i}.head." if several else "head.")
+    models = {name: _read_task(network, one, state, f"{i}." if several else "")
               for i, (name, one) in enumerate(tasks.items())}  # fmt: skip
     return models, manifest
 
@@ -250,10 +258,13 @@ def _read_task(network: Pretrained, entry: dict[str, Any], state: dict[str, Tens
     head, target = entry["head"], entry["target"]
     module = HEADS.get(head["kind"])(head["features"], head["outputs"])
     own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    module.load_state_dict(own, strict=True, assign=True)
+    head_state = {k.removeprefix("head."): v for k, v in own.items() if k.startswith("head.")}
+    module.load_state_dict(head_state, strict=True, assign=True)
     module.requires_grad_(False).eval()
     spec = TargetSpec(target["task"], tuple(target["classes"]))
-    return Model(network, module, target["name"], spec, target.get("decision", {}))
+    known = entry.get("familiar")
+    familiar = None if known is None else Familiar.read(known, own)
+    return Model(network, module, target["name"], spec, target.get("decision", {}), familiar)
 
 
 def summary(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torch import nn
 
 from regraft import metrics
 from regraft.backbones.base import Pretrained
+from regraft.model.familiar import Familiar
 from regraft.regression_metrics import coverage, quantile_figures, regression
 from regraft.types import TargetSpec
 
@@ -31,6 +32,8 @@ class Model:
     """How outputs become answers: ``thresholds`` (multilabel), ``abstain_below`` (a confidence); for numbers ``sigma``,
     ``interval`` (``level``, ``radius``), ``quantiles``.
     """
+    familiar: Familiar | None = None
+    """What the features of the training items look like, where that can be said."""
 
     @property
     def numbers(self) -> bool:

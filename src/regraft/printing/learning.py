@@ -104,6 +104,8 @@ def print_fit(result: dict[str, Any]) -> None:
         for name, g in parts["adds"].items():
             print(f"{name} adds to the others: {gained({'metric': gain and gain['metric'], **g})}"
                   f"{': nothing that the data can tell' if g['ci95'][0] <= 0 else ''}")  # fmt: skip
+    if metrics.get("unlike"):
+        print("unlike the training data: {flagged} of {items} judged items".format(**metrics["unlike"]))
     over = result.get("gain_over_probe")
     if over and gain and gain["against"] != "linear-probe":
         print(f"gain over linear-probe: {gained(over)}")

@@ -24,14 +24,15 @@ def print_predictions(found: PredictResult) -> None:
         return print_boxes(found.predictions)
     if any("value" in r for r in found.predictions):
         return _print_values(found.predictions)
-    table(["input", "label", "probability", "bits"],
-          [[r["input"], r.get("label", "-"), max(r["probabilities"].values()), r["entropy_bits"]]
-           if "label" in r else [r["input"], f"not read: {r['error']}", None, None]
+    flags = ["unlike"] if any("unlike" in r for r in found.predictions) else []
+    table(["input", "label", "probability", "bits", *flags],
+          [[r["input"], r["label"], max(r["probabilities"].values()), r["entropy_bits"], *(r[k] for k in flags)]
+           if "label" in r else [r["input"], f"not read: {r['error']}", None, None, *[None] * len(flags)]
            for r in found.predictions])  # fmt: skip
 
 
 def _print_values(rows: list[dict[str, Any]]) -> None:
-    more = [k for k in ("low", "high") if any(k in r for r in rows)]
+    more = [k for k in ("low", "high", "unlike") if any(k in r for r in rows)]
     table(["input", "value", "sigma", *more],
           [[r["input"], r["value"], r["sigma"], *(r[k] for k in more)] if "value" in r else
            [r["input"], f"not read: {r['error']}", None, *[None] * len(more)] for r in rows])  # fmt: skip

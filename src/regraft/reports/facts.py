@@ -57,6 +57,7 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     if few.is_file():
         found["few"] = json.loads(few.read_text(encoding="utf-8"))
         found["few_chart"] = charts.few_labels(found["few"]["curves"])
+    found["unlike"] = result["metrics"].get("unlike")
     found["steps"] = result["choice"].get("auto")
     found["search"] = result["choice"].get("search")
     history = result["choice"].get("history")
