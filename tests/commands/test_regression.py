@@ -64,6 +64,8 @@ def test_predict_and_evaluate(at: Path) -> None:
         "sigma",
         "low",
         "high",
+        "unlike",
+        "distances",
     }
     assert found[0]["high"] - found[0]["value"] == pytest.approx(result.decision["interval"]["radius"])
     for ending in (".csv", ".parquet"):
@@ -111,7 +113,14 @@ def test_pictures_to_numbers_by_probe_and_by_training(at: Path) -> None:
     assert probe.metrics["val"]["r2"] > 0.8
     assert json.loads(Path("probe/mistakes/mistakes.json").read_text())[0].keys() >= {"file", "off"}
     last = regraft.fit(
-        "t.csv", out="last", backbone="regraft_tiny", method="last-k", blocks=1, epochs=2, controls="none"
+        "t.csv",
+        out="last",
+        backbone="regraft_tiny",
+        method="last-k",
+        blocks=1,
+        epochs=2,
+        batch_norm="learn",
+        controls="none",
     )
     assert last.metrics["val"]["r2"] > 0.5 and last.gain_over_probe["metric"] == "rmse"
     value = regraft.load("last").predict(["p/00.png"])[0]
@@ -192,7 +201,7 @@ def test_the_command_line(at: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "rmse" in done.stdout and "gain over mean" in done.stdout and "intervals of 0.9 hold" in done.stdout
     shown = run("predict", "run", path)
-    assert shown.stdout.splitlines()[0].split() == ["input", "value", "sigma", "low", "high"]
+    assert shown.stdout.splitlines()[0].split() == ["input", "value", "sigma", "low", "high", "unlike"]
     assert "rmse" in run("evaluate", "run", path).stdout and "area      number" in run("inspect", path).stdout
     frame = houses(60).astype({"price": object})
     frame.loc[20, "price"] = "120 m2"

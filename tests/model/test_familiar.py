@@ -83,9 +83,9 @@ def test_a_fit_flags_what_it_has_not_seen(tmp_path, monkeypatch) -> None:
     assert found["items"] == 12 and found["flagged"] <= 2
     noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
     Image.fromarray(noise).save("noise.png")
-    strange, usual = regraft.predict("run", ["noise.png", str(folder / "disc/000.png")]).predictions
-    assert strange["unlike"] and not usual["unlike"]
-    assert set(strange["distances"]) == {"mahalanobis", "relative", "knn"}
+    strange, *usual = regraft.predict("run", ["noise.png", str(folder)]).predictions
+    assert strange["unlike"] and np.mean([r["unlike"] for r in usual]) <= 0.1
+    assert set(strange["distances"]) == {"mahalanobis", "knn"}, "60 pictures, 320 features: relative tells nothing"
     assert "Unlike the training data" in (tmp_path / "run/report.html").read_text()
     regraft.predict("run", ["noise.png"], out="a.csv")
     assert "unlike" in (tmp_path / "a.csv").read_text().splitlines()[0]

@@ -89,7 +89,8 @@ class Familiar:
 
     ``mahalanobis``: the least squared distance to a class (Lee et al. 2018, https://arxiv.org/abs/1807.03888, equation
     2); ``relative``: that less the squared distance to a Gaussian of all rows (Ren et al. 2021,
-    https://arxiv.org/abs/2106.09022), for what is near to the classes and none of them; not where there are none.
+    https://arxiv.org/abs/2106.09022), for what is near to the classes and none of them; not where there are none, and
+    not where rows are no more than features: rows learned from would have the highest of all.
     ``knn``: the distance to the fifth nearest of up to 1,000 training rows, all of length 1 (Sun et al. 2022,
     https://arxiv.org/abs/2204.06507), or for tables as they are, each column by its spread. ``thresholds`` are passed
     together by about 1 % of rows like those of training.
@@ -133,7 +134,7 @@ class Familiar:
         scale = np.where(spread > 0, spread, 1.0)
         x, alike = (rows - centre) / scale, np.zeros(len(rows), np.int64)
         classes = Gaussian.of(x, alike if labels is None else labels)
-        everything = None if labels is None else Gaussian.of(x, alike)
+        everything = None if labels is None or len(x) <= x.shape[1] else Gaussian.of(x, alike)
         some = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), BANK)).round().astype(int))
         bank = _lengths(rows[some]) if not own_units else x[some]
         return cls(centre, scale, classes, everything, bank.astype(np.float32), not own_units, thresholds)
