@@ -86,7 +86,7 @@ def test_two_heads_where_no_name_agrees(two, tmp_path: Path) -> None:
 def test_what_joint_refuses(two, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="several DATA at once"):
         regraft.fit(two[0], **QUICK)
-    with pytest.raises(InputError, match="other methods take one"):
+    with pytest.raises(InputError, match="domains of one task, --method joint"):
         regraft.fit(list(two))
     with pytest.raises(InputError, match="takes one kind"):
         regraft.fit([two[0], "embedded:reviews"], **QUICK)
@@ -96,4 +96,4 @@ def test_what_joint_refuses(two, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="joint has no use for it"):
             regraft.fit(list(two), **QUICK, **{name: value})
     done = CliRunner().invoke(app, ["fit", *two, "--method", "lp-ft"])
-    assert done.exit_code != 0 and "other methods take one" in str(done.exception)
+    assert done.exit_code != 0 and "--method joint learns from all" in str(done.exception)

@@ -65,7 +65,8 @@ def share(
     """
     if how is None:
         raise InputError(
-            f"{len(data)} data sets are several tasks: --share features fits them on one network, a head each."
+            f"{len(data)} data sets are several tasks: --share features fits them on one network, a head each; where "
+            "they are domains of one task, --method joint learns from all."
         )
     if how not in WAYS:
         raise UnknownName("way to share", how, WAYS)
