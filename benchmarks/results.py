@@ -220,13 +220,124 @@ def points(gain: dict[str, Any] | None) -> str:
     return f"{100 * gain['value']:+.1f} ({100 * gain['ci95'][0]:+.1f} to {100 * gain['ci95'][1]:+.1f})"
 
 
+def domains(r: dict[str, Any]) -> list[str]:
+    out = ["## Domain adaptation (`bench_domains.py`)", "", " ".join(r["protocol"].split()), ""]
+    for part, title in (
+        ("validator", "MNIST -> scikit-learn's digits, where the validator was fixed"),
+        ("mnist_usps", "MNIST -> USPS at 20 pixels, padded to 28"),
+        ("usps_mnist", "USPS at 20 pixels, padded to 28 -> MNIST"),
+        ("stretched", "MNIST -> USPS stretched to 28 pixels"),
+    ):
+        if part not in r:
+            continue
+        found = r[part]
+        first, chosen, best = found["seed 0"], found["chosen_without_labels"], found["oracle_of_the_methods"]
+        plain = ", ".join(f"{v:.4f}" for v in found["source_only"])
+        labelled = ""
+        if "target_labels" in found:
+            labelled = f"; trained on the target's labels: {found['target_labels']['accuracy']:.4f}"
+        out += [f"{title}. Source-only by seed: {plain}. Chosen without labels: {chosen['method']}, "
+                f"{chosen['accuracy']:.4f}; the best by the labels: {best['method']}, "
+                f"{best['accuracy']:.4f}{labelled}.", ""]  # fmt: skip
+        seeds = [k for k in found if k.startswith("seed ")]
+        each = {m: " ".join(f"{found[s][m]['accuracy']:.4f}" for s in seeds if m in found[s]) for m in first}
+        ordered = sorted(first.items(), key=lambda i: -i[1]["accuracy"])
+        rows = [[m, interval(v), points(v["gain"]), each[m], f"{v['seconds']:.0f}"] for m, v in ordered]
+        out += table(["method", "accuracy, seed 0", "points over source-only", "by seed", "seconds"], rows)
+        ranks = ", ".join(f"{n} {v:+.2f}" for n, v in found["rank_correlation"].items() if v == v)
+        out += [f"Rank correlation of the validators with the accuracy: {ranks}.", ""]
+    if "ingredients" in r:
+        out += ["What augmenting the source and the target adds (MNIST -> USPS, shot):", ""]
+        rows = [[n, f"{v['source_only']:.4f}", interval(v)] for n, v in r["ingredients"].items()]
+        out += table(["augmentation", "source-only", "shot"], rows)
+    if "texts" in r:
+        out += ["Film reviews -> takeaway reviews, both Chinese:", ""]
+        rows = [[n, interval(v), points(v["gain"])] for n, v in r["texts"].items()]
+        out += table(["method", "accuracy", "points over source-only"], rows)
+    if "joint" in r:
+        out += ["One model for several domains, against the same network trained on each alone:", ""]
+        rows = [[name, d, interval(v["joint"]), interval(v["alone"]), points(v["gain"])]
+                for name, j in r["joint"].items() for d, v in j["domains"].items()]  # fmt: skip
+        out += table(["sets", "domain", "joint", "alone", "points"], rows)
+    if "step" in r:
+        out += [f"A step of dann takes {r['step']['of_two_plain_steps']:.2f} times two plain steps.", ""]
+    if "features" in r:
+        seconds = ", ".join(f"{n} {v:.1f}" for n, v in r["features"]["seconds"].items())
+        out += [f"Seconds on features of 10,000 items a domain with 1,280 columns: {seconds}.", ""]
+    return out
+
+
+def ranking(r: dict[str, Any]) -> list[str]:
+    out = ["## Which network (`bench_ranking.py`)", ""]
+    if "speed" in r:
+        faster = r["speed"]["times_faster"]
+        out += [f"LogME at {' x '.join(f'{n:,}' for n in r['speed']['shape'])}: "
+                f"{faster['regraft_float32']['median']:.1f} times as fast as the published iteration from float32 "
+                f"features, {faster['regraft_float64']['median']:.1f} times from float64 (medians of pairs in turns).",
+                ""]  # fmt: skip
+    if "scores" in r:
+        names = list(r["scores"]["sets"])
+        out += ["Weighted Kendall tau of each score with the test accuracy of a probe; the last two are controls:", ""]
+        cells = {s: [r["scores"]["sets"][n]["tau"].get(s) for n in names] for s in r["scores"]["mean_tau"]}
+        rows = [[s, *("" if c is None else f"{c['tau']:.2f}" for c in found), f"{r['scores']['mean_tau'][s]:.2f}"]
+                for s, found in sorted(cells.items(), key=lambda kv: -r["scores"]["mean_tau"][kv[0]])]  # fmt: skip
+        out += table(["score", *names, "mean"], rows)
+    for name, one in r.get("auto", {}).items():
+        out += [f"`--backbone auto` on {name}: {one['chosen']}, {one['accuracy']:.4f}; the best of all, {one['best']}, "
+                f"{one['accuracies'][one['best']]:.4f}; difference {points(one['gain'])} points, in "
+                f"{100 * one['share']:.0f} % of the time of trying all.", ""]  # fmt: skip
+    if "tasks" in r:
+        out += [f"Three tasks on one set of photos take {r['tasks']['ratio_median']:.2f} times as long as one; answers "
+                f"{'equal' if r['tasks']['equal_to_the_bit'] else 'differ from'} those of single models to the bit.",
+                ""]  # fmt: skip
+    if "fusion" in r:
+        rows = [[n, *(f"{a:.4f}" for a in f["accuracy"].values()), *(points(g) for g in f["gain_over"].values())]
+                for n, f in r["fusion"].items()]  # fmt: skip
+        out += table(
+            ["5 folds", "mobilenet_v2", "squeezenet1_0", "both", "gain over the first", "over the second"], rows
+        )
+    return out
+
+
+def uncertainty(r: dict[str, Any]) -> list[str]:
+    out = ["## Numbers and uncertainty (`bench_uncertainty.py`)", ""]
+    if "table" in r:
+        folds = ", ".join(f"{name} {v:.4f}" for name, v in r["table"]["r2_of_ten_folds"].items())
+        out += [f"scikit-learn's diabetes table: `Regressor(\"raw\", alpha=0)` differs from LinearRegression by up to "
+                f"{r['table']['largest_difference']:.1e}; R² by ten folds: {folds}.", ""]  # fmt: skip
+    if "cells" in r:
+        c = r["cells"]
+        out += [f"Red cells in a BCCD picture from mobilenet_v2, on the test part (the mean alone: rmse "
+                f"{c['mean_on_test']['rmse']:.3f}):", ""]  # fmt: skip
+        out += table(["method", "rmse (95 % interval)", "R²", "held by the 90 % interval"], [
+            [name, "{:.3f} ({:.3f} to {:.3f})".format(m["test"]["rmse"], *m["test"]["rmse_ci95"]),
+             f"{m['test']['r2']:.3f}", f"{m['test']['interval']['coverage']:.3f}"]
+            for name, m in c.items() if "test" in m])  # fmt: skip
+    if "unlike" in r:
+        scores = ("mahalanobis", "relative", "knn", "entropy")
+        out += ["AUROC of inputs unlike the training data against those like it, beside the answers' entropy:", ""]
+        out += table(["model", "against", *scores, "flagged", "flagged of the usual"], [
+            [model, name, *(f"{v[k]:.3f}" for k in scores), f"{v['flagged']:.3f}", f"{m['flagged_of_the_usual']:.3f}"]
+            for model, m in r["unlike"].items() for name, v in m.items() if isinstance(v, dict)])  # fmt: skip
+    if "abstain" in r:
+        shares = list(next(iter(r["abstain"].values()))["accuracy_by_share_left"])
+        out += ["Accuracy where the least certain by entropy are left to a person, by the share left:", ""]
+        out += table(["data", *shares], [
+            [name, *(f"{v:.4f}" for v in m["accuracy_by_share_left"].values())] for name, m in r["abstain"].items()
+        ])  # fmt: skip
+    return out
+
+
 SECTIONS = {
     "spine": spine,
     "pictures": pictures,
     "training": training,
     "adaptation": adaptation,
+    "ranking": ranking,
     "text": text,
     "text_speed": text_speed,
+    "domains": domains,
+    "uncertainty": uncertainty,
 }
 
 

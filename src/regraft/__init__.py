@@ -2,7 +2,7 @@
 
     regraft.fit("photos/")                     from a folder to a judged, saved model
     regraft.load("runs/photos-1").predict(x)   use it
-    regraft.Classifier, regraft.FeatureExtractor    the same in scikit-learn's conventions
+    regraft.Classifier, Regressor, FeatureExtractor the same in scikit-learn's conventions
 
 Names are imported when first used, so that ``import regraft`` is quick.
 """
@@ -28,16 +28,19 @@ if TYPE_CHECKING:
         list_methods,
         load,
         predict,
+        rank,
         report,
         runs,
+        shift,
         verify,
     )
     from regraft.errors import RegraftError
-    from regraft.estimators import Classifier, FeatureExtractor
+    from regraft.estimators import Classifier, FeatureExtractor, Regressor
 
 _WHERE = {
     "Classifier": "regraft.estimators",
     "FeatureExtractor": "regraft.estimators",
+    "Regressor": "regraft.estimators",
     "RegraftError": "regraft.errors",
 }
 
@@ -46,6 +49,7 @@ __all__ = [
     "Classifier",
     "FeatureExtractor",
     "RegraftError",
+    "Regressor",
     "augment",
     "cache",
     "demo",
@@ -58,8 +62,10 @@ __all__ = [
     "list_methods",
     "load",
     "predict",
+    "rank",
     "report",
     "runs",
+    "shift",
     "verify",
 ]
 

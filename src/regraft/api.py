@@ -8,34 +8,69 @@ from typing import Any
 
 from regraft.commands.align import Alignment, align
 from regraft.commands.augment import augment
+from regraft.commands.convert import Conversion, convert
 from regraft.commands.demo import DemoResult
 from regraft.commands.demo import demo as _demo
+from regraft.commands.detect import DetectionResult
 from regraft.commands.evaluate import Evaluation, evaluate
 from regraft.commands.explain import Explanation
 from regraft.commands.explain import explain as _explain
-from regraft.commands.fit import FitResult
 from regraft.commands.fit import fit as _fit
 from regraft.commands.insights import Insights
 from regraft.commands.insights import insights as _insights
 from regraft.commands.inspect import Inspection, inspect
+from regraft.commands.job import FitResult
 from regraft.commands.listings import cache, list_backbones, list_methods, runs, verify
 from regraft.commands.predict import PredictResult, predict
-from regraft.predictor import Predictor, load
+from regraft.commands.rank import Ranking
+from regraft.commands.rank import rank as _rank
+from regraft.commands.share import Shared
+from regraft.commands.share import share as _share
+from regraft.commands.shift import Shift
+from regraft.commands.shift import shift as _shift
+from regraft.detection.artefact import is_detector
+from regraft.detection.predictor import BoxPredictor
+from regraft.detection.predictor import load as load_detector
+from regraft.predictor import Predictor, TaskPredictor, load_any
 from regraft.reports.insights import checked_page, write_explanation, write_insights
 from regraft.reports.page import write_report as report
+from regraft.reports.ranking import write_ranking
+from regraft.reports.shift import write_shift
 
 
-def fit(data: str, **options: Any) -> FitResult:
-    """`regraft.commands.fit.fit`, and ``report.html`` in the run folder."""
+def fit(data: Any, *, share: str | None = None, **options: Any) -> FitResult | DetectionResult | Shared:
+    """`regraft.commands.fit.fit`, and ``report.html`` in the run folder.
+
+    With ``share``, or a list of several data for another method than joint, `regraft.commands.share.share`: several
+    tasks on one network.
+    """
+    several = isinstance(data, list | tuple)
+    if share is not None or (several and options.get("method") != "joint"):
+        found = _share(data if several else [data], share, **options)
+        for task in found.tasks.values():
+            report(task.run)
+        return found
     result = _fit(data, **options)
     report(result.run)
     return result
+
+
+def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor | TaskPredictor | BoxPredictor:
+    """The model of a run or artefact folder, ready to predict; raises ``ArtefactError``."""
+    return load_detector(path, device=device) if is_detector(path) else load_any(path, engine=engine, device=device)
 
 
 def demo(what: str = "digits", *, out: str | None = None, seeds: int = 10) -> tuple[DemoResult, Path]:
     """`regraft.commands.demo.demo`, and the report's path."""
     result = _demo(what, out=out, seeds=seeds)
     return result, report(result.fit.run)
+
+
+def rank(data: Any, *, out: str | None = None, **options: Any) -> Ranking:
+    """`regraft.commands.rank.rank`, and with ``out`` a page (.html) that shows it."""
+    page = checked_page(out)
+    found = _rank(data, **options)
+    return replace(found, out=str(write_ranking(page, found))) if page else found
 
 
 def insights(model: str, data: Any, *, out: str | None = None, **options: Any) -> Insights:
@@ -52,8 +87,16 @@ def explain(model: str, text: str, *, out: str | None = None, **options: Any) ->
     return replace(found, out=str(write_explanation(page, found))) if page else found
 
 
+def shift(source: Any, target: Any, *, out: str | None = None, **options: Any) -> Shift:
+    """`regraft.commands.shift.shift`, and with ``out`` a page (.html) that shows it."""
+    page = checked_page(out)
+    found = _shift(source, target, **options)
+    return replace(found, out=str(write_shift(page, found))) if page else found
+
+
 __all__ = [
-    "Alignment", "DemoResult", "Evaluation", "Explanation", "FitResult", "Insights", "Inspection", "PredictResult",
-    "Predictor", "align", "augment", "cache", "demo", "evaluate", "explain", "fit", "insights",
-    "inspect", "list_backbones", "list_methods", "load", "predict", "report", "runs", "verify",
+    "Alignment", "BoxPredictor", "Conversion", "DemoResult", "DetectionResult", "Evaluation", "Explanation",
+    "FitResult", "Insights", "Inspection", "PredictResult", "Predictor", "Ranking", "Shared", "Shift", "TaskPredictor",
+    "align", "augment", "cache", "convert", "demo", "evaluate", "explain", "fit", "insights", "inspect",
+    "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "shift", "verify",
 ]  # fmt: skip

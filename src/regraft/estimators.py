@@ -1,4 +1,4 @@
-"""`Classifier` and `FeatureExtractor`: the same parts in scikit-learn's conventions.
+"""`Classifier`, `Regressor` and `FeatureExtractor`: the same parts in scikit-learn's conventions.
 
 Constructors only store; ``fit`` does the work; what was learned ends in ``_``. They use all rows they are given.
 """
@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils import Tags
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.utils import Tags, assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
@@ -23,9 +23,12 @@ from regraft.features.choice import network_for
 from regraft.features.fusion import learned, parts_of
 from regraft.features.rows import Runner
 from regraft.features.store import RowStore
+from regraft.features.tables import columns_of
 from regraft.methods import METHODS
 from regraft.model import artefact
 from regraft.model.model import Model
+from regraft.model.sureness import sureness
+from regraft.regression_metrics import conformal_radius
 from regraft.runtime import resolve_device
 from regraft.types import TargetSpec
 
@@ -39,6 +42,11 @@ class _OnNetwork(BaseEstimator):
     device: str
 
     def _items(self, x: Any, *, reset: bool) -> Items:
+        if _has_gaps_or_names(x):
+            named = as_items(x, modality="table")
+            if reset:
+                self.n_features_in_ = len(x.columns)
+            return named
         if _is_table(x):
             return TableRows(validate_data(self, x, reset=reset, dtype=np.float64), "X")
         items = as_items(x)
@@ -59,6 +67,15 @@ class _OnNetwork(BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
         return tags
+
+
+def _has_gaps_or_names(x: Any) -> bool:
+    """Whether it is a DataFrame with categories or missing values, whose columns must be learned."""
+    if not (hasattr(x, "columns") and hasattr(x, "dtypes") and hasattr(x, "isna")) or not len(x.columns):
+        return False
+    mixed = any(getattr(kind, "kind", "O") not in "fiub" for kind in x.dtypes)
+    texts = len(x.columns) == 1 and mixed
+    return not texts and (mixed or bool(x.isna().to_numpy().any()))
 
 
 def _is_table(x: Any) -> bool:
@@ -158,6 +175,111 @@ class Classifier(ClassifierMixin, _OnNetwork):
         probabilities = self.predict_proba(X)
         labels: NDArray[Any] = self.classes_[probabilities.argmax(1)]
         return labels
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes the fitted model as an artefact that `regraft.load` and the command line read."""
+        check_is_fitted(self)
+        record = {"name": Path(folder).name, "method": self.method, "data": "X, y", "choice": self.record_}
+        return artefact.save(self.model_, Path(folder), metrics={}, record=record)
+
+
+class Regressor(RegressorMixin, _OnNetwork):
+    """Numbers from few examples on a pretrained network: a Gaussian of one sigma around a linear function of features.
+
+    Parameters
+    ----------
+    backbone : as for `Classifier`; ``raw`` for tables.
+    method : how knowledge is transferred; a method on features (``linear-probe``).
+    alpha : strength of the ridge, 0 for least squares; by default that under which the data is most probable.
+    quantiles : those to learn beside the mean, such as ``(0.05, 0.5, 0.95)``.
+    weights : a weights file that takes the place of the catalog's.
+    seed : decides the folds by which ``sigma_`` and the intervals are found.
+
+    After ``fit``: ``coef_`` (d,) and ``intercept_`` in the units of the features, ``sigma_`` the standard deviation of
+    unseen numbers, ``residuals_`` (n,) of five-fold cross-validation.
+    """
+
+    def __init__(
+        self,
+        backbone: str | None = None,
+        method: str = "linear-probe",
+        *,
+        alpha: float | None = None,
+        quantiles: tuple[float, ...] | None = None,
+        weights: str | Path | None = None,
+        engine: str = "auto",
+        device: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.method = method
+        self.alpha = alpha
+        self.quantiles = quantiles
+        self.weights = weights
+        self.engine = engine
+        self.device = device
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) finite numbers."""
+        method = METHODS.get(self.method)
+        if not hasattr(method, "fit_features"):
+            raise InputError(f"Regressor takes methods on features, not {self.method}: regraft.fit trains with it.")
+        if y is None:
+            raise ValueError("This Regressor estimator requires y to be passed, but the target y is None.")
+        items = self._items(X, reset=True)
+        values = column_or_1d(y, warn=True)
+        assert_all_finite(values, input_name="y")
+        values = values.astype(np.float64)
+        if len(values) != len(items):
+            raise DataError(f"X has {len(items)} items and y {len(values)} numbers; each item takes one.")
+        if len(values) < 2:
+            raise DataError("Found 1 sample; two or more are needed to learn a number.")
+        network = learned(network_for(items, self.backbone, self.weights), items)
+        spec = TargetSpec("regression")
+        fitted = method.fit_features(
+            self._rows(network, items), values, spec, seed=self.seed, alpha=self.alpha, quantiles=self.quantiles,
+            blocks=[p.width for p in parts_of(network)], names=columns_of(network),
+        )  # fmt: skip
+        unseen = values if fitted.logits is None else values[fitted.rows]
+        self.model_ = Model(
+            network, fitted.head, "value", spec, sureness(fitted.logits, unseen, quantiles=self.quantiles)
+        )
+        self.residuals_ = unseen - (unseen.mean() if fitted.logits is None else fitted.logits[:, 0])
+        self.sigma_ = self.model_.sigma
+        head: Any = fitted.head
+        self.coef_ = (head.linear.weight[0] / head.scale).numpy()
+        self.intercept_ = float(head.linear.bias[0] - (head.mean / head.scale) @ head.linear.weight[0])
+        self.record_ = fitted.record
+        return self
+
+    def _outputs(self, X: Any) -> NDArray[np.float64]:
+        check_is_fitted(self)
+        items = self._items(X, reset=False)
+        return self.model_.probabilities(self._rows(self.model_.network, items))
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """(n,) numbers; with ``return_std`` also (n,) the standard deviations around them."""
+        values = self._outputs(X)[:, 0]
+        return (values, np.full(len(values), self.sigma_)) if return_std else values
+
+    def predict_quantiles(self, X: Any) -> NDArray[np.float64]:
+        """(n, q) the quantiles asked for, none below the one before it."""
+        if not self.quantiles:
+            raise InputError("Regressor has learned no quantiles; give some, such as quantiles=(0.05, 0.5, 0.95).")
+        return self._outputs(X)[:, 1:]
+
+    def predict_interval(self, X: Any, level: float = 0.9) -> NDArray[np.float64]:
+        """(n, 2) the ends of intervals that hold about ``level`` of new numbers, whatever their distribution.
+
+        Lei et al. 2018 (https://arxiv.org/abs/1604.04173), with five-fold residuals in place of held-out ones.
+        """
+        check_is_fitted(self)
+        radius = conformal_radius(self.residuals_, level)
+        if not np.isfinite(radius):
+            raise InputError(f"{len(self.residuals_)} items are too few for an interval of {level:g}.")
+        values = self._outputs(X)[:, 0]
+        return np.stack([values - radius, values + radius], 1)
 
     def save(self, folder: str | Path) -> Path:
         """Writes the fitted model as an artefact that `regraft.load` and the command line read."""

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.densities import brier_score
+
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 
@@ -38,6 +40,18 @@ def bootstrap_indices(n: int, draws: int, seed: int) -> Ints:
     return np.random.default_rng(seed).integers(0, n, (draws, n))
 
 
+def bootstrap_interval(values: Floats, level: float = 0.95, *, draws: int = 2000, seed: int = 0) -> list[float]:
+    """Percentile interval of the mean of ``values`` (n,) (Efron and Tibshirani 1993, chapter 13)."""
+    means = np.asarray(values)[bootstrap_indices(len(values), draws, seed)].mean(1)
+    return percentiles(means, level)
+
+
+def percentiles(draws: Floats, level: float = 0.95) -> list[float]:
+    """The middle ``level`` of bootstrap draws (d,), ends interpolated linearly."""
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return [float(low), float(high)]
+
+
 FEW_PAIRS = 30
 
 
@@ -65,8 +79,7 @@ def paired_gain(ours: Floats, theirs: Floats, *, draws: int = 2000, seed: int = 
     means = np.concatenate(
         [difference[bootstrap_indices(n, 100, seed + i)].mean(1) for i in range(max(1, draws // 100))]
     )
-    low, high = np.quantile(means, [0.025, 0.975])
-    return {"value": float(difference.mean()), "ci95": [float(low), float(high)]}
+    return {"value": float(difference.mean()), "ci95": percentiles(means)}
 
 
 def calibration_bins(confidence: Floats, correct: Floats, bins: int = 15) -> dict[str, Floats]:
@@ -125,6 +138,7 @@ def classification(labels: Ints, probabilities: Floats) -> dict[str, Any]:
         "balanced_accuracy": float(recall_score(labels, predicted, labels=present, average="macro", zero_division=0)),
         "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
         "log_loss": log_loss(labels, probabilities),
+        "brier": brier_score(np.eye(probabilities.shape[1])[labels], probabilities),
         "ece": expected_calibration_error(probabilities.max(1).astype(np.float64), correct.astype(np.float64)),
     }
 

@@ -8,28 +8,31 @@ import typer
 
 DATA = (
     "a folder or zip of class folders with pictures or .txt files, a table (.csv, .tsv, .jsonl, .parquet, also .gz) of "
-    "picture paths or texts and labels, .pos and .neg files, an .npz, IDX files, CIFAR batches, embedded:digits; "
-    "PATH#part for one part"
+    "picture paths, texts or numbers and labels, boxes (COCO, Pascal VOC, YOLO, a table), .pos and .neg files, an "
+    ".npz, IDX files, CIFAR batches, embedded:digits; PATH#part for one part"
 )
 BACKBONE = (
-    "a network of 'regraft backbones', a folder of a transformer, hf/ORG/NAME, vectors:FILE, tfidf, raw, random:NAME, "
-    "NAME@BLOCK, NAME[VIEW] (pinyin, segment, lemma, gloss:FILE, ...), A+B for several side by side [default: "
-    "regraft_tiny for pictures up to 64 pixels, else mobilenet_v2; minilm for texts where installed]"
+    "a network of 'regraft backbones', a folder of a transformer, hf/ORG/NAME, timm/NAME, vectors:FILE, tfidf, raw, "
+    "random:NAME, NAME@BLOCK, NAME[VIEW] (pinyin, segment, lemma, gloss:FILE, ...), A+B for several side by side, auto "
+    "or auto:A,B to have one chosen [default: regraft_tiny for pictures up to 64 pixels, else mobilenet_v2; minilm for "
+    "texts where installed]"
 )
-AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light]"
+DETECTOR = "for pictures with boxes: yolo, yolo-tiny, yolo-s ... yolo-x, fasterrcnn, ssd [default: yolo]"
+AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light; for boxes standard]"
 CONTROLS = "majority,raw,random"
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
 ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="a run folder or the model folder in it")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object on stdout and nothing else")]
-Format = Annotated[
-    str | None, typer.Option(help="overrule the format: image-folder, text-folder, polarity, table, npz, idx, cifar")
-]
+FORMATS = "overrule the format: image-folder, coco, voc, yolo, box-table, text-folder, polarity, table, npz, idx, cifar"
+Format = Annotated[str | None, typer.Option(help=FORMATS)]
 Text = Annotated[str | None, typer.Option(help="the text's column of a table")]
 Label = Annotated[str | None, typer.Option(help="the label's column of a table")]
 Group = Annotated[
     str | None, typer.Option(help="what no split may tear: a table's column, or a regular expression on file names")
 ]
-TaskName = Annotated[str | None, typer.Option(help="overrule the recognised task: classification, multilabel")]
+TaskName = Annotated[
+    str | None, typer.Option(help="overrule the recognised task: classification, multilabel, regression, detection")
+]
 Page = Annotated[str | None, typer.Option(metavar="FILE.html", help="write a page that stands alone")]
 Engine = Annotated[str, typer.Option(help="how frozen networks are run: auto, torch")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]

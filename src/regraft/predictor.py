@@ -12,35 +12,55 @@ from numpy.typing import NDArray
 
 from regraft.data.inputs import as_items
 from regraft.data.items import Items
-from regraft.errors import DataError
+from regraft.errors import DataError, InputError
+from regraft.features.extract import Extracted
 from regraft.features.rows import Runner
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.runtime import resolve_device
+from regraft.types import Modality
 
 
 @dataclass
 class Answers:
-    """Probabilities (m, k) of the items at ``positions`` (m,); ``failed`` maps other positions to the reason."""
+    """Probabilities (m, k), or numbers (m, 1) with their quantiles, of the items at ``positions`` (m,); ``failed`` maps
+    other positions to the reason. ``unlike`` (m,) marks those unlike the training data, ``scores`` how much, each (m,);
+    None where the model does not know what that looks like.
+    """
 
     positions: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     failed: dict[int, str]
+    unlike: NDArray[np.bool_] | None = None
+    scores: dict[str, NDArray[np.float64]] | None = None
 
 
 class Predictor:
     """A model ready to answer. ``classes_`` are the class names in the order of the probabilities."""
 
-    def __init__(self, model: Model, manifest: dict[str, Any], *, engine: str = "auto", device: str = "auto") -> None:
+    def __init__(self, model: Model, manifest: dict[str, Any], *, engine: str = "auto", device: str = "auto",
+                 runner: Runner | None = None) -> None:  # fmt: skip
         self.model = model
         self.manifest = manifest
-        self.runner = Runner(model.network, engine, resolve_device(device))
+        self.runner = runner or Runner(model.network, engine, resolve_device(device))
         self.classes_ = np.array(model.target.classes)
+
+    @property
+    def modality(self) -> Modality:
+        return self.model.network.spec.modality
 
     def stream(self, items: Items, label: str = "predictions") -> Iterator[Answers]:
         """Answers batch by batch, in the order of the items; memory does not grow with their number."""
         for found in self.runner.stream(items, label):
-            yield Answers(found.positions, self.model.probabilities(found.rows), found.failed)
+            yield self.answers_of(found)
+
+    def answers_of(self, found: Extracted) -> Answers:
+        """The answers of one batch of features."""
+        known, answers = self.model.familiar, self.model.probabilities(found.rows)
+        if known is None:
+            return Answers(found.positions, answers, found.failed)
+        scores = known.scores(found.rows)
+        return Answers(found.positions, answers, found.failed, known.unlike(scores), scores)
 
     def items(self, x: Any) -> Items:
         """``x`` as items of the kind the model takes: a list of strings holds texts for a model of texts."""
@@ -50,35 +70,52 @@ class Predictor:
         """All answers at once; items that cannot be read are in ``failed``."""
         parts = list(self.stream(self.items(x)))
         if not parts:
-            return Answers(np.zeros(0, np.int64), np.zeros((0, len(self.classes_))), {})
+            return Answers(np.zeros(0, np.int64), np.zeros((0, self.model.outputs)), {})
         return Answers(
             np.concatenate([p.positions for p in parts]),
             np.concatenate([p.probabilities for p in parts]),
             {i: why for p in parts for i, why in p.failed.items()},
-        )
+            None if parts[0].unlike is None else np.concatenate([p.unlike for p in parts if p.unlike is not None]),
+            None if parts[0].scores is None else
+            {k: np.concatenate([p.scores[k] for p in parts if p.scores]) for k in parts[0].scores},
+        )  # fmt: skip
 
     def predict_proba(self, x: Any) -> NDArray[np.float64]:
         """(n, k) probabilities; raises ``DataError`` naming the first item that cannot be read."""
+        if self.model.numbers:
+            raise InputError("The model gives numbers, not probabilities: predict gives them.")
+        return self._all(x)
+
+    def _all(self, x: Any) -> NDArray[np.float64]:
         items = self.items(x)
         answers = self.answer(items)
         for i, why in sorted(answers.failed.items()):
             raise DataError(f"{items.name(i)} cannot be used: {why}.")
         return answers.probabilities
 
-    def predict(self, x: Any) -> NDArray[np.str_]:
-        """(n,) class names; where several may be true, joined by ``|``."""
-        return np.array(self.model.answers(self.predict_proba(x)))
+    def predict(self, x: Any) -> NDArray[Any]:
+        """(n,) class names; where several may be true, joined by ``|``; or (n,) numbers."""
+        return self.said(self._all(x))
+
+    def said(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
+        """What `Predictor.predict` says of outputs (n, k)."""
+        return outputs[:, 0] if self.model.numbers else np.array(self.model.answers(outputs))
 
     def describe(self, items: Items, answers: Answers) -> list[tuple[int, dict[str, Any]]]:
-        """(position, record) of each item, in order: input, label, probabilities, entropy_bits; or input, error.
+        """(position, record) of each item, in order: input, label, probabilities, entropy_bits; or input, value, sigma;
+        or input, error.
 
         With a threshold to abstain, ``abstain`` says whether the item should be left to a person; where several classes
-        may be true, ``labels`` lists them.
+        may be true, ``labels`` lists them; ``unlike`` says whether the item is unlike the training data, ``distances``
+        by how much. With an interval, ``low`` and ``high`` are its ends.
         """
         model = self.model
         found: dict[int, dict[str, Any]] = {
             i: {"input": items.name(i), "error": why} for i, why in answers.failed.items()
         }
+        if model.numbers:
+            found |= self._numbers(items, answers)
+            return self._flagged(found, answers)
         labels, bits = model.answers(answers.probabilities), model.entropy_bits(answers.probabilities)
         below = model.decision.get("abstain_below")
         for i, label, p, h in zip(answers.positions, labels, answers.probabilities, bits, strict=True):
@@ -89,10 +126,96 @@ class Predictor:
             if below is not None:
                 row["abstain"] = bool(p.max() < below)
             found[int(i)] = row
+        return self._flagged(found, answers)
+
+    def _flagged(self, found: dict[int, dict[str, Any]], answers: Answers) -> list[tuple[int, dict[str, Any]]]:
+        if answers.unlike is not None and answers.scores is not None:
+            for row, i in enumerate(answers.positions.tolist()):
+                found[i]["unlike"] = bool(answers.unlike[row])
+                found[i]["distances"] = {k: float(v[row]) for k, v in answers.scores.items()}
         return sorted(found.items())
+
+    def _numbers(self, items: Items, answers: Answers) -> dict[int, dict[str, Any]]:
+        model, found = self.model, {}
+        ends, asked = model.interval(answers.probabilities), model.decision.get("quantiles", ())
+        for row, (i, values) in enumerate(zip(answers.positions.tolist(), answers.probabilities.tolist(), strict=True)):
+            found[i] = {"input": items.name(i), "value": values[0], "sigma": model.sigma}
+            if ends is not None:
+                found[i] |= {"low": float(ends[row, 0]), "high": float(ends[row, 1])}
+            if asked:
+                found[i]["quantiles"] = {f"{q:g}": v for q, v in zip(asked, values[1:], strict=True)}
+        return found
+
+
+class TaskPredictor:
+    """Several tasks on one network: one forward pass an item, an answer for each task."""
+
+    def __init__(self, models: dict[str, Model], manifest: dict[str, Any], *, engine: str = "auto",
+                 device: str = "auto") -> None:  # fmt: skip
+        self.manifest = manifest
+        runner = Runner(next(iter(models.values())).network, engine, resolve_device(device))
+        self.tasks = {name: Predictor(m, {**manifest, **manifest["tasks"][name]}, runner=runner)
+                      for name, m in models.items()}  # fmt: skip
+        self.first = next(iter(self.tasks.values()))
+        self.classes_ = {name: p.classes_ for name, p in self.tasks.items()}
+
+    @property
+    def modality(self) -> Modality:
+        return self.first.modality
+
+    def stream(self, items: Items, label: str = "predictions") -> Iterator[dict[str, Answers]]:
+        """Answers by task, batch by batch, in the order of the items."""
+        for found in self.first.runner.stream(items, label):
+            yield {name: p.answers_of(found) for name, p in self.tasks.items()}
+
+    def predict_proba(self, x: Any) -> dict[str, NDArray[np.float64]]:
+        """(n, k) probabilities by task; raises ``DataError`` naming the first item that cannot be read."""
+        for name, p in self.tasks.items():
+            if p.model.numbers:
+                raise InputError(f"The task {name} gives numbers, not probabilities: predict gives them.")
+        return self._all(x)
+
+    def _all(self, x: Any) -> dict[str, NDArray[np.float64]]:
+        items, parts = self.first.items(x), []
+        for answers in self.stream(items):
+            for i, why in sorted(answers[next(iter(answers))].failed.items()):
+                raise DataError(f"{items.name(i)} cannot be used: {why}.")
+            parts.append(answers)
+        return {name: np.concatenate([a[name].probabilities for a in parts] or [np.zeros((0, p.model.outputs))])
+                for name, p in self.tasks.items()}  # fmt: skip
+
+    def predict(self, x: Any) -> dict[str, NDArray[Any]]:
+        """(n,) class names, or numbers, by task."""
+        found = self._all(x)
+        return {name: p.said(found[name]) for name, p in self.tasks.items()}
+
+    def describe(self, items: Items, answers: dict[str, Answers]) -> list[tuple[int, dict[str, Any]]]:
+        """(position, record) of each item: input, and by task what `Predictor.describe` says; or input, error."""
+        by_task = {name: dict(p.describe(items, answers[name])) for name, p in self.tasks.items()}
+        found = []
+        for i, row in next(iter(by_task.values())).items():
+            record: dict[str, Any] = {"input": row["input"]}
+            if "error" in row:
+                record["error"] = row["error"]
+            else:
+                record["tasks"] = {n: {k: v for k, v in rows[i].items() if k != "input"} for n, rows in by_task.items()}
+            found.append((i, record))
+        return found
 
 
 def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor:
-    """The model of a run or artefact folder, ready to predict; raises ``ArtefactError``."""
+    """The model of a run or artefact folder, or one task of it (``FOLDER#TASK``), ready to predict; raises
+    ``ArtefactError``. A detector is loaded by `regraft.detection.predictor.load`.
+    """
     model, manifest = artefact.load(path)
     return Predictor(model, manifest, engine=engine, device=device)
+
+
+def load_any(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor | TaskPredictor:
+    """As `load`; a model of several tasks, of which none is named, as a `TaskPredictor`."""
+    if artefact.split_task(path)[1] is None:
+        models, manifest = artefact.load_tasks(path)
+        if "tasks" in manifest:
+            return TaskPredictor(models, manifest, engine=engine, device=device)
+        return Predictor(models[""], manifest, engine=engine, device=device)
+    return load(path, engine=engine, device=device)

@@ -8,10 +8,13 @@ from typing import Any, Literal
 Task = Literal["classification", "multilabel", "regression", "detection"]
 Modality = Literal["image", "text", "table"]
 
+HEADLINE = {"classification": ("accuracy", 1), "multilabel": ("map", 1), "regression": ("rmse", -1)}
+"""The figure by which a task is judged, and 1 where more of it is better, -1 where less is."""
+
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """What is to be predicted: the task and, for classes, their names in a fixed order."""
+    """What is to be predicted: the task and, for classes, their names in a fixed order (none for numbers)."""
 
     task: Task
     classes: tuple[str, ...] = ()
@@ -21,12 +24,15 @@ class TargetSpec:
 class Hints:
     """What the user says of the data, over what is recognised: the label's column (several with commas), what no split
     may tear (a column, or for files a regular expression on their names), the task, the column of the texts.
+
+    ``usual`` is the label's column where there is one of that name and the user names none.
     """
 
     label: str | None = None
     group: str | None = None
     task: str | None = None
     text: str | None = None
+    usual: str | None = None
 
 
 @dataclass(frozen=True)

@@ -27,3 +27,14 @@ def test_digits_are_not_mirrored_and_mistakes_are_named(shapes: Path, tmp_path: 
     with pytest.raises(InputError, match="1 or more"):
         regraft.augment(str(shapes), rows=0, out=str(tmp_path / "x.png"))
     assert not (tmp_path / "x.png").exists()
+
+
+def test_boxes_are_drawn_on_the_sheet(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        Image.new("RGB", (80, 40), "black").save(tmp_path / f"{name}.jpg")
+        (tmp_path / f"{name}.txt").write_text("0 0.5 0.5 0.4 0.6\n")
+    (tmp_path / "data.yaml").write_text("names: [cell, other]\n")
+    found = regraft.augment(str(tmp_path), policy="flip", out=str(tmp_path / "sheet.png"), rows=2, views=1)
+    sheet = np.asarray(Image.open(found.out)).astype(int)
+    red = (sheet[:, :, 0] > 150) & (sheet[:, :, 1:] < 90).all(2)
+    assert sheet.shape == (2 * 246 + 6, 2 * 246 + 18, 3) and red.sum() > 800

@@ -180,7 +180,7 @@ STAGES = {
     "extracting": "regraft.features.engines.TorchEngine.run",
     "storing rows": "regraft.features.extract._flush",
     "choosing": "regraft.methods.linear_probe._choose",
-    "controls": "regraft.commands.fit.run_controls",
+    "controls": "regraft.commands.job.run_controls",
     "writing predictions": "regraft.commands.evidence.csv.writer",
     "writing the head": "regraft.model.artefact.write_state",
     "writing the card": "regraft.model.artefact.model_card",

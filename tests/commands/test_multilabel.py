@@ -8,7 +8,7 @@ import pytest
 
 import regraft
 from regraft import metrics
-from regraft.commands.fit import FitResult
+from regraft.commands.job import FitResult
 from regraft.errors import InputError, UnknownName
 
 

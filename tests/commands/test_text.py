@@ -10,7 +10,7 @@ import pytest
 
 import regraft
 from regraft import Classifier
-from regraft.commands.fit import FitResult
+from regraft.commands.job import FitResult
 from regraft.errors import DataError, InputError
 from regraft.features.fusion import fuse, parts_in, parts_of, tfidf
 from regraft.features.tfidf import TfIdf

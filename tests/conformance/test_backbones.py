@@ -17,7 +17,7 @@ from regraft.features.engines import ENGINES, TorchEngine, make_engine
 SMALL = {
     "regraft_tiny": 64, "alexnet": 64, "convnext_tiny": 64, "densenet121": 64, "efficientnet_b0": 64, "googlenet": 64,
     "inception_v3": 96, "maxvit_t": 224, "mnasnet0_5": 64, "mobilenet_v2": 64, "mobilenet_v3_small": 64,
-    "regnet_y_400mf": 64, "resnet18": 64, "resnet50": 64, "resnext50_32x4d": 64, "shufflenet_v2_x0_5": 64,
+    "lenet": 28, "regnet_y_400mf": 64, "resnet18": 64, "resnet50": 64, "resnext50_32x4d": 64, "shufflenet_v2_x0_5": 64,
     "squeezenet1_0": 64, "squeezenet1_1": 64, "swin_t": 64, "vgg11": 64, "vit_b_32": 224,
 }  # fmt: skip
 """The smallest member of every family and the side of the smallest picture it takes here."""
@@ -52,7 +52,7 @@ def test_every_row_splits_into_body_and_head(name: str) -> None:
     """Without storage: shapes at the size the weights were made for, and no parameter lost."""
     for row in catalog.rows(name):
         assert row.files and row.licence and row.pretrained_on and row.tag
-        assert row.spec.height == row.spec.width >= 32 and len(row.spec.mean) == 3
+        assert row.spec.height == row.spec.width >= 28 and len(row.spec.mean) == 3
     row = catalog.rows(name)[0]
     if name.startswith("regnet_") and row.parameters and row.parameters > 2e7:
         assert chain_of(name) is not None, "too large to be built here for its shapes alone"
@@ -65,7 +65,7 @@ def test_every_row_splits_into_body_and_head(name: str) -> None:
     x = torch.zeros(2, 3, row.spec.height, row.spec.width, device=next(split.body.parameters()).device)
     with torch.no_grad():
         assert split.body.features(x).ndim == 2
-        assert split.head(split.body(x)).shape == (2, len(split.source_classes))
+        assert split.head(split.body(x)).shape == (2, len(split.source_classes) or 10)
 
 
 def test_shapes(network: Pretrained) -> None:

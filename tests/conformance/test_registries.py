@@ -10,11 +10,12 @@ from regraft.data.formats import FORMATS
 from regraft.features.engines import ENGINES
 from regraft.methods import METHODS
 from regraft.model.heads import HEADS
+from regraft.ranking import SCORES
 from regraft.registry import Registry
 from regraft.types import TargetSpec
 
 
-@pytest.mark.parametrize("registry", [FORMATS, METHODS, HEADS, ENGINES], ids=lambda r: r.what)
+@pytest.mark.parametrize("registry", [FORMATS, METHODS, HEADS, ENGINES, SCORES], ids=lambda r: r.what)
 def test_every_entry_can_be_imported(registry: Registry) -> None:
     assert len(list(registry)) and all(registry.get(name) is not None for name in registry)
 
@@ -33,8 +34,17 @@ CLOSED = [name for name in METHODS if hasattr(METHODS.get(name), "fit_features")
 
 
 def test_every_method_is_of_one_kind() -> None:
-    """On features, or trained; ``auto`` chooses among the others."""
-    kinds = [{k for k in ("fit_features", "plan", "NEXT") if hasattr(METHODS.get(n), k)} for n in METHODS]
+    """On features, or trained, of one domain or two; ``auto`` chooses among the others."""
+    kinds = [
+        {
+            k
+            for k in ("fit_features", "plan", "fit_domains", "plan_domains", "heads", "NEXT")
+            if hasattr(METHODS.get(n), k)
+        }
+        for n in METHODS
+    ]
+    for name, kind in zip(METHODS, kinds, strict=True):
+        assert hasattr(METHODS.get(name), "OPTIMISES") == bool(kind & {"fit_domains", "plan_domains"})
     assert all(len(k) == 1 for k in kinds) and [n for n in METHODS if hasattr(METHODS.get(n), "NEXT")] == ["auto"]
 
 

@@ -118,7 +118,7 @@ def test_what_is_refused(own_shapes: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="another value in each of its 16 rows"):
         open_data(str(write(own_shapes / "d.csv", different)))
     for name, text, words in (
-        ("empty.csv", "file,label\n", "no rows"), ("none.csv", "a,b\n1,2\n", "none of them holds paths"),
+        ("empty.csv", "file,label\n", "no rows"), ("none.csv", "a\n1\n", "none of them holds paths"),
         ("gone.csv", "file,label\nx.png,a\ny.png,b\n", "none is there"),
         ("bad.jsonl", "{}\nnot json\n", "line 2 is no JSON"),
         ("list.jsonl", "[1]\n", "no JSON object"), ("bad.parquet", "x", "no whole Parquet"),

@@ -1,15 +1,15 @@
 """The catalog: which networks there are, and from a name to a `Pretrained`.
 
 Names: ``mobilenet_v2``; ``random:mobilenet_v2``, the same network untrained; ``mobilenet_v2@features.12``, its first
-blocks; ``raw``, the pixels (at most 32 x 32) or numeric columns themselves. Networks for texts have
-more to their names, see `regraft.backbones.text.names`.
+blocks; ``timm/NAME``, a network of timm's; ``raw``, the pixels (at most 32 x 32) or numeric columns themselves. Folders
+of transformers' have more to their names, see `regraft.backbones.text.names`.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,156 +17,54 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from regraft.backbones import picture_folders, zoo
 from regraft.backbones import weights as files
 from regraft.backbones.base import Body, Pretrained
 from regraft.backbones.chains import chain_of
+from regraft.backbones.entries import LENET, MINILM, MINUS_ONE_TO_ONE, OWN, TINY, Row, torchvision_rows
 from regraft.backbones.text import names as texts
 from regraft.backbones.text.folders import minilm_folder
-from regraft.backbones.text.vectors import TINY as TINY_TEXT
-from regraft.backbones.text.vectors import TINY_SOURCES
 from regraft.errors import InputError, UnknownName, WeightsError
 from regraft.types import PreprocessSpec
 
 EMBEDDED = Path(__file__).parent / "embedded"
 RAW_SIDE = 32
-_MINUS_ONE_TO_ONE = ("googlenet", "inception_v3")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One set of weights for one architecture. ``files`` are the names its file may have, best first."""
-
-    name: str
-    architecture: str
-    library: str
-    tag: str
-    files: tuple[str, ...]
-    spec: PreprocessSpec
-    pretrained_on: str
-    licence: str
-    url: str | None = None
-    parameters: int | None = None
-    gigaops: float | None = None
-    seen: str | None = None
-
-
-_TINY = Row(
-    name="regraft_tiny",
-    architecture="regraft_tiny",
-    library="regraft",
-    tag="v1",
-    files=("regraft_tiny.safetensors",),
-    spec=PreprocessSpec(height=32, width=32, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
-    pretrained_on="MNIST (train part) and six CIFAR-10 classes: airplane, automobile, bird, deer, dog, frog",
-    licence="Apache-2.0",
-    parameters=816_752,
-    gigaops=0.045,
-    seen="regraft_tiny.seen.npy",
-)
-
-
-_MINILM = Row(
-    name="minilm",
-    architecture="bert",
-    library="transformers",
-    tag="all-MiniLM-L6-v2",
-    files=(),
-    spec=PreprocessSpec(modality="text", tokens=256),
-    pretrained_on="a billion English sentence pairs (sentence-transformers)",
-    licence="Apache-2.0",
-    parameters=22_565_376,
-)
-
-
-_TINY_TEXT = Row(
-    name=TINY_TEXT,
-    architecture="word_vectors",
-    library="regraft",
-    tag="v1",
-    files=(f"{TINY_TEXT}.safetensors",),
-    spec=PreprocessSpec(modality="text", tokens=512),
-    pretrained_on=TINY_SOURCES,
-    licence="Apache-2.0",
-    parameters=1_280_000,
-)
-
-
-_OWN = {row.name: row for row in (_TINY, _MINILM, _TINY_TEXT)}
 
 
 def names() -> list[str]:
     """Every network that can be named in ``--backbone``, ``raw``, the embedded one and those for texts first."""
     from torchvision import models
 
-    return ["raw", *_OWN, *(n for n in models.list_models(module=models) if chain_of(n))]
+    return ["raw", *OWN, *(n for n in models.list_models(module=models) if chain_of(n))]
 
 
 @functools.cache
 def rows(name: str) -> tuple[Row, ...]:
     """The rows of a network, preferred weights first; raises ``UnknownName``."""
-    if name in _OWN:
-        return (_OWN[name],)
+    if name in OWN:
+        return (OWN[name],)
     if name not in names() or name == "raw":
         raise UnknownName("backbone", name, names())
-    return _torchvision_rows(name)
+    return torchvision_rows(name)
 
 
 def best_row(name: str) -> tuple[Row, bool]:
     """The row that `load` would take, and whether its weights are on this machine."""
     choices = rows(name)
-    if name == _MINILM.name:
+    if name == MINILM.name:
         return choices[0], minilm_folder() is not None
     row, path = next(files.local_files(choices, EMBEDDED), (choices[0], None))
     return row, path is not None
 
 
+def at_hand(modality: str) -> list[str]:
+    """The networks for items of a kind (image, text) whose weights are on this machine."""
+    return [n for n in names()[1:] if rows(n)[0].spec.modality == modality and is_here(n)]
+
+
 def is_here(name: str) -> bool:
     """Whether the weights of a network of the catalog are on this machine."""
     return best_row(name)[1]
-
-
-def _torchvision_rows(name: str) -> tuple[Row, ...]:
-    from torchvision import models
-
-    enum = models.get_model_weights(name)
-    default = enum.DEFAULT  # type: ignore[attr-defined]
-    made = [_torchvision_row(name, w) for w in sorted(enum, key=lambda w: w is not default)]
-    # a file that tells only the network's name holds the first weights ever published for it
-    first = min(range(len(made)), key=lambda i: made[i].tag)
-    made[first] = Row(**{**vars(made[first]), "files": (*made[first].files, *_plain_files(name))})
-    return tuple(made)
-
-
-def _plain_files(name: str) -> tuple[str, ...]:
-    return tuple(
-        f"{name}{middle}{ending}" for middle in ("_imagenet", "") for ending in (".safetensors", ".pth", ".pt")
-    )
-
-
-def _torchvision_row(name: str, weights: Any) -> Row:
-    preset, meta = weights.transforms(), weights.meta
-    file = weights.url.rpartition("/")[2]
-    return Row(
-        name=name,
-        architecture=name,
-        library="torchvision",
-        tag=weights.name,
-        files=(file, file.replace(".pth", ".safetensors")),
-        spec=PreprocessSpec(
-            height=preset.crop_size[0],
-            width=preset.crop_size[0],
-            resize=preset.resize_size[0],
-            interpolation=preset.interpolation.value,
-            # torchvision turns ImageNet's usual scaling of these two into -1..1 inside the network
-            mean=(0.5, 0.5, 0.5) if name in _MINUS_ONE_TO_ONE else tuple(preset.mean),
-            std=(0.5, 0.5, 0.5) if name in _MINUS_ONE_TO_ONE else tuple(preset.std),
-        ),
-        pretrained_on=weights.name.split("_")[0].replace("IMAGENET1K", "ImageNet-1k"),
-        licence="BSD-3-Clause (torchvision); ImageNet terms for the weights",
-        url=weights.url,
-        parameters=meta["num_params"],
-        gigaops=meta["_ops"],
-    )
 
 
 def load(name: str, *, weights: str | Path | None = None, sample: np.ndarray | None = None) -> Pretrained:
@@ -176,12 +74,19 @@ def load(name: str, *, weights: str | Path | None = None, sample: np.ndarray | N
     ``raw`` takes its shape. Raises ``UnknownName`` and ``WeightsError``.
     """
     if texts.is_text(name):
-        return texts.load(name, weights)
+        folder = texts.folder_of(name)
+        if folder is None or not picture_folders.is_one(folder):
+            return texts.load(name, weights)
+        if weights is not None:
+            raise InputError(f"--weights {weights}: {name} brings its own; to use others, name their folder.")
+        return picture_folders.read(folder, name, trained=not name.startswith("random:"))
     base, _, block = name.partition("@")
     if weights is not None and (base == "raw" or base.startswith("random:")):
         raise InputError(f"--weights {weights}: {base} takes no weights.")
     if base == "raw":
         network = _raw(sample)
+    elif base.removeprefix("random:").startswith(zoo.PREFIX):
+        network = zoo.load(base.removeprefix("random:"), weights, trained=not base.startswith("random:"))
     elif base.startswith("random:"):
         network = _random(base.removeprefix("random:"))
     else:
@@ -197,6 +102,8 @@ def load(name: str, *, weights: str | Path | None = None, sample: np.ndarray | N
 
 def _pretrained(name: str, explicit: str | Path | None) -> Pretrained:
     choices = rows(name)
+    if name == LENET.name and explicit is None:
+        raise WeightsError("There are no weights for lenet: random:lenet is the network to train from scratch.")
     row, path = files.find(name, choices, explicit, embedded=EMBEDDED)
     state = files.read_state(path)
     net = _build(_recipe(row), **_as_in(state, row))
@@ -233,8 +140,8 @@ def fed(network: Pretrained, size: int) -> Pretrained:
 
 def seen_by(architecture: str, tag: str) -> np.ndarray | None:
     """The sorted `pixel_digest`s (uint64) of the pictures whose labels these weights saw, where they are known."""
-    if architecture == _TINY.architecture and tag == _TINY.tag and _TINY.seen:
-        digests: np.ndarray = np.load(EMBEDDED / _TINY.seen, allow_pickle=False)
+    if architecture == TINY.architecture and tag == TINY.tag and TINY.seen:
+        digests: np.ndarray = np.load(EMBEDDED / TINY.seen, allow_pickle=False)
         return digests
     return None
 
@@ -281,7 +188,7 @@ def _raw(sample: np.ndarray | None) -> Pretrained:
 def _recipe(row: Row) -> dict[str, Any]:
     """What it takes to build the network of a row: library, architecture, arguments."""
     arguments: dict[str, Any] = {}
-    if row.architecture in _MINUS_ONE_TO_ONE:
+    if row.architecture in MINUS_ONE_TO_ONE:
         arguments = {"aux_logits": False, "transform_input": False, "init_weights": False}
     elif row.architecture.startswith("vit_"):
         arguments = {"image_size": row.spec.height}
@@ -296,10 +203,14 @@ def _build(recipe: dict[str, Any], *, initialise: bool = False, **more: Any) -> 
         arguments["init_weights"] = True
     computes_its_widths = architecture.startswith("regnet_")
     with torch.device("cpu" if initialise or computes_its_widths else "meta"):
-        if architecture == _TINY.architecture:
+        if architecture == TINY.architecture:
             from regraft.backbones.embedded.tiny import TinyNet
 
             return TinyNet(**arguments)
+        if architecture == LENET.architecture:
+            from regraft.backbones.embedded.lenet import LeNet
+
+            return LeNet(**arguments)
         from torchvision import models
 
         net: nn.Module = models.get_model(architecture, weights=None, **arguments)
@@ -315,7 +226,7 @@ def _as_in(state: dict[str, Tensor], row: Row) -> dict[str, Any]:
     weight = state.get(f"{layers[-1]}.weight")
     if weight is not None:
         found["num_classes"] = len(weight)
-    if row.architecture in _MINUS_ONE_TO_ONE and any(k.lower().startswith("aux") for k in state):
+    if row.architecture in MINUS_ONE_TO_ONE and any(k.lower().startswith("aux") for k in state):
         found["aux_logits"] = True
     return found
 
@@ -330,6 +241,8 @@ def _split(net: nn.Module, row: Row) -> Pretrained:
 
 def source_classes(row: Row) -> tuple[str, ...]:
     """The class names of the pretraining task, where the library knows them."""
+    if row.name == LENET.name:
+        return ()
     if row.library != "torchvision":
         return (*(f"digit {i}" for i in range(10)), "airplane", "automobile", "bird", "deer", "dog", "frog")
     from torchvision import models
@@ -351,6 +264,10 @@ def rebuild(
     elif recipe["architecture"] == "raw":
         shape: Sequence[int] = (spec.columns,) if spec.modality == "table" else (spec.height, spec.width)
         network = _raw(np.zeros((*shape, 3) if spec.colour == "rgb" and spec.modality == "image" else shape))
+    elif recipe["library"] in ("timm", "transformers"):
+        body = (zoo if recipe["library"] == "timm" else picture_folders).rebuilt(recipe)
+        network = Pretrained(name, body, None, spec, dict(recipe))
+        files.fill(body, state, Path("the model"), name)
     else:
         chain_function = chain_of(recipe["architecture"])
         if chain_function is None:

@@ -194,7 +194,7 @@ CHAINS: dict[str, Callable[[Any], Chain]] = {
     r"vit_[bhl]_\d+": vit,
     r"swin_.*": swin,
     r"maxvit_t": maxvit,
-    r"regraft_tiny": tiny,
+    r"regraft_tiny|lenet": tiny,
 }
 
 

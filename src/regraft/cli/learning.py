@@ -11,7 +11,7 @@ import typer
 from regraft import options, printing
 from regraft.cli.app import app, settings_of
 from regraft.errors import InputError
-from regraft.options import Data, Device, Engine, Format, Group, Json, Label, TaskName, Text, Threads
+from regraft.options import Data, Device, Engine, Format, Group, Json, Label, Page, TaskName, Text, Threads
 from regraft.printing import print_json
 
 
@@ -38,11 +38,16 @@ def inspect(
 @app.command()
 def fit(
     context: typer.Context,
-    data: Annotated[str | None, typer.Argument(metavar="DATA", help=options.DATA)] = None,
+    data: Annotated[list[str] | None, typer.Argument(metavar="DATA...", help=options.DATA)] = None,
+    share: Annotated[str | None, typer.Option(help="several tasks on one network: features (a head each)")] = None,
     val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
+    target: Annotated[str | None, typer.Option(help="data of another domain to adapt to, without its labels")] = None,
+    mapping: Annotated[str | None, typer.Option(help="rename classes of --target: kitten=cat,puppy=dog")] = None,
     backbone: Annotated[str | None, typer.Option(help=options.BACKBONE)] = None,
     weights: Annotated[str | None, typer.Option(help="a weights file in place of the catalog's")] = None,
-    method: Annotated[str, typer.Option(help="how knowledge is transferred, see 'regraft methods'")] = "linear-probe",
+    method: Annotated[str | None, typer.Option(help="how knowledge is transferred, see 'regraft methods' [default: "
+                                                    "linear-probe; for detectors finetune]")] = None,
+    detector: Annotated[str | None, typer.Option(help=options.DETECTOR)] = None,
     controls: Annotated[str, typer.Option(help="majority,raw,random (to compare with), or none")] = options.CONTROLS,
     label: Label = None,
     text: Text = None,
@@ -51,7 +56,7 @@ def fit(
     class_weight: Annotated[str | None, typer.Option(help="balanced: every class weighs the same")] = None,
     size: Annotated[int | None, typer.Option(help="pixels a side of the pictures fed [default: the network's]")] = None,
     init: Annotated[str | None, typer.Option(metavar="RUN", help="start from the weights of another run")] = None,
-    budget: Annotated[str | None, typer.Option(help="time for --method auto: 90s, 10m, 2h [default: 10m]")] = None,
+    budget: Annotated[str | None, typer.Option(help="time for auto: 90s, 10m, 2h [default: 10m]")] = None,
     epochs: Annotated[int | None, typer.Option(help="passes over the training items [default: by number]")] = None,
     lr: Annotated[str | None, typer.Option(help="the head's top learning rate, or auto: a range test first "
                                                 "[default: the method's]")] = None,
@@ -70,6 +75,11 @@ def fit(
     processes: Annotated[int | None, typer.Option(help="train in so many processes, one GPU each [default: 1]")] = None,
     tensorboard: Annotated[bool | None, typer.Option("--tensorboard", help="write TensorBoard files too")] = None,
     accuracy: Annotated[float | None, typer.Option(help="wanted accuracy: unsure items go to a person")] = None,
+    alpha: Annotated[float | None, typer.Option(help="numbers: strength of the ridge, 0 for none [default: by "
+                                                     "evidence]")] = None,
+    interval: Annotated[float | None, typer.Option(help="numbers: conformal intervals of this level, as 0.9")] = None,
+    quantiles: Annotated[str | None, typer.Option(help="numbers: predict these too, as 0.05,0.5,0.95")] = None,
+    outliers: Annotated[bool, typer.Option("--outliers/--no-outliers", help="flag what is unlike training")] = True,
     out: Annotated[str | None, typer.Option(help="the run folder [default: runs/<data>-<method>-<n>]")] = None,
     seed: Annotated[int, typer.Option(min=0, help="decides what is held out and the folds")] = 0,
     device: Device = "auto",
@@ -85,15 +95,14 @@ def fit(
     """Learn from labelled data: judge honestly beside controls, then save a model, predictions and a report."""
     options = {k: v for k, v in locals().items() if k not in ("context", "config", "as_json")}
     options = settings_of(config, options, context)
-    if options["data"] is None:
+    if not options["data"]:
         raise InputError("fit needs DATA, or --config with the run.json of a run to repeat.")
+    if len(options["data"]) == 1 and share is None:
+        options["data"] = options["data"][0]
     from regraft.api import fit as run
 
     result = run(**options)
-    if as_json:
-        return print_json(result)
-    printing.print_fit(asdict(result))
-    return None
+    return print_json(result) if as_json else printing.print_fits(asdict(result))
 
 
 @app.command()
@@ -141,6 +150,73 @@ def align(
         print(f"of {found.held_out} pairs held out, {found.precision_at_1:.3f} find their word first ({low:.3f} to "
               f"{high:.3f}; by chance {found.by_chance:.2g})")  # fmt: skip
     return None
+
+
+@app.command()
+def convert(
+    data: Data,
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="coco, voc, yolo, or csv (a table of boxes)")],
+    out: Annotated[str, typer.Option(metavar="FOLDER", help="the new folder to write")],
+    format: Format = None,
+    link: Annotated[bool, typer.Option("--link", help="hard links to the pictures in place of copies")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write detection data in another format, pictures and all."""
+    from regraft.api import convert as run
+
+    found = run(data, to=to, out=out, format=format, link=link)
+    print_json(found) if as_json else printing.print_conversion(found)
+
+
+@app.command()
+def shift(
+    source: Data,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="data of another domain; labels only report")],
+    backbone: Annotated[str | None, typer.Option(help=options.BACKBONE)] = None,
+    mapping: Annotated[str | None, typer.Option(help="rename classes of TARGET: kitten=cat,puppy=dog")] = None,
+    out: Page = None,
+    format: Format = None,
+    label: Label = None,
+    text: Text = None,
+    seed: Annotated[int, typer.Option(min=0, help="decides which items are looked at")] = 0,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Measure how far two domains lie apart, and say whether adapting is worth it."""
+    from regraft.api import shift as run
+
+    found = run(source, target, backbone=backbone, mapping=mapping, out=out, format=format, label=label, text=text,
+                seed=seed, engine=engine, device=device, threads=threads)  # fmt: skip
+    print_json(found) if as_json else printing.print_shift(found)
+
+
+@app.command()
+def rank(
+    data: Data,
+    backbones: Annotated[str | None, typer.Option(help="candidates, with commas [default: all that are here]")] = None,
+    scores: Annotated[str | None, typer.Option(help="scores, with commas [default: all that apply]")] = None,
+    by: Annotated[str | None, typer.Option(help="the score that decides [default: probe, else logme]")] = None,
+    items: Annotated[int, typer.Option(help="look at no more items than these")] = 2000,
+    label: Label = None,
+    text: Text = None,
+    group: Group = None,
+    task: TaskName = None,
+    size: Annotated[int | None, typer.Option(help="pixels a side of the pictures fed [default: the network's]")] = None,
+    format: Format = None,
+    seed: Annotated[int, typer.Option(min=0, help="decides which items and the folds")] = 0,
+    out: Page = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Compare pretrained networks on this data without training them: scores, size, speed, and which is good enough."""
+    given = {k: v for k, v in locals().items() if k != "as_json"}
+    from regraft.api import rank as run
+
+    found = run(**given)
+    print_json(found) if as_json else printing.print_ranking(found)
 
 
 @app.command()

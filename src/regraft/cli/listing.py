@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from regraft import printing
 from regraft.cli.app import app
 from regraft.options import Json
 from regraft.printing import print_json, table
@@ -17,12 +18,7 @@ def backbones(as_json: Json = False) -> None:
     from regraft.api import list_backbones as find
 
     found = find()
-    if as_json:
-        return print_json({"backbones": found})
-    columns = ["name", "weights", "here", "million parameters", "giga-ops", "input", "licence"]
-    table(columns, [[r["name"], r["weights"], "yes" if r["here"] else "no", round((r["parameters"] or 0) / 1e6, 1),
-                      r["gigaops"], r["input"], r["licence"]] for r in found])  # fmt: skip
-    return None
+    print_json({"backbones": found}) if as_json else printing.print_backbones(found)
 
 
 @app.command()
@@ -46,14 +42,7 @@ def runs(
     from regraft.api import runs as find
 
     found = find(folder)
-    if as_json:
-        return print_json({"runs": found})
-    if not found:
-        print(f"no runs in {folder}")
-    else:
-        keys = ["run", "status", "data", "backbone", "method", "accuracy", "gain"]
-        table(keys, [[r[k] for k in keys] for r in found])
-    return None
+    print_json({"runs": found}) if as_json else printing.print_runs(found, folder)
 
 
 @app.command()
@@ -65,11 +54,4 @@ def cache(
     from regraft.api import cache as run
 
     found = run(clear=clear)
-    if as_json:
-        return print_json(found)
-    if clear:
-        print(f"freed {found['freed_bytes'] / 1e6:.1f} MB")
-    print(f"{found['bytes'] / 1e6:.1f} MB of {found['quota_bytes'] / 1e9:g} GB in {found['folder']}")
-    if found["tables"]:
-        table(["network", "MB"], [[t["network"], round(t["bytes"] / 1e6, 1)] for t in found["tables"]])
-    return None
+    print_json(found) if as_json else printing.print_cache(found, clear)

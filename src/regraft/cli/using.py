@@ -10,7 +10,7 @@ import typer
 from regraft import printing
 from regraft.cli.app import app
 from regraft.options import Data, Device, Engine, Format, Json, Label, ModelPath, Page, Text, Threads
-from regraft.printing import print_json, table
+from regraft.printing import print_json
 
 
 @app.command()
@@ -39,7 +39,13 @@ def evaluate(
 def predict(
     model: ModelPath,
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="pictures, texts, folders, or DATA")],
-    out: Annotated[str | None, typer.Option(help="stream to this file: .csv, .jsonl or .parquet")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="stream to this file: .csv, .jsonl or .parquet; boxes into this folder")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--as", help="boxes as json, coco, yolo or pictures [default: json]")
+    ] = None,
+    tiles: Annotated[int | None, typer.Option(help="look for boxes in overlapping tiles of so many pixels")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with --out where a killed run stopped")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file of --out")] = False,
     sort_into: Annotated[str | None, typer.Option(help="a folder to fill with links to the pictures by class")] = None,
@@ -49,25 +55,14 @@ def predict(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Predict new items: label, probabilities, entropy in bits."""
+    """Predict new items: label, probabilities, entropy in bits; value and sigma; or boxes in pixels."""
     from regraft.api import predict as run
 
     found = run(
-        model, inputs, out=out, resume=resume, overwrite=overwrite, sort_into=sort_into, copy=copy, engine=engine,
-        device=device, threads=threads,
+        model, inputs, out=out, form=form, tiles=tiles, resume=resume, overwrite=overwrite, sort_into=sort_into,
+        copy=copy, engine=engine, device=device, threads=threads,
     )  # fmt: skip
-    if as_json:
-        return print_json(found)
-    if out:
-        print(
-            f"{found.items} predictions in {out}{f', {found.failed} items could not be read' if found.failed else ''}"
-        )
-        return None
-    table(["input", "label", "probability", "bits"],
-           [[r["input"], r.get("label", "-"), max(r["probabilities"].values()), r["entropy_bits"]]
-            if "label" in r else [r["input"], f"not read: {r['error']}", None, None]
-            for r in found.predictions])  # fmt: skip
-    return None
+    print_json(found) if as_json else printing.print_predictions(found)
 
 
 @app.command()

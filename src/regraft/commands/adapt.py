@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from regraft.backbones import catalog
-from regraft.backbones.base import Pretrained
+from regraft.backbones.base import Body, Pretrained
 from regraft.commands.feeds import make_feed
 from regraft.commands.inner import Inner, inner_split, judged_at_best
 from regraft.commands.split import Rows
@@ -29,7 +29,7 @@ from regraft.files import write_json
 from regraft.methods.base import Options, Plan
 from regraft.methods.linear_probe import fit_features, row_weights
 from regraft.methods.logistic import Link, targets_of
-from regraft.model.heads import LinearHead, MLPHead
+from regraft.model.heads import LinearHead, MLPHead, normed, settled
 from regraft.runtime import bf16_pays, say
 from regraft.training.batches import Batches
 from regraft.training.logs import Logs
@@ -44,14 +44,15 @@ GENTLE_ON_TEXTS = 0.2
 class Adapted:
     """A trained network with its head, and a record of how it came about.
 
-    ``logits`` (m, k) are calibrated ones of the items with ``labels`` (m,) that were held out inside the training part.
+    ``logits`` (m, k) are calibrated ones (or numbers, in their unit) of the items with ``labels`` (m,) that were held
+    out inside the training part.
     """
 
     network: Pretrained
     head: nn.Module
     record: dict[str, Any]
     logits: NDArray[Any] | None
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,16 @@ def adapt(
     data, labels = data.take(rows.items), rows.y
     task, link, classes = data.target.task, link_of(data), len(data.classes)
     text = data.modality == "text"
-    options = Options(settings["epochs"] or default_epochs(len(data), text), _rate(settings["lr"]),
+    numbers = task == "regression"
+    options = Options(settings["epochs"] or default_epochs(len(data), text), rate_of(settings["lr"]),
                       settings["blocks"] or 4, GENTLE_ON_TEXTS if text else 1.0)  # fmt: skip
     plan: Plan = method.plan(len(network.body.blocks), options)
     base = network if plan.pretrained else untrained(network)
     border = min(p.frozen for p in plan.phases)
+    if numbers and (plan.refit or any(p.objective for p in plan.phases)):
+        raise InputError(f"--method {settings['method']} is for classes; the label is a number here.")
+    if data.modality == "table" and border < len(network.body.blocks):
+        raise InputError(f"--method {settings['method']} trains a network, and a table has none: take mlp-probe.")
     if text and border < len(network.body.blocks):
         border = 0  # texts have no activations of one shape that could be stored
     if settings["mix"] in ("cutmix", "mosaic") and border:
@@ -114,21 +120,25 @@ def adapt(
         own = fit_features(rows.x[learn], labels[learn], data.target, class_weight=settings["class_weight"],
                            record=start.record).head  # fmt: skip
         start = replace(start, probe=own)
-    head = _head(plan, start, rows, classes, seed)
+    unit, zero = (float(labels[learn].std()) or 1.0, float(labels[learn].mean())) if numbers else (1.0, 0.0)
+    head = _head(plan, start, rows, 1 if numbers else classes, seed, data.modality == "table")
+    if plan.head == "probe" and numbers:  # numbers are learned at a spread of 1
+        head.restate(1 / unit, -zero / unit)  # type: ignore[operator]
     learner = Learner(body.to(device), head.to(device), border)
-    policy = Policy("none" if text else settings["augment"] or "light", flips=may_flip(data.classes))
-    if not policy.flips and not text:
+    pictures = data.modality == "image"
+    policy = Policy(settings["augment"] or "light" if pictures else "none", flips=may_flip(data.classes))
+    if not policy.flips and pictures:
         say("pictures are not mirrored: these classes would not mean the same")
 
-    targets = targets_of(labels, classes)
+    targets = (labels[:, None] - zero) / unit if numbers else targets_of(labels, classes)
     feeds: Any = {"seed": seed, "device": device, "store": store}
     feed = make_feed(base, border, data.take(learn), rows.x[learn], policy, **feeds)
     weights = row_weights(targets, settings["class_weight"])
     judge = Policy("none", policy.flips)
     inner = Inner(make_feed(base, border, data.take(hold), rows.x[hold], judge, **feeds, views=1), targets[hold], link,
-                  None if weights is None else weights[hold], device)  # fmt: skip
+                  None if weights is None else weights[hold], device, task)  # fmt: skip
     trained = plan.pretrained and (base.provenance.get("weights") != "random" or "adapted_by" in base.provenance)
-    loop = _loop_settings(settings, task, targets[learn], _fingerprint(rows), "keep" if trained else "learn")
+    loop = loop_settings(settings, task, targets[learn], fingerprint(rows), "keep" if trained else "learn")
     curve = None
     if settings["lr"] == "auto":
         rate, curve = _found_rate(folder, learner, plan, feed, targets[learn], loop)
@@ -140,12 +150,18 @@ def adapt(
         inner=inner.loss if len(hold) else None, report=Logs(folder, bool(settings["tensorboard"])),
         processes=processes,
     )  # fmt: skip
+    settled(learner.head)
     temperature, logits, known = 1.0, None, labels[hold]
     if len(hold):
         logits = inner.logits(learner)
-        _, temperature = judged_at_best(logits, inner.targets, link, inner.weights)
-        logits = logits / temperature
-        learner.head.cool(temperature)  # type: ignore[operator]
+        if numbers:
+            logits = logits * unit + zero
+        else:
+            _, temperature = judged_at_best(logits, inner.targets, link, inner.weights)
+            logits = logits / temperature
+            learner.head.cool(temperature)  # type: ignore[operator]
+    if numbers:
+        learner.head.restate(unit, zero)  # type: ignore[operator]
     unjudged = not len(hold)
     record = {
         "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan.phases],
@@ -157,11 +173,7 @@ def adapt(
     }  # fmt: skip
     if plan.finish:
         plan.finish(learner.body)
-    learner.body.freeze().eval()
-    adapted = Pretrained(base.name, learner.body.cpu(), None, base.spec, dict(base.recipe), (), dict(base.provenance))
-    adapted.provenance.pop("digest", None)
-    adapted.provenance |= {"adapted_by": settings["method"]}
-    adapted.seen, adapted.files = base.seen, dict(base.files)
+    adapted = changed(base, learner.body, settings["method"])
     if plan.refit:
         everything = Rows(rows.x, labels, np.arange(len(data)))
         fitted = fit_features(adapted_rows(adapted, data, everything, settings["engine"], device), labels, data.target,
@@ -171,6 +183,16 @@ def adapt(
         if fitted.logits is not None:
             logits, known = fitted.logits, labels[fitted.rows]
     return Adapted(adapted, learner.head.cpu().eval().requires_grad_(False), record, logits, known)
+
+
+def changed(base: Pretrained, body: Body, method: str) -> Pretrained:
+    """The network ``base`` with the weights of ``body``, frozen."""
+    found = copy.copy(base)
+    found.body, found.head, found.source_classes = body.freeze().eval().cpu(), None, ()
+    found.recipe, found.files = dict(base.recipe), dict(base.files)
+    found.provenance = {k: v for k, v in base.provenance.items() if k != "digest"}
+    found.provenance |= {"adapted_by": method}
+    return found
 
 
 def _usable(
@@ -202,11 +224,12 @@ def _usable(
 def check(network: Pretrained, data: Dataset, settings: dict[str, Any]) -> None:
     """Raises ``InputError`` where this network or this data is not for trained methods."""
     method = settings["method"]
-    if network.recipe["architecture"] in ("raw", "tfidf", "fusion") or data.modality == "table":
+    both = method == "joint" or settings["target"] is not None
+    if network.recipe["architecture"] in ("raw", "tfidf", "fusion") and (both or data.modality != "table"):
         raise InputError(f"--method {method} trains one network on pictures or texts; the backbone is {network.name}.")
     for option in ("augment", "mix"):
-        if data.modality == "text" and settings[option] not in (None, "none"):
-            raise InputError(f"--{option} {settings[option]} is for pictures; these are texts.")
+        if data.modality != "image" and settings[option] not in (None, "none"):
+            raise InputError(f"--{option} {settings[option]} is for pictures; these are {data.modality}s.")
 
 
 def link_of(data: Dataset) -> Link:
@@ -227,11 +250,13 @@ def default_epochs(n: int, text: bool = False) -> int:
     return int(np.clip(round(20_000 / n), 4, 20))
 
 
-def _rate(lr: float | str | None) -> float | None:
+def rate_of(lr: float | str | None) -> float | None:
     return None if lr in (None, "auto") else float(lr)  # type: ignore[arg-type]
 
 
-def _loop_settings(settings: dict[str, Any], task: str, targets: NDArray[Any], data: str, batch_norm: str) -> Settings:
+def loop_settings(
+    settings: dict[str, Any], task: str, targets: NDArray[Any], data: str, batch_norm: str = "learn"
+) -> Settings:
     """What was asked for, over the loop's defaults."""
     balance = None
     if settings["class_weight"] == "balanced":
@@ -242,7 +267,7 @@ def _loop_settings(settings: dict[str, Any], task: str, targets: NDArray[Any], d
     return Settings(task=task, class_weight=balance, seed=settings["seed"], data=data, **asked)
 
 
-def _fingerprint(rows: Rows) -> str:
+def fingerprint(rows: Rows) -> str:
     """Names the pictures, by their features, and the labels: what a checkpoint must not be resumed without."""
     return hashlib.blake2b(rows.x.tobytes() + rows.y.tobytes(), digest_size=16).hexdigest()
 
@@ -260,22 +285,31 @@ def _found_rate(
     return found["rate"], found["curve"]
 
 
-def _head(plan: Plan, start: Start, rows: Rows, classes: int, seed: int) -> nn.Module:
+def _head(plan: Plan, start: Start, rows: Rows, outputs: int, seed: int, own_units: bool) -> nn.Module:
     features = rows.x.shape[1]
     if plan.head == "probe":
         return copy.deepcopy(start.probe).requires_grad_(True)
     if plan.head == "zero":
-        head: nn.Module = (start.warm if plan.pretrained else None) or LinearHead.zero(features, classes)
+        head: nn.Module = (start.warm if plan.pretrained else None) or LinearHead.zero(features, outputs)
         return copy.deepcopy(head).requires_grad_(True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        mlp = MLPHead(features, classes)
-    mlp.mean.copy_(torch.from_numpy(rows.x.mean(0)))
-    mlp.scale.fill_(float(rows.x.std()) or 1.0)
-    return mlp
+        made = MLPHead(features, outputs) if plan.head == "mlp" else LinearHead(features, outputs)
+    if plan.pretrained:
+        spread = rows.x.std(0) if own_units else np.full(features, rows.x.std())
+        made.mean.copy_(torch.from_numpy(rows.x.mean(0)))
+        made.scale.copy_(torch.from_numpy(np.where(spread > 0, spread, 1.0)))
+    return normed(made) if plan.head == "normed" else made
 
 
 def adapted_rows(network: Pretrained, data: Dataset, rows: Rows, engine: str, device: str) -> NDArray[Any]:
     """The trained network's features (m, D) of the items of ``rows``; computed afresh: nobody asks again."""
+    return fresh_rows(network, data, rows.items, engine, device).x
+
+
+def fresh_rows(network: Pretrained, data: Dataset, items: NDArray[np.int64], engine: str, device: str) -> Rows:
+    """The rows of the items that can be read."""
     with tempfile.TemporaryDirectory() as folder:
-        return Runner(network, engine, device).stored(data.items.take(rows.items), RowStore(Path(folder))).rows
+        found = Runner(network, engine, device).stored(data.items.take(items), RowStore(Path(folder)))
+    read = items[found.positions]
+    return Rows(found.rows, data.y[read], read)

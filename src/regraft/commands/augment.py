@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from regraft.data.augment import Augmented, Policy, may_flip
+from regraft.data.box_augment import BoxPolicy, resized
+from regraft.data.dataset import Dataset
+from regraft.data.drawing import draw_boxes
 from regraft.data.sources import open_data
 from regraft.errors import InputError, UnreadableItem
 from regraft.features.choice import SMALL_SIDE, sample_of
 from regraft.files import new_file
 from regraft.types import PreprocessSpec
 
-TILE, GAP = 128, 6
+TILE, LARGE_TILE, GAP = 128, 240, 6
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ def augment(
     if found.modality != "image":
         raise InputError(f"{found.name} holds no pictures to augment.")
     flips = may_flip(found.classes)
+    if found.target.task == "detection":
+        return _with_boxes(found, BoxPolicy(policy, flips), out, rows, views, seed)
     chosen = Policy(policy, flips)
     side = 32 if max(sample_of(found.items).shape[:2]) <= SMALL_SIDE else TILE
     spec = PreprocessSpec(height=side, width=side, resize=None)
@@ -53,11 +58,39 @@ def augment(
         lines.append((found.items.name(i), plain + made))
         if len(lines) == rows:
             break
-    sheet = Image.new("RGB", ((views + 1) * (TILE + GAP) + 3 * GAP, len(lines) * (TILE + GAP) + GAP), "white")
+    shown = [(name, [Image.fromarray(t).resize((TILE, TILE), Image.Resampling.NEAREST) for t in tiles])
+             for name, tiles in lines]  # fmt: skip
+    _write_sheet(shown, TILE, out)
+    return ContactSheet(out, policy, flips, [name for name, _ in lines], views)
+
+
+def _with_boxes(data: Dataset, policy: BoxPolicy, out: str, rows: int, views: int, seed: int) -> ContactSheet:
+    """The sheet of pictures with boxes: each at its own shape, the boxes drawn."""
+    lines: list[tuple[str, list[Image.Image]]] = []
+    for i in np.random.default_rng(seed).permutation(len(data)).tolist():
+        try:
+            picture = data.items.load(i)
+        except UnreadableItem:
+            continue
+        by = LARGE_TILE / max(picture.shape[:2])
+        height, width = (max(1, round(v * by)) for v in picture.shape[:2])
+        boxes = replace(data.y[i], xyxy=data.y[i].xyxy * by)
+        small = resized(picture, width, height)
+        made = [policy(small, boxes, np.random.default_rng([seed, v, *data.items.digest(i)[:8]])) for v in range(views)]
+        tiles = [draw_boxes(*one, data.classes, names=False) for one in [(small, boxes), *made]]
+        lines.append((data.items.name(i), tiles))
+        if len(lines) == rows:
+            break
+    _write_sheet(lines, LARGE_TILE, out)
+    return ContactSheet(out, policy.name, policy.flips, [name for name, _ in lines], views)
+
+
+def _write_sheet(lines: list[tuple[str, list[Image.Image]]], side: int, out: str) -> None:
+    """Each line's original, a gap, its views; every tile in a square of ``side`` pixels."""
+    views = len(lines[0][1]) - 1 if lines else 0
+    sheet = Image.new("RGB", ((views + 1) * (side + GAP) + 3 * GAP, len(lines) * (side + GAP) + GAP), "white")
     for y, (_, tiles) in enumerate(lines):
         for x, tile in enumerate(tiles):
-            image = Image.fromarray(tile).resize((TILE, TILE), Image.Resampling.NEAREST)
-            sheet.paste(image, (GAP + x * (TILE + GAP) + (2 * GAP if x else 0), GAP + y * (TILE + GAP)))
+            sheet.paste(tile, (GAP + x * (side + GAP) + (2 * GAP if x else 0), GAP + y * (side + GAP)))
     with new_file(Path(out)) as temporary:
         sheet.save(temporary, "PNG")
-    return ContactSheet(out, policy, flips, [name for name, _ in lines], views)

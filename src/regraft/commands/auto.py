@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from regraft.commands.adapt import Adapted, Start, adapt, check, default_epochs, link_of
 from regraft.commands.feeds import make_feed
-from regraft.commands.inner import FROM, inner_split, judged_at_best
+from regraft.commands.inner import FROM, inner_loss, inner_split
 from regraft.commands.split import Rows
 from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
@@ -101,9 +101,13 @@ def _probe(
     head = learn(rows.x[inside], rows.y[inside]).head
     with torch.inference_mode():
         logits = head(torch.from_numpy(rows.x[hold])).double().numpy()
+    if data.target.task == "regression":
+        unit = float(rows.y[inside].std()) or 1.0  # as training measures it
+        return inner_loss("regression", logits / unit, rows.y[hold, None] / unit, link_of(data))
     targets = targets_of(rows.y, len(data.classes))
     weights = row_weights(targets, settings["class_weight"])
-    return judged_at_best(logits, targets[hold], link_of(data), None if weights is None else weights[hold])[0]
+    known = None if weights is None else weights[hold]
+    return inner_loss(data.target.task, logits, targets[hold], link_of(data), known)
 
 
 def _epochs(

@@ -16,22 +16,26 @@ from typing import Any, TextIO
 
 from regraft.errors import ArtefactError
 from regraft.files import disk_errors, jsonable, new_file, write_json, write_text
+from regraft.model.model import Model
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
 CHUNK = 1000
 Row = dict[str, Any]
+Column = tuple[str, tuple[str, ...]]
 
 
 class Bulk:
     """``add`` each answer, then ``finish``; whatever happens, whole chunks stay for ``resume``.
 
-    ``done`` is how many answers are already safe on disk. ``about`` says what is predicted by what; a run is only
-    resumed where it is the same.
+    ``columns`` are those of a table of answers (`columns_of`); ``done`` is how many answers are already safe on disk.
+    ``about`` says what is predicted by what; a run is only resumed where it is the same.
     """
 
-    def __init__(self, out: Path, about: dict[str, Any], classes: list[str], *, resume: bool, overwrite: bool) -> None:
+    def __init__(
+        self, out: Path, about: dict[str, Any], columns: dict[str, Column], *, resume: bool, overwrite: bool
+    ) -> None:
         self.out = out
-        self.classes = classes
+        self.columns = columns
         self.work = out.with_name(out.name + ".partial")
         if out.exists() and not overwrite:
             raise ArtefactError(f"{out} exists: choose another --out, or --overwrite it.")
@@ -71,7 +75,7 @@ class Bulk:
         if self.waiting:
             self._flush()
         failed = 0
-        with new_file(self.out) as temporary, _writer(temporary, self.out.suffix.lower(), self.classes) as write:
+        with new_file(self.out) as temporary, _writer(temporary, self.out.suffix.lower(), self.columns) as write:
             for path in self._files():
                 with open(path, encoding="utf-8") as f:
                     for line in f:
@@ -83,32 +87,48 @@ class Bulk:
 
 
 @contextmanager
-def _writer(path: Path, ending: str, classes: list[str]) -> Iterator[Callable[[Row], None]]:
+def _writer(path: Path, ending: str, columns: dict[str, Column]) -> Iterator[Callable[[Row], None]]:
     """A function that writes one record in the format that the file's ending names."""
     if ending == ".parquet":
-        with _parquet(path, classes) as write:
+        with _parquet(path, columns) as write:
             yield write
     else:
         with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as f:
-            yield _csv(f, classes) if ending == ".csv" else _jsonl(f)
+            yield _csv(f, columns) if ending == ".csv" else _jsonl(f)
 
 
-def _flat(row: Row, classes: list[str]) -> list[Any]:
-    probabilities = row.get("probabilities", {})
-    return [row["input"], row.get("label"), row.get("entropy_bits"), row.get("abstain"), row.get("error"),
-            *(probabilities.get(c) for c in classes)]  # fmt: skip
+def columns_of(model: Model) -> dict[str, Column]:
+    """The columns of a table of a model's answers: each with its kind, and the way to its value in a record."""
+    found: dict[str, Column] = {"input": ("text", ("input",))}
+    if model.numbers:
+        found |= {k: ("number", (k,)) for k in ("value", "sigma", "low", "high")}
+        found |= {f"q:{q:g}": ("number", ("quantiles", f"{q:g}")) for q in model.decision.get("quantiles", ())}
+        return found | _unlike(model) | {"error": ("text", ("error",))}
+    found |= {"label": ("text", ("label",)), "entropy_bits": ("number", ("entropy_bits",)),
+              "abstain": ("yes", ("abstain",)), "error": ("text", ("error",))}  # fmt: skip
+    return found | _unlike(model) | {f"p:{c}": ("number", ("probabilities", c)) for c in model.target.classes}
 
 
-def _columns(classes: list[str]) -> list[str]:
-    return ["input", "label", "entropy_bits", "abstain", "error", *(f"p:{c}" for c in classes)]
+def _unlike(model: Model) -> dict[str, Column]:
+    return {} if model.familiar is None else {"unlike": ("yes", ("unlike",))}
 
 
-def _csv(f: TextIO, classes: list[str]) -> Callable[[Row], None]:
+def _flat(row: Row, columns: dict[str, Column]) -> list[Any]:
+    found = []
+    for _, (first, *rest) in columns.values():
+        value = row.get(first)
+        for key in rest:
+            value = None if value is None else value.get(key)
+        found.append(value)
+    return found
+
+
+def _csv(f: TextIO, columns: dict[str, Column]) -> Callable[[Row], None]:
     out = csv.writer(f)
-    out.writerow(_columns(classes))
+    out.writerow(columns)
 
     def write(row: Row) -> None:
-        out.writerow(["" if v is None else repr(v) if isinstance(v, float) else v for v in _flat(row, classes)])
+        out.writerow(["" if v is None else repr(v) if isinstance(v, float) else v for v in _flat(row, columns)])
 
     return write
 
@@ -121,13 +141,13 @@ def _jsonl(f: TextIO) -> Callable[[Row], None]:
 
 
 @contextmanager
-def _parquet(path: Path, classes: list[str]) -> Iterator[Callable[[Row], None]]:
+def _parquet(path: Path, columns: dict[str, Column]) -> Iterator[Callable[[Row], None]]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    text, number = pa.string(), pa.float64()
-    types = [text, text, number, pa.bool_(), text, *[number] * len(classes)]
-    schema = pa.schema(list(zip(_columns(classes), types, strict=True)))
+    kinds = {"text": pa.string(), "number": pa.float64(), "yes": pa.bool_()}
+    types = [kinds[kind] for kind, _ in columns.values()]
+    schema = pa.schema(list(zip(columns, types, strict=True)))
     waiting: list[list[Any]] = []
     with parquet.ParquetWriter(path, schema) as out:
 
@@ -137,7 +157,7 @@ def _parquet(path: Path, classes: list[str]) -> Iterator[Callable[[Row], None]]:
             waiting.clear()
 
         def write(row: Row) -> None:
-            waiting.append(_flat(row, classes))
+            waiting.append(_flat(row, columns))
             if len(waiting) >= 10_000:
                 flush()
 

@@ -1,4 +1,5 @@
-"""The controls that transfer has to beat: no features, raw input (of texts: `tfidf`), the same network untrained."""
+"""The controls that transfer has to beat: no features (the most frequent class, the mean), raw input (of texts:
+`tfidf`), the same network untrained."""
 
 from __future__ import annotations
 
@@ -18,13 +19,17 @@ from regraft.features.rows import Runner
 from regraft.features.store import RowStore
 from regraft.metrics import best_thresholds, classification, multilabel
 from regraft.model.model import Model
+from regraft.model.sureness import sureness
+from regraft.regression_metrics import regression
 
 KNOWN = ("majority", "raw", "random")
 
 
 @dataclass(frozen=True)
 class Control:
-    """One control: its figures and probabilities (n, k) on the judged items, the forward passes it cost."""
+    """One control: its figures and probabilities (n, k), or numbers (n, 1), on the judged items, and the forward passes
+    it cost.
+    """
 
     name: str
     figures: dict[str, Any]
@@ -63,7 +68,9 @@ def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Cont
     found = []
     for name in names:
         if name == "majority":
-            found.append(_majority(kit))
+            target = kit.split.train.target
+            found.append(_mean(kit) if target.task == "regression" else
+                         majority(kit.train.y, kit.judged.y, len(target.classes), target.task))  # fmt: skip
         elif name == "raw" and base != raw:
             found.append(_features(raw, kit))
         elif name == "random" and base not in ("raw", "tfidf") and not base.startswith("random:") and alone:
@@ -71,17 +78,23 @@ def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Cont
     return found
 
 
-def _majority(kit: ControlKit) -> Control:
-    """Always the same answer: the training part's class frequencies (Laplace), as probabilities."""
-    y, k = kit.train.y, len(kit.split.train.classes)
+def majority(train: NDArray[Any], judged: NDArray[Any], k: int, task: str = "classification") -> Control:
+    """Always the same answer: the training part's class frequencies (Laplace) of k classes, as probabilities."""
+    y = train
     shares = (y.sum(0) + 1) / (len(y) + 2) if y.ndim == 2 else (np.bincount(y, minlength=k) + 1) / (len(y) + k)
-    probabilities = np.tile(shares, (len(kit.judged.y), 1))
-    target = kit.split.train.target
-    if target.task == "multilabel":
-        figures = multilabel(kit.judged.y, probabilities, np.full(k, 0.5))
+    probabilities = np.tile(shares, (len(judged), 1))
+    if task == "multilabel":
+        figures = multilabel(judged, probabilities, np.full(k, 0.5))
     else:
-        figures = classification(kit.judged.y, probabilities)
+        figures = classification(judged, probabilities)
     return Control("majority", figures, probabilities)
+
+
+def _mean(kit: ControlKit) -> Control:
+    """Always the same answer: the mean of the training part's numbers, as unsure as these are spread."""
+    y = kit.train.y
+    values = np.full((len(kit.judged.y), 1), y.mean())
+    return Control("mean", regression(kit.judged.y, values[:, 0], float(y.std()) or 1.0), values)
 
 
 def _features(name: str, kit: ControlKit) -> Control:
@@ -100,5 +113,7 @@ def _features(name: str, kit: ControlKit) -> Control:
         # a control decides by thresholds of its own, chosen as the model's are
         thresholds = best_thresholds(kit.train.y[fitted.rows], model.from_logits(fitted.logits))
         model.decision = {"thresholds": thresholds.tolist()}
+    if train.target.task == "regression" and fitted.logits is not None:
+        model.decision = sureness(fitted.logits, kit.train.y[fitted.rows])
     probabilities = model.probabilities(of_val.rows)
     return Control(name, model.figures(kit.judged.y, probabilities), probabilities, of_train.computed + of_val.computed)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from regraft.commands.fit import FitResult, fit
+from regraft.commands.fit import fit
+from regraft.commands.job import FitResult
 from regraft.commands.predict import predict
 from regraft.commands.runfolder import read_settings
 from regraft.data.dataset import Dataset
@@ -64,6 +65,7 @@ def demo(what: str = "digits", *, out: str | None = None, seeds: int = 10) -> De
     data = open_data(show.data)
     few = few_label_curves(data, (show.backbone, show.control), show.labels, seeds)
     result = fit(show.data, backbone=show.backbone, out=out, overwrite=True)
+    assert isinstance(result, FitResult)
     write_json(Path(out) / "few_labels.json", few)
     answers = predict(str(Path(out)), [show.data]).predictions[:5]
     return DemoResult(what, few, replace(result, run=out), answers)

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from regraft.commands.boxes_split import matched_classes, open_boxes
 from regraft.commands.split import relabel
 from regraft.data.audit import share_seen
 from regraft.data.parts import evaluation_part
 from regraft.data.sources import open_data
+from regraft.detection.artefact import is_detector
+from regraft.detection.predictor import load as detector_of
+from regraft.detection.predictor import stream
+from regraft.detection_metrics import evaluate as figures_of_boxes
 from regraft.errors import DataError
 from regraft.features.facts import facts
 from regraft.features.store import RowStore
@@ -45,9 +50,13 @@ def evaluate(
 ) -> Evaluation:
     """Judges on the part test of ``data``, else val, else all. Class names are matched, never class numbers."""
     set_threads(threads)
+    if is_detector(model):
+        return evaluate_boxes(model, data, format=format, device=device)
     predictor = load(model, engine=engine, device=device)
     target = predictor.model.target
-    whole = open_data(data, format=format, hints=Hints(label=label, task=target.task, text=text))
+    whole = open_data(
+        data, format=format, hints=Hints(label=label, task=target.task, text=text, usual=predictor.model.target_name)
+    )
     if whole.target.task != target.task:
         raise DataError(f"{whole.name} is for {whole.target.task} and the model for {target.task}.")
     judged = relabel(evaluation_part(whole), target.classes)
@@ -61,3 +70,24 @@ def evaluate(
     digests = predictor.model.network.seen
     seen = None if digests is None else share_seen(facts(judged.items, RowStore())[0], digests)
     return Evaluation(model, judged.name, len(answers.positions), figures, problems, seen)
+
+
+def evaluate_boxes(model: str, data: Any, *, format: str | None, device: str) -> Evaluation:
+    """`evaluate` for a detector: COCO's figures, see `regraft.detection_metrics.evaluate`."""
+    predictor = detector_of(model, device=device)
+    classes = tuple(predictor.classes_.tolist())
+    whole = open_boxes(data, format)
+    judged, left = matched_classes(evaluation_part(whole), classes)
+    problems = [*whole.problems]
+    problems += [Problem("class-unknown", name, f"{count} boxes of it are not judged: the model has no such class")
+                 for name, count in left.items()]  # fmt: skip
+    truth, found = [], []
+    for i, one in stream(predictor.detector, judged.items):
+        if isinstance(one, str):
+            problems.append(Problem("unreadable", judged.items.name(i), one))
+        else:
+            truth.append(judged.y[i])
+            found.append(one)
+    if not truth:
+        raise DataError(f"None of the pictures of {judged.name} can be read.")
+    return Evaluation(model, judged.name, len(truth), figures_of_boxes(truth, found, classes), problems)

@@ -15,6 +15,7 @@ from regraft.commands.split import Rows
 from regraft.data.dataset import Dataset
 from regraft.data.items import Indices
 from regraft.errors import UnreadableItem
+from regraft.features.rows import below
 from regraft.files import new_file, write_json
 from regraft.model.model import Model
 
@@ -24,22 +25,83 @@ MAP_POINTS, MISTAKES, THUMB, MOST_LETTERS = 500, 24, 160, 400
 def write_evidence(folder: Path, data: Dataset, judged: Rows, model: Model, probabilities: NDArray[Any]) -> None:
     """``predictions.csv``, ``map.csv`` and ``mistakes/`` for the judged items, into the run folder."""
     classes = data.classes
-    if judged.y.ndim == 2:
+    if model.numbers:
+        truth = [f"{v:.9g}" for v in judged.y]
+    elif judged.y.ndim == 2:
         truth = ["|".join(classes[i] for i in np.flatnonzero(row)) for row in judged.y]
     else:
         truth = [classes[i] for i in judged.y]
     names = [data.items.name(int(i)) for i in judged.items]
-    said, bits = model.answers(probabilities), model.entropy_bits(probabilities)
-    rows = [[name, y, guess, f"{h:.6g}", *(f"{v:.9g}" for v in p)]
-            for name, y, guess, h, p in zip(names, truth, said, bits, probabilities, strict=True)]  # fmt: skip
-    head = ["input", "label", "predicted", "entropy_bits", *(f"p:{c}" for c in classes)]
-    _write_csv(folder / "predictions.csv", [head, *rows])
+    said = model.answers(probabilities)
+    if model.numbers:
+        _write_csv(folder / "predictions.csv", _number_rows(names, truth, model, probabilities))
+    else:
+        rows = [[name, y, guess, f"{h:.6g}", *(f"{v:.9g}" for v in p)] for name, y, guess, h, p in
+                zip(names, truth, said, model.entropy_bits(probabilities), probabilities, strict=True)]  # fmt: skip
+        head = ["input", "label", "predicted", "entropy_bits", *(f"p:{c}" for c in classes)]
+        _write_csv(folder / "predictions.csv", [head, *rows])
     shown = _spread(len(names), MAP_POINTS)
     places = plane(judged.x[shown])
     points = [[names[i], truth[i], said[i], f"{x:.4f}", f"{y:.4f}"] for i, (x, y) in zip(shown, places, strict=True)]
     _write_csv(folder / "map.csv", [["input", "label", "predicted", "x", "y"], *points])
-    if model.target.task == "classification" and data.modality != "table":
-        _write_mistakes(folder / "mistakes", data, judged, probabilities)
+    if data.modality != "table" and model.target.task != "multilabel":
+        _write_mistakes(folder / "mistakes", data, judged, _worst(judged.y, probabilities, model))
+
+
+def _number_rows(names: list[str], truth: list[str], model: Model, values: NDArray[Any]) -> list[list[str]]:
+    ends = model.interval(values)
+    asked = model.decision.get("quantiles", ())
+    head = ["input", "label", "predicted", "sigma", *(["low", "high"] if ends is not None else ()),
+            *(f"q:{q:g}" for q in asked)]  # fmt: skip
+    more = values[:, 1:] if ends is None else np.hstack([ends, values[:, 1:]])
+    return [head, *([name, y, f"{v[0]:.9g}", f"{model.sigma:.9g}", *(f"{w:.9g}" for w in m)]
+                    for name, y, v, m in zip(names, truth, values, more, strict=True))]  # fmt: skip
+
+
+def _worst(y: NDArray[Any], outputs: NDArray[Any], model: Model) -> list[tuple[int, dict[str, Any]]]:
+    """The rows of the most confident mistakes, or of the numbers that are furthest off, and what is said of each."""
+    if model.numbers:
+        off = outputs[:, 0] - y
+        order = np.argsort(-np.abs(off), kind="stable")[:MISTAKES]
+        return [(int(i), {"label": f"{y[i]:.4g}", "predicted": f"{outputs[i, 0]:.4g}", "off": float(off[i])})
+                for i in order]  # fmt: skip
+    guess, sure = outputs.argmax(1), outputs.max(1)
+    wrong = np.flatnonzero(guess != y)
+    names = model.target.classes
+    return [(int(i), {"label": names[y[i]], "predicted": names[guess[i]], "confidence": float(sure[i])})
+            for i in wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]]  # fmt: skip
+
+
+def write_line(folder: Path, names: list[str], label: str, learned: Rows, judged: Rows, model: Model) -> None:
+    """``line.json``: the fitted line of a table of one column, its band, and the rows it was learned from."""
+    both = np.concatenate([learned.x[:, 0], judged.x[:, 0]])
+    x = np.linspace(both.min(), both.max(), 25)[:, None]
+    values = model.probabilities(x)
+    ends = model.interval(values)
+    how = "conformal" if ends is not None else "by its sigma"
+    if ends is None:
+        reach = 1.6448536269514722 * model.sigma
+        ends = np.stack([values[:, 0] - reach, values[:, 0] + reach], 1)
+    slope = float((values[-1, 0] - values[0, 0]) / (x[-1, 0] - x[0, 0]))
+    points = {part: np.stack([r.x[:, 0], r.y], 1)[_spread(len(r.y), MAP_POINTS)].tolist()
+              for part, r in (("learned from", learned), ("judged", judged))}  # fmt: skip
+    level = (model.decision.get("interval") or {"level": 0.9})["level"]
+    write_json(folder / "line.json", {
+        "column": names[0], "label": label, "level": level, "how": how, "slope": slope,
+        "intercept": float(values[0, 0] - slope * x[0, 0]), "points": points,
+        "line": np.hstack([x, values[:, :1], ends]).tolist(),
+    })  # fmt: skip
+
+
+def write_domains(path: Path, views: dict[str, tuple[NDArray[Any], NDArray[Any]]]) -> None:
+    """``domains.csv``: items of the source and the target in the plane, of each named view (``before``, ``after``)."""
+    rows = [["view", "domain", "x", "y"]]
+    for view, both in views.items():
+        some = [x[_spread(x.shape[0], MAP_POINTS // 2)] for x in both]
+        names = ["source"] * some[0].shape[0] + ["target"] * some[1].shape[0]
+        places = plane(below(some))
+        rows += [[view, n, f"{x:.4f}", f"{y:.4f}"] for n, (x, y) in zip(names, places, strict=True)]
+    _write_csv(path, rows)
 
 
 def _write_csv(path: Path, rows: list[list[str]]) -> None:
@@ -80,16 +142,12 @@ def plane(x: NDArray[Any]) -> NDArray[np.float64]:
     return places.astype(np.float64)
 
 
-def _write_mistakes(folder: Path, data: Dataset, judged: Rows, probabilities: NDArray[Any]) -> None:
-    guess, sure = probabilities.argmax(1), probabilities.max(1)
-    wrong = np.flatnonzero(guess != judged.y)
-    worst = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
+def _write_mistakes(folder: Path, data: Dataset, judged: Rows, worst: list[tuple[int, dict[str, Any]]]) -> None:
     folder.mkdir(exist_ok=True)
     shown = []
-    for number, i in enumerate(worst):
+    for number, (i, said) in enumerate(worst):
         item = int(judged.items[i])
-        record = {"input": data.items.name(item), "label": data.classes[judged.y[i]],
-                  "predicted": data.classes[guess[i]], "confidence": float(sure[i])}  # fmt: skip
+        record = {"input": data.items.name(item), **said}
         if data.modality == "text":
             shown.append({"text": str(data.items.load(item))[:MOST_LETTERS], **record})
             continue

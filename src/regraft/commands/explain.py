@@ -75,6 +75,8 @@ def explain(
     if predictor.model.network.spec.modality != "text":
         kind = {"image": "pictures", "table": "numbers"}[predictor.model.network.spec.modality]
         raise InputError(f"{model} is a model of {kind}, and explain takes a text: a model fitted on texts is wanted.")
+    if predictor.model.numbers:
+        raise InputError(f"{model} gives numbers, and explain explains classes: a model fitted on classes is wanted.")
     words = spans(text)
     if len(words) < 2:
         raise InputError(f"The text has {len(words) or 'no'} word{'s' * (len(words) != 1)}; two are needed, so that "

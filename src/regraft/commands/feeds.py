@@ -36,9 +36,9 @@ def make_feed(
     Pictures where the first block learns, else the activations at the border, in ``views`` augmented views a picture,
     kept in the store. Texts as token numbers, or where no block learns their ``features`` (n, D).
     """
+    if data.modality != "image" and border == len(network.body.blocks):
+        return RowBatches([features.astype(np.float32)], seed)
     if data.modality == "text":
-        if border == len(network.body.blocks):
-            return RowBatches([features], seed)
         return TextBatches(tokens_of(network, data), partial(pack, made_by=network.tokeniser), seed)
     if border == 0:
         return PictureBatches(data.items, network.spec, policy, seed)

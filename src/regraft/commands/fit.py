@@ -2,81 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from regraft import metrics
-from regraft.backbones.base import Pretrained
-from regraft.commands import runfolder
-from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
-from regraft.commands.auto import DEFAULT_BUDGET, auto
-from regraft.commands.controls import Control, ControlKit, run_controls
-from regraft.commands.evidence import write_evidence
-from regraft.commands.parts import gain, part_figures
-from regraft.commands.settings import check, seconds_of
-from regraft.commands.split import Rows, Split, make_split
+from regraft.commands import runfolder, search
+from regraft.commands.auto import DEFAULT_BUDGET
+from regraft.commands.detect import DetectionResult, detect
+from regraft.commands.domain_training import train_target
+from regraft.commands.domains import fit_target
+from regraft.commands.job import FitResult, Job
+from regraft.commands.joint import fit_joint
+from regraft.commands.settings import check, check_task, seconds_of
+from regraft.commands.split import make_split
 from regraft.commands.start import started
+from regraft.commands.target import open_target
 from regraft.data.dataset import Dataset
-from regraft.errors import DataError, InputError
-from regraft.features.fusion import learned, parts_of
-from regraft.features.rows import Runner, below
+from regraft.data.sources import open_data
+from regraft.errors import InputError
+from regraft.features.fusion import learned
+from regraft.features.rows import Runner
 from regraft.features.store import RowStore
 from regraft.methods import METHODS
-from regraft.methods import linear_probe as PROBE
-from regraft.methods.linear_probe import Fitted
-from regraft.model import artefact
-from regraft.model.heads import LinearHead
-from regraft.model.model import Model
 from regraft.runtime import Stopwatch, resolve_device, say, set_threads
-from regraft.types import Hints, Problem
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What a fit was and what it reached, and what ``--json`` prints.
-
-    ``metrics["val"]`` holds the figures on items that were not trained on (None where none could be held out),
-    ``metrics["controls"]`` the same by control; where some judged items have a copy in training,
-    ``metrics["val_without_copies"]``. ``gain`` is the accuracy (or map) minus the best control's, ``gain_over_probe``
-    that minus the linear probe's, for methods that train a network. ``seen`` is the share of judged pictures whose
-    labels the network's pretraining saw, None where that is not known; ``seen_in_training`` that of the training
-    pictures.
-    """
-
-    run: str
-    task: str
-    method: str
-    backbone: str
-    engine: str
-    metrics: dict[str, Any]
-    gain: dict[str, Any] | None
-    gain_over_probe: dict[str, Any] | None
-    seconds: dict[str, float]
-    cached: bool
-    items: dict[str, int]
-    classes: tuple[str, ...]
-    split: str
-    choice: dict[str, Any]
-    decision: dict[str, Any]
-    seen: float | None
-    seen_in_training: float | None
-    rows: dict[str, int]
-    problems: list[dict[str, str]] = field(default_factory=list)
+from regraft.types import Hints
 
 
 def fit(
     data: Any,
     *,
     val: Any = None,
+    target: Any = None,
+    mapping: str | None = None,
     backbone: str | None = None,
     weights: str | None = None,
-    method: str = "linear-probe",
+    method: str | None = None,
+    detector: str | None = None,
     controls: str = "majority,raw,random",
     label: str | None = None,
     text: str | None = None,
@@ -101,6 +63,10 @@ def fit(
     processes: int | None = None,
     tensorboard: bool | None = None,
     accuracy: float | None = None,
+    alpha: float | None = None,
+    interval: float | None = None,
+    quantiles: str | Sequence[float] | None = None,
+    outliers: bool = True,
     out: str | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -110,17 +76,37 @@ def fit(
     format: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
-) -> FitResult:
+) -> FitResult | DetectionResult:
     """Learns from the part train, judges on val (or a held-out fifth), then refits on both and saves.
 
-    ``data`` is a path, ``embedded:NAME`` or a DataFrame. ``accuracy`` asks for a confidence below which the model
-    leaves an item to a person, so that the rest reaches that accuracy. Writes a run folder: ``model/`` (the
-    artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see
-    `regraft.errors`.
+    ``data`` is a path, ``embedded:NAME``, a DataFrame or a `Dataset`; pictures with boxes go to `detect`; several data
+    in a list are for the method ``joint``. ``method`` is by default linear-probe, for detectors finetune. ``accuracy``
+    asks for a confidence below which the model leaves an item to a person, so that the rest reaches that accuracy.
+    Where the label is a number, ``alpha`` is the strength of the ridge (by default that of most evidence, 0 for none),
+    ``interval`` the level of intervals around predictions, ``quantiles`` those to predict beside the mean. ``target``
+    is data of another domain to adapt to, whose labels, if it has any, only serve to report; ``mapping`` renames its
+    classes (``kitten=cat``). ``outliers`` lets the model flag what is unlike the training data. Writes a run folder:
+    ``model/`` (the artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds,
+    see `regraft.errors`.
     """
     settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume")}
-    settings |= {"data": _named(data), "val": None if val is None else _named(val)}
+    several = isinstance(data, list | tuple)
+    settings |= {"data": [_named(d) for d in data] if several else _named(data)}
+    settings |= {k: None if v is None else _named(v) for k, v in (("val", val), ("target", target))}
+    hints = Hints(label, group, task, text)
+    if not several:
+        opened = open_data(data, format=format, hints=hints)
+        if opened.target.task == "detection":
+            return detect(opened, val, settings, overwrite=overwrite, resume=resume)
+    if detector is not None:
+        what = "several data" if several else f"{opened.name} is for {opened.target.task}"
+        raise InputError(f"--detector {detector} is for pictures with boxes; {what}.")
+    method = settings["method"] = method or "linear-probe"
     check(settings)
+    if several:
+        set_threads(threads)
+        joined = fit_joint(list(data), settings, overwrite=overwrite, resume=resume)
+        return FitResult(**{**joined, "classes": tuple(joined["classes"])})
     path = Path(out) if out else runfolder.next_out(settings["data"], method)
     if resume and not out:
         left = runfolder.interrupted(settings["data"], method)
@@ -128,6 +114,8 @@ def fit(
             raise InputError(f"There is no interrupted run of {settings['data']} by {method} to resume below runs/.")
         path = left
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
+    if resume and search.is_auto(backbone):
+        settings |= search.remembered(path, settings)
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
         return FitResult(**{**done, "classes": tuple(done["classes"])})
@@ -136,230 +124,36 @@ def fit(
     where = resolve_device(device)
     store = RowStore()
     with watch("audit"):
-        split = make_split(data, val, format=format, hints=Hints(label, group, task, text), seed=seed, store=store)
+        split = make_split(opened, val, format=format, hints=hints, seed=seed, store=store)
+    tried = None
+    if search.is_auto(settings["backbone"]):
+        with watch("search"):
+            spare = watch.left(seconds_of(budget or DEFAULT_BUDGET)) / (2 if method == "auto" else 1)
+            settings["backbone"], tried = search.choose(
+                split, settings["backbone"], seed=seed, left=spare, store=store, device=where, size=size,
+                trains=not any(hasattr(METHODS.get(method), kind) for kind in ("fit_features", "fit_domains")),
+            )  # fmt: skip
+        settings["budget"] = budget if method == "auto" else None
     with watch("prepare"):
-        network, warm = started(split, settings["data"], init, backbone, weights, size)
+        network, warm = started(split, settings["data"], init, settings["backbone"], weights, size)
         network = learned(network, split.train.items)
         runner = Runner(network, engine, where)
     settings |= {"backbone": network.name}
-    if accuracy and split.train.target.task != "classification":
-        raise InputError("--accuracy is for one label an item; a multilabel model has thresholds, chosen by itself.")
+    check_task(settings, split.train.target.task)
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
-        job = _Job(run, settings, split, network, warm, runner, store, watch)
-        result = job.result(METHODS.get(method))
+        job = Job(run, settings, split, network, warm, runner, store, watch, run.kept("search", tried))
+        if target is None:
+            result = job.result(METHODS.get(method))
+        else:
+            hints = Hints(label, None, task, text)
+            goal = open_target(target, split.train, split.val, mapping=mapping, hints=hints)
+            how = METHODS.get(method)
+            result = FitResult(**(train_target if hasattr(how, "plan_domains") else fit_target)(job, how, goal))
         run.finish(asdict(result))
     return result
 
 
 def _named(data: Any) -> str:
+    if isinstance(data, Dataset):
+        return data.name
     return f"DataFrame of {len(data)} rows" if hasattr(data, "columns") else str(data)
-
-
-@dataclass
-class _Job:
-    """One run, after everything was found and before anything is computed."""
-
-    run: runfolder.RunFolder
-    settings: dict[str, Any]
-    split: Split
-    network: Pretrained
-    warm: LinearHead | None
-    runner: Runner
-    store: RowStore
-    watch: Stopwatch
-
-    def result(self, method: Any) -> FitResult:
-        run, split, watch = self.run, self.split, self.watch
-        run.log("start", settings=self.settings, split=split.how)
-        say(f"{len(split.train)} items to learn from, {len(split.val or ())} to judge on: {split.how}")
-        with watch("extract"):
-            train, computed = self.rows(split.train)
-            judged, more = self.rows(split.val)
-        run.log("extracted", rows=len(train.y) + len(judged.y), computed=computed + more)
-
-        learn = partial(
-            (method if hasattr(method, "fit_features") else PROBE).fit_features,
-            target=split.train.target,
-            seed=self.settings["seed"],
-            class_weight=self.settings["class_weight"],
-        )
-        groups = None if split.groups is None else split.groups[train.items]
-        own = partial(learn, own_units=self.network.spec.modality == "table",
-                      blocks=[p.width for p in parts_of(self.network)])  # fmt: skip
-        grouped = partial(learn, groups=groups)
-        with watch("fit"):
-            model, choice, probe = self.learned(method, partial(own, groups=groups), train)
-        trained = "adapted_by" in model.network.provenance
-        figures: dict[str, Any] = {"val": None, "controls": {}}
-        over_best = over_probe = seen = None
-        for_controls = 0
-        if split.val is not None and len(judged.y):
-            rows = judged
-            if probe is not None:
-                x = adapted_rows(model.network, split.val, judged, self.settings["engine"], self.runner.device)
-                rows = Rows(x, judged.y, judged.items)
-            figures, (over_best, over_probe), for_controls = self.judge(model, train, judged, rows, grouped, probe)
-            seen = self.seen(split.val, split.pixels)
-            run.log("judged", val=figures["val"], gain=over_best, gain_over_probe=over_probe)
-
-        refit = bool(self.settings["refit"] and len(judged.y) and not trained)
-        if refit:
-            x, y = below([train.x, judged.x]), np.concatenate([train.y, judged.y])
-            with watch("fit"):
-                model.head = own(x, y, record=choice).head
-        record = {
-            "name": run.path.name, "data": self.settings["data"], "method": self.settings["method"],
-            "settings": self.settings, "choice": choice, "trained_on": len(train.y) + refit * len(judged.y),
-            "judged_on": len(judged.y), "refit": refit, "seen": seen,
-        }  # fmt: skip
-        artefact.save(model, run.work / "model", metrics=figures, record=record)
-        computed += more + for_controls
-        return FitResult(
-            run=str(run.path), task=split.train.target.task, method=self.settings["method"],
-            backbone=self.network.name, engine=self.runner.engine, metrics=figures, gain=over_best,
-            gain_over_probe=over_probe, seconds=watch.record(),
-            cached=computed == 0, items={"train": len(train.y), "val": len(judged.y)},
-            classes=split.train.classes, split=split.how, choice=choice, decision=model.decision, seen=seen,
-            seen_in_training=self.seen(split.train, split.train_pixels),
-            rows={"computed": computed}, problems=[asdict(p) for p in split.problems],
-        )  # fmt: skip
-
-    def learned(
-        self, method: Any, learn: Callable[..., Any], train: Rows
-    ) -> tuple[Model, dict[str, Any], Model | None]:
-        """The model, a record of how it was chosen, and for a trained method the probe it has to beat."""
-        name, target = self.split.train.target_name, self.split.train.target
-        fitted = learn(train.x, train.y)
-        probe = Model(self.network, fitted.head, name, target)
-        if hasattr(method, "fit_features"):
-            return self.closed(probe, fitted, train), fitted.record, None
-        start = Start(self.network, fitted.head, fitted.record, self.warm)
-        groups = None if self.split.groups is None else self.split.groups[train.items]
-        kit: Any = {"groups": groups, "folder": self.run.work, "device": self.runner.device, "store": self.store}
-        tried: dict[str, Any] = {}
-        if hasattr(method, "plan"):
-            adapted: Adapted | None = adapt(method, start, self.split.train, train, self.settings, **kit)
-        else:
-            left = self.watch.left(seconds_of(self.settings["budget"] or DEFAULT_BUDGET))
-            adapted, steps = auto(start, self.split.train, train, self.settings, learn=learn, left=left, **kit)
-            tried = {"auto": steps}
-            self.run.log("auto", **tried)
-        if adapted is None:
-            return self.closed(probe, fitted, train), fitted.record | tried, None
-        model = Model(adapted.network, adapted.head, name, target)
-        model.decision = self.decision(model, adapted.logits, adapted.labels)
-        self.run.log("trained", **adapted.record, decision=model.decision)
-        return model, adapted.record | tried, probe
-
-    def closed(self, probe: Model, fitted: Fitted, train: Rows) -> Model:
-        """The probe as the model of the run."""
-        unseen = train.y if fitted.rows is None else train.y[fitted.rows]
-        probe.decision = self.decision(probe, fitted.logits, unseen)
-        self.run.log("fitted", **fitted.record, decision=probe.decision)
-        return probe
-
-    def seen(self, data: Dataset | None, pixels: NDArray[np.uint64] | None) -> float | None:
-        """The share of pictures whose labels the network's pretraining saw, None where that is not known."""
-        known = self.network.seen
-        if known is None or pixels is None or data is None:
-            return None
-        held = np.flatnonzero(np.isin(pixels, known))
-        if len(held):
-            first = data.items.name(int(held[0])) + (f" and {len(held) - 1} more" if len(held) > 1 else "")
-            text = f"the pretraining of {self.network.name} saw it with its label ({len(held)} of {len(data)})"
-            self.split.problems.append(Problem("seen-in-pretraining", first, text))
-        return len(held) / max(len(data), 1)
-
-    def judge(
-        self,
-        model: Model,
-        train: Rows,
-        judged: Rows,
-        rows: Rows,
-        learn: Callable[..., Any],
-        probe: Model | None,
-    ) -> tuple[dict[str, Any], list[dict[str, Any] | None], int]:
-        """The figures on the judged items beside the controls, the gain over the best control and over the probe, and
-        the controls' forward passes.
-        """
-        split, seed = self.split, self.settings["seed"]
-        assert split.val is not None
-        probabilities = model.probabilities(rows.x)
-        figures: dict[str, Any] = {"val": model.figures(judged.y, probabilities)}
-        if split.copied is not None and split.copied[judged.items].any():
-            alone = ~split.copied[judged.items]
-            rest = model.figures(judged.y[alone], probabilities[alone]) if alone.any() else None
-            figures["val_without_copies"] = {"items": int(alone.sum()), **(rest or {})}
-        below = model.decision.get("abstain_below")
-        if below is not None:
-            figures["abstaining"] = _abstaining(judged.y, probabilities, below)
-        with self.watch("controls"):
-            kit = ControlKit(split, train, judged, learn, self.settings["engine"], self.runner.device, self.store,
-                             self.settings["size"])  # fmt: skip
-            tried = run_controls(self.settings["controls"], self.network, kit)
-            if probe is not None:
-                by_probe = probe.probabilities(judged.x)
-                tried.append(Control("linear-probe", model.figures(judged.y, by_probe), by_probe))
-        figures["controls"] = {c.name: c.figures for c in tried}
-        parts = part_figures(model, kit, probabilities, seed)
-        if parts:
-            figures["parts"] = parts
-        write_evidence(self.run.work, split.val, rows, model, probabilities)
-        gains = [_gain(model.target.task, judged.y, probabilities, over, seed)
-                 for over in (tried, [c for c in tried if c.name == "linear-probe"])]  # fmt: skip
-        return figures, gains, sum(c.computed for c in tried)
-
-    def decision(self, model: Model, logits: NDArray[Any] | None, truth: NDArray[Any]) -> dict[str, Any]:
-        """How probabilities become answers, chosen on calibrated ``logits`` for items of the training part that the
-        head had not seen, with the labels ``truth``; None where there are too few.
-        """
-        wanted, name = self.settings["accuracy"], self.split.train.name
-        if model.target.task == "multilabel":
-            if logits is None:
-                return {"thresholds": [0.5] * len(model.target.classes)}
-            return {"thresholds": metrics.best_thresholds(truth, model.from_logits(logits)).tolist()}
-        if not wanted:
-            return {}
-        found = None
-        if logits is not None:
-            probabilities = model.from_logits(logits)
-            correct = (probabilities.argmax(1) == truth).astype(float)
-            found = metrics.abstention_threshold(probabilities.max(1), correct, wanted)
-        if found is None:
-            why = "too few examples to choose one" if logits is None else "none reaches it inside the training part"
-            self.split.problems.append(Problem("no-abstention", name, f"no confidence for accuracy {wanted}: {why}"))
-            return {}
-        return {"abstain_below": found["threshold"], "cross_validated": found}
-
-    def rows(self, data: Dataset | None) -> tuple[Rows, int]:
-        """The rows of one part and the forward passes they cost; what cannot be read is listed and left out."""
-        if data is None or not len(data):
-            nothing = np.zeros(0, np.int64)
-            return Rows(np.zeros((0, self.network.width), np.float32), nothing, nothing), 0
-        found = self.runner.stored(data.items, self.store)
-        for i, why in sorted(found.failed.items()):
-            self.split.problems.append(Problem("unreadable", data.items.name(i), why + "; it is set aside"))
-            say(f"set aside: {data.items.name(i)}: {why}")
-        if not len(found.positions):
-            raise DataError(f"None of the {len(data)} items of {data.name} can be read.")
-        return Rows(found.rows, data.y[found.positions], found.positions), found.computed
-
-
-def _gain(
-    task: str, labels: NDArray[np.int64], probabilities: NDArray[Any], tried: list[Control], seed: int
-) -> dict[str, Any] | None:
-    """The headline figure minus that of the best control, with a paired bootstrap interval."""
-    if not tried:
-        return None
-    metric = "map" if task == "multilabel" else "accuracy"
-    best = max(tried, key=lambda c: float(c.figures[metric]))
-    return {**gain(task, labels, probabilities, best.probabilities, seed), "against": best.name, "metric": metric}
-
-
-def _abstaining(labels: NDArray[np.int64], probabilities: NDArray[Any], below: float) -> dict[str, Any]:
-    """On the judged items: the share left to a person, and the accuracy of the rest with its interval."""
-    answered = probabilities.max(1) >= below
-    hits = int((probabilities.argmax(1) == labels)[answered].sum())
-    n = int(answered.sum())
-    return {"abstain_below": below, "answered": n, "left": float(1 - answered.mean()),
-            "accuracy": hits / n if n else None, "accuracy_ci95": list(metrics.wilson(hits, n))}  # fmt: skip

@@ -37,12 +37,24 @@ def judged_at_best(
     return cross_entropy(logits / temperature, smooth, link, weights), temperature
 
 
+def inner_loss(
+    task: str, outputs: NDArray[Any], targets: NDArray[Any], link: Link, weights: NDArray[Any] | None = None
+) -> float:
+    """How a head does on held-out items, in nats: the log loss at the best temperature, or for numbers the negative log
+    of a normal density at the best standard deviation.
+    """
+    if task == "regression":
+        return 0.5 * float(np.log(2 * np.pi * np.e * max(((outputs - targets) ** 2).mean(), 1e-12)))
+    return judged_at_best(outputs, targets, link, weights)[0]
+
+
 class Inner:
     """The held-out items, plain and unaugmented, as ``feed`` gives them to a learner."""
 
     def __init__(
-        self, feed: Batches, targets: NDArray[Any], link: Link, weights: NDArray[Any] | None, device: str
+        self, feed: Batches, targets: NDArray[Any], link: Link, weights: NDArray[Any] | None, device: str, task: str
     ) -> None:
+        self.task = task
         self.feed, self.targets, self.link, self.weights, self.device = feed, targets, link, weights, device
 
     def logits(self, learner: Learner) -> NDArray[np.float64]:
@@ -53,4 +65,4 @@ class Inner:
         return found
 
     def loss(self, learner: Learner) -> float:
-        return judged_at_best(self.logits(learner), self.targets, self.link, self.weights)[0]
+        return inner_loss(self.task, self.logits(learner), self.targets, self.link, self.weights)

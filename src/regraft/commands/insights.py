@@ -130,6 +130,8 @@ def insights(
     if predictor.model.network.spec.modality != "text":
         kind = {"image": "pictures", "table": "numbers"}[predictor.model.network.spec.modality]
         raise InputError(f"{model} is a model of {kind}, and insights reads texts: a model fitted on texts is wanted.")
+    if predictor.model.numbers:
+        raise InputError(f"{model} gives numbers, and insights counts classes: a model fitted on classes is wanted.")
     if topics is not None and topics < 2:
         raise InputError(f"--topics is {topics}; it must be 2 or more.")
     opened = _opened(data, text, date)

@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from regraft.boxes import Boxes
 from regraft.commands.auditing import audited
-from regraft.data.audit import class_problems
+from regraft.data.audit import target_problems
+from regraft.data.cells import Cells
+from regraft.data.dataset import Dataset
+from regraft.data.numbers import kind_of
 from regraft.data.sources import open_data
 from regraft.data.texts import TextFacts
 from regraft.features.store import RowStore
@@ -21,7 +25,12 @@ class Inspection:
     """What was recognised in the data, of the items that can be read.
 
     ``parts`` maps part -> items, ``targets`` label column -> task. Of pictures, ``sizes`` maps WxH -> items; of texts,
-    ``languages`` maps language -> items, and ``lengths`` holds the ``median`` and ``max`` in characters.
+    ``languages`` maps language -> items, and ``lengths`` holds the ``median`` and ``max`` in characters. Of boxes,
+    ``classes`` counts them, ``boxes`` holds how many there are in ``all``, how many are ``small`` (up to 32 x 32
+    pixels), ``medium`` (up to 96 x 96), ``large``, the ``most`` in one picture, and ``pictures_without``;
+    ``box_classes`` maps class -> the number of its ``pictures`` and its ``median`` box as WxH.
+    Of a label that is a number, ``numbers`` holds ``min``, ``median`` and ``max``; of a table, ``columns`` maps each
+    to its kind.
     """
 
     name: str
@@ -37,6 +46,10 @@ class Inspection:
     problems: list[Problem]
     languages: dict[str, int] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
+    boxes: dict[str, int] = field(default_factory=dict)
+    box_classes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
 
 
 def inspect(
@@ -61,6 +74,7 @@ def inspect(
     elif found.facts is not None:
         sizes.update(f"{width}x{height}" for height, width in found.facts.info[:, :2].tolist())
     one = len(opened.targets) == 1
+    detection = one and whole.target.task == "detection"
     learn = whole.part("train") if "train" in whole.part_names else whole
     return Inspection(
         name=opened.name,
@@ -73,7 +87,38 @@ def inspect(
         targets={name: spec.task for name, spec in opened.targets.items()},
         parts={p: int((whole.parts == p).sum()) for p in whole.part_names if p},
         sizes=dict(sizes.most_common()),
-        problems=[*found.problems, *(class_problems(learn) if one else [])],
+        problems=[*found.problems, *(target_problems(learn) if one else [])],
         languages=dict(languages.most_common()),
         lengths=lengths,
+        boxes=_box_sizes(list(whole.y)) if detection else {},
+        box_classes=_box_classes(list(whole.y), whole.classes) if detection else {},
+        numbers=_numbers(whole) if one and whole.target.task == "regression" else {},
+        columns=_columns(whole),
     )
+
+
+def _box_sizes(truth: list[Boxes]) -> dict[str, int]:
+    area = np.concatenate([b.areas for b in truth])
+    small, medium = area <= 32**2, area <= 96**2
+    counts = [len(b) for b in truth]
+    return {"all": len(area), "small": int(small.sum()), "medium": int((medium & ~small).sum()),
+            "large": int((~medium).sum()), "most": max(counts), "pictures_without": counts.count(0)}  # fmt: skip
+
+
+def _box_classes(truth: list[Boxes], classes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for k, name in enumerate(classes):
+        mine = [b.xyxy[b.labels == k] for b in truth]
+        sides = np.concatenate([xyxy[:, 2:] - xyxy[:, :2] for xyxy in mine])
+        median = "x".join(f"{v:.0f}" for v in np.median(sides, 0)) if len(sides) else ""
+        found[name] = {"pictures": sum(len(xyxy) > 0 for xyxy in mine), "median": median}
+    return found
+
+
+def _numbers(data: Dataset) -> dict[str, float]:
+    return {"min": float(data.y.min()), "median": float(np.median(data.y)), "max": float(data.y.max())}
+
+
+def _columns(data: Dataset) -> dict[str, str]:
+    """Column -> ``number`` or ``category``, of a table of them."""
+    return {n: kind_of(data.items.texts(n)) for n in data.items.columns} if isinstance(data.items, Cells) else {}

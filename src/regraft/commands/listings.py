@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from regraft.detection import artefact as detectors
 from regraft.errors import ArtefactError
 from regraft.features.store import RowStore
 from regraft.model import artefact
@@ -26,7 +27,8 @@ def runs(folder: str = "runs") -> list[dict[str, Any]]:
         found.append({
             "run": str(settings.parent), "status": record["status"], "data": record["settings"].get("data"),
             "method": record["settings"].get("method"), "backbone": record["settings"].get("backbone"),
-            "accuracy": val.get("accuracy"), "ci95": val.get("accuracy_ci95"),
+            "accuracy": val.get("accuracy"), "map": val.get("map"), "rmse": val.get("rmse"),
+            "ci95": val.get("accuracy_ci95", val.get("rmse_ci95")),
             "gain": (result.get("gain") or {}).get("value"), "changed": settings.stat().st_mtime,
         })  # fmt: skip
     return sorted(found, key=lambda r: (-r["changed"], r["run"]))
@@ -70,8 +72,13 @@ def cache(*, clear: bool = False) -> dict[str, Any]:
 def verify(model: str) -> dict[str, Any]:
     """Checks every file of a model against its digest and loads it; raises ``ArtefactError`` at the first damage."""
     folder = artefact.find(model)
-    loaded, manifest = artefact.load(folder)
+    if detectors.is_detector(folder):
+        detector, manifest = detectors.load(folder)
+        parameters = sum(p.numel() for p in detector.parameters())
+    else:
+        models, manifest = artefact.load_tasks(folder)
+        parameters = artefact.parameters(*models.values())
     if not manifest["files"]:
         raise ArtefactError(f"{folder} lists no files.")
-    return {"model": str(folder), "ok": True, "files": sorted(manifest["files"]),
-            "parameters": artefact.parameters(loaded), **artefact.summary(manifest)}  # fmt: skip
+    return {"model": str(folder), "ok": True, "files": sorted(manifest["files"]), "parameters": parameters,
+            **artefact.summary(manifest)}  # fmt: skip

@@ -1,23 +1,28 @@
-"""What each part of a fusion is worth: alone, averaged with the others, and added to them."""
+"""What each part of a fusion is worth: alone, averaged or stacked with the others, and added to them."""
 
 from __future__ import annotations
 
+from functools import reduce
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft import metrics
 from regraft.commands.controls import ControlKit
+from regraft.commands.judging import gain
 from regraft.features.fusion import describe, parts_of
 from regraft.features.rows import beside
+from regraft.methods.base import Fitted
+from regraft.methods.linear_probe import fit_features
 from regraft.model.model import Model
 
 
 def part_figures(model: Model, kit: ControlKit, probabilities: NDArray[Any], seed: int) -> dict[str, Any] | None:
-    """Figures on the judged items: ``alone`` by part, ``late`` (the parts' probabilities averaged), and in ``adds`` the
-    figure of the fusion minus that of the fusion without the part, with a paired interval. None where it has one part.
+    """Figures on the judged items: ``alone`` by part, ``late`` (their probabilities averaged), ``stacked`` (weighed by
+    a model learned from out-of-fold ones, where there are some), and in ``adds`` the figure of the fusion minus
+    that of the fusion without the part, with a paired interval; ``nothing`` names the parts whose interval reaches 0.
+    None where there is one part.
 
     ``probabilities`` (m, k) are the fusion's own. Every head is learned as the fusion's was, on its columns alone.
     """
@@ -26,33 +31,55 @@ def part_figures(model: Model, kit: ControlKit, probabilities: NDArray[Any], see
         return None
     ends = [*accumulate(p.width for p in parts)]
     columns = [slice(end - p.width, end) for p, end in zip(parts, ends, strict=True)]
-    alone = [_judged(model, kit, [i], columns) for i in range(len(parts))]
+    learned = [_learned(kit, [i], columns) for i in range(len(parts))]
+    alone = [_judged(model, kit, one, [i], columns) for i, one in enumerate(learned)]
     names = [p.name for p in parts]
-    late = np.mean(alone, axis=0)
     adds = {}
     for i, name in enumerate(names):
         others = [j for j in range(len(parts)) if j != i]
-        rest = alone[others[0]] if len(others) == 1 else _judged(model, kit, others, columns)
+        rest = alone[others[0]] if len(others) == 1 else _judged(model, kit, _learned(kit, others, columns), others,
+                                                                 columns)  # fmt: skip
         adds[name] = gain(model.target.task, kit.judged.y, probabilities, rest, seed)
+    stacked = _stacked(model, kit, learned, alone)
     return {
         "parts": describe(model.network),
         "alone": {n: model.figures(kit.judged.y, p) for n, p in zip(names, alone, strict=True)},
-        "late": model.figures(kit.judged.y, late),
+        "late": model.figures(kit.judged.y, np.mean(alone, axis=0)),
+        "stacked": None if stacked is None else model.figures(kit.judged.y, stacked),
         "adds": adds,
+        "nothing": [n for n, g in adds.items() if g["ci95"][0] <= 0],
     }
 
 
-def _judged(model: Model, kit: ControlKit, chosen: list[int], columns: list[slice]) -> NDArray[np.float64]:
-    """The probabilities on the judged items of a head on these parts alone."""
-    learn, judge = (beside([x[:, columns[i]] for i in chosen]) for x in (kit.train.x, kit.judged.x))
+def _learned(kit: ControlKit, chosen: list[int], columns: list[slice]) -> Fitted:
+    """A head on these parts alone."""
     widths = [columns[i].stop - columns[i].start for i in chosen]
-    head = kit.learn(learn, kit.train.y, blocks=widths).head
-    return Model(model.network, head, model.target_name, model.target).probabilities(judge)
+    fitted: Fitted = kit.learn(beside([kit.train.x[:, columns[i]] for i in chosen]), kit.train.y, blocks=widths)
+    return fitted
 
 
-def gain(task: str, labels: NDArray[Any], ours: NDArray[Any], theirs: NDArray[Any], seed: int) -> dict[str, Any]:
-    """The headline figure of one model minus that of another on the same items, with a paired bootstrap interval."""
-    if task == "multilabel":
-        return metrics.paired_map_gain(labels, ours, theirs, seed=seed)
-    right = ((p.argmax(1) == labels).astype(float) for p in (ours, theirs))
-    return metrics.paired_gain(*right, seed=seed)
+def _judged(model: Model, kit: ControlKit, fitted: Fitted, chosen: list[int], columns: list[slice]) -> Any:
+    """The probabilities (m, k) on the judged items of a head on these parts alone."""
+    rows = beside([kit.judged.x[:, columns[i]] for i in chosen])
+    return Model(model.network, fitted.head, model.target_name, model.target).probabilities(rows)
+
+
+def _stacked(model: Model, kit: ControlKit, learned: list[Fitted], alone: list[NDArray[Any]]) -> NDArray[Any] | None:
+    """Probabilities (m, k) of a head on the parts' log-odds, learned where no part had seen the item (Wolpert 1992,
+    https://doi.org/10.1016/S0893-6080(05)80023-1); None where there are too few examples for that, and
+    of numbers.
+    """
+    if model.numbers or any(f.rows is None or f.logits is None for f in learned):
+        return None
+    common = reduce(np.intersect1d, [f.rows for f in learned])  # type: ignore[arg-type]
+    unseen = [model.from_logits(f.logits[np.searchsorted(f.rows, common)]) for f in learned]  # type: ignore[index, arg-type]
+    groups = None if kit.split.groups is None else kit.split.groups[kit.train.items][common]
+    fitted = fit_features(_odds(unseen), kit.train.y[common], model.target, seed=0, groups=groups)
+    return Model(model.network, fitted.head, model.target_name, model.target).probabilities(_odds(alone))
+
+
+def _odds(probabilities: list[NDArray[Any]]) -> NDArray[np.float64]:
+    """(m, parts x k) log-odds, kept within what 1e-6 and its complement have."""
+    p = np.clip(np.concatenate(probabilities, 1), 1e-6, 1 - 1e-6)
+    odds: NDArray[np.float64] = np.log(p) - np.log1p(-p)
+    return odds

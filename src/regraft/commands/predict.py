@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from regraft.commands.bulk import ENDINGS, Bulk, Row
+from regraft.commands.bulk import ENDINGS, Bulk, Row, columns_of
+from regraft.commands.predict_boxes import predict_boxes
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.sources import open_items
+from regraft.detection.artefact import is_detector
 from regraft.errors import InputError
 from regraft.files import digest, disk_errors
-from regraft.predictor import Predictor, load
+from regraft.predictor import Predictor, TaskPredictor, load_any
 from regraft.runtime import set_threads
 
 
@@ -38,6 +40,8 @@ def predict(
     inputs: list[str],
     *,
     out: str | None = None,
+    form: str | None = None,
+    tiles: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     sort_into: str | None = None,
@@ -51,13 +55,27 @@ def predict(
 
     Items that cannot be read stand in the answers with an ``error`` in place of a label. With ``out`` (.csv, .jsonl,
     .parquet) memory does not grow with the number of items, and ``resume`` goes on where a killed run stopped.
-    ``sort_into`` is a folder to be filled with links (or, with ``copy``, copies) of the pictures by class.
+    For a detector ``out`` is a folder to make, filled as ``form`` says: json, coco, yolo or pictures; ``tiles`` cuts
+    large pictures into overlapping ones of so many pixels. ``sort_into`` is a folder to be filled with links (or, with
+    ``copy``, copies) of the pictures by class.
     """
+    set_threads(threads)
+    if is_detector(model):
+        if sort_into:
+            raise InputError("--sort-into is for models that name one class a picture.")
+        boxes, items, failed = predict_boxes(model, inputs, out=out, form=form, tiles=tiles, device=device)
+        return PredictResult(model, items, failed, out, boxes)
+    if form or tiles:
+        raise InputError("--as and --tiles are for detectors.")
     if out is not None and Path(out).suffix.lower() not in ENDINGS:
         raise InputError(f"--out {out} has an unknown ending; known are {', '.join(ENDINGS)}.")
-    set_threads(threads)
-    predictor = load(model, engine=engine, device=device)
+    predictor = load_any(model, engine=engine, device=device)
+    if isinstance(predictor, TaskPredictor) and (sort_into or (out and Path(out).suffix.lower() != ".jsonl")):
+        raise InputError(f"{model} answers {len(predictor.tasks)} tasks: --out takes a .jsonl file for them; for one "
+                         f"of them name it, as {model}#{next(iter(predictor.tasks))}.")  # fmt: skip
     sources = [(text, _opened(predictor, text)) for text in inputs]
+    if sort_into and isinstance(predictor, Predictor) and predictor.model.numbers:
+        raise InputError("--sort-into makes a folder a class, and the model gives numbers.")
     if sort_into and not all(isinstance(items, PictureFiles) for _, items in sources):
         raise InputError("--sort-into takes picture files; arrays have no file to link or copy.")
     sorter = _Sorter(Path(sort_into), copy) if sort_into else None
@@ -67,16 +85,17 @@ def predict(
         return PredictResult(model, rows.total, sum("error" in r for r in kept), None, kept)
     about = {"model": predictor.manifest["files"], "inputs": [str(t) for t in inputs], "names": rows.digest(),
              "sort_into": sort_into}  # fmt: skip
-    bulk = Bulk(Path(out), about, [str(c) for c in predictor.classes_], resume=resume, overwrite=overwrite)
+    columns = columns_of(predictor.model) if isinstance(predictor, Predictor) else {}
+    bulk = Bulk(Path(out), about, columns, resume=resume, overwrite=overwrite)
     resumed = min(bulk.done, rows.total)
     for row in rows.stream(resumed):
         bulk.add(row)
     return PredictResult(model, rows.total, bulk.finish(), out, resumed=resumed)
 
 
-def _opened(predictor: Predictor, text: str) -> Items:
+def _opened(predictor: Predictor | TaskPredictor, text: str) -> Items:
     """The items of one input: for a model of texts also a text itself, where it has not the look of a path."""
-    modality = predictor.model.network.spec.modality
+    modality = predictor.modality
     if modality == "text" and not re.fullmatch(r"\S*[/\\]\S*|\S*\.[A-Za-z]\w{1,8}|embedded:\S*", text):
         return Texts([text], [text])
     return open_items(text, modality=modality)
@@ -85,7 +104,9 @@ def _opened(predictor: Predictor, text: str) -> Items:
 class _Rows:
     """The records of all inputs, one after the other."""
 
-    def __init__(self, predictor: Predictor, sources: list[tuple[str, Items]], sorter: _Sorter | None) -> None:
+    def __init__(
+        self, predictor: Predictor | TaskPredictor, sources: list[tuple[str, Items]], sorter: _Sorter | None
+    ) -> None:
         self.predictor = predictor
         self.sources = sources
         self.sorter = sorter
@@ -104,7 +125,7 @@ class _Rows:
             skip -= start
             rest = items.take(np.arange(start, len(items))) if start else items
             for answers in self.predictor.stream(rest):
-                for position, row in self.predictor.describe(rest, answers):
+                for position, row in self.predictor.describe(rest, answers):  # type: ignore[arg-type]
                     if self.sorter:
                         self.sorter.add(rest, position, row)
                     yield {**row, "input": _shown(text, row["input"], rest)}

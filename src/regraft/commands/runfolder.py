@@ -57,6 +57,15 @@ class RunFolder:
         with disk_errors(self.work), open(self.work / LOG, "a", encoding="utf-8", errors="backslashreplace") as f:
             f.write(dump_json(line, indent=None) + "\n")
 
+    def kept(self, name: str, record: dict[str, Any] | None) -> dict[str, Any] | None:
+        """``record``, written to ``NAME.json``; where it is None, what was written there before an interruption."""
+        path = self.work / f"{name}.json"
+        if record is not None:
+            write_json(path, record)
+        elif path.is_file():
+            record = json.loads(path.read_text(encoding="utf-8"))
+        return record
+
     def finish(self, result: dict[str, Any]) -> Path:
         """Writes the result and gives the folder its name."""
         write_json(self.work / SETTINGS, {"status": "done", "settings": self.settings, "result": result})

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from regraft.commands.controls import check_controls
+from regraft.commands.search import is_auto
 from regraft.data.augment import Policy
 from regraft.errors import InputError, UnknownName
 from regraft.features.engines import ENGINES
@@ -18,6 +19,8 @@ TRAINING = ("epochs", "lr", "batch", "accumulate", "blocks", "augment", "mix", "
 """The options of methods that train a network."""
 
 STATISTICS = ("keep", "learn")
+NOT_FOR_JOINT = ("val", "accuracy", "class_weight", "mix", "processes", "lr", "batch_norm", "alpha", "interval",
+                 "quantiles")  # fmt: skip
 _FROM_ONE = ("epochs", "batch", "accumulate", "blocks", "patience", "processes")
 
 
@@ -34,25 +37,72 @@ def check(settings: dict[str, Any]) -> None:
         raise InputError(f"--size is {settings['size']}; pictures have at least 8 pixels a side.")
     if settings["budget"] is not None:
         seconds_of(settings["budget"])
-        if settings["method"] != "auto":
-            raise InputError(f"--budget is for --method auto; {settings['method']} has no use for it.")
+        if settings["method"] != "auto" and not is_auto(settings["backbone"]):
+            raise InputError(
+                f"--budget is for --method auto or --backbone auto; {settings['method']} has no use for it."
+            )
+    if is_auto(settings["backbone"]) and (settings["weights"] or settings["init"]):
+        raise InputError("--backbone auto chooses a network with its weights; leave out --weights and --init.")
+    _numbers(settings)
     check_controls(settings["controls"])
+    _target(settings)
     if settings["engine"] != "auto":
         ENGINES.get(settings["engine"])
     _training(settings)
 
 
+def _target(settings: dict[str, Any]) -> None:
+    """A method that adapts wants a target, and a target such a method."""
+    method, target = settings["method"], settings["target"]
+    adapts = adapts_domains(method)
+    several = isinstance(settings["data"], list)
+    if several != (method == "joint") or (several and len(settings["data"]) < 2):
+        raise InputError("--method joint learns from several DATA at once, at least two; other methods take one.")
+    if not settings["outliers"] and (several or target is not None):
+        raise InputError("--no-outliers: models of several domains flag none.")
+    for name in NOT_FOR_JOINT:
+        meant = settings[name] == "auto" if name == "lr" else settings[name] not in (None, "none")
+        if several and meant:
+            raise InputError(f"--{name.replace('_', '-')} {settings[name]}: --method joint has no use for it.")
+    if several and is_auto(settings["backbone"]):
+        raise InputError("--backbone auto: --method joint takes one network; name it.")
+    if adapts and target is None:
+        raise InputError(f"--method {method} adapts to another domain: name it with --target.")
+    if target is not None:
+        for name in ("accuracy", "budget"):
+            if settings[name] is not None:
+                raise InputError(
+                    f"--{name} {settings[name]}: it has no use with --target, where no labels are looked at."
+                )
+    if target is not None and not adapts and method != "auto":
+        raise InputError(f"--target {target}: {method} does not adapt; methods that do are auto, "
+                         f"{', '.join(n for n in METHODS if adapts_domains(n))}.")  # fmt: skip
+    if settings["mapping"] and target is None:
+        raise InputError(f"--mapping {settings['mapping']} renames the classes of --target, and there is none.")
+
+
+def adapts_domains(name: str) -> bool:
+    return hasattr(METHODS.get(name), "OPTIMISES")
+
+
 def _training(settings: dict[str, Any]) -> None:
     method = settings["method"]
-    closed = hasattr(METHODS.get(method), "fit_features")
+    closed = any(hasattr(METHODS.get(method), kind) for kind in ("fit_features", "fit_domains"))
+    closed |= method == "auto" and settings["target"] is not None
     for name in TRAINING:
-        value, option = settings[name], "--" + name.replace("_", "-")
-        if value is None:
-            continue
-        if closed:
-            raise InputError(f"{option} is for methods that train a network; {method} has no use for it.")
-        if name in _FROM_ONE and value < 1:
-            raise InputError(f"{option} is {value}; it must be 1 or more.")
+        if settings[name] is not None and closed:
+            raise InputError(f"--{name} is for methods that train a network; {method} has no use for it.")
+    check_training(settings)
+    if settings["augment"]:
+        Policy(settings["augment"]).operations  # noqa: B018 raises where a name is unknown
+
+
+def check_training(settings: dict[str, Any]) -> None:
+    """Raises ``InputError`` where a number of a training cannot be meant, or a name is unknown; ``lr`` becomes one."""
+    method = settings["method"]
+    for name in _FROM_ONE:
+        if settings[name] is not None and settings[name] < 1:
+            raise InputError(f"--{name} is {settings[name]}; it must be 1 or more.")
     if settings["blocks"] and method != "last-k":
         raise InputError(f"--blocks is for last-k; {method} has no use for it.")
     lr = settings["lr"]
@@ -74,8 +124,41 @@ def _training(settings: dict[str, Any]) -> None:
         raise UnknownName("way with batch normalisation", settings["batch_norm"], list(STATISTICS))
     if settings["schedule"] not in (None, *SCHEDULES):
         raise UnknownName("schedule", settings["schedule"], list(SCHEDULES))
-    if settings["augment"]:
-        Policy(settings["augment"]).operations  # noqa: B018 raises where a name is unknown
+
+
+def _numbers(settings: dict[str, Any]) -> None:
+    """The options for labels that are numbers; quantiles become a list."""
+    alpha, level = settings["alpha"], settings["interval"]
+    if alpha is not None and not 0 <= alpha < float("inf"):
+        raise InputError(f"--alpha is {alpha}; it must be 0 or more.")
+    if level is not None and not 0.5 <= level < 1:
+        raise InputError(f"--interval is {level}; it must lie between 0.5 and 1, such as 0.9.")
+    asked = settings["quantiles"]
+    if asked is None:
+        return
+    try:
+        found = [float(q) for q in (asked.split(",") if isinstance(asked, str) else asked)]
+    except ValueError:
+        raise InputError(f"--quantiles is {asked!r}; wanted are numbers such as 0.05,0.5,0.95.") from None
+    if not found or not all(0 < q < 1 for q in found) or sorted(set(found)) != found:
+        raise InputError(f"--quantiles is {asked!r}; wanted are numbers between 0 and 1 that rise, as 0.05,0.5,0.95.")
+    settings["quantiles"] = found
+
+
+def check_task(settings: dict[str, Any], task: str) -> None:
+    """Raises ``InputError`` naming the first setting that is not for this task."""
+    if settings["accuracy"] and task == "multilabel":
+        raise InputError("--accuracy is for one label an item; a multilabel model has thresholds, chosen by itself.")
+    if settings["target"] is not None and task != "classification":
+        raise InputError(f"--target is for one class an item; the source is for {task}.")
+    for name in ("accuracy", "class_weight", "smoothing") if task == "regression" else ():
+        if settings[name] is not None:
+            raise InputError(f"--{name.replace('_', '-')} is for classes; the label is a number here.")
+    for name in ("alpha", "interval", "quantiles") if task != "regression" else ():
+        if settings[name] is not None:
+            raise InputError(f"--{name} is for numbers; the labels are classes (--task regression takes them as such).")
+    if settings["quantiles"] and not hasattr(METHODS.get(settings["method"]), "fit_features"):
+        raise InputError(f"--quantiles is for linear-probe; {settings['method']} trains on the mean alone.")
 
 
 def seconds_of(budget: str) -> float:

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.commands.auditing import Audited, audited
-from regraft.data.audit import class_problems, require_classes
+from regraft.data.audit import require_target, target_problems
 from regraft.data.dataset import Dataset
 from regraft.data.parts import evaluation_part, hold_out, training_part
 from regraft.data.sources import open_data
 from regraft.errors import DataError
 from regraft.features.store import RowStore
+from regraft.methods.folds import bins
 from regraft.types import Hints, Problem
 
 
@@ -45,7 +46,7 @@ class Rows:
     """
 
     x: NDArray[Any]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     items: NDArray[np.int64]
 
 
@@ -64,20 +65,15 @@ def make_split(
     """
     store = store or RowStore()
     opened = open_data(data, format=format, hints=hints)
-    if opened.target.task == "regression":
-        raise DataError(
-            f"{opened.name}: the column {opened.target_name!r} holds numbers, and regression is not there yet; "
-            "--task classification makes classes of them, --label chooses another column."
-        )
     parts = training_part(opened).part_names
     whole = audited(opened, store)
     index = np.arange(len(whole.data))
     learn = index[np.isin(whole.data.parts, parts)]
-    problems = [*whole.problems, *class_problems(whole.data.take(learn))]
-    require_classes(whole.data.take(learn))
+    problems = [*whole.problems, *target_problems(whole.data.take(learn))]
+    require_target(whole.data.take(learn))
     if val is not None:
         task = opened.target.task if hints.task or opened.format == "table" else None
-        judged = open_data(val, format=format, hints=replace(hints, task=task))
+        judged = open_data(val, format=format, hints=replace(hints, task=task, usual=opened.target_name))
         if judged.target.task != opened.target.task:
             raise DataError(f"{judged.name} is for {judged.target.task} and {opened.name} for {opened.target.task}.")
         other = audited(evaluation_part(judged), store)
@@ -92,9 +88,10 @@ def make_split(
         judge, how = index[whole.data.parts == "val"], "judged on the part val"
     else:
         groups = None if whole.groups is None else whole.groups[learn]
+        numbers = opened.target.task == "regression"
         kept, held = hold_out(strata(whole.data.y[learn]), groups, seed=seed)
         learn, judge = learn[kept], learn[held]
-        how = "judged on a stratified fifth held out of the training items"
+        how = f"judged on a {'fifth' if numbers else 'stratified fifth'} held out of the training items"
         if not len(held):
             problems.append(Problem("not-judged", whole.data.name, "too few examples a class to hold any out"))
             how = "nothing could be held out: too few examples a class"
@@ -109,7 +106,9 @@ def make_split(
 
 
 def strata(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Labels as one number each; rows of several labels by their combination."""
+    """Labels as one number each: rows of several labels by their combination, numbers by the tenth they are in."""
+    if labels.dtype.kind == "f":
+        return bins(labels)
     if labels.ndim == 1:
         return labels
     return np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
@@ -126,6 +125,8 @@ def relabel(data: Dataset, classes: tuple[str, ...], *, strict: bool = True) -> 
 
     Raises ``DataError`` listing the unknown classes where ``strict``.
     """
+    if data.target.task == "regression":
+        return data
     position = {name: i for i, name in enumerate(classes)}
     used = [name for name, count in data.class_counts().items() if count]
     unknown = [name for name in used if name not in position]
@@ -146,6 +147,8 @@ def relabel(data: Dataset, classes: tuple[str, ...], *, strict: bool = True) -> 
 def _used_classes(split: Split) -> Split:
     """Both parts with the classes that have a training example; judged items of others are listed and left out."""
     assert split.val is not None
+    if split.train.target.task == "regression":
+        return split
     classes = tuple(name for name, count in split.train.class_counts().items() if count)
     counts = split.val.class_counts()
     split.train, split.val = relabel(split.train, classes, strict=False), relabel(split.val, classes, strict=False)

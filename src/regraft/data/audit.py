@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.boxes import Boxes
+from regraft.data.cells import Cells
 from regraft.data.dataset import Dataset
 from regraft.data.duplicates import clusters, exact_pairs, near_pairs
 from regraft.data.facts import FORMATS, Facts
@@ -18,21 +20,42 @@ from regraft.data.wording import has_words
 from regraft.errors import DataError
 from regraft.types import Problem
 
-FEW, IMBALANCE = 5, 10.0
+FEW, IMBALANCE, FAR = 5, 10.0, 10.0
 LONG, DAMAGED = 20_000, "\ufffd"
 
 
-def require_classes(data: Dataset) -> None:
-    """Raises ``DataError`` unless two classes or more have an example."""
+LEAST_NUMBERS = 5
+
+
+def require_target(data: Dataset) -> None:
+    """Raises ``DataError`` unless two classes or more have an example, or numbers enough differ."""
+    if data.target.task == "regression":
+        if len(data) < LEAST_NUMBERS:
+            raise DataError(f"{data.name} holds {len(data)} rows to learn {data.target_name} from; "
+                            f"{LEAST_NUMBERS} or more are needed.")  # fmt: skip
+        if np.ptp(data.y) == 0:
+            raise DataError(f"{data.name}: {data.target_name} is {data.y[0]:g} in every row, so there is nothing to "
+                            "learn; --label chooses another column.")  # fmt: skip
+        return
     present = [name for name, count in data.class_counts().items() if count]
     if len(present) < 2:
         what = f"one class ({present[0]})" if present else "no labelled item"
         raise DataError(f"{data.name} holds {what} to learn from; a classifier needs two classes or more.")
 
 
-def class_problems(data: Dataset) -> list[Problem]:
-    """Classes that are empty, tiny, out of balance, or differ only by case."""
+def target_problems(data: Dataset) -> list[Problem]:
+    """Classes that are empty, tiny, out of balance, or differ only by case; numbers far out, or a table too wide."""
     found: list[Problem] = []
+    if isinstance(data.items, Cells) and len(data.items.columns) >= len(data):
+        text = f"has {len(data.items.columns)} columns and {len(data)} rows: many lines fit them all; more rows help"
+        found.append(Problem("more-columns-than-rows", data.name, text))
+    if data.target.task == "regression" and len(data):
+        low, middle, high = np.quantile(data.y, [0.25, 0.5, 0.75])
+        far = np.flatnonzero(np.abs(data.y - middle) > FAR * max(high - low, 1e-12 * abs(middle)))
+        text = f"where half of all lie between {low:g} and {high:g}: is it right?"
+        found += [Problem("far-out", data.items.name(int(i)), f"{data.target_name} is {data.y[i]:g}, {text}")
+                  for i in far[:20] if high > low]  # fmt: skip
+        return found
     counts = data.class_counts()
     for name, count in counts.items():
         if count == 0:
@@ -44,7 +67,8 @@ def class_problems(data: Dataset) -> list[Problem]:
     some = {n: c for n, c in counts.items() if c}
     if some and max(some.values()) > IMBALANCE * min(some.values()):
         most, least = max(some, key=lambda n: some[n]), min(some, key=lambda n: some[n])
-        text = f"{most} has {some[most]} examples and {least} {some[least]}: look at balanced accuracy"
+        look_at = "the figures by class" if data.target.task == "detection" else "balanced accuracy"
+        text = f"{most} has {some[most]} examples and {least} {some[least]}: look at {look_at}"
         found.append(Problem("imbalance", f"{most}, {least}", text))
     folded = Counter(n.casefold().strip() for n in counts)
     for name in (n for n, c in folded.items() if c > 1):
@@ -115,12 +139,21 @@ _HOW = {
 def _pair_problem(kind: str, data: Dataset, a: int, b: int) -> Problem:
     """One item that is there twice, by what is worst about it: two labels, then two parts."""
     text = f"{_HOW[data.modality, kind]} {data.items.name(a)}"
-    if any(not np.array_equal(y[a], y[b]) for y in data.labels.values()):
+    if any(_differ(y[a], y[b], kind) for y in data.labels.values()):
         return Problem(f"{kind}-two-labels", data.items.name(b), f"{text}, which has another label")
     if data.parts[a] != data.parts[b]:
         where = f"{data.parts[a] or 'no part'} and {data.parts[b] or 'no part'}"
         return Problem(f"{kind}-across-parts", data.items.name(b), f"{text}: it lies in {where}")
     return Problem(kind, data.items.name(b), text)
+
+
+def _differ(a: Any, b: Any, kind: str) -> bool:
+    """Whether two items have different labels. Boxes drawn twice never agree to the pixel, so their classes count, and
+    those of pictures that are only near may well be others.
+    """
+    if isinstance(a, Boxes):
+        return kind == "duplicate" and sorted(a.labels.tolist()) != sorted(b.labels.tolist())
+    return not np.array_equal(a, b)
 
 
 def duplicate_groups(n: int, facts: Facts | TextFacts, groups: NDArray[Any] | None = None) -> NDArray[np.int64] | None:

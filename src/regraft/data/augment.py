@@ -115,7 +115,7 @@ def erase(most: float) -> Operation:
 
 def trivial(x: Any, rng: Rng) -> Any:
     """One operation, drawn evenly, at any strength (TrivialAugment, Müller and Hutter 2021)."""
-    return _TRIVIAL[int(rng.integers(len(_TRIVIAL)))](x, rng)
+    return TRIVIAL[int(rng.integers(len(TRIVIAL)))](x, rng)
 
 
 def random_augment(operations: int = 2) -> Operation:
@@ -132,7 +132,7 @@ def random_augment(operations: int = 2) -> Operation:
     return apply
 
 
-_TRIVIAL: tuple[Operation, ...] = (
+TRIVIAL: tuple[Operation, ...] = (
     lambda x, rng: x, rotate(30), shear(20), shift(0.2), brightness(0.8), contrast(0.8), saturation(0.9),
     sharpness(0.9),
     lambda x, rng: F.autocontrast(x), lambda x, rng: F.equalize(x),
@@ -145,6 +145,9 @@ OPERATIONS: dict[str, Operation] = {
     "sharpness": sharpness(0.5), "blur": blur(0.01), "erase": erase(0.2), "trivial": trivial,
     "rand": random_augment(),
 }  # fmt: skip
+
+# those that move pixels, and would move boxes alike
+MOVING = frozenset([*(OPERATIONS[n] for n in ("crop", "flip", "rotate", "shear", "shift")), *TRIVIAL[1:4]])
 
 POLICIES: dict[str, tuple[Operation, ...]] = {
     "none": (),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.data.items import Indices, Items
+from regraft.detection_metrics import box_counts
 from regraft.errors import DataError
 from regraft.types import Modality, Problem, TargetSpec
 
@@ -18,8 +19,8 @@ from regraft.types import Modality, Problem, TargetSpec
 class Dataset:
     """n items with their targets.
 
-    ``labels[name]`` is (n,) of class indices (-1: no label), for multilabel 0 and 1 (n, k), for the target
-    ``targets[name]``. ``parts`` (n,)
+    ``labels[name]`` is (n,) of class indices (-1: no label), for multilabel 0 and 1 (n, k), for detection (n,) of
+    `regraft.boxes.Boxes`, for the target ``targets[name]``. ``parts`` (n,)
     names the part each item belongs to ("" where the data has no parts). ``groups`` (n,) holds what no split may
     tear (a patient, a video); ``format`` and ``evidence`` say how the data was recognised.
     """
@@ -76,8 +77,11 @@ class Dataset:
         return [str(self.parts[i]) for i in sorted(first)]
 
     def class_counts(self) -> dict[str, int]:
+        """Class -> its items; of a detection set, its boxes."""
         if self.target.task == "regression":
             return {}
+        if self.target.task == "detection":
+            return box_counts(list(self.y), self.classes)
         if self.y.ndim == 2:
             counts = self.y.sum(0)
         else:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from regraft.data.dataset import Dataset
+from regraft.data.formats import table
 from regraft.data.items import Items, PictureFiles, PictureObjects, TableRows, Texts, picture_array
 from regraft.data.pictures import SUFFIXES
 from regraft.data.sources import open_items, split_part
@@ -33,6 +34,8 @@ def as_items(x: Any, what: str = "X", *, modality: str | None = None) -> Items:
         return open_items(str(x), modality=modality)
     if hasattr(x, "load") and hasattr(x, "take"):
         return x  # type: ignore[no-any-return]
+    if hasattr(x, "columns") and modality == "table":
+        return table.read_items(x, modality=modality)
     if isinstance(x, Image.Image):
         return PictureObjects([x])
     if isinstance(x, Sequence) and len(x) and isinstance(x[0], Image.Image):
@@ -44,11 +47,11 @@ def as_items(x: Any, what: str = "X", *, modality: str | None = None) -> Items:
         return Texts(strings, what)
     array = np.asarray(x)
     if array.ndim == 2 and array.dtype.kind in "fiub":
-        table = array.astype(np.float64)
-        if not np.isfinite(table).all():
-            row = int(np.flatnonzero(~np.isfinite(table).all(1))[0])
+        numbers = array.astype(np.float64)
+        if not np.isfinite(numbers).all():
+            row = int(np.flatnonzero(~np.isfinite(numbers).all(1))[0])
             raise DataError(f"{what}[{row}] holds a value that is missing or infinite; numeric rows must be finite.")
-        return TableRows(table, what)
+        return TableRows(numbers, what)
     if array.ndim == 3 and array.shape[2] in (3, 4) and array.shape[1] > 4:
         raise DataError(
             f"{what} has the shape {array.shape}: one picture in colour? A list of pictures is wanted: [x]."

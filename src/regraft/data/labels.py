@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.data.numbers import is_missing, kind_of, number, numbers
 from regraft.errors import DataError
 from regraft.types import TargetSpec
 
 SEPARATORS = ("|", ";", ",")
-MANY_NUMBERS = 20
+MANY_NUMBERS, FEW_NUMBERS = 20, 5
 LEAST_ROWS = 10
 
 
@@ -27,10 +29,11 @@ class LabelColumn:
     missing: NDArray[np.bool_]
 
 
-def label_column(name: str, cells: list[Any], task: str | None, where: str) -> LabelColumn:
-    """Reads one column; ``task`` overrules what its cells suggest.
+def label_column(name: str, cells: list[Any], task: str | None, where: str, rows: Sequence[str]) -> LabelColumn:
+    """Reads one column; ``task`` overrules what its cells suggest, ``rows`` are what a person calls its rows.
 
-    Raises ``DataError`` where every value is another one: that is no class.
+    Raises ``DataError`` where every value is another one: that is no class; and where one that should be a number is
+    none, or infinite.
     """
     lists = any(isinstance(c, list | tuple | np.ndarray) for c in cells)
     # an empty list is an answer (none of the classes), an empty cell is not
@@ -43,7 +46,8 @@ def label_column(name: str, cells: list[Any], task: str | None, where: str) -> L
     if task == "multilabel":
         return _multilabel(name, cells, missing, texts)
     if task == "regression":
-        return LabelColumn(name, TargetSpec("regression"), np.array([_number(c) for c in cells]), missing)
+        values = numbers(name, ["" if m else _text(c) for c, m in zip(cells, missing, strict=True)], rows, where)
+        return LabelColumn(name, TargetSpec("regression"), values, np.isnan(values))
     return _classes(name, cells, missing, texts, where)
 
 
@@ -53,13 +57,6 @@ def _text(cell: Any) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell).strip()
-
-
-def _number(cell: Any) -> float:
-    try:
-        return float(_text(cell))
-    except ValueError:
-        return math.nan
 
 
 def _separator(texts: list[str]) -> str | None:
@@ -73,13 +70,17 @@ def _separator(texts: list[str]) -> str | None:
 
 
 def _many_numbers(texts: list[str]) -> bool:
-    """Numbers with decimals, or more different ones than classes would have."""
-    values = [_number(t) for t in texts]
-    if not values or any(math.isnan(v) for v in values):
+    """Mostly numbers (or dates, or numbers with a unit, which will be refused), more different ones than classes would
+    have: with decimals more than 20, else also more than one in 20 rows; in short columns more than one in two.
+    """
+    some = [t for t in texts if not is_missing(t)]
+    kind = kind_of(some)
+    if kind not in ("number", "unit", "date"):
         return False
-    different = set(values)
-    whole = all(v.is_integer() for v in different)
-    return len(different) > MANY_NUMBERS and (not whole or len(different) > 0.05 * len(values))
+    different = set(some)
+    whole = all(v is None or float(v).is_integer() for v in map(number, different))
+    many = len(different) > MANY_NUMBERS and (not whole or len(different) > 0.05 * len(some))
+    return many or len(different) > max(FEW_NUMBERS, len(some) / 2)
 
 
 def _multilabel(name: str, cells: list[Any], missing: NDArray[np.bool_], texts: list[str]) -> LabelColumn:
@@ -103,8 +104,9 @@ def _classes(name: str, cells: list[Any], missing: NDArray[np.bool_], texts: lis
             f"{where}: the column {name!r} holds another value in each of its {len(texts)} rows, so it names no "
             "classes; choose the label's column with --label."
         )
-    numbers = all(not math.isnan(_number(t)) for t in different)
-    classes = tuple(sorted(different, key=(lambda t: (_number(t), t)) if numbers else str))
+    values_of = {t: number(t) for t in different}
+    ordered = all(v is not None and not math.isnan(v) for v in values_of.values())
+    classes = tuple(sorted(different, key=(lambda t: (values_of[t], t)) if ordered else str))
     position = {c: i for i, c in enumerate(classes)}
     values = np.array([-1 if m else position[_text(c)] for c, m in zip(cells, missing, strict=True)], dtype=np.int64)
     return LabelColumn(name, TargetSpec("classification", classes), values, missing)

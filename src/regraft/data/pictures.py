@@ -80,6 +80,36 @@ def examine(data: bytes) -> Examined:
         raise UnreadableItem(f"the picture is damaged: {error}") from error
 
 
+class Shape(NamedTuple):
+    """Sides in pixels of the upright picture, and the EXIF orientation (1 to 8) that it is stored in."""
+
+    width: int
+    height: int
+    orientation: int
+
+
+_TAGS = (b"eXIf", b"exif", b"xmp")
+
+
+def shape_of(data: bytes) -> Shape:
+    """The shape that `decode` will give, from the head of the file alone. Raises ``UnreadableItem``."""
+    if not data:
+        raise UnreadableItem("the file is empty (0 bytes)")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            # a PNG must be decoded to its end before all its tags are known
+            plain = image.format == "PNG" and not any(mark in data for mark in _TAGS)
+            orientation = 1 if plain else int(image.getexif().get(_ORIENTATION, 1))
+    except Image.DecompressionBombError as error:
+        raise UnreadableItem(f"the picture is too large to be safe: {error}") from error
+    except UnidentifiedImageError as error:
+        raise UnreadableItem("the content is no picture that Pillow knows") from error
+    except _DAMAGE as error:
+        raise UnreadableItem(f"the picture is damaged: {error}") from error
+    return Shape(height, width, orientation) if orientation in (5, 6, 7, 8) else Shape(width, height, orientation)
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """Any Pillow picture as RGB: 16-bit grey scaled to 8 bits, transparency laid on white."""
     if image.mode.startswith(("I", "F")):

@@ -16,7 +16,8 @@ from regraft.data.items import Items
 from regraft.errors import DataError, UnknownName
 from regraft.types import Hints
 
-TASKS = ("classification", "multilabel", "regression")
+TASKS = ("classification", "multilabel", "regression", "detection")
+BOXES = ("coco", "voc", "yolo", "box-table")
 
 
 def split_part(data: str) -> tuple[str, str | None]:
@@ -28,13 +29,15 @@ def split_part(data: str) -> tuple[str, str | None]:
 
 
 def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -> Dataset:
-    """Recognises and reads labelled data: a path, ``embedded:NAME`` or a DataFrame.
+    """Recognises and reads labelled data: a path, ``embedded:NAME`` or a DataFrame; a `Dataset` is taken as it is.
 
     ``format`` and ``hints`` overrule what is recognised. Raises ``DataError`` where nothing is there, or where no
     format recognises it.
     """
     if hints.task not in (None, *TASKS):
         raise UnknownName("task", str(hints.task), TASKS)
+    if isinstance(data, Dataset):
+        return data
     if hasattr(data, "columns"):
         return table.read_frame(data, hints)
     where, part = split_part(str(data))
@@ -49,10 +52,14 @@ def _open(where: str, format: str | None, hints: Hints) -> Dataset:
     if not path.exists():
         raise DataError(f"There is nothing at {where!r}: a folder, a file or embedded:digits is wanted.")
     for name in [format] if format else FORMATS:
+        if hints.task not in (None, "detection") and name in BOXES and not format:
+            continue
         module = FORMATS.get(name)
         evidence = module.sniff(path)
         if evidence:
-            if hints.task not in (None, "classification") and name != "table":
+            if hints.task == "detection" and name not in BOXES:
+                raise DataError(f"--task detection: {path} holds no boxes that are recognised (it is {evidence}).")
+            if hints.task not in (None, "classification", "detection") and name != "table":
                 raise DataError(f"--task {hints.task}: {path} has one class an item; a table can hold several.")
             for option, column in (("--label", hints.label), ("--text", hints.text)):
                 if column and name != "table":
@@ -79,18 +86,20 @@ def _grouped(data: Dataset, hints: Hints) -> Dataset:
 
 def open_items(data: str, *, modality: str | None = None, text: str | None = None) -> Items:
     """What is to be predicted: one picture, a folder or zip of pictures or of text files at any depth, the lines of a
-    text file, the pictures or texts of a table, or any labelled data's items.
+    text file, the pictures, texts or numbers of a table, or any labelled data's items.
 
-    ``modality``, image or text, overrules what is looked for first; ``text`` names the column of a table's texts.
+    ``modality``, image, text or table, overrules what is looked for first; ``text`` names the column of the texts.
     """
     where, part = split_part(str(data))
     path = Path(where).expanduser()
     arrays = ("idx", "cifar")
     if part is None and path.exists() and not any(FORMATS.get(name).sniff(path) for name in arrays):
-        pictures = image_folder.picture_files(path) if modality != "text" else None
+        pictures = image_folder.picture_files(path) if modality in (None, "image") else None
         if pictures is not None and len(pictures):
             return pictures
-        texts = (text_folder.text_files(path) or polarity.lines_to_predict(path)) if modality != "image" else None
+        texts = (
+            (text_folder.text_files(path) or polarity.lines_to_predict(path)) if modality in (None, "text") else None
+        )
         if texts is not None:
             return texts
         if table.sniff(path):
@@ -108,9 +117,9 @@ def _not_recognised(path: Path, format: str | None) -> str:
         seen = ", ".join(inside[:5]) + (", ..." if len(inside) > 5 else "")
         return (
             f"{path} holds {seen}: no class folders with pictures (CLASS/*.jpg or train/CLASS/*.jpg) or texts "
-            "(CLASS/*.txt), no IDX files."
+            "(CLASS/*.txt), no boxes (COCO, Pascal VOC, YOLO), no IDX files."
         )
     return (
         f"{path} is of no known format; known are a folder or zip of class folders, tables (.csv, .tsv, .jsonl, "
-        ".parquet), .npz, IDX files, CIFAR batches, texts by polarity (.pos, .neg)."
+        ".parquet), boxes (COCO, Pascal VOC, YOLO), .npz, IDX files, CIFAR batches, texts by polarity (.pos, .neg)."
     )

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
+from regraft.data.cells import Cells
 from regraft.data.items import Items
 from regraft.errors import DataError, InputError, UnreadableItem
 from regraft.features.fusion import fuse, parts_in, tfidf
+from regraft.features.tables import table_network
 
 SMALL_SIDE = 64
 LOOKED_AT = 16
@@ -45,6 +47,14 @@ def default_backbone(items: Items) -> str:
     return "regraft_tiny" if max(sides) <= SMALL_SIDE else "mobilenet_v2"
 
 
+def _part(name: str, items: Items, weights: str | Path | None) -> Pretrained:
+    if name.startswith("tfidf"):
+        return tfidf(name)
+    if not isinstance(items, Cells):
+        return catalog.load(name, weights=weights, sample=sample_of(items))
+    return table_network() if name == "raw" else catalog.load(name, weights=weights)
+
+
 def network_for(
     items: Items, backbone: str | None = None, weights: str | Path | None = None, size: int | None = None
 ) -> Pretrained:
@@ -55,8 +65,7 @@ def network_for(
     names = parts_in(backbone or default_backbone(items))
     if weights is not None and len(names) > 1:
         raise InputError(f"--weights {weights}: a file for one network cannot serve the {len(names)} of {backbone}.")
-    parts = [tfidf(n) if n.startswith("tfidf") else catalog.load(n, weights=weights, sample=sample_of(items))
-             for n in names]  # fmt: skip
+    parts = [_part(n, items, weights) for n in names]
     network = fuse([p if size is None or (p.name == "raw" and len(parts) > 1) else catalog.fed(p, size) for p in parts])
     if network.spec.modality != items.modality:
         raise InputError(f"{network.name} takes an {network.spec.modality} an item, and the data holds an "

@@ -16,6 +16,7 @@ from regraft.backbones.text.tokeniser import DICTIONARY
 from regraft.data.items import Items
 from regraft.data.texts import readable
 from regraft.errors import InputError, UnknownName
+from regraft.features.mapped import Mapped, MappedRows
 from regraft.features.tfidf import TfIdf
 from regraft.text.views import dictionary_of, steps, view
 from regraft.types import PreprocessSpec
@@ -35,7 +36,7 @@ def parts_in(name: str) -> list[str]:
     return [p.strip() for p in parts]
 
 
-class TfIdfNetwork(Pretrained):
+class TfIdfNetwork(Mapped):
     """`tfidf` as a network: without features until it has `learned`."""
 
     model: TfIdf | None = None
@@ -47,6 +48,15 @@ class TfIdfNetwork(Pretrained):
 
     def viewed(self, texts: list[str]) -> list[str]:
         return [*map(view(self.spec.view, self.files.get(DICTIONARY)), texts)]
+
+    def fitted(self, items: Items) -> TfIdfNetwork:
+        texts, _, _ = readable(items)
+        return tfidf(self.name, TfIdf.fitted(self.viewed(texts)), self.files.get(DICTIONARY))
+
+    def rows_of(self, items: Items) -> MappedRows:
+        assert self.model is not None
+        texts, positions, failed = readable(items)
+        return MappedRows(self.model(self.viewed(texts)), np.array(positions, np.int64), failed)
 
 
 def tfidf(name: str = "tfidf", model: TfIdf | None = None, dictionary: bytes | None = None) -> TfIdfNetwork:
@@ -110,13 +120,7 @@ def parts_of(network: Pretrained) -> tuple[Pretrained, ...]:
 
 def learned(network: Pretrained, items: Items) -> Pretrained:
     """The network with all that must be learned from training items learned from ``items``."""
-    parts: list[Pretrained] = []
-    for part in parts_of(network):
-        if isinstance(part, TfIdfNetwork):
-            texts, _, _ = readable(items)
-            part = tfidf(part.name, TfIdf.fitted(part.viewed(texts)), part.files.get(DICTIONARY))
-        parts.append(part)
-    return fuse(parts)
+    return fuse([p.fitted(items) if isinstance(p, Mapped) else p for p in parts_of(network)])
 
 
 def describe(network: Pretrained) -> list[dict[str, Any]]:

@@ -13,10 +13,10 @@ from scipy.sparse import csr_matrix, hstack, issparse
 from regraft.backbones.base import Pretrained
 from regraft.data.items import Items
 from regraft.data.loaders import batches
-from regraft.data.texts import readable
 from regraft.features.engines import Engine, make_engine
 from regraft.features.extract import Extracted, extract
-from regraft.features.fusion import TfIdfNetwork, parts_of
+from regraft.features.fusion import parts_of
+from regraft.features.mapped import Mapped
 from regraft.features.store import RowStore
 from regraft.runtime import track
 
@@ -29,7 +29,7 @@ class Runner:
     def __init__(self, network: Pretrained, engine: str = "auto", device: str = "cpu") -> None:
         self.network, self.device = network, device
         self.parts: list[tuple[Pretrained, Engine | None]] = [
-            (p, None if isinstance(p, TfIdfNetwork) else make_engine(p, engine, device)) for p in parts_of(network)
+            (p, None if isinstance(p, Mapped) else make_engine(p, engine, device)) for p in parts_of(network)
         ]
         self.batch = max(CHUNK if e is None else e.batch for _, e in self.parts)
 
@@ -45,9 +45,8 @@ class Runner:
     def _one(self, network: Pretrained, engine: Engine | None, items: Items, store: RowStore) -> Extracted:
         if engine is not None:
             return extract(network, items, engine, store)
-        assert isinstance(network, TfIdfNetwork) and network.model is not None
-        texts, positions, failed = readable(items)
-        return Extracted(network.model(network.viewed(texts)), np.array(positions, np.int64), failed, 0)
+        assert isinstance(network, Mapped)
+        return Extracted(*network.rows_of(items), 0)
 
     def stream(self, items: Items, label: str) -> Iterator[Extracted]:
         """Rows computed afresh, batch by batch in the order of the items; positions count from the first item."""

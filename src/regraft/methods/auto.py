@@ -1,6 +1,10 @@
-"""The probe, and fine-tuning where the time allows it and the inner split says that it helps."""
+"""The probe, and fine-tuning where the time allows it and the inner split says that it helps.
+
+With a target, methods on features by a validator that sees no label of it.
+"""
 
 from __future__ import annotations
 
 SUMMARY = "the probe; then lp-ft if --budget allows and it does better inside the training part"
 NEXT = "lp-ft"
+ON_TARGET = ("coral", "subspace-alignment", "self-training")

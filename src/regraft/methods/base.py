@@ -7,11 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Head = Literal["probe", "zero", "mlp"]
+from regraft.model.heads import LinearHead
+
+Head = Literal["probe", "zero", "mlp", "normed"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A head and a record of how it was chosen.
+
+    ``logits`` (m, k) are calibrated predictions (numbers: in their unit, quantiles behind the mean) for the training
+    rows ``rows`` (m,) by heads that had not seen them; None where there were too few examples for that.
+    """
+
+    head: LinearHead
+    record: dict[str, Any]
+    rows: NDArray[np.int64] | None = None
+    logits: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +56,10 @@ class Phase:
     ``frozen`` blocks, counted from the input, do not learn; ``rate`` is the head's top learning rate, the blocks' is
     smaller by ``layer_decay`` a block; ``penalty`` is added to the loss and takes the learner. ``only`` lets no more of
     the body learn than the parameters with these letters in their names. ``objective`` takes the place of the loss: it
-    is given the learner, the inputs and the targets (n, k).
+    is given the learner, the inputs and the targets (n, k). With ``adaptation`` the inputs are those of two domains
+    (`regraft.training.domains.Both`); it returns the source's logits (None where the source is not used), to which the
+    loss is applied, and what is added. ``head`` is false where the head does not learn. ``before`` is called with the
+    learner and the batches at the beginning of every epoch.
     """
 
     name: str
@@ -47,8 +68,11 @@ class Phase:
     rate: float
     layer_decay: float = 1.0
     penalty: Callable[[nn.Module], Tensor] | None = None
-    objective: Callable[[nn.Module, Tensor, Tensor], Tensor] | None = None
+    objective: Callable[[nn.Module, Any, Tensor], Tensor] | None = None
     only: str = ""
+    adaptation: Callable[[Any, Any, Tensor], tuple[Tensor | None, Tensor]] | None = None
+    head: bool = True
+    before: Callable[[Any, Any], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,8 +80,9 @@ class Plan:
     """How a method trains: its phases, and what the head starts from.
 
     ``probe``: the linear probe on the frozen network; ``zero``: a linear layer that favours no class; ``mlp``: one
-    hidden layer, drawn at random. ``refit``: a probe on the trained network ends it. ``pretrained`` is false where the
-    network starts untrained. ``prepare`` changes the body before training (adds parameters of its own), ``finish``
+    hidden layer, drawn at random; ``normed``: a linear layer drawn at random whose rows learn length and direction
+    apart (Salimans and Kingma 2016). ``refit``: a probe on the trained network ends it. ``pretrained`` is false where
+    the network starts untrained. ``prepare`` changes the body before training (adds parameters of its own), ``finish``
     brings it back to its own form afterwards.
     """
 

@@ -1,4 +1,4 @@
-"""Linear probe: L2-regularised multinomial logistic regression on frozen features.
+"""Linear probe: L2-regularised multinomial logistic regression on frozen features; for numbers, ridge regression.
 
 How the columns are scaled, how strong the penalty is and how bold the answers are is chosen by cross-validation.
 
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from threadpoolctl import threadpool_limits
 
+from regraft.methods.base import Fitted
+from regraft.methods.folds import stratified_folds
 from regraft.methods.logistic import (
     Linear,
     Link,
@@ -30,10 +32,11 @@ from regraft.methods.logistic import (
     span,
     targets_of,
 )
+from regraft.methods.ridge import fit_regression
 from regraft.model.heads import LinearHead
 from regraft.types import TargetSpec
 
-SUMMARY = "logistic regression on frozen features, strength by cross-validation (Alain and Bengio 2016)"
+SUMMARY = "logistic (for numbers, ridge) regression on frozen features, strength chosen (Alain and Bengio 2016)"
 
 STRENGTHS = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
 """Tried from strong to weak, each fit starting from the one before."""
@@ -50,20 +53,6 @@ SCALINGS = ("common", "column")
 """How columns are scaled, see `logistic.blockwise`."""
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A head and a record of how it was chosen.
-
-    ``logits`` (m, k) are calibrated predictions for the training rows ``rows`` (m,) by heads that had not seen them;
-    None where there were too few examples for that.
-    """
-
-    head: LinearHead
-    record: dict[str, Any]
-    rows: NDArray[np.int64] | None = None
-    logits: NDArray[Any] | None = None
-
-
 def fit_features(
     rows: NDArray[Any],
     labels: NDArray[Any],
@@ -75,6 +64,7 @@ def fit_features(
     class_weight: ClassWeight = None,
     groups: NDArray[Any] | None = None,
     record: dict[str, Any] | None = None,
+    **regression: Any,
 ) -> Fitted:
     """Features (n, D) and labels (indices (n,), or for multilabel 0 and 1 (n, k)) -> a head (D -> k).
 
@@ -87,8 +77,11 @@ def fit_features(
     (n,). ``blocks`` are the widths of the parts that a fusion's columns fall into: each is scaled for itself, and may
     be given the scaling and the strength that suit it best alone.
 
-    The result does not depend on how many threads there are.
+    Numbers (n,) in place of labels make it a ridge regression, with the options ``regression`` of
+    `regraft.methods.ridge.fit_regression`. The result does not depend on how many threads there are.
     """
+    if target.task == "regression":
+        return fit_regression(rows, labels, seed=seed, blocks=blocks, groups=groups, record=record, **regression)
     problem = _Problem(rows, labels, target, class_weight, groups, blocks or (rows.shape[1],))
     with threadpool_limits(1):
         chosen = _choose(problem, seed, own_units) if record is None else Choice(record)
@@ -249,41 +242,3 @@ def row_weights(targets: NDArray[Any], class_weight: ClassWeight) -> NDArray[np.
     rows[targets.sum(1) == 0] = of_class.min()
     weights: NDArray[np.float64] = rows / rows.mean()
     return weights
-
-
-def stratified_folds(
-    labels: NDArray[Any], folds: int, rng: np.random.Generator, groups: NDArray[Any] | None = None
-) -> NDArray[np.int64]:
-    """(n,) fold numbers 0..folds-1; every class is spread over the folds as evenly as it can be.
-
-    With ``groups`` (n,) all rows of a group are in one fold: the largest groups choose first, each the fold that then
-    is least full of its classes.
-    """
-    if groups is not None:
-        return _group_folds(labels, folds, rng, groups)
-    order = rng.permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]
-    fold = np.empty(len(labels), np.int64)
-    fold[order] = np.arange(len(labels)) % folds
-    return fold
-
-
-def _group_folds(labels: NDArray[Any], folds: int, rng: np.random.Generator, groups: NDArray[Any]) -> NDArray[np.int64]:
-    _, member = np.unique(groups, return_inverse=True)
-    _, y = np.unique(labels, return_inverse=True)
-    table = np.zeros((member.max() + 1, y.max() + 1))
-    np.add.at(table, (member.reshape(-1), y.reshape(-1)), 1)
-    table_share = table / table.sum(0)
-    order = rng.permutation(len(table))
-    order = order[np.argsort(-table[order].sum(1), kind="stable")]
-    full = np.zeros((folds, table.shape[1]))
-    of_group = np.zeros(len(table), np.int64)
-    for g in order:
-        # the fuller a fold is of these classes, the worse; ties go to the emptiest
-        cost = [
-            ((full[f] + table_share[g]) ** 2).sum() - (full[f] ** 2).sum() + 1e-9 * full[f].sum() for f in range(folds)
-        ]
-        of_group[g] = int(np.argmin(cost))
-        full[of_group[g]] += table_share[g]
-    fold: NDArray[np.int64] = of_group[member.reshape(-1)]
-    return fold

@@ -1,7 +1,7 @@
 """An artefact is a folder that holds a model and everything needed to use it: tensors and JSON, nothing that runs.
 
 ``manifest.json``         format version, class names, network recipe and preprocessing, digests, versions
-``model.safetensors``     the head, and the network where it was changed
+``model.safetensors``     the head, what the training data looks like, and the network where it was changed
 ``backbone.safetensors``  the network where it was not changed: a hard link into a store by content
 ``tokenizer/``            what preparing a text needs; ``parts/0``, ``parts/1``, ... hold both for each part of a fusion
 ``tokenizer/``            for networks on texts: what turns texts into token numbers, and a view's dictionary
@@ -29,15 +29,17 @@ from regraft.backbones.text.tokeniser import DICTIONARY
 from regraft.backbones.weights import write_state
 from regraft.errors import ArtefactError
 from regraft.features.fusion import TERMS, fuse, parts_of, tfidf
+from regraft.features.tables import COLUMNS, TableMap, table_network
 from regraft.features.tfidf import TfIdf
 from regraft.files import disk_errors, new_file, new_folder, sha256, write_json, write_text
-from regraft.model.card import model_card
+from regraft.model.card import model_card, tasks_card
+from regraft.model.familiar import Familiar
 from regraft.model.heads import HEADS
 from regraft.model.model import Model
 from regraft.runtime import cache_dir, versions
 from regraft.types import PreprocessSpec, TargetSpec
 
-FORMAT, FORMAT_VERSION = "regraft-artefact", 1
+FORMAT, FORMAT_VERSION, TASKS_VERSION = "regraft-artefact", 1, 2
 MANIFEST, MODEL, BACKBONE = "manifest.json", "model.safetensors", "backbone.safetensors"
 TOKENIZER, PARTS = "tokenizer", "parts"
 
@@ -47,29 +49,61 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
 
     ``record`` is what the run was: settings, choices, data. Raises ``DiskError`` where there is no room.
     """
-    network = model.network
+    tensors = _tensors(model)
+    if "adapted_by" in model.network.provenance:
+        tensors |= {f"body.{k}": v for k, v in model.network.body.state_dict().items()}
+    return _write(folder, model.network, tensors, {**_task(model), "record": record}, metrics, FORMAT_VERSION)
+
+
+def save_tasks(
+    models: dict[str, Model], folder: Path, *, metrics: dict[str, Any], records: dict[str, dict[str, Any]]
+) -> Path:
+    """Writes several tasks on one frozen network as one artefact: a head each, under the task's name."""
+    first = next(iter(models.values())).network
+    tensors = {f"{i}.{k}": v for i, m in enumerate(models.values()) for k, v in _tensors(m).items()}
+    tasks = {name: {**_task(m), "record": records[name]} for name, m in models.items()}
+    return _write(folder, first, tensors, {"tasks": tasks}, metrics, TASKS_VERSION)
+
+
+def _tensors(model: Model) -> dict[str, Tensor]:
+    """The head, and what the training items look like."""
+    head = {f"head.{k}": v for k, v in model.head.state_dict().items()}
+    return head | ({} if model.familiar is None else model.familiar.tensors())
+
+
+def _task(model: Model) -> dict[str, Any]:
+    return {
+        "target": {"name": model.target_name, "task": model.target.task, "classes": model.target.classes,
+                   "decision": model.decision},
+        "head": {"kind": model.head.kind, "features": model.network.width, "outputs": model.outputs},
+        "familiar": None if model.familiar is None else model.familiar.record(),
+    }  # fmt: skip
+
+
+def _write(
+    folder: Path,
+    network: Pretrained,
+    tensors: dict[str, Tensor],
+    more: dict[str, Any],
+    metrics: dict[str, Any],
+    version: int,
+) -> Path:
     if folder.exists() and not (folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))):
         raise ArtefactError(f"{folder} exists and is no model: choose another place; nothing was touched.")
     with new_folder(folder) as temporary:
-        tensors = {f"head.{k}": v for k, v in model.head.state_dict().items()}
-        changed = "adapted_by" in network.provenance
-        if changed:
-            tensors |= {f"body.{k}": v for k, v in network.body.state_dict().items()}
         write_state(temporary / MODEL, tensors)
-        _write_network(network, temporary, changed)
+        _write_network(network, temporary, "adapted_by" in network.provenance)
         manifest = {
             "format": FORMAT,
-            "format_version": FORMAT_VERSION,
+            "format_version": version,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "target": {"name": model.target_name, "task": model.target.task, "classes": model.target.classes,
-                       "decision": model.decision},
             "network": _entry(network),
-            "head": {"kind": model.head.kind, "features": network.width, "outputs": len(model.target.classes)},
-            "record": record,
+            **more,
             "versions": versions(),
-        }  # fmt: skip
+        }
         write_json(temporary / "metrics.json", metrics)
-        write_text(temporary / "README.md", model_card(manifest, metrics))
+        card = tasks_card(manifest, metrics) if "tasks" in manifest else model_card(manifest, metrics)
+        write_text(temporary / "README.md", card)
         written = [f for f in sorted(temporary.rglob("*")) if f.is_file()]
         manifest["files"] = {f.relative_to(temporary).as_posix(): sha256(f) for f in written}
         write_json(temporary / MANIFEST, manifest)
@@ -106,6 +140,8 @@ def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor]) 
     files = {f.name: f.read_bytes() for f in sorted((folder / TOKENIZER).glob("*"))}
     if entry["recipe"]["architecture"] == "tfidf":
         return tfidf(entry["name"], TfIdf.from_bytes(files[TERMS]), files.get(DICTIONARY))
+    if entry["recipe"]["architecture"] == "table":
+        return table_network(TableMap.from_bytes(files[COLUMNS]))
     network = catalog.rebuild(entry["name"], entry["recipe"], PreprocessSpec.from_json(entry["spec"]), body, files)
     network.provenance = entry["provenance"]
     network.seen = catalog.seen_by(entry["recipe"]["architecture"], entry["provenance"]["weights"])
@@ -152,9 +188,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ArtefactError(f"{folder / MANIFEST} cannot be read: {error}.") from error
     if manifest.get("format") != FORMAT:
         raise ArtefactError(f"{folder / MANIFEST} is not the manifest of a regraft model.")
-    if manifest["format_version"] > FORMAT_VERSION:
+    if manifest["format_version"] > TASKS_VERSION:
         raise ArtefactError(
-            f"{folder} has format version {manifest['format_version']}; this regraft reads up to {FORMAT_VERSION}: "
+            f"{folder} has format version {manifest['format_version']}; this regraft reads up to {TASKS_VERSION}: "
             "upgrade regraft."
         )
     damaged = damage(folder, manifest)
@@ -175,32 +211,72 @@ def damage(folder: Path, manifest: dict[str, Any]) -> list[str]:
 
 
 def load(path: str | Path) -> tuple[Model, dict[str, Any]]:
-    """The model and manifest of a run or artefact folder. Nothing in it is run; raises ``ArtefactError``."""
+    """The model and manifest of a run or artefact folder. Nothing in it is run; raises ``ArtefactError``.
+
+    ``FOLDER#TASK`` is one task of a model of several.
+    """
+    where, task = split_task(path)
+    models, manifest = load_tasks(where)
+    if "tasks" not in manifest and task is None:
+        return models[""], manifest
+    if task not in models or "tasks" not in manifest:
+        there = ", ".join(models) if "tasks" in manifest else ""
+        raise ArtefactError(f"{where} holds the tasks {there}: name one, as {where}#{next(iter(models))}." if there else
+                            f"{where} is a model of one task; leave out #{task}.")  # fmt: skip
+    return models[task], {**manifest, **manifest["tasks"][task]}
+
+
+def split_task(path: str | Path) -> tuple[str, str | None]:
+    """``runs/mine#colour`` -> (``runs/mine``, ``colour``)."""
+    text = str(path)
+    if "#" in text and not Path(text).expanduser().exists():
+        where, _, task = text.rpartition("#")
+        return where, task
+    return text, None
+
+
+def load_tasks(path: str | Path) -> tuple[dict[str, Model], dict[str, Any]]:
+    """Every task of a model by name, all on the same network; a model of one task has the name ``""``."""
     folder = find(path)
     manifest = read_manifest(folder)
-    net, head, target = manifest["network"], manifest["head"], manifest["target"]
+    if manifest.get("target", {}).get("task") == "detection":
+        raise ArtefactError(f"{path} is a detector: predict, evaluate and Detector.load take it.")
+    tasks: dict[str, Any] = manifest.get("tasks") or {"": manifest}
     try:
         state = load_file(folder / MODEL)
         body = {k.removeprefix("body."): v for k, v in state.items() if k.startswith("body.")}
-        network = _read_network(net, folder, body)
+        network = _read_network(manifest["network"], folder, body)
     except (SafetensorError, OSError) as error:
         raise ArtefactError(f"{folder} cannot be read: {error}.") from error
+    several = "tasks" in manifest
+    models = {name: _read_task(network, one, state, f"{i}." if several else "")
+              for i, (name, one) in enumerate(tasks.items())}  # fmt: skip
+    return models, manifest
+
+
+def _read_task(network: Pretrained, entry: dict[str, Any], state: dict[str, Tensor], prefix: str) -> Model:
+    head, target = entry["head"], entry["target"]
     module = HEADS.get(head["kind"])(head["features"], head["outputs"])
-    module.load_state_dict(
-        {k.removeprefix("head."): v for k, v in state.items() if k.startswith("head.")}, strict=True, assign=True
-    )
+    own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    head_state = {k.removeprefix("head."): v for k, v in own.items() if k.startswith("head.")}
+    module.load_state_dict(head_state, strict=True, assign=True)
     module.requires_grad_(False).eval()
     spec = TargetSpec(target["task"], tuple(target["classes"]))
-    return Model(network, module, target["name"], spec, target.get("decision", {})), manifest
+    known = entry.get("familiar")
+    familiar = None if known is None else Familiar.read(known, own)
+    return Model(network, module, target["name"], spec, target.get("decision", {}), familiar)
 
 
 def summary(manifest: dict[str, Any]) -> dict[str, Any]:
     """A short account of a model, for listings."""
-    return {"backbone": manifest["network"]["name"], "task": manifest["target"]["task"],
-            "classes": manifest["target"]["classes"], "created": manifest["created"]}  # fmt: skip
+    found = {"backbone": manifest["network"]["name"], "created": manifest["created"]}
+    if "tasks" in manifest:
+        return found | {"tasks": {n: {"task": t["target"]["task"], "classes": t["target"]["classes"]}
+                                  for n, t in manifest["tasks"].items()}}  # fmt: skip
+    return found | {"task": manifest["target"]["task"], "classes": manifest["target"]["classes"]}
 
 
-def parameters(model: Model) -> int:
-    """How many numbers the model holds."""
-    modules: list[torch.nn.Module] = [*(p.body for p in parts_of(model.network)), model.head]
+def parameters(*models: Model) -> int:
+    """How many numbers a model holds, or several on one network."""
+    modules: list[torch.nn.Module] = [*(p.body for p in parts_of(models[0].network)), *(m.head for m in models)]
     return sum(p.numel() for m in modules for p in m.parameters())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from regraft.types import HEADLINE
+
 KINDS = {"image": "image", "text": "text", "table": "tabular"}
 
 
@@ -34,15 +36,14 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
         "---",
         f"# {record.get('name', 'A regraft model')}",
         "",
-        f"Tells apart {len(target['classes'])} classes: {', '.join(target['classes'][:20])}"
-        + (", ..." if len(target["classes"]) > 20 else "."),
+        _what(target),
         "",
         f"- network: {network['name']}, weights {provenance.get('weights')}, pretrained on "
         f"{provenance.get('pretrained_on')} (licence of the weights: {provenance.get('licence')})",
         f"- method: {record.get('method')}; trained on {record.get('data')}, {record.get('trained_on')} items",
     ]
     if val:
-        name = "map" if "map" in val else "accuracy"
+        name = HEADLINE[target["task"]][0]
         low, high = val[f"{name}_ci95"]
         after = "; the saved model was then refitted on all items" if record.get("refit") else ""
         lines.append(
@@ -54,4 +55,28 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
         "Use: `regraft predict FOLDER INPUT...`, or in Python `regraft.load(FOLDER).predict(inputs)`.",
         "",
     ]
+    return "\n".join(lines)
+
+
+def _what(target: dict[str, Any]) -> str:
+    if target["task"] == "regression":
+        sigma = target["decision"].get("sigma", float("nan"))
+        return f"Gives a number, {target['name']}, with a standard deviation of {sigma:.4g}."
+    names = target["classes"]
+    return f"Tells apart {len(names)} classes: {', '.join(names[:20])}" + (", ..." if len(names) > 20 else ".")
+
+
+def tasks_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """The card of several tasks on one network; ``metrics`` by task."""
+    network = manifest["network"]
+    lines = ["---", "library_name: regraft", "tags: [regraft, transfer-learning, multi-task]",
+             f"base_model: {json.dumps(network['name'])}", "---", "# A regraft model of several tasks", "",
+             f"- network: {network['name']}, weights {network['provenance'].get('weights')}, run once"]  # fmt: skip
+    for name, task in manifest["tasks"].items():
+        val = metrics[name].get("val") or {}
+        key = HEADLINE[task["target"]["task"]][0]
+        figure = f" {key} {val[key]:.4f} on {task['record'].get('judged_on')} held-out items." if key in val else ""
+        lines.append(f"- {name}: {_what(task['target'])} Trained on {task['record'].get('data')}.{figure}")
+    lines += ["", "Use: `regraft predict FOLDER INPUT...` for all tasks, `FOLDER#TASK` for one, or in Python "
+              "`regraft.load(FOLDER).predict(inputs)`.", ""]  # fmt: skip
     return "\n".join(lines)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
 
 from regraft.registry import Registry
 
@@ -29,9 +30,13 @@ class ScaledHead(nn.Module):
 
     def cool(self, temperature: float) -> None:
         """Divides the logits by ``temperature`` for good."""
+        self.restate(1 / temperature, 0.0)
+
+    def restate(self, unit: float, zero: float) -> None:
+        """Outputs become ``unit * output + zero`` for good."""
         with torch.no_grad():
-            self.linear.weight.div_(temperature)
-            self.linear.bias.div_(temperature)
+            self.linear.weight.mul_(unit)
+            self.linear.bias.mul_(unit).add_(zero)
 
 
 class LinearHead(ScaledHead):
@@ -81,6 +86,19 @@ class MLPHead(ScaledHead):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.linear(self.drop(torch.relu(self.first(self.scaled(x)))))
         return logits
+
+
+def normed(head: ScaledHead) -> ScaledHead:
+    """The rows of a linear head as lengths times directions, which learn apart (Salimans and Kingma 2016)."""
+    parametrizations.weight_norm(head.linear)
+    return head
+
+
+def settled(head: Any) -> Any:
+    """A head in its own form again, after `normed`."""
+    if parametrize.is_parametrized(head.linear):
+        parametrize.remove_parametrizations(head.linear, "weight")
+    return head
 
 
 HEADS = Registry(

@@ -13,6 +13,8 @@ from torch import nn
 
 from regraft import metrics
 from regraft.backbones.base import Pretrained
+from regraft.model.familiar import Familiar
+from regraft.regression_metrics import coverage, quantile_figures, regression
 from regraft.types import TargetSpec
 
 HEAD_BATCH = 256
@@ -27,7 +29,16 @@ class Model:
     target_name: str
     target: TargetSpec
     decision: dict[str, Any] = field(default_factory=dict)
-    """How probabilities become answers: ``thresholds`` (multilabel), ``abstain_below`` (a confidence)."""
+    """How outputs become answers: ``thresholds`` (multilabel), ``abstain_below`` (a confidence); for numbers ``sigma``,
+    ``interval`` (``level``, ``radius``), ``quantiles``.
+    """
+    familiar: Familiar | None = None
+    """What the features of the training items look like, where that can be said."""
+
+    @property
+    def numbers(self) -> bool:
+        """Whether it answers with numbers, not with classes."""
+        return self.target.task == "regression"
 
     def logits(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Features (n, D) -> logits (n, K), in blocks of fixed shape so that no row depends on its neighbours."""
@@ -37,16 +48,29 @@ class Model:
             padded = np.zeros((HEAD_BATCH, rows.shape[1]), rows.dtype)
             padded[: block.shape[0]] = block.toarray() if issparse(block) else block
             with torch.inference_mode():
-                out.append(self.head(torch.from_numpy(padded)).numpy()[: block.shape[0]])
-        return np.concatenate(out) if out else np.zeros((0, len(self.target.classes)), np.float32)
+                x = torch.from_numpy(padded).to(self.head.mean.dtype)  # type: ignore[arg-type]
+                out.append(self.head(x).numpy()[: block.shape[0]])
+        return np.concatenate(out) if out else np.zeros((0, self.outputs), np.float32)
+
+    @property
+    def outputs(self) -> int:
+        """K, how many outputs the head has: one a class; for numbers the mean, then one a quantile."""
+        return 1 + len(self.decision.get("quantiles", ())) if self.numbers else len(self.target.classes)
 
     def probabilities(self, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """Features (n, D) -> probabilities (n, K) in float64: of the classes, or (multilabel) of each class."""
+        """Features (n, D) -> probabilities (n, K) in float64: of the classes, or (multilabel) of each class; for
+        numbers the values (n, 1), then the quantiles.
+        """
         return self.from_logits(self.logits(rows))
 
     def from_logits(self, logits: NDArray[Any]) -> NDArray[np.float64]:
-        """Logits (n, K) -> probabilities (n, K): softmax, or sigmoid where several classes may be true."""
+        """Logits (n, K) -> probabilities (n, K): softmax, or sigmoid where several classes may be true.
+
+        Numbers stay as they are; quantiles are put in order (Chernozhukov et al. 2010, doi 10.3982/ECTA7880).
+        """
         z = logits.astype(np.float64)
+        if self.numbers:
+            return np.hstack([z[:, :1], np.sort(z[:, 1:], 1)])
         if self.target.task == "multilabel":
             return 1 / (1 + np.exp(-z))
         p = np.exp(z - z.max(1, keepdims=True)) if len(z) else z
@@ -58,9 +82,21 @@ class Model:
         """(K,) probabilities from which on a class is said to be there (multilabel)."""
         return np.array(self.decision.get("thresholds") or [0.5] * len(self.target.classes))
 
+    @property
+    def sigma(self) -> float:
+        """The standard deviation of a number around the value given for it, in its unit."""
+        return float(self.decision.get("sigma", 1.0))
+
+    def interval(self, values: NDArray[Any]) -> NDArray[np.float64] | None:
+        """(n, 2) the ends of the interval asked for, around values (n, 1 or more); None where none was."""
+        asked = self.decision.get("interval")
+        return None if asked is None else np.stack([values[:, 0] - asked["radius"], values[:, 0] + asked["radius"]], 1)
+
     def answers(self, probabilities: NDArray[Any]) -> list[str]:
-        """(n,) class names; where several may be true, those above their thresholds, joined by ``|``."""
+        """(n,) class names; where several may be true, those above their thresholds, joined by ``|``; or numbers."""
         names = self.target.classes
+        if self.numbers:
+            return [f"{v:.6g}" for v in probabilities[:, 0]]
         if self.target.task == "multilabel":
             return [
                 "|".join(n for n, yes in zip(names, row, strict=True) if yes)
@@ -75,7 +111,18 @@ class Model:
         return metrics.entropy_bits(probabilities)
 
     def figures(self, labels: NDArray[Any], probabilities: NDArray[Any]) -> dict[str, Any]:
-        """The figures of merit that fit the task, see `regraft.metrics`."""
+        """The figures of merit that fit the task, see `regraft.metrics` and `regraft.regression_metrics`."""
+        if self.numbers:
+            return self._number_figures(labels, probabilities)
         if self.target.task == "multilabel":
             return metrics.multilabel(labels, probabilities, self.thresholds)
         return metrics.classification(labels, probabilities)
+
+    def _number_figures(self, y: NDArray[Any], values: NDArray[Any]) -> dict[str, Any]:
+        figures = regression(y, values[:, 0], self.sigma)
+        ends = self.interval(values)
+        if ends is not None:
+            figures["interval"] = {"level": self.decision["interval"]["level"], **coverage(y, *ends.T)}
+        if self.outputs > 1:
+            figures["quantiles"] = quantile_figures(y, values[:, 1:], self.decision["quantiles"])
+        return figures

@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 INK, FAINT, MAIN, OTHER = "#010101", "#020202", "#030303", "#040404"
 _THEME = {INK: "var(--ink)", FAINT: "var(--line)", MAIN: "var(--main)", OTHER: "var(--other)"}
@@ -68,8 +69,10 @@ def styled(draw: Callable[..., str]) -> Callable[..., str]:
 
 
 @styled
-def scores(names: Sequence[str], values: Sequence[float], intervals: Sequence[Sequence[float]], what: str) -> str:
-    """Horizontal points with their intervals; the first is ours, the others are controls."""
+def scores(
+    names: Sequence[str], values: Sequence[float], intervals: Sequence[Sequence[float]], what: str, most: float = 1.02
+) -> str:
+    """Horizontal points with their intervals on an axis up to ``most``; the first is ours, the others are controls."""
     figure, axes = _axes(4.6, 0.6 + 0.36 * len(names))
     for i, (value, (low, high)) in enumerate(zip(values, intervals, strict=True)):
         colour = MAIN if i == 0 else OTHER
@@ -77,7 +80,7 @@ def scores(names: Sequence[str], values: Sequence[float], intervals: Sequence[Se
         axes.plot([value], [i], "o", color=colour, markersize=7)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlim(0, 1.02)
+    axes.set_xlim(0, most)
     axes.set_xlabel(what)
     axes.grid(visible=False, axis="y")
     return themed_svg(figure, f"{what} of the model and its controls")
@@ -148,10 +151,18 @@ def abstention(left: Sequence[float], accuracy: Sequence[float], chosen: tuple[f
 
 @styled
 def feature_map(points: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
-    """Items in the plane by class (up to ten colours), those predicted wrongly ringed."""
+    """Items in the plane by class (up to ten colours), those predicted wrongly ringed; without classes by number, the
+    larger the darker.
+    """
     figure, axes = _axes(5.2, 4.4)
-    coloured = len(classes) <= len(CLASSES)
-    for i, name in enumerate(classes if coloured else ["items"]):
+    if not classes:
+        values = np.argsort(np.argsort([float(p["label"]) for p in points])) / max(1, len(points) - 1)
+        for p, share in zip(points, values.tolist(), strict=True):
+            axes.plot(
+                p["x"], p["y"], "o", color=MAIN, alpha=0.15 + 0.85 * float(share), markersize=4, markeredgewidth=0
+            )
+    coloured = 0 < len(classes) <= len(CLASSES)
+    for i, name in enumerate((classes if coloured else ["items"]) if classes else ()):
         mine = [p for p in points if p["label"] == name] if coloured else list(points)
         axes.scatter(
             [p["x"] for p in mine],
@@ -161,7 +172,7 @@ def feature_map(points: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> 
             linewidths=0,
             label=name.replace("_", "\u200b_", 1),
         )
-    wrong = [p for p in points if p["label"] != p["predicted"]]
+    wrong = [p for p in points if p["label"] != p["predicted"]] if classes else []
     axes.scatter(
         [p["x"] for p in wrong], [p["y"] for p in wrong], s=60, facecolors="none", edgecolors=INK, linewidths=1
     )
@@ -173,6 +184,33 @@ def feature_map(points: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> 
     if coloured:
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return themed_svg(figure, "a map of the features")
+
+
+@styled
+def precision_recall(curves: Mapping[str, Sequence[float]]) -> str:
+    """Precision at 101 recalls, a curve a class; beyond ten classes their mean alone."""
+    figure, axes = _axes(5.2, 4.0)
+    recalls = np.linspace(0, 1, 101)
+    if len(curves) <= len(CLASSES):
+        for colour, (name, curve) in zip(CLASSES, curves.items(), strict=False):
+            axes.plot(recalls, curve, color=colour, linewidth=1.4, label=name.replace("_", "\u200b_", 1))
+    if len(curves) != 1:
+        axes.plot(recalls, np.mean(list(curves.values()), 0), color=INK, linewidth=2, label="mean")
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+    axes.legend(frameon=False, loc="lower left")
+    return themed_svg(figure, "precision against recall")
+
+
+@styled
+def error_kinds(kinds: Mapping[str, Mapping[str, Any]]) -> str:
+    """A bar a kind of error: the mAP50 that it costs."""
+    figure, axes = _axes(4.8, 0.6 + 0.32 * len(kinds))
+    axes.barh(range(len(kinds)), [100 * max(0.0, k["cost"]) for k in kinds.values()], color=MAIN, height=0.6)
+    axes.set_yticks(range(len(kinds)), list(kinds))
+    axes.set_ylim(len(kinds) - 0.5, -0.5)
+    axes.set_xlabel("points of mAP50 that it costs")
+    axes.grid(visible=False, axis="y")
+    return themed_svg(figure, "errors by kind")
 
 
 @styled
@@ -206,3 +244,66 @@ def trend(
     axes.set_ylabel(what)
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=min(5, len(curves)))
     return themed_svg(figure, f"{what} by date")
+
+
+@styled
+def against_truth(truth: NDArray[Any], predicted: NDArray[Any]) -> str:
+    """Predicted numbers (n,) against the true ones (n,); right is the diagonal."""
+    figure, axes = _axes(4.4, 4.0)
+    ends = [float(min(truth.min(), predicted.min())), float(max(truth.max(), predicted.max()))]
+    axes.plot(ends, ends, color=OTHER, linewidth=1, linestyle="--")
+    axes.plot(truth, predicted, "o", color=MAIN, markersize=3.5, alpha=0.6, markeredgewidth=0)
+    axes.set(xlabel="truth", ylabel="predicted")
+    return themed_svg(figure, "predicted against true numbers")
+
+
+@styled
+def residuals(predicted: NDArray[Any], off: NDArray[Any], sigma: float) -> str:
+    """The truth less the prediction against the prediction, both (n,), with two sigma on either side."""
+    figure, axes = _axes(4.4, 4.0)
+    axes.axhline(0, color=OTHER, linewidth=1, linestyle="--")
+    axes.axhspan(-2 * sigma, 2 * sigma, color=MAIN, alpha=0.1, linewidth=0)
+    axes.plot(predicted, off, "o", color=MAIN, markersize=3.5, alpha=0.6, markeredgewidth=0)
+    axes.set(xlabel="predicted", ylabel="truth less predicted")
+    return themed_svg(figure, "residuals")
+
+
+@styled
+def coverage(rows: Sequence[Mapping[str, float]]) -> str:
+    """The share of numbers that intervals hold (``covered``) against the share they promise (``level``)."""
+    figure, axes = _axes(4.2, 4.0)
+    axes.plot([0, 1], [0, 1], color=OTHER, linewidth=1, linestyle="--")
+    axes.plot([r["level"] for r in rows], [r["covered"] for r in rows], "o-", color=MAIN)
+    axes.set(xlim=(0.4, 1.02), ylim=(0, 1.02), xlabel="promised", ylabel="held")
+    return themed_svg(figure, "coverage of the intervals")
+
+
+@styled
+def line(record: Mapping[str, Any]) -> str:
+    """A fitted line with its band (rows of x, value, low, high) over the ``points`` it was learned and judged on."""
+    figure, axes = _axes(6.4, 3.8)
+    x, value, low, high = np.array(record["line"]).T
+    axes.fill_between(x, low, high, color=MAIN, alpha=0.15, linewidth=0)
+    axes.plot(x, value, color=MAIN)
+    for part, colour in (("learned from", OTHER), ("judged", INK)):
+        points = np.array(record["points"][part]).reshape(-1, 2)
+        axes.plot(*points.T, "o", color=colour, markersize=4, alpha=0.7, markeredgewidth=0, label=part)
+    axes.set(xlabel=record["column"], ylabel=record["label"])
+    axes.legend(frameon=False)
+    return themed_svg(figure, "the fitted line")
+
+
+@styled
+def ranking(points: Sequence[Mapping[str, Any]], what: str) -> str:
+    """Candidates by speed and score; those on the front, which none beats at both, are joined."""
+    figure, axes = _axes(6.4, 3.6)
+    for p in points:
+        axes.plot(p["items_per_second"], p["score"], "o", color=MAIN if p["pareto"] else OTHER, markersize=7)
+        axes.annotate(p["backbone"], (p["items_per_second"], p["score"]), xytext=(6, 4), textcoords="offset points")
+    front = sorted((p["items_per_second"], p["score"]) for p in points if p["pareto"])
+    axes.plot(*zip(*front, strict=True), color=MAIN, linewidth=1)
+    axes.set_xscale("log")
+    axes.margins(0.15)
+    axes.set_xlabel("items a second")
+    axes.set_ylabel(what)
+    return themed_svg(figure, f"{what} against items a second")

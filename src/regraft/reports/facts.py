@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 
 from regraft import metrics
 from regraft.reports import charts
+from regraft.reports.numbers import number_facts
+from regraft.types import HEADLINE
 
 CURVE_ROWS = 21
+COLUMNS = ("rmse", "rmse_ci95", "mae", "r2", "nll", "coverage90", "accuracy", "map", "accuracy_ci95", "map_ci95",
+           "balanced_accuracy", "macro_f1", "micro_f1", "exact_match", "log_loss", "ece")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,21 +50,28 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     """Everything the page shows."""
     result = record["result"]
     found: dict[str, Any] = {
-        "result": result, "settings": record["settings"], "manifest": manifest, "val": result["metrics"]["val"],
+        "result": result, "settings": record["settings"], "manifest": manifest, "val": judged(result),
         "warnings": warnings(result), "problems": by_kind(result["problems"]), "in_words": in_words(result),
     }  # fmt: skip
     few = folder / "few_labels.json"
     if few.is_file():
         found["few"] = json.loads(few.read_text(encoding="utf-8"))
         found["few_chart"] = charts.few_labels(found["few"]["curves"])
+    found["unlike"] = result["metrics"].get("unlike")
     found["steps"] = result["choice"].get("auto")
+    found["search"] = result["choice"].get("search")
     history = result["choice"].get("history")
     if history:
         found["training_chart"] = charts.training(history)
+    if result["metrics"].get("validators"):
+        found["validators"] = result["metrics"]["validators"]
+    found["domain_maps"] = domain_maps(folder / "domains.csv")
     if found["val"]:
-        predictions = read_predictions(folder / "predictions.csv", result["classes"])
         found |= _scores(result) | _parts(result)
         found |= _map(folder / "map.csv", result["classes"])
+        if result["task"] == "regression":
+            return found | number_facts(folder, result) | {"mistakes": _mistakes(folder / "mistakes")}
+        predictions = read_predictions(folder / "predictions.csv", result["classes"])
         if result["task"] == "multilabel":
             found |= _by_class(result, predictions)
         else:
@@ -71,17 +82,32 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     return found
 
 
+def judged(result: dict[str, Any]) -> dict[str, Any] | None:
+    """The figures that count: those on the target, where there is one with labels, else on the held-out items."""
+    metrics = result["metrics"]
+    found: dict[str, Any] | None = metrics.get("target") or metrics["val"]
+    return found
+
+
 def warnings(result: dict[str, Any]) -> list[str]:
     """What a reader must not overlook."""
     found = []
     gain = result["gain"]
-    if result["metrics"]["val"] is None:
+    target = result["metrics"].get("target", result)
+    if target is None:
+        found.append("The target has no labels: how good the model is there, is not known; figures are of the source.")
+    elif judged(result) is None:
         found.append("Nothing could be held out to judge on: how good this model is, is not known.")
     elif gain and gain["ci95"][0] <= 0:
         found.append(
             f"The transfer does not clearly beat its control {gain['against']}: the interval of the gain reaches "
-            f"{100 * gain['ci95'][0]:+.1f} points. {_what_to_try(result)}"
+            f"{_amount(gain, gain['ci95'][0])}. {_what_to_try(result)}"
         )
+    found += [
+        f"{p['item']}: {p['message']}."
+        for p in result.get("problems", ())
+        if p["kind"] in ("looks-worse", "same-domain")
+    ]
     if result["seen"]:
         found.append(
             f"{100 * result['seen']:.0f} % of the judged pictures were in the pretraining of {result['backbone']}, "
@@ -94,7 +120,7 @@ def warnings(result: dict[str, Any]) -> list[str]:
         )
     copies = result["metrics"].get("val_without_copies")
     if copies:
-        headline = next((f"{k} {copies[k]:.4f}" for k in ("accuracy", "map") if k in copies), "no figure")
+        headline = next((f"{k} {copies[k]:.4f}" for k in ("accuracy", "map", "rmse") if k in copies), "no figure")
         found.append(
             f"Some judged pictures have a copy among the training pictures; without them: {headline} "
             f"on {copies['items']} items."
@@ -105,6 +131,8 @@ def warnings(result: dict[str, Any]) -> list[str]:
 def _what_to_try(result: dict[str, Any]) -> str:
     """Advice after a transfer that did not pay."""
     gain = result["gain"]
+    if gain["against"] == "source-only":
+        return "The source-only model is kept beside it: take that one, or try another method."
     if gain["against"] != "linear-probe":
         return "More labels, or another network, may help."
     if gain["ci95"][1] < 0:
@@ -117,14 +145,28 @@ def _what_to_try(result: dict[str, Any]) -> str:
     )
 
 
+def _amount(gain: dict[str, Any], value: float) -> str:
+    """A gain as a person reads it: points of a share, or so much less rmse in the unit of the number."""
+    return f"{value:+.4g} in rmse" if gain.get("metric") == "rmse" else f"{100 * value:+.1f} points"
+
+
+def gained(gain: dict[str, Any]) -> str:
+    """A gain with its interval."""
+    low, high = (_amount(gain, v).split(" ")[0] for v in gain["ci95"])
+    return f"{_amount(gain, gain['value'])}, 95 % interval {low} to {high}"
+
+
 def in_words(result: dict[str, Any]) -> str:
     """The gain as a sentence."""
-    gain, val = result["gain"], result["metrics"]["val"]
-    if not gain:
+    gain, val = result["gain"], judged(result)
+    if not gain or val is None:
         return ""
-    control, n = result["metrics"]["controls"][gain["against"]], result["items"]["val"]
-    low, high = (100 * v for v in gain["ci95"])
-    interval = f"{100 * gain['value']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
+    control = result["metrics"]["controls"][gain["against"]]
+    n = result["items"]["target_judged" if result["metrics"].get("target") else "val"]
+    interval = gained(gain)
+    if gain["metric"] == "rmse":
+        return (f"Off by {val['rmse']:.4g} (root mean square), where its best control, {gain['against']}, is off by "
+                f"{control['rmse']:.4g}: {interval} less.")  # fmt: skip
     if gain["metric"] == "map":
         return (
             f"Mean average precision {val['map']:.3f} against {control['map']:.3f} for {gain['against']}: {interval}."
@@ -145,16 +187,20 @@ def by_kind(problems: list[dict[str, str]]) -> list[dict[str, Any]]:
 
 
 def _scores(result: dict[str, Any]) -> dict[str, Any]:
-    headline = "map" if result["task"] == "multilabel" else "accuracy"
-    controls = sorted(result["metrics"]["controls"].items(), key=lambda c: -c[1][headline])
-    rows = [(result["backbone"], result["metrics"]["val"]), *controls]
+    headline, sign = HEADLINE[result["task"]]
+    controls = sorted(result["metrics"]["controls"].items(), key=lambda c: -sign * c[1][headline])
+    rows = [(result["method"] if result["metrics"].get("target") else result["backbone"], judged(result)), *controls]
     values = [m[headline] for _, m in rows]
     intervals = [m[f"{headline}_ci95"] for _, m in rows]
-    what = f"{'mean average precision' if headline == 'map' else 'accuracy'}, with 95 % interval"
-    columns = [c for c in ("accuracy", "map", "accuracy_ci95", "map_ci95", "balanced_accuracy", "macro_f1", "micro_f1",
-                           "exact_match", "log_loss", "ece") if c in rows[0][1]]  # fmt: skip
-    return {"scores": rows, "columns": columns,
-            "scores_chart": charts.scores([n for n, _ in rows], values, intervals, what)}  # fmt: skip
+    what = f"{'mean average precision' if headline == 'map' else headline}, with 95 % interval"
+    columns = [c for c in COLUMNS if c in rows[0][1]]
+    chart = charts.scores([n for n, _ in rows], values, intervals, what, _reach(headline, intervals))
+    return {"scores": rows, "columns": columns, "scores_chart": chart}
+
+
+def _reach(headline: str, intervals: list[list[float]]) -> float:
+    """Where an axis of this figure ends."""
+    return 1.05 * max(high for _, high in intervals) if headline == "rmse" else 1.02
 
 
 def _parts(result: dict[str, Any]) -> dict[str, Any]:
@@ -162,11 +208,16 @@ def _parts(result: dict[str, Any]) -> dict[str, Any]:
     parts = result["metrics"].get("parts")
     if not parts:
         return {}
-    headline = "map" if result["task"] == "multilabel" else "accuracy"
+    headline = HEADLINE[result["task"]][0]
     rows = [("all joined", result["metrics"]["val"]), *(parts["alone"].items()), ("late fusion", parts["late"])]
+    if parts.get("stacked"):
+        rows.append(("stacked", parts["stacked"]))
     chart = charts.scores([n for n, _ in rows], [m[headline] for _, m in rows],
-                          [m[f"{headline}_ci95"] for _, m in rows], headline)  # fmt: skip
+                          [m[f"{headline}_ci95"] for _, m in rows], headline,
+                          _reach(headline, [m[f"{headline}_ci95"] for _, m in rows]))  # fmt: skip
     nothing = [name for name, g in parts["adds"].items() if g["ci95"][0] <= 0]
+    for g in parts["adds"].values():
+        g["said"] = gained({"metric": headline, **g})
     return {"parts": parts, "parts_chart": chart, "parts_nothing": nothing}
 
 
@@ -209,6 +260,17 @@ def _map(path: Path, classes: list[str]) -> dict[str, Any]:
         points: list[dict[str, Any]] = [{**r, "x": float(r["x"]), "y": float(r["y"])} for r in csv.DictReader(f)]
     shown = classes if not any("|" in p["label"] for p in points) else sorted({p["label"] for p in points})
     return {"map": points, "map_chart": charts.feature_map(points, shown)}
+
+
+def domain_maps(path: Path) -> list[tuple[str, str]]:
+    """(view, chart) of the two domains in the plane, where the run has them."""
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as f:
+        points = [{**r, "label": r["domain"], "predicted": r["domain"], "x": float(r["x"]), "y": float(r["y"])}
+                  for r in csv.DictReader(f)]  # fmt: skip
+    views = list(dict.fromkeys(str(p["view"]) for p in points))
+    return [(v, charts.feature_map([p for p in points if p["view"] == v], ["source", "target"])) for v in views]
 
 
 def _by_class(result: dict[str, Any], predictions: Predictions) -> dict[str, Any]:

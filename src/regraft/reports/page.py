@@ -7,6 +7,7 @@ from pathlib import Path
 
 from regraft.errors import ArtefactError
 from regraft.files import write_text
+from regraft.reports.detection import detection_facts
 from regraft.reports.facts import facts
 from regraft.reports.templates import rendered
 
@@ -21,6 +22,11 @@ def write_report(run: str | Path) -> Path:
         raise ArtefactError(f"{run} is no finished run folder: {error}.") from error
     if record.get("status") != "done":
         raise ArtefactError(f"{run} did not finish: 'regraft fit ... --resume' ends it.")
-    page = rendered("page.html.j2", **facts(folder, record, manifest))
+    if "tasks" in record["result"]:
+        raise ArtefactError(f"{run} holds several tasks, each with a report of its own in {run}/tasks/.")
+    if record["result"]["task"] == "detection":
+        page = rendered("detection.html.j2", **detection_facts(folder, record, manifest))
+    else:
+        page = rendered("page.html.j2", **facts(folder, record, manifest))
     write_text(folder / "report.html", page)
     return folder / "report.html"

@@ -17,13 +17,13 @@ _RUN = re.compile(rf"([{HAN}]+)")
 _LETTERS = re.compile(rf"[^\W\d_{HAN}]+(?:['’][^\W\d_{HAN}]+)*|\d+")
 
 
-def need(library: str, what: str) -> Any:
+def need(library: str, what: str, extra: str = "text") -> Any:
     """The imported library; raises ``InputError`` with the way to get it where it is not installed."""
     try:
         return import_module(library)
     except ImportError as error:
         raise InputError(
-            f"{what} needs the library {library}, which is not installed: pip install 'regraft[text]'."
+            f"{what} needs the library {library}, which is not installed: pip install 'regraft[{extra}]'."
         ) from error
 
 

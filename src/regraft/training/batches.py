@@ -14,9 +14,11 @@ from torch import Tensor
 from regraft.data.augment import Augmented, Policy
 from regraft.data.items import Items
 from regraft.data.loaders import batches
+from regraft.detection.base import Batch
 from regraft.errors import DataError
 from regraft.types import PreprocessSpec
 
+Inputs = Tensor | Batch
 ALL = (0, 1)
 NEIGHBOURS = 50
 
@@ -28,7 +30,7 @@ class Batches(Protocol):
 
     def epoch(
         self, number: int, size: int, skip: int, share: tuple[int, int] = ALL
-    ) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+    ) -> Iterator[tuple[Inputs, NDArray[np.int64]]]:
         """Yields (inputs, positions) in the order of epoch ``number``, without its first ``skip`` batches.
 
         Of each batch only the share of process ``share[0]`` among ``share[1]``.

@@ -20,11 +20,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from regraft.detection.base import Detector
 from regraft.errors import TrainingError
 from regraft.methods.base import Phase
 from regraft.runtime import bf16_pays, keep_memory, say, track
 from regraft.training import checkpoint
-from regraft.training.batches import ALL, Batches, count
+from regraft.training.batches import ALL, Batches, Inputs, count
 from regraft.training.losses import LOSSES
 from regraft.training.mixing import mix
 from regraft.training.precision import strided_depthwise_in_float32
@@ -32,20 +33,23 @@ from regraft.training.processes import Team, together
 from regraft.training.schedule import SCHEDULES, layer_scales
 from regraft.training.state import Learner, Progress, Settings, check_same, versions
 
+Trained = Learner | Detector
+"""What is trained: it has a ``body`` of blocks that can be frozen, and a ``head``."""
+
 CHECKPOINT_SECONDS = 30.0
 STEADY, DIVERGED = 0.9, 3.0
 """How much of the smoothed loss each step keeps, and how many times its best (or that of knowing nothing) it may be."""
 
 
 def train(
-    learner: Learner,
+    learner: Trained,
     phases: Sequence[Phase],
     data: Batches,
     targets: NDArray[Any],
     settings: Settings,
     *,
     folder: Path,
-    inner: Callable[[Learner], float] | None = None,
+    inner: Callable[[Any], float] | None = None,
     report: Callable[[Progress], None] | None = None,
     stop_after: int | None = None,
     processes: int = 1,
@@ -70,13 +74,13 @@ def train(
 
 def _in_team(
     team: Team,
-    learner: Learner,
+    learner: Trained,
     phases: Sequence[Phase],
     data: Batches,
     targets: Tensor,
     settings: Settings,
     folder: Path,
-    inner: Callable[[Learner], float] | None,
+    inner: Callable[[Any], float] | None,
     report: Callable[[Progress], None] | None,
 ) -> None:
     keep_memory()
@@ -90,13 +94,13 @@ class Run:
 
     def __init__(
         self,
-        learner: Learner,
+        learner: Trained,
         phases: Sequence[Phase],
         data: Batches,
         targets: Tensor,
         settings: Settings,
         folder: Path,
-        inner: Callable[[Learner], float] | None,
+        inner: Callable[[Any], float] | None,
         report: Callable[[Progress], None] | None = None,
         team: Team | None = None,
     ) -> None:
@@ -187,7 +191,9 @@ class Run:
         blocks = self.learner.body.blocks
         scales = layer_scales(len(blocks), phase.layer_decay)
         groups = []
-        for module, scale in [(self.learner.head, 1.0), *((b, s) for (_, b), s in zip(blocks, scales, strict=True))]:
+        self.learner.head.requires_grad_(phase.head)
+        own = [(self.learner.head, 1.0), (self.learner.extra, 1.0)]
+        for module, scale in [*own, *((b, s) for (_, b), s in zip(blocks, scales, strict=True))]:
             learning = [p for p in module.parameters() if p.requires_grad]
             for decayed in (True, False):
                 some = [p for p in learning if (p.ndim > 1) == decayed]
@@ -218,6 +224,9 @@ class Run:
         self.learner.train()
         number = sum(p.epochs for p in self.phases[: self.at.phase]) + self.at.epoch
         losses = []
+        if phase.before is not None and self.at.batch == 0:
+            phase.before(self.learner, self.data)
+            self.learner.train()
         work = self.data.epoch(number, self.settings.batch, self.at.batch, self.share)
         label = f"{phase.name}, epoch {self.at.epoch + 1} of {phase.epochs}{self.time_left()}"
         for x, positions in track(work, label, self.per_epoch() - self.at.batch):
@@ -246,7 +255,7 @@ class Run:
     def rate_share(self, step: int) -> float:
         return SCHEDULES[self.settings.schedule](step - self.first_step, self.total)
 
-    def one_step(self, phase: Phase, x: Tensor, targets: Tensor) -> float:
+    def one_step(self, phase: Phase, x: Inputs, targets: Tensor) -> float:
         """A step with the rate of its turn; raises ``InputError`` where the loss shows that nothing is learned."""
         loss = self.learn(phase, x, targets, phase.rate * self.rate_share(self.at.step))
         if not math.isfinite(loss):
@@ -257,13 +266,14 @@ class Run:
         self.watch(phase, loss)
         return loss
 
-    def learn(self, phase: Phase, x: Tensor, targets: Tensor, rate: float) -> float:
+    def learn(self, phase: Phase, x: Inputs, targets: Tensor, rate: float) -> float:
         """One step with this top rate: the loss before it. Where that is no number, nothing is learned."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["scale"]
         torch.manual_seed((self.settings.seed * 1_000_003 + self.at.step) * self.share[1] + self.share[0])
         chance = np.random.default_rng([self.settings.seed, self.at.step, *self.share[:1] * (self.share[1] > 1)])
-        x, targets = mix(self.settings.mix, x, targets, chance)
+        if isinstance(x, Tensor):
+            x, targets = mix(self.settings.mix, x, targets, chance)
         self.optimiser.zero_grad(set_to_none=True)
         loss = self.backward(phase, x, targets)
         if not math.isfinite(loss):
@@ -287,7 +297,7 @@ class Run:
                 f"{self.folder}."
             )
 
-    def backward(self, phase: Phase, x: Tensor, targets: Tensor) -> float:
+    def backward(self, phase: Phase, x: Inputs, targets: Tensor) -> float:
         """The loss and its gradients, in smaller pieces where memory does not suffice for the whole batch."""
         while True:
             try:
@@ -306,10 +316,15 @@ class Run:
                 say(f"out of memory: batches are taken in {self.at.micro} pieces from now on")
                 self.optimiser.zero_grad(set_to_none=True)
 
-    def loss_of(self, phase: Phase, x: Tensor, targets: Tensor) -> Tensor:
+    def loss_of(self, phase: Phase, x: Inputs, targets: Tensor) -> Tensor:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
             if phase.objective is not None:
                 return phase.objective(self.learner, x, targets)
+            if phase.adaptation is not None:
+                logits, more = phase.adaptation(self.learner, x, targets)
+                if logits is None:
+                    return more
+                return self.loss(logits, targets, self.settings.smoothing, self.class_weight) + more
             logits = self.net(x)
         return self.loss(logits.float(), targets, self.settings.smoothing, self.class_weight)
 
@@ -332,7 +347,7 @@ class Run:
             value = self.team.first_says(value)
         assert value is not None
         self.at.history[-1]["inner"] = value
-        say(f"{phase.name}, epoch {self.at.epoch + 1} of {phase.epochs}: inner log loss {value:.4f}")
+        say(f"{phase.name}, epoch {self.at.epoch + 1} of {phase.epochs}: inner loss {value:.4f}")
         self.at.stale += 1
         if value < self.at.best:
             self.at.best, self.at.stale = value, 0
@@ -349,6 +364,6 @@ class Run:
         return value
 
 
-def pieces(x: Tensor, wanted: int) -> list[Tensor]:
+def pieces(x: Any, wanted: int) -> list[Any]:
     """At most ``wanted`` parts of nearly the same size; none of a single example, which batch normalisation refuses."""
     return list(x.tensor_split(max(1, min(wanted, len(x) // 2))))

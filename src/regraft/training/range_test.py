@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from regraft.methods.base import Phase
 from regraft.runtime import track
 from regraft.training.batches import Batches
-from regraft.training.loop import STEADY, Run
-from regraft.training.state import Learner, Settings
+from regraft.training.loop import STEADY, Run, Trained
+from regraft.training.state import Settings
 
 STEPS, LOW, HIGH, WORSE, BACK = 60, 1e-5, 0.3, 2.0, 10.0
 
 
 def suggest(
-    learner: Learner, phase: Phase, data: Batches, targets: NDArray[Any], settings: Settings
+    learner: Trained, phase: Phase, data: Batches, targets: NDArray[Any], settings: Settings
 ) -> tuple[float, list[dict[str, float]]]:
     """A top rate for ``phase``, and the curve it was read from; ``learner`` stays as it is.
 

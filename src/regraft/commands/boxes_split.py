@@ -1,0 +1,120 @@
+"""What a detector learns from and what it is judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.boxes import Boxes
+from regraft.commands.auditing import audited
+from regraft.data.dataset import Dataset
+from regraft.data.facts import Facts
+from regraft.data.parts import evaluation_part, hold_out, training_part
+from regraft.data.sources import open_data
+from regraft.errors import DataError
+from regraft.features.store import RowStore
+from regraft.types import Problem, TargetSpec
+
+FROM, SHARE = 100, 0.15
+
+
+@dataclass
+class BoxSplit:
+    """``val`` is None where nothing can be held out; ``groups`` (n,) is what no choice inside train may tear;
+    ``shapes`` (n, 2) are height and width of the training pictures.
+    """
+
+    train: Dataset
+    val: Dataset | None
+    how: str
+    groups: NDArray[Any] | None
+    shapes: NDArray[np.int32]
+    problems: list[Problem] = field(default_factory=list)
+
+
+def split_boxes(opened: Dataset, val: Any, *, format: str | None, seed: int, store: RowStore) -> BoxSplit:
+    """The part train, and: ``val`` if given, else the part val, else a fifth of train, copies together."""
+    parts = training_part(opened).part_names
+    whole = audited(opened, store)
+    index = np.arange(len(whole.data))
+    learn = index[np.isin(whole.data.parts, parts)]
+    groups = None if whole.groups is None else whole.groups[learn]
+    judged: Dataset | None
+    problems = list(whole.problems)
+    if val is not None:
+        other = audited(evaluation_part(open_boxes(val, format)), store)
+        judged, how = other.data, f"judged on {val}"
+        problems += other.problems
+    elif {"train", "val"} <= set(whole.data.part_names):
+        judged, how = whole.data.take(np.flatnonzero(whole.data.parts == "val")), "judged on the part val"
+    else:
+        kept, held = hold_out(kinds(whole.data.y[learn]), groups, seed=seed)
+        judged, how = whole.data.take(learn[held]), "judged on a fifth held out of the training pictures"
+        learn, groups = learn[kept], None if groups is None else groups[kept]
+        if not len(held):
+            problems.append(Problem("not-judged", whole.data.name, "too few pictures to hold any out"))
+            judged, how = None, "nothing could be held out: too few pictures"
+    train = whole.data.take(learn)
+    counts = box_counts(train)
+    classes = tuple(name for name, count in counts.items() if count)
+    if not classes:
+        raise DataError(f"{train.name} has no box to learn from.")
+    assert isinstance(whole.facts, Facts)
+    split = BoxSplit(_of(train, classes)[0], None, how, groups, whole.facts.info[learn, :2], problems)
+    if judged is not None:
+        split.val, left = _of(judged, classes)
+        for name, count in left.items():
+            text = f"{count} judged boxes are of this class, of which training has no example; they are not judged"
+            problems.append(Problem("class-without-training", name, text))
+    return split
+
+
+def open_boxes(data: Any, format: str | None) -> Dataset:
+    """Labelled pictures with boxes; raises ``DataError`` where the data is of another kind."""
+    found = data if isinstance(data, Dataset) else open_data(data, format=format)
+    if found.target.task != "detection":
+        raise DataError(f"{found.name} is for {found.target.task}; a detector takes pictures with boxes.")
+    return found
+
+
+def inner_pictures(train: Dataset, groups: NDArray[Any] | None, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Positions to learn from and to choose by: 15 % from 100 pictures on, else none."""
+    if len(train) < FROM:
+        return np.arange(len(train)), np.zeros(0, np.int64)
+    return hold_out(kinds(train.y), groups, share=SHARE, seed=seed)
+
+
+def kinds(boxes: NDArray[Any]) -> NDArray[np.int64]:
+    """(n,) pictures with the same classes on them have the same number."""
+    seen: dict[tuple[int, ...], int] = {}
+    return np.array([seen.setdefault(tuple(np.unique(b.labels).tolist()), len(seen)) for b in boxes], np.int64)
+
+
+def box_counts(data: Dataset) -> dict[str, int]:
+    """Class -> boxes, those of crowds left out."""
+    labels = np.concatenate([b.labels[~b.crowd] for b in data.y] or [np.zeros(0, np.int64)])
+    return dict(zip(data.classes, np.bincount(labels, minlength=len(data.classes)).tolist(), strict=True))
+
+
+def matched_classes(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
+    """`_of`; raises ``DataError`` where ``data`` has none of the classes."""
+    found, left = _of(data, classes)
+    if left and not any(len(b) for b in found.y):
+        raise DataError(f"{data.name} has the classes {', '.join(list(left)[:10])}, which the model has not: it knows "
+                        f"{', '.join(classes[:10])}.")  # fmt: skip
+    return found, left
+
+
+def _of(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
+    """The same pictures with labels that index ``classes`` by name, and how many boxes of other classes went."""
+    place = np.array([classes.index(name) if name in classes else -1 for name in data.classes] or [-1])
+    boxes = np.empty(len(data), object)
+    for i, one in enumerate(data.y):
+        kept = place[one.labels] >= 0
+        boxes[i] = Boxes(one.xyxy[kept], place[one.labels[kept]], one.crowd[kept])
+    left = {name: count for name, count in box_counts(data).items() if count and name not in classes}
+    target = {data.target_name: TargetSpec("detection", classes)}
+    return replace(data, targets=target, labels={data.target_name: boxes}), left

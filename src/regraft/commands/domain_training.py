@@ -1,0 +1,193 @@
+"""From a network and two domains to a trained one: first a model of the source, then what the method makes of it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from regraft.adaptation.validators import probabilities, soft_neighbourhood_density, spread
+from regraft.backbones.base import Pretrained
+from regraft.commands.adapt import (
+    Adapted,
+    Start,
+    adapt,
+    changed,
+    check,
+    fingerprint,
+    fresh_rows,
+    loop_settings,
+    rate_of,
+)
+from regraft.commands.domains import LOOKED_AT, SOURCE_ONLY, Domain, finished, report
+from regraft.commands.feeds import make_feed
+from regraft.commands.inner import Inner
+from regraft.commands.split import Rows
+from regraft.commands.target import Target
+from regraft.data.augment import Policy, may_flip
+from regraft.data.dataset import Dataset
+from regraft.errors import InputError
+from regraft.methods.base import Options
+from regraft.methods.logistic import targets_of
+from regraft.methods.steps import DomainPlan, Norm, Sizes, SourceTraining, take_statistics
+from regraft.model.heads import LinearHead
+from regraft.model.model import Model
+from regraft.training.batches import Batches
+from regraft.training.domains import TwoDomains
+from regraft.training.logs import Logs
+from regraft.training.loop import train
+from regraft.training.state import Learner
+
+if TYPE_CHECKING:
+    from regraft.commands.job import Job
+
+
+@dataclass
+class SourceModel:
+    """A model of the source, and a record of how it came about."""
+
+    network: Pretrained
+    head: LinearHead
+    record: dict[str, Any]
+
+
+def train_target(job: Job, method: Any, target: Target) -> dict[str, Any]:
+    """The fields of a `regraft.commands.fit.FitResult`."""
+    split, watch = job.split, job.watch
+    check(job.network, split.train, job.settings)
+    refuse(job.settings)
+    split.problems += target.problems
+    with watch("extract"):
+        train_rows, computed = job.rows(split.train)
+        goal, more = job.rows(target.learn)
+    with watch("fit"):
+        source = source_model(job, method, train_rows)
+        network, head, record = adapted(job, method, source, train_rows, target.learn, goal.items)
+    with watch("controls"):
+        view: dict[str, Any] = {"job": job, "target": target, "train": train_rows, "goal": goal}
+        before = _domain(**view, network=source.network, head=source.head)
+        after = _domain(**view, network=network, head=head)
+        figures, won = report(job, method, target, before, after)
+    before.train = after.train = train_rows
+    before.target = after.target = goal
+    return finished(
+        job, target, before, after, figures, won, {"source": source.record, **record}, computed + more, False
+    )
+
+
+def refuse(settings: dict[str, Any]) -> None:
+    """Raises ``InputError`` for what a training on two domains has no use for."""
+    if (settings["processes"] or 1) > 1:
+        raise InputError(f"--processes {settings['processes']}: adapting to another domain trains in one.")
+    if settings["mix"] not in (None, "none"):
+        raise InputError(f"--mix {settings['mix']}: adapting to another domain keeps pictures as they are.")
+
+
+def source_model(job: Job, method: Any, rows: Rows) -> SourceModel:
+    """That of ``--init`` where it knows all classes, else one trained here."""
+    init, free = job.settings["init"], not method.plan_domains(1, Options(1)).source
+    if init and free and (job.warm is None or not job.warm.linear.weight.any(1).all()):
+        raise InputError(
+            f"--init {init} has no linear head for all of {', '.join(job.split.train.classes[:5])}, and "
+            f"{job.settings['method']} needs the source's model whole: leave out --init, or name a run of the source."
+        )
+    if job.warm is not None:
+        return SourceModel(job.network, job.warm, {"init": job.settings["init"]})
+    folder = job.run.work / "source"
+    folder.mkdir(exist_ok=True)
+    scratch = SourceTraining(job.network.provenance.get("weights") != "random")
+    start = Start(job.network, LinearHead.zero(rows.x.shape[1], len(job.split.train.classes)), {})
+    groups = None if job.split.groups is None else job.split.groups[rows.items]
+    made: Adapted = adapt(scratch, start, job.split.train, rows, {**job.settings, "method": SOURCE_ONLY}, groups=groups,
+                          folder=folder, device=job.runner.device, store=job.store)  # fmt: skip
+    assert isinstance(made.head, LinearHead)
+    return SourceModel(made.network, made.head, made.record)
+
+
+def adapted(
+    job: Job, method: Any, source: SourceModel, rows: Rows, target: Dataset, items: NDArray[np.int64]
+) -> tuple[Pretrained, LinearHead, dict[str, Any]]:
+    """The network and head after the method's phases, and a record of them."""
+    settings, device, seed = job.settings, job.runner.device, job.settings["seed"]
+    data, goal = job.split.train.take(rows.items), target.take(items)
+    text, classes = data.modality == "text", len(data.classes)
+    options = Options(settings["epochs"] or default_epochs(len(goal)), rate_of(settings["lr"]))
+    blocks = len(source.network.body.blocks)
+    plan: DomainPlan = method.plan_domains(blocks, options)
+    learner = Learner(copy.deepcopy(source.network.body).to(device), copy.deepcopy(source.head).to(device))
+    learner.head.requires_grad_(True)
+    if plan.statistics and not any(isinstance(m, Norm) for m in learner.body.modules()):
+        raise InputError(f"--method {settings['method']}: {source.network.name} has no batch normalisation to adapt.")
+    if plan.statistics and settings["batch_norm"] == "keep":
+        raise InputError(f"--batch-norm keep: {settings['method']} takes the statistics of the target.")
+    if plan.extra is not None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            sizes = Sizes(source.network.width, classes, len(goal))
+            learner.extra = plan.extra(learner, sizes).to(device)
+    policy = Policy("none" if text else settings["augment"] or "light", flips=may_flip(data.classes))
+    plain = Policy("none", policy.flips)
+    more: Any = {"seed": seed, "device": device, "store": job.store}
+    empty = np.zeros((0, 0), np.float32)  # the first block learns: stored features are not looked at
+
+    def feed(some: Dataset, by: Policy) -> Batches:
+        return make_feed(source.network, 0, some, empty, by, **more)
+
+    two = TwoDomains(feed(data, policy) if plan.source else None, feed(goal, policy), feed(goal, plain), options.epochs)
+    targets = targets_of(rows.y, classes) if plan.source else np.zeros((len(goal), classes))
+    loop = loop_settings(settings, "classification", targets_of(rows.y, classes), fingerprint(rows))
+    judge = Judge(feed(goal.take(spread(np.arange(len(goal)), LOOKED_AT, seed)), plain), classes, device)
+    history: list[dict[str, Any]] = []
+    if plan.phases:
+        progress = train(learner, plan.phases, two, targets, loop, folder=job.run.work / "checkpoints",
+                         inner=judge.loss, report=Logs(job.run.work, bool(settings["tensorboard"])))  # fmt: skip
+        history = progress.history
+    if plan.statistics:
+        take_statistics(learner, feed(goal, plain))
+    record = {
+        "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan.phases],
+        "loop": asdict(loop), "augment": policy.name, "history": history, "chosen_by": "snd on the target",
+    }  # fmt: skip
+    network = changed(source.network, learner.body, settings["method"])
+    head = learner.head.cpu().eval().requires_grad_(False)
+    assert isinstance(head, LinearHead)
+    return network, head, record
+
+
+class Judge(Inner):
+    """Judges a learner by its answers on the target without labels: minus their soft neighbourhood density."""
+
+    def __init__(self, feed: Batches, classes: int, device: str) -> None:
+        super().__init__(feed, np.zeros((len(feed), classes)), "softmax", None, device, "classification")
+
+    def loss(self, learner: Learner) -> float:
+        return -soft_neighbourhood_density(probabilities(self.logits(learner)))
+
+
+def default_epochs(n: int) -> int:
+    """Passes over n items of a target: enough for some hundred steps, few where a pass is long already."""
+    return int(np.clip(round(60_000 / n), 4, 20))
+
+
+def _domain(job: Job, target: Target, train: Rows, goal: Rows, network: Pretrained, head: LinearHead) -> Domain:
+    """The model's view of both domains; of what it learned from, at most 2,000 items are looked at."""
+    split = job.split
+
+    def seen(data: Dataset | None, most: int | None = None, items: NDArray[np.int64] | None = None) -> Rows:
+        if data is None or not len(data):
+            nothing = np.zeros(0, np.int64)
+            return Rows(np.zeros((0, network.width), np.float32), nothing, nothing)
+        places = np.arange(len(data)) if items is None else items
+        places = places if most is None else spread(places, most)
+        return fresh_rows(network, data, places, job.settings["engine"], job.runner.device)
+
+    model = Model(network, head, split.train.target_name, split.train.target)
+    return Domain(
+        model, seen(split.train, LOOKED_AT, train.items), seen(split.val), seen(target.learn, LOOKED_AT, goal.items),
+        None if target.judged is None else seen(target.judged),
+        None if target.unknown is None else seen(target.unknown),
+    )  # fmt: skip

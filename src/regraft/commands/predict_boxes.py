@@ -1,0 +1,102 @@
+"""`predict` for a detector: the boxes on each picture, to read or as files; large pictures in tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from regraft.boxes import Found
+from regraft.data.found_writers import WRITERS, Answer, record, write_found
+from regraft.data.inputs import as_items
+from regraft.data.items import Items, PictureFiles
+from regraft.data.pictures import Picture
+from regraft.data.tiles import merged, tiles
+from regraft.detection.base import BATCH
+from regraft.detection.predictor import BoxPredictor, load
+from regraft.errors import ArtefactError, InputError, UnknownName, UnreadableItem
+
+Named = tuple[str, Picture | str]
+
+
+def box_answers(predictor: BoxPredictor, inputs: list[str], size: int | None = None) -> Iterator[Answer]:
+    """What is found on each picture of ``inputs`` from the predictor's threshold on, in their order.
+
+    With ``size`` a picture is looked at in overlapping tiles of at most so many pixels a side.
+    """
+    waiting: list[Named] = []
+    for text in inputs:
+        items = as_items(text, modality="image")
+        if items.modality != "image":
+            raise InputError(f"A detector takes pictures; {text} holds items of the kind {items.modality}.")
+        for i in range(len(items)):
+            waiting.append(_loaded(text, items, i))
+            if len(waiting) == BATCH:
+                yield from _answered(predictor, waiting, size)
+                waiting.clear()
+    yield from _answered(predictor, waiting, size)
+
+
+def _loaded(text: str, items: Items, i: int) -> Named:
+    """The name of an item as its user would type it, and the picture, or why there is none."""
+    name = items.name(i)
+    if isinstance(items, PictureFiles):
+        name = text if Path(text).is_file() and Path(text).name == name else str(Path(text) / name)
+    try:
+        return name, items.load(i)
+    except UnreadableItem as error:
+        return name, str(error)
+
+
+def _answered(predictor: BoxPredictor, some: list[Named], size: int | None) -> Iterator[Answer]:
+    pictures = [p for _, p in some if not isinstance(p, str)]
+    if size is None:
+        found = iter(predictor.detector.detections(pictures, floor=predictor.threshold))
+    else:
+        found = (_tiled(predictor, p, size) for p in pictures)
+    for name, picture in some:
+        if isinstance(picture, str):
+            yield Answer(name, 0, 0, Found.none(), None, picture)
+        else:
+            yield Answer(name, picture.shape[1], picture.shape[0], next(found), picture)
+
+
+def _tiled(predictor: BoxPredictor, picture: Picture, size: int) -> Found:
+    parts = tiles(picture, size)
+    found = predictor.detector.detections([t.picture for t in parts], floor=predictor.threshold)
+    return merged(parts, found, picture.shape[1], picture.shape[0])
+
+
+def predict_boxes(
+    model: str,
+    inputs: list[str],
+    *,
+    out: str | None = None,
+    form: str | None = None,
+    tiles: int | None = None,
+    device: str = "auto",
+) -> tuple[list[dict[str, Any]], int, int]:
+    """The records of all pictures (none where they went to the folder ``out`` as ``form``), how many there were, and
+    how many could not be read.
+    """
+    if form is not None and form not in WRITERS:
+        raise UnknownName("format", form, WRITERS)
+    if out is None and form is not None:
+        raise InputError(f"--as {form} needs --out, the folder to make.")
+    if out is not None and Path(out).exists():
+        raise ArtefactError(f"{out} exists: choose another --out; nothing was touched.")
+    predictor = load(model, device=device)
+    counts = [0, 0]
+    answers = _counted(box_answers(predictor, inputs, tiles), counts)
+    if out is None:
+        rows = [record(answer, predictor.detector.classes) for answer in answers]
+        return rows, counts[0], counts[1]
+    write_found(answers, predictor.detector.classes, Path(out), form or "json")
+    return [], counts[0], counts[1]
+
+
+def _counted(answers: Iterator[Answer], counts: list[int]) -> Iterator[Answer]:
+    for answer in answers:
+        counts[0] += 1
+        counts[1] += bool(answer.error)
+        yield answer

@@ -1,0 +1,137 @@
+"""``regraft shift``: how far apart two domains lie, and whether adapting from one to the other is worth it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.adaptation.shift import class_distances, mmd, proxy_a_distance
+from regraft.adaptation.validators import MOST_ROWS, spread
+from regraft.commands.evidence import plane
+from regraft.commands.target import open_target
+from regraft.data.dataset import Dataset
+from regraft.data.parts import training_part
+from regraft.data.sources import open_data
+from regraft.errors import DataError, InputError
+from regraft.features.choice import network_for
+from regraft.features.fusion import parts_of
+from regraft.features.rows import Runner
+from regraft.features.store import RowStore
+from regraft.methods.domains import logits_of
+from regraft.methods.linear_probe import fit_features
+from regraft.metrics import wilson
+from regraft.runtime import resolve_device, set_threads
+from regraft.types import Hints, Problem
+
+MAP_POINTS = 250
+ALIKE, NEAR = 0.5, 1.0
+"""Up to ``ALIKE`` of proxy A-distance the domains count as one; up to ``NEAR`` a class lies in that of the other."""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """``a_distance`` lies between 0 (alike) and 2; ``mmd`` is 0 for alike domains; ``classes`` holds by class the
+    distance of its means over the source's spread, by a probe's guesses on the target (None where it guesses none).
+
+    ``as_it_is`` is the accuracy on the target of a probe of the source, with its interval, None where the target has no
+    labels. ``worth`` is yes, no or doubtful, ``word`` says so in a sentence. ``map`` are up to 250 items a domain in
+    the plane.
+    """
+
+    source: str
+    target: str
+    items: dict[str, int]
+    backbone: str
+    a_distance: dict[str, float]
+    mmd: float
+    classes: dict[str, float | None]
+    as_it_is: dict[str, Any] | None
+    worth: str
+    word: str
+    map: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[dict[str, str]] = field(default_factory=list)
+    out: str | None = None
+
+
+def shift(
+    source: Any,
+    target: Any,
+    *,
+    backbone: str | None = None,
+    mapping: str | None = None,
+    format: str | None = None,
+    label: str | None = None,
+    text: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    engine: str = "auto",
+    threads: int | None = None,
+) -> Shift:
+    """Measures the shift from ``source`` (labelled) to ``target`` on the features of a frozen network.
+
+    At most 2,000 items a domain are looked at. Raises ``InputError`` where one is empty or they share no class.
+    """
+    set_threads(threads)
+    opened = training_part(open_data(source, format=format, hints=Hints(label, text=text)))
+    if opened.target.task != "classification":
+        raise InputError(f"{opened.name} is for {opened.target.task}; the shift is measured for one class an item.")
+    goal = open_target(target, opened, mapping=mapping, hints=Hints(label, text=text))
+    network = network_for(opened.items, backbone)
+    runner, store = Runner(network, engine, resolve_device(device)), RowStore()
+    problems = list(goal.problems)
+    x, y = _rows(opened, runner, store, seed, problems)
+    z, _ = _rows(goal.learn, runner, store, seed, problems)
+    head = fit_features(x, y, opened.target, seed=seed, blocks=[p.width for p in parts_of(network)]).head
+    guesses = logits_of(head, z).argmax(1)
+    dense = [v.toarray() if hasattr(v, "toarray") else v for v in (x, z)]
+    distance, classes = (
+        proxy_a_distance(*dense, seed=seed),
+        class_distances(dense[0], y, dense[1], guesses, len(opened.classes)),
+    )
+    as_it_is = None
+    if goal.judged is not None and len(goal.judged):
+        shown, truth = _rows(goal.judged, runner, store, seed, [])
+        hits = int((logits_of(head, shown).argmax(1) == truth).sum())
+        as_it_is = {"accuracy": hits / len(truth), "accuracy_ci95": list(wilson(hits, len(truth))), "items": len(truth)}
+    worth, word = in_words(distance["value"], [d for d in classes if d is not None], len(x) + len(z))
+    return Shift(
+        source if isinstance(source, str) else opened.name, target if isinstance(target, str) else goal.learn.name,
+        {"source": len(opened), "target": len(goal.learn)}, network.name, distance, mmd(*dense, seed=seed),
+        dict(zip(opened.classes, classes, strict=True)), as_it_is, worth, word, _map(*dense),
+        [asdict(p) for p in problems],
+    )  # fmt: skip
+
+
+def in_words(distance: float, classes: list[float], items: int) -> tuple[str, str]:
+    """Whether adapting is worth it, and why."""
+    if items < 40:
+        return "doubtful", "There are too few items to say: the figures change from draw to draw."
+    if distance < ALIKE:
+        return "no", "A classifier hardly tells the domains apart: a model of the source will do as it is."
+    if np.median(classes) < NEAR:
+        return "yes", ("The domains can be told apart, but the classes of the target lie near those of the source: "
+                       "adapting is worth trying, self-training and coral first (seconds), then shot.")  # fmt: skip
+    return "doubtful", ("The domains lie far apart, classes too: adapting may fail or make it worse; a few labels of "
+                        "the target would help more.")  # fmt: skip
+
+
+def _rows(
+    data: Dataset, runner: Runner, store: RowStore, seed: int, problems: list[Problem]
+) -> tuple[Any, NDArray[np.int64]]:
+    """Features and labels of at most 2,000 items that can be read."""
+    some = data.take(spread(np.arange(len(data)), MOST_ROWS, seed))
+    found = runner.stored(some.items, store)
+    problems += [Problem("unreadable", some.items.name(i), why) for i, why in sorted(found.failed.items())]
+    if not len(found.positions):
+        raise DataError(f"None of the items of {data.name} can be read.")
+    return found.rows, some.y[found.positions]
+
+
+def _map(source: NDArray[Any], target: NDArray[Any]) -> list[dict[str, Any]]:
+    some = [spread(x, MAP_POINTS) for x in (source, target)]
+    places = plane(np.concatenate(some))
+    names = ["source"] * len(some[0]) + ["target"] * len(some[1])
+    return [{"domain": n, "x": float(x), "y": float(y)} for n, (x, y) in zip(names, places, strict=True)]

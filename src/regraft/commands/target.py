@@ -1,0 +1,153 @@
+"""The domain to adapt to: opened without its labels, which serve only to report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from regraft.commands.split import relabel
+from regraft.data.dataset import Dataset, classification_dataset
+from regraft.data.parts import evaluation_part, training_part
+from regraft.data.sources import open_data, open_items
+from regraft.errors import DataError, InputError, UnreadableItem
+from regraft.types import Hints, Problem
+
+FEW = 5
+
+
+@dataclass
+class Target:
+    """``learn`` is adapted to; ``judged`` holds the items to report on, with labels in the source's classes, None where
+    the target has no labels. ``unknown`` are judged items of classes that the source has not, None where there are
+    none. ``same`` says that ``judged`` are the very items adapted to.
+    """
+
+    learn: Dataset
+    judged: Dataset | None
+    unknown: Dataset | None = None
+    same: bool = False
+    problems: list[Problem] = field(default_factory=list)
+
+
+def open_target(
+    where: Any,
+    source: Dataset,
+    held: Dataset | None = None,
+    *,
+    mapping: str | None = None,
+    format: str | None = None,
+    hints: Hints = Hints(),
+) -> Target:
+    """The target at ``where`` beside the labelled ``source``, of which ``held`` is held out.
+
+    ``mapping`` renames classes of the target (``kitten=cat,puppy=dog``). Adapted to is the part train, reported on the
+    part test, else val, else the same items. Raises ``InputError`` where the target is empty, of another kind, or
+    shares no class with the source.
+    """
+    opened, labelled = _opened(where, source, format, hints)
+    if not len(opened):
+        raise InputError(f"The target {opened.name} holds no items: there is nothing to adapt to.")
+    if opened.modality != source.modality:
+        raise InputError(f"The target {opened.name} holds {opened.modality} items and the source {source.modality} "
+                         "items; both must be of one kind.")  # fmt: skip
+    if not labelled:
+        if mapping:
+            raise InputError(f"--mapping {mapping}: the target {opened.name} has no class names.")
+        found = Target(opened, None)
+    else:
+        if opened.target.task != "classification":
+            raise InputError(
+                f"The target {opened.name} is for {opened.target.task}; adapting is for one class an item."
+            )
+        opened = renamed(opened, mapping)
+        learn = training_part(opened) if opened.part_names != ["test"] else opened
+        found = _with_labels(learn, evaluation_part(opened), source.classes)
+        found.same = evaluation_part(opened).part_names == learn.part_names
+    found.problems += _same_items(found.learn, [source] if held is None else [source, held])
+    return found
+
+
+def _opened(where: Any, source: Dataset, format: str | None, hints: Hints) -> tuple[Dataset, bool]:
+    """The data and whether it has labels; items alone where no labelled format recognises them."""
+    try:
+        return open_data(where, format=format, hints=hints), True
+    except DataError as error:
+        try:
+            items = open_items(str(where), modality=source.modality, text=hints.text)
+        except (DataError, InputError):
+            raise error from None
+    nothing = np.full(len(items), -1)
+    return classification_dataset(str(where), items, nothing, source.classes, format="items"), False
+
+
+def renamed(data: Dataset, mapping: str | None) -> Dataset:
+    """The same items with classes renamed by ``THEIRS=OURS,...``; classes that come to the same name are joined."""
+    if not mapping:
+        return data
+    names = {}
+    for pair in mapping.split(","):
+        theirs, equals, ours = (p.strip() for p in pair.partition("="))
+        if not equals or not theirs or not ours:
+            raise InputError(f"--mapping {mapping}: {pair!r} is no pair; wanted is THEIRS=OURS, such as kitten=cat.")
+        if theirs not in data.classes:
+            raise InputError(f"--mapping {pair}: {data.name} has no class {theirs!r}; it has "
+                             f"{_some(data.classes)}.")  # fmt: skip
+        names[theirs] = ours
+    new = [names.get(c, c) for c in data.classes]
+    classes = tuple(dict.fromkeys(new))
+    place = np.array([classes.index(n) for n in new] + [-1])
+    spec = replace(data.target, classes=classes)
+    return replace(data, targets={data.target_name: spec}, labels={data.target_name: place[data.y]})
+
+
+def _with_labels(learn: Dataset, judged: Dataset, classes: tuple[str, ...]) -> Target:
+    """The judged items in the source's classes, and what is to say where the two sets of classes differ."""
+    there = {c for part in (learn, judged) for c, n in part.class_counts().items() if n}
+    common = [c for c in classes if c in there]
+    if not common:
+        raise InputError(
+            f"The target has the classes {_some(sorted(there))}, the source {_some(classes)}: with none in common, "
+            "unlabelled adaptation would give every item a wrong class. Rename them with --mapping, or carry the "
+            "network over: 'regraft fit TARGET --init RUN' with a run of the source."
+        )
+    problems, name = [], learn.name
+    missing, new = [c for c in classes if c not in there], sorted(there - set(classes))
+    if missing:
+        text = (f"the target has no item of {_some(missing)} (partial adaptation): methods that bring whole domains "
+                "together may draw items into these classes")  # fmt: skip
+        problems.append(Problem("partial", name, text))
+    ours = relabel(judged, classes, strict=False)
+    known = ours.y >= 0
+    unknown = None
+    if new:
+        unknown = ours.take(np.flatnonzero(~known))
+        text = (f"the source has no {_some(new)} (open set): {len(unknown)} judged items of these classes are left out "
+                "of the figures, and every answer to them is wrong")  # fmt: skip
+        problems.append(Problem("open-set", name, text))
+    unlabelled = replace(learn, targets={learn.target_name: ours.target},
+                         labels={learn.target_name: np.full(len(learn), -1)})  # fmt: skip
+    return Target(unlabelled, ours.take(np.flatnonzero(known)), unknown, problems=problems)
+
+
+def _same_items(target: Dataset, source: list[Dataset]) -> list[Problem]:
+    """Whether the target holds items of the source."""
+    ours = {d for part in source for i in range(len(part)) if (d := _digest(part, i))}
+    theirs = [d for i in range(len(target)) if (d := _digest(target, i))]
+    held = sum(d in ours for d in theirs)
+    if theirs and held == len(theirs):
+        text = "every item of the target is one of the source: they are one domain, and there is nothing to adapt to"
+        return [Problem("same-domain", target.name, text)]
+    return [Problem("same-items", target.name, f"{held} of its items are in the source too")] if held else []
+
+
+def _digest(data: Dataset, i: int) -> bytes | None:
+    try:
+        return data.items.digest(i)
+    except UnreadableItem:
+        return None
+
+
+def _some(names: Any) -> str:
+    return ", ".join(list(names)[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")

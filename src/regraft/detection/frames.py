@@ -1,0 +1,51 @@
+"""Pictures of any size brought into the frame of a detector: shrunk or enlarged whole, top left, the rest one grey."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+PAD, MULTIPLE = 114, 32
+
+
+def ratio_of(height: int, width: int, frame: tuple[int, int]) -> float:
+    """By how much a picture is enlarged (below 1: shrunk) to fill ``frame`` (height, width)."""
+    return min(frame[0] / height, frame[1] / width)
+
+
+def letterbox(picture: NDArray[np.uint8], frame: tuple[int, int]) -> tuple[Tensor, float]:
+    """Uint8 (h, w, 3) -> uint8 (3, height, width) and the ratio; bilinear between pixels, without blurring first."""
+    ratio = ratio_of(picture.shape[0], picture.shape[1], frame)
+    out = torch.full((3, *frame), PAD, dtype=torch.uint8)
+    inside = resized(picture, max(1, int(picture.shape[0] * ratio)), max(1, int(picture.shape[1] * ratio)))
+    out[:, : inside.shape[1], : inside.shape[2]] = inside
+    return out, ratio
+
+
+def resized(picture: NDArray[np.uint8], height: int, width: int) -> Tensor:
+    """Uint8 (h, w, 3) -> uint8 (3, height, width)."""
+    x = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+    if x.shape[1:] == (height, width):
+        return x
+    return torch.nn.functional.interpolate(x[None].float(), (height, width), mode="bilinear")[0].round().byte()
+
+
+def frame_for(shapes: Sequence[tuple[int, int]], size: int) -> tuple[int, int]:
+    """The smallest frame of at most ``size`` a side, its sides multiples of 32, in which pictures of these ``shapes``
+    (height, width) fit when their longer side has ``size`` pixels.
+    """
+    sides = [[s * size / max(shape) for s in shape] for shape in shapes] or [[size, size]]
+    height, width = (min(size, math.ceil(max(side) / MULTIPLE - 1e-6) * MULTIPLE) for side in zip(*sides, strict=True))
+    return height, width
+
+
+def colour(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Uint8 (h, w), (h, w, 1) or (h, w, 3) -> (h, w, 3)."""
+    if picture.ndim == 2:
+        picture = picture[:, :, None]
+    return np.repeat(picture, 3, 2) if picture.shape[2] == 1 else picture

@@ -1,0 +1,208 @@
+"""Figures of a detector, from the true boxes of each picture and what was found there.
+
+``truth`` and ``found`` hold one entry a picture, in the same order; ``classes`` are the names that labels index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.boxes import Boxes, Found, areas, intersections, iou
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+RECALLS = np.linspace(0.0, 1.0, 101)
+SIZES = ("all", "small", "medium", "large")
+MOST = (1, 10, 100)
+MISSED, IGNORED = -1, -2
+
+
+def evaluate(truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str]) -> dict[str, Any]:
+    """COCO's figures, all in 0..1, or None where there is no true box to be judged by.
+
+    ``map`` is the mean of the average precisions at IoU 0.50 to 0.95, ``map50`` and ``map75`` those at one IoU, over
+    the classes that have a true box; ``map_small``, ``map_medium`` and ``map_large`` by the area of the true box (up to
+    32 x 32, up to 96 x 96 pixels, more); ``ar_1``, ``ar_10``, ``ar_100`` the mean recall with so many boxes a picture
+    and ``ar_small`` ... by size; ``per_class`` maps a name to ``map``, ``map50``, ``map75``, ``ar_100`` and ``boxes``,
+    the number of its true ones. Boxes marked as crowd count neither way. Lin et al. 2014
+    (https://arxiv.org/abs/1405.0312), as pycocotools measures.
+    """
+    precision, recall = _accumulated(truth, found, len(classes))
+    figures: dict[str, Any] = {
+        "map": _mean(precision[..., 0, -1]), "map50": _mean(precision[0, ..., 0, -1]),
+        "map75": _mean(precision[5, ..., 0, -1]),
+    }  # fmt: skip
+    figures |= {f"map_{size}": _mean(precision[..., 1 + i, -1]) for i, size in enumerate(SIZES[1:])}
+    figures |= {f"ar_{most}": _mean(recall[..., 0, i]) for i, most in enumerate(MOST)}
+    figures |= {f"ar_{size}": _mean(recall[..., 1 + i, -1]) for i, size in enumerate(SIZES[1:])}
+    counts = box_counts(truth, classes)
+    figures["per_class"] = {
+        name: {"map": _mean(precision[:, :, k, 0, -1]), "map50": _mean(precision[0, :, k, 0, -1]),
+               "map75": _mean(precision[5, :, k, 0, -1]), "ar_100": _mean(recall[:, k, 0, -1]), "boxes": counts[name]}
+        for k, name in enumerate(classes)
+    }  # fmt: skip
+    return figures
+
+
+def precision_curves(
+    truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str]
+) -> dict[str, list[float] | None]:
+    """Class -> precision at each of the 101 ``RECALLS``, at IoU 0.5; None for a class without a true box."""
+    precision, _ = _accumulated(truth, found, len(classes), [0.5])
+    curves = precision[0, :, :, 0, -1]
+    return {name: curves[:, k].tolist() if curves[0, k] >= 0 else None for k, name in enumerate(classes)}
+
+
+def map50(truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str]) -> float | None:
+    """The mean average precision at IoU 0.5 alone: a tenth of the work of `evaluate`."""
+    precision, _ = _accumulated(truth, found, len(classes), [0.5])
+    return _mean(precision[..., 0, -1])
+
+
+def box_counts(truth: Sequence[Boxes], classes: Sequence[str]) -> dict[str, int]:
+    """Class -> its true boxes, those of crowds left out."""
+    labels = np.concatenate([b.labels[~b.crowd] for b in truth] or [np.zeros(0, np.int64)])
+    return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
+
+
+def _accumulated(
+    truth: Sequence[Boxes], found: Sequence[Found], classes: int, ious: Sequence[float] | None = None
+) -> tuple[Floats, Floats]:
+    """Precision (IoUs, 101 recalls, classes, sizes, most) and recall (IoUs, classes, sizes, most); -1 for none."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    if len(truth) != len(found):
+        raise ValueError(f"{len(truth)} pictures have true boxes and {len(found)} were looked at.")
+    there, said = _annotations(truth), _results(found)
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco, answers = COCO(), COCO()
+        for one, boxes in ((coco, there), (answers, said)):
+            one.dataset = {
+                "images": [{"id": i} for i in range(len(truth))],
+                "categories": [{"id": k} for k in range(classes)],
+                "annotations": boxes,
+            }
+            one.createIndex()
+        judge = COCOeval(coco, answers, "bbox")
+        if ious is not None:
+            judge.params.iouThrs = np.asarray(ious)
+        judge.evaluate()
+        judge.accumulate()
+    return judge.eval["precision"], judge.eval["recall"]
+
+
+def _annotations(truth: Sequence[Boxes]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for i, boxes in enumerate(truth):
+        sizes = np.concatenate([boxes.xyxy[:, :2], boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]], 1).tolist()
+        for box, area, k, crowd in zip(sizes, boxes.areas.tolist(), boxes.labels.tolist(), boxes.crowd, strict=True):
+            # pycocotools takes the number 0 for "not matched"
+            rows.append({"id": len(rows) + 1, "image_id": i, "category_id": k, "bbox": box, "area": area,
+                         "iscrowd": int(crowd)})  # fmt: skip
+    return rows
+
+
+def _results(found: Sequence[Found]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for i, one in enumerate(found):
+        sizes = np.concatenate([one.xyxy[:, :2], one.xyxy[:, 2:] - one.xyxy[:, :2]], 1).tolist()
+        for box, area, k, s in zip(sizes, areas(one.xyxy).tolist(), one.labels.tolist(), one.scores, strict=True):
+            rows.append({"id": len(rows) + 1, "image_id": i, "category_id": k, "bbox": box, "area": area,
+                         "score": float(s), "iscrowd": 0})  # fmt: skip
+    return rows
+
+
+def _mean(values: Floats) -> float | None:
+    """The mean of those that are there (not -1)."""
+    some = values[values > -1]
+    return float(some.mean()) if len(some) else None
+
+
+def matched(truth: Boxes, found: Found, least: float = 0.5) -> Ints:
+    """(k,) the true box that each found one hits, ``MISSED`` for none, ``IGNORED`` inside a crowd.
+
+    As COCO matches: best first, each takes the free true box of its class that it overlaps most, with an IoU of at
+    least ``least``; a crowd may be hit by many that lie in it.
+    """
+    hit = np.full(len(found), MISSED, np.int64)
+    if not len(truth) or not len(found):
+        return hit
+    overlap = np.where(found.labels[:, None] == truth.labels[None], iou(found.xyxy, truth.xyxy), 0.0)
+    overlap[:, truth.crowd] = 0.0
+    for i in range(len(found)):
+        j = int(overlap[i].argmax())
+        if overlap[i, j] >= least:
+            hit[i] = j
+            overlap[:, j] = 0.0
+    hit[(hit == MISSED) & in_crowd(truth, found, least)] = IGNORED
+    return hit
+
+
+def in_crowd(truth: Boxes, found: Found, least: float = 0.5) -> NDArray[np.bool_]:
+    """(k,) whether at least a share ``least`` of a found box lies in a crowd of its class."""
+    if not truth.crowd.any() or not len(found):
+        return np.zeros(len(found), np.bool_)
+    crowd = truth.take(truth.crowd)
+    shared = intersections(found.xyxy, crowd.xyxy) / np.maximum(areas(found.xyxy), 1e-12)[:, None]
+    inside: NDArray[np.bool_] = ((shared >= least) & (found.labels[:, None] == crowd.labels[None])).any(1)
+    return inside
+
+
+def best_threshold(truth: Sequence[Boxes], found: Sequence[Found], least: float = 0.5) -> dict[str, float]:
+    """The confidence from which boxes are to be shown: that of the best F1 over all classes together, at one IoU.
+
+    ``threshold`` lies halfway to the next lower score; with it come its ``f1``, ``precision`` and ``recall``. Where
+    nothing found is right, the threshold is 0.5 and the figures 0.
+    """
+    hits = [matched(t, f, least) for t, f in zip(truth, found, strict=True)]
+    wanted = sum(int((~t.crowd).sum()) for t in truth)
+    scores = np.concatenate([f.scores[h != IGNORED] for f, h in zip(found, hits, strict=True)] or [np.zeros(0)])
+    right = np.concatenate([h[h != IGNORED] >= 0 for h in hits] or [np.zeros(0, np.bool_)])
+    if not right.any():
+        return {"threshold": 0.5, "f1": 0.0, "precision": 0.0, "recall": 0.0}
+    order = np.argsort(-scores, kind="stable")
+    scores, true = scores[order], np.cumsum(right[order])
+    f1 = 2 * true / (np.arange(1, len(scores) + 1) + wanted)
+    # boxes of the same score stand or fall together
+    f1[:-1][scores[:-1] == scores[1:]] = 0.0
+    at = int(f1.argmax())
+    below = float(scores[at + 1]) if at + 1 < len(scores) else 0.0
+    return {"threshold": (float(scores[at]) + below) / 2, "f1": float(f1[at]),
+            "precision": float(true[at] / (at + 1)), "recall": float(true[at] / wanted)}  # fmt: skip
+
+
+def confusion(
+    truth: Sequence[Boxes], found: Sequence[Found], classes: int, threshold: float, least: float = 0.5
+) -> Ints:
+    """(classes + 1, classes + 1) counts: row the truth, column what was found; the last of each is the background.
+
+    Boxes with a score of at least ``threshold`` are matched to true ones with an IoU of at least ``least``, those of
+    the same class before others. A true box that nothing matches is found as background, a found one that matches
+    nothing stands in the background's row.
+    """
+    counts = np.zeros((classes + 1, classes + 1), np.int64)
+    for boxes, everything in zip(truth, found, strict=True):
+        one = everything.above(threshold)
+        hit = matched(boxes, one, least)
+        free = np.ones(len(boxes), np.bool_)
+        free[hit[hit >= 0]] = False
+        free &= ~boxes.crowd
+        np.add.at(counts, (boxes.labels[hit[hit >= 0]], one.labels[hit >= 0]), 1)
+        overlap = np.where(free[None], iou(one.xyxy, boxes.xyxy), 0.0)
+        for i in np.flatnonzero(hit == MISSED):
+            j = int(overlap[i].argmax()) if len(boxes) else 0
+            if len(boxes) and overlap[i, j] >= least:
+                counts[boxes.labels[j], one.labels[i]] += 1
+                overlap[:, j], free[j] = 0.0, False
+            else:
+                counts[classes, one.labels[i]] += 1
+        np.add.at(counts, (boxes.labels[free], np.full(int(free.sum()), classes)), 1)
+    return counts

@@ -1,0 +1,130 @@
+"""`raw` on tables with named columns: numbers as they are, categories one-hot, what is missing filled in.
+
+What stands in for missing values, and which categories there are, is learned from the training rows and travels in the
+artefact.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from regraft.backbones.base import Body, Pretrained
+from regraft.data.cells import Cells
+from regraft.data.items import Items, TableRows
+from regraft.data.numbers import is_missing, kind_of
+from regraft.errors import InputError
+from regraft.features.mapped import Mapped, MappedRows
+from regraft.types import PreprocessSpec
+
+COLUMNS = "columns.json"
+MOST_LEVELS = 50
+
+
+@dataclass(frozen=True)
+class TableMap:
+    """Rows of a table -> numbers (n, D) in float64.
+
+    ``numbers`` maps a column to what stands in for a missing value, the median; ``levels`` maps a column of categories
+    to those that get a column of 0 and 1 each. The most frequent category, ``base``, has none: it is what the others
+    are compared with, and what an unknown one is taken for. "" is the category of missing values.
+    """
+
+    order: list[str]
+    numbers: dict[str, float]
+    levels: dict[str, list[str]]
+    base: dict[str, str]
+
+    @classmethod
+    def fitted(cls, cells: Cells) -> TableMap:
+        numbers, levels, base = {}, {}, {}
+        for name in cells.columns:
+            if kind_of(cells.texts(name)) in ("number", "empty"):
+                values = cells.numbers(name)
+                known = values[~np.isnan(values)]
+                numbers[name] = float(np.median(known)) if len(known) else 0.0
+            else:
+                counts = Counter(_level(t) for t in cells.texts(name))
+                first, *rest = sorted(counts, key=lambda level: (-counts[level], level))[:MOST_LEVELS]
+                base[name], levels[name] = first, sorted(rest)
+        return cls(list(cells.columns), numbers, levels, base)
+
+    @property
+    def names(self) -> list[str]:
+        """(D,) what a person calls each column of the result: ``area``, ``district=north``."""
+        found = []
+        for name in self.order:
+            found += [name] if name in self.numbers else [f"{name}={v or '(missing)'}" for v in self.levels[name]]
+        return found
+
+    def __call__(self, items: Items) -> NDArray[np.float64]:
+        if isinstance(items, TableRows) and not self.levels:
+            if items.array.shape[1] != len(self.order):
+                raise InputError(f"The model takes {len(self.order)} columns ({', '.join(self.order[:10])}) and the "
+                                 f"table has {items.array.shape[1]}.")  # fmt: skip
+            return items.array[items.index].astype(np.float64)
+        if not isinstance(items, Cells):
+            raise InputError("The model takes a table with named columns: a CSV file or a DataFrame.")
+        blocks = []
+        for name in self.order:
+            if name in self.numbers:
+                values = items.numbers(name)
+                blocks.append(np.where(np.isnan(values), self.numbers[name], values)[:, None])
+            else:
+                texts = np.array([_level(t) for t in items.texts(name)], object)
+                blocks.append((texts[:, None] == np.array(self.levels[name], object)[None, :]).astype(np.float64))
+        return np.concatenate(blocks, 1) if blocks else np.zeros((len(items), 0))
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> TableMap:
+        return cls(**json.loads(data))
+
+
+def _level(text: str) -> str:
+    return "" if is_missing(text) else text
+
+
+class TableNetwork(Mapped):
+    """The columns of a table as a network: without features until it has learned what they are."""
+
+    model: TableMap | None = None
+
+    @property
+    def width(self) -> int:
+        assert self.model is not None, "a table gives no features before its columns are known"
+        return len(self.model.names)
+
+    def fitted(self, items: Items) -> TableNetwork:
+        if not isinstance(items, Cells):
+            raise InputError("Columns are learned from a table with named columns: a CSV file or a DataFrame.")
+        return table_network(TableMap.fitted(items))
+
+    def rows_of(self, items: Items) -> MappedRows:
+        assert self.model is not None
+        return MappedRows(self.model(items), np.arange(len(items)), {})
+
+
+def columns_of(network: Pretrained) -> list[str] | None:
+    """The names of the columns that a table becomes, for networks on tables with named columns."""
+    return network.model.names if isinstance(network, TableNetwork) and network.model else None
+
+
+def table_network(model: TableMap | None = None) -> TableNetwork:
+    """`raw` for tables with named columns, learned or not."""
+    provenance = {"weights": "none", "pretrained_on": "nothing", "licence": "none needed"}
+    recipe: dict[str, Any] = {"library": "regraft", "architecture": "table"}
+    spec = PreprocessSpec(modality="table", columns=0 if model is None else len(model.names))
+    network = TableNetwork("raw", Body([("columns", nn.Identity())], nn.Identity()), None, spec, recipe, (), provenance)
+    if model is not None:
+        network.model = model
+        network.files[COLUMNS] = model.to_bytes()
+    return network

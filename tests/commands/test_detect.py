@@ -1,0 +1,177 @@
+"""From pictures with boxes to a judged, saved detector, by the commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import regraft
+from regraft.commands.predict_boxes import box_answers
+from regraft.data.found_writers import record
+from regraft.errors import ArtefactError, InputError
+from regraft.files import write_json
+
+OPTIONS = {"size": 64, "epochs": 1, "batch": 4, "method": "scratch"}
+
+
+def write_coco(root: Path, n: int = 10, classes: tuple[str, ...] = ("bright", "dark")) -> Path:
+    """Pictures of 64 x 48 with one square each, the first without any, in COCO's format."""
+    rng = np.random.default_rng(0)
+    root.mkdir(parents=True)
+    images, boxes = [], []
+    for i in range(n):
+        x = rng.integers(100, 140, (48, 64, 3)).astype(np.uint8)
+        left, top, side = (int(v) for v in (*rng.integers(2, 20, 2), rng.integers(14, 26)))
+        if i:
+            x[top : top + side, left : left + side] = 240 if i % 2 else 10
+            boxes.append({"id": i, "image_id": i, "category_id": 1 + (i + 1) % 2, "bbox": [left, top, side, side],
+                          "area": side * side, "iscrowd": 0})  # fmt: skip
+        Image.fromarray(x).save(root / f"{i:02d}.png")
+        images.append({"id": i, "file_name": f"{i:02d}.png", "width": 64, "height": 48})
+    categories = [{"id": k + 1, "name": name} for k, name in enumerate(classes)]
+    write_json(root / "annotations.json", {"images": images, "annotations": boxes, "categories": categories})
+    return root
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_coco(tmp_path_factory.mktemp("boxes") / "squares")
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "one"
+    regraft.fit(str(data), out=str(out), **OPTIONS)
+    return out
+
+
+def test_a_fit_says_what_it_was(run: Path) -> None:
+    record = json.loads((run / "run.json").read_text())
+    result = record["result"]
+    assert record["settings"]["detector"] == "yolo" and record["settings"]["method"] == "scratch"
+    assert result["task"] == "detection" and result["classes"] == ["bright", "dark"]
+    assert {"map", "map50", "per_class"} <= set(result["metrics"]["val"])
+    assert result["items"] == {"train": 8, "val": 2}
+    assert result["choice"]["frame"] == [64, 64]
+    assert result["choice"]["loop"]["batch"] == 4
+    assert len(json.loads((run / "detections.json").read_text())["pictures"]) == 2
+    assert "<html" in (run / "report.html").read_text()
+
+
+def test_the_model_predicts_in_pixels(run: Path, data: Path) -> None:
+    found = regraft.predict(str(run), [str(data / "01.png")])
+    assert found.items == 1 and found.predictions[0]["input"].endswith("01.png")
+    predictor = regraft.load(run)
+    everything = predictor.predict([str(data / "01.png"), str(data / "02.png")], threshold=0.0)
+    assert len(everything) == 2 and all(len(f) for f in everything)
+    assert (everything[0].xyxy <= [64, 48, 64, 48]).all()
+    predictor.threshold = 0.0
+    whole, in_tiles = (list(box_answers(predictor, [str(data)], size)) for size in (None, 40))
+    assert len(whole) == len(in_tiles) == 10 and [a.name for a in whole] == [a.name for a in in_tiles]
+    row = record(whole[0], predictor.detector.classes)
+    assert set(row["boxes"][0]) == {"label", "score", "xyxy"} and row["boxes"][0]["label"] in ("bright", "dark")
+
+
+def test_boxes_as_files(run: Path, data: Path, tmp_path: Path) -> None:
+    found = regraft.predict(str(run), [str(data)], out=str(tmp_path / "found"), form="coco")
+    assert found.items == 10 and found.failed == 0 and not found.predictions
+    assert len(json.loads((tmp_path / "found" / "images.json").read_text())["images"]) == 10
+    wrong = [
+        ({"form": "coco"}, "needs --out"),
+        ({"sort_into": "x"}, "one class a picture"),
+        ({"out": str(tmp_path / "found")}, "exists"),
+        ({"form": "voc", "out": "x"}, "no format"),
+    ]
+    for options, message in wrong:
+        with pytest.raises(InputError, match=message):
+            regraft.predict(str(run), [str(data)], **options)
+
+
+def test_a_picture_that_cannot_be_read_stands_in_the_answers(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    Image.new("L", (3, 9)).save(tmp_path / "grey.png")
+    found = regraft.predict(str(run), [str(tmp_path)])
+    assert found.items == 2 and found.failed == 1
+    assert [("error" in r) for r in found.predictions] == [True, False]
+
+
+def test_it_is_evaluated_verified_and_listed(run: Path, data: Path, tmp_path: Path) -> None:
+    found = regraft.evaluate(str(run), str(data))
+    assert found.items == 10 and {"map", "map50", "per_class"} <= set(found.metrics)
+    assert regraft.verify(str(run))["task"] == "detection"
+    assert regraft.runs(str(run.parent))[0]["map"] == pytest.approx(
+        json.loads((run / "run.json").read_text())["result"]["metrics"]["val"]["map"]
+    )
+    other = write_coco(tmp_path / "other", 4, ("apple", "pear"))
+    with pytest.raises(InputError, match="which the model has not"):
+        regraft.evaluate(str(run), str(other))
+
+
+def test_a_damaged_model_is_refused(run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    weights = copy / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    with pytest.raises(ArtefactError, match="does not match its digest"):
+        regraft.load(copy)
+
+
+def test_another_run_of_the_same_settings_has_the_same_bits(run: Path, data: Path, tmp_path: Path) -> None:
+    regraft.fit(str(data), out=str(tmp_path / "again"), **OPTIONS)
+    one, two = (p / "model" / "model.safetensors" for p in (run, tmp_path / "again"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_fit_goes_on_from_another_run(run: Path, data: Path, tmp_path: Path) -> None:
+    options = OPTIONS | {"method": "head-only"}
+    result = regraft.fit(str(data), out=str(tmp_path / "more"), init=str(run), **options)
+    kept = result.choice["origin"]["record"]["kept"]
+    assert kept == {"bright": "bright", "dark": "dark"} and result.choice["stored_views"] == 4
+
+
+@pytest.mark.parametrize("detector", ["ssd", "fasterrcnn"])
+def test_other_detectors(detector: str, data: Path, tmp_path: Path) -> None:
+    options = OPTIONS | {"method": "finetune", "backbone": "regraft_tiny"}
+    result = regraft.fit(str(data), detector=detector, out=str(tmp_path / "run"), **options)
+    assert result.detector == detector and result.backbone == "regraft_tiny"
+    assert len(regraft.load(tmp_path / "run").predict([str(data / "01.png")], threshold=0.0)) == 1
+
+
+def test_without_weights_it_starts_anew_and_says_so(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from regraft.backbones import weights
+    from regraft.errors import WeightsError
+
+    def nothing(name: str, row: object) -> Path:
+        raise WeightsError(f"The weights of {name} are not on this machine.")
+
+    monkeypatch.setattr(weights, "_download", nothing)
+    options = OPTIONS | {"method": "finetune"}
+    result = regraft.fit(str(data), out=str(tmp_path / "run"), **options)
+    assert "no-pretrained-weights" in [p["kind"] for p in result.problems]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"method": "lora"}, "not for detectors"), ({"detector": "yolo-q"}, "no detector 'yolo-q'"),
+     ({"smoothing": 0.1}, "--smoothing is not for detectors"), ({"lr": "auto"}, "--lr auto"), ({"size": 8}, "64 pix"),
+     ({"backbone": "mobilenet_v2"}, "body of its own"), ({"augment": "flop"}, "no augmentation"),
+     ({"epochs": 0}, "--epochs is 0"), ({"mix": "cutmix"}, "--mix cutmix"),
+     ({"mix": "mosaic", "method": "head-only"}, "stored maps")],
+)  # fmt: skip
+def test_what_cannot_be_meant(options: dict[str, object], message: str, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        regraft.fit(str(data), out=str(tmp_path / "run"), **options)
+    assert not (tmp_path / "run").exists() and not (tmp_path / "run.partial").exists()
+
+
+def test_a_detector_takes_boxes_only(shapes: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is for pictures with boxes"):
+        regraft.fit(str(shapes), detector="yolo", out=str(tmp_path / "run"))

@@ -1,0 +1,99 @@
+"""One model from several labelled domains: whose classes are one, statistics of each, figures beside each alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+import regraft
+from regraft.cli import app
+from regraft.errors import InputError
+from regraft.methods.joint import DomainNorm, divided, heads, turn_to, undivided
+from regraft.training.batches import RowBatches
+from regraft.training.many import ManyDomains
+from tests.commands.test_target import darker, digits
+
+QUICK = {"method": "joint", "backbone": "random:lenet", "batch": 32, "augment": "none"}
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory) -> tuple[str, str]:
+    folder = tmp_path_factory.mktemp("d")
+    return (str(digits(folder / "plain.npz", 150, 0)), str(digits(folder / "dark.npz", 150, 1, change=darker)))
+
+
+def test_whose_classes_are_one() -> None:
+    assert heads([["a", "b"], ["c"], ["b", "d"]]) == [["a", "b", "d"], ["c"], ["a", "b", "d"]]
+    assert heads([["a"], ["b"], ["a", "b"]]) == [["a", "b"]] * 3
+
+
+def test_statistics_of_each_domain() -> None:
+    plain = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    body = divided(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), 2).train()
+    x = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
+    for domain, shift in ((0, 0.0), (1, 9.0)):
+        turn_to(body, domain)
+        for _ in range(60):
+            body(x + shift)
+    assert isinstance(body[1], DomainNorm)
+    body.eval()
+    for domain in (0, 1):
+        turn_to(body, domain)
+        alone = undivided(body, plain, domain).eval()
+        assert type(alone[1]) is nn.BatchNorm1d and torch.allclose(alone(x), body(x))
+        assert body(x + 9.0 * domain).mean(0).abs().max() < 0.05
+    mixed = undivided(body, plain, None)[1]
+    assert torch.allclose(mixed.running_mean, body[1].mean.mean(0))
+    assert (mixed.running_var >= body[1].var.mean(0)).all()
+
+
+def test_turns_by_temperature_and_the_same_after_a_stop() -> None:
+    rows = lambda n: RowBatches([np.arange(n, dtype=np.float32)[:, None]], 0)
+    by_size, alike = (ManyDomains([rows(900), rows(100)], 0, t) for t in (1.0, 100.0))
+    shares = [np.mean(np.concatenate([m.turns(e, 10) for e in range(20)])) for m in (by_size, alike)]
+    assert shares[0] == pytest.approx(0.1, abs=0.03) and shares[1] == pytest.approx(0.5, abs=0.05)
+    steps = list(alike.epoch(1, 10, 0))
+    assert len(steps) == 100 and all((x.x[:, 0].numpy() + 900 * x.domain == p).all() for x, p in steps)
+    for (x, p), (y, q) in zip(steps[37:], alike.epoch(1, 10, 37), strict=True):
+        assert x.domain == y.domain and (p == q).all()
+
+
+def test_from_two_domains_to_one_model(two, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    result = regraft.fit(list(two), out=str(out), epochs=6, **QUICK)
+    assert set(result.metrics["domains"]) == {"plain", "dark"} and result.items == {"train": 240, "val": 60}
+    for name, path in zip(("plain", "dark"), two, strict=True):
+        figures = result.metrics["domains"][name]
+        assert figures["joint"]["accuracy"] > 0.8 and "accuracy" in figures["alone"]
+        won = figures["joint"]["accuracy"] - figures["alone"]["accuracy"]
+        assert figures["gain"]["value"] == pytest.approx(won)
+        assert regraft.evaluate(str(out / "domains" / name), path).metrics["accuracy"] > 0.8
+    assert regraft.load(out).predict(two[0]).shape == (150,)
+    assert (out / "report.html").is_file()
+
+
+def test_two_heads_where_no_name_agrees(two, tmp_path: Path) -> None:
+    words = str(digits(tmp_path / "words.npz", 90, 2, names=["nought", "one", "two"]))
+    result = regraft.fit([two[0], words], out=str(tmp_path / "r"), epochs=1, controls="none", **QUICK)
+    assert result.choice["heads"] == {"plain": ["0", "1", "2"], "words": ["nought", "one", "two"]}
+    assert list(regraft.load(tmp_path / "r/domains/words").classes_) == ["nought", "one", "two"]
+    assert len(result.classes) == 6 and "alone" not in result.metrics["domains"]["plain"]
+
+
+def test_what_joint_refuses(two, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="several DATA at once"):
+        regraft.fit(two[0], **QUICK)
+    with pytest.raises(InputError, match="domains of one task, --method joint"):
+        regraft.fit(list(two))
+    with pytest.raises(InputError, match="takes one kind"):
+        regraft.fit([two[0], "embedded:reviews"], **QUICK)
+    with pytest.raises(InputError, match="the backbone is raw"):
+        regraft.fit(list(two), **{**QUICK, "backbone": "raw"})
+    for name, value in (("lr", "auto"), ("class_weight", "balanced"), ("mix", "mixup")):
+        with pytest.raises(InputError, match="joint has no use for it"):
+            regraft.fit(list(two), **QUICK, **{name: value})
+    done = CliRunner().invoke(app, ["fit", *two, "--method", "lp-ft"])
+    assert done.exit_code != 0 and "--method joint learns from all" in str(done.exception)

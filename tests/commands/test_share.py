@@ -1,0 +1,128 @@
+"""Several tasks on one network: one artefact, one forward pass, the same bits as each task alone."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import regraft
+from regraft.commands.share import named
+from regraft.errors import ArtefactError, InputError, UnknownName
+from tests.conftest import write_shapes
+
+
+@pytest.fixture
+def at(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def table(at: Path) -> str:
+    """30 pictures with their form, their brightness and their number's parity."""
+    from PIL import Image
+
+    paths = sorted(write_shapes(at / "p", 15).rglob("*.png"))
+    light = [np.asarray(Image.open(p)).mean() for p in paths]
+    rows = [f"{p.relative_to(at)},{p.parent.name},{'light' if v > np.median(light) else 'dark'},{'ab'[i % 2]}"
+            for i, (p, v) in enumerate(zip(paths, light, strict=True))]  # fmt: skip
+    (at / "t.csv").write_text("file,form,light,parity\n" + "\n".join(rows))
+    return "t.csv"
+
+
+def test_one_pass_answers_all_tasks_to_the_bit(table: str, at: Path, fresh_cache) -> None:
+    found = regraft.fit(table, label="form,light,parity", share="features", controls="majority")
+    assert list(found.tasks) == ["form", "light", "parity"] and found.backbone == "regraft_tiny"
+    assert found.computed == {"form": 30, "light": 0, "parity": 0} and found.problems == []
+    run = Path(found.run)
+    assert run.name == "t-shared-1" and {p.name for p in run.iterdir()} >= {"model", "tasks", "run.json"}
+    assert (run / "tasks/light/report.html").is_file() and found.tasks["form"].run == str(run / "tasks/form")
+    pictures = [str(p) for p in sorted((at / "p").rglob("*.png"))][:7]
+    together = regraft.load(found.run)
+    shares, labels = together.predict_proba(pictures), together.predict(pictures)
+    for name in found.tasks:
+        alone = regraft.load(run / "tasks" / name)
+        assert np.array_equal(shares[name], alone.predict_proba(pictures))
+        assert np.array_equal(labels[name], alone.predict(pictures))
+        assert np.array_equal(regraft.load(f"{run}#{name}").predict_proba(pictures), shares[name])
+    single = regraft.fit(table, label="light", controls="none", out="alone")
+    assert np.array_equal(regraft.load("alone").predict_proba(pictures), shares["light"]), "as if fitted alone"
+    assert regraft.verify(found.run)["tasks"]["light"] == {"task": "classification", "classes": [*single.classes]}
+
+
+def test_every_task_can_be_judged_and_predicted(table: str, at: Path) -> None:
+    run = regraft.fit(table, label="form,light", share="features", controls="none", out="r").run
+    assert regraft.evaluate("r#form", "p").items == 30
+    picture = str(next((at / "p").rglob("*.png")))
+    (row,) = regraft.predict(run, [picture]).predictions
+    assert set(row["tasks"]) == {"form", "light"} and set(row["tasks"]["light"]["probabilities"]) == {"dark", "light"}
+    assert regraft.predict(f"{run}#form", [picture], out="one.csv").items == 1
+    assert regraft.predict(run, [picture], out="all.jsonl").items == 1
+    assert json.loads(Path("all.jsonl").read_text())["tasks"]["form"] == row["tasks"]["form"]
+    with pytest.raises(InputError, match="2 tasks: --out takes a .jsonl"):
+        regraft.predict(run, [picture], out="all.csv")
+    with pytest.raises(ArtefactError, match="holds the tasks form, light: name one, as r#form"):
+        regraft.evaluate("r", "p")
+    with pytest.raises(ArtefactError, match="name one"):
+        regraft.load("r#colour")
+    with pytest.raises(ArtefactError, match="one task; leave out #form"):
+        regraft.load("r/tasks/form#form")
+
+
+def test_tasks_with_different_items_are_told(at: Path) -> None:
+    write_shapes(at / "one", 8)
+    write_shapes(at / "two", 8)
+    write_shapes(at / "two" / "more", 2, seed=7, classes=("disc",))
+    for i, path in enumerate(sorted((at / "two" / "more").rglob("*.png"))):
+        path.rename(at / "two" / "disc" / f"new{i}.png")
+    (at / "two/more/disc").rmdir()
+    (at / "two/more").rmdir()
+    found = regraft.fit(["one", "two"], share="features", controls="none")
+    assert list(found.tasks) == ["one", "two"]
+    assert [(p.kind, p.item) for p in found.problems] == [("different-items", "two")]
+    assert "2 of its 18 items" in found.problems[0].message
+
+
+def test_what_cannot_be_shared(table: str, at: Path) -> None:
+    (at / "t.txt.csv").write_text("text,label\n" + "\n".join(f"word {i},{'ab'[i % 2]}" for i in range(20)))
+    with pytest.raises(InputError, match="p holds image items, t holds text items"):
+        regraft.fit(["p", "t.txt.csv"], share="features")
+    with pytest.raises(InputError, match="2 data sets are several tasks: --share features"):
+        regraft.fit(["p", "t.csv"])
+    with pytest.raises(UnknownName, match="way to share"):
+        regraft.fit(["p", "t.csv"], share="everything")
+    with pytest.raises(InputError, match="finetune trains it; methods on features: linear-probe"):
+        regraft.fit(["p", "t.csv"], share="features", method="finetune")
+    with pytest.raises(InputError, match="tfidf is counted"):
+        regraft.fit(["p", "t.csv"], share="features", backbone="minilm+tfidf")
+    with pytest.raises(InputError, match="several tasks: several DATA"):
+        regraft.fit("p", share="features")
+    assert not Path("runs").exists()
+
+
+def test_names_of_tasks() -> None:
+    assert list(named(["a/x.csv", "b/x.csv", "embedded:digits", "y#train"], None)) == ["x", "x-2", "digits", "y"]
+    assert named(["t.csv"], "a, b") == {"a": ("t.csv", "a"), "b": ("t.csv", "b")}
+    assert named(["a", "b"], "l") == {"a": ("a", "l"), "b": ("b", "l")}
+    assert named(["a", "b"], "l,m") == {"a": ("a", "l"), "b": ("b", "m")}
+    with pytest.raises(InputError, match="2 columns for 3 data sets"):
+        named(["a", "b", "c"], "l,m")
+
+
+def test_the_command_repeats_from_its_record(table: str, at: Path, monkeypatch, capsys) -> None:
+    from regraft import cli
+
+    def call(*argv: str) -> str:
+        monkeypatch.setattr("sys.argv", ["regraft", "-q", *argv])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        assert left.value.code == 0
+        return capsys.readouterr().out
+
+    call("fit", table, "--label", "form,light", "--share", "features", "--controls", "none", "--out", "r")
+    again = json.loads(call("fit", "--config", "r/run.json", "--out", "s", "--json"))
+    assert list(again["tasks"]) == ["form", "light"]
+    assert Path("r/model/model.safetensors").read_bytes() == Path("s/model/model.safetensors").read_bytes()
+    shown = call("predict", "s", "p/disc/000.png")
+    assert "form" in shown and "light" in shown

@@ -1,0 +1,101 @@
+"""Distances to the training data against recorded numbers, and what is flagged."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from regraft.model.familiar import Familiar, Gaussian
+
+
+def test_distances_against_the_recorded_figures(shared) -> None:
+    recorded = json.loads((shared / "reference/training.json").read_text())["mahalanobis"]
+    x, y, query = (np.array(recorded[k]) for k in ("train", "labels", "query"))
+    tied, everything = Gaussian.of(x, y, shrinkage=0), Gaussian.of(x, 0 * y, shrinkage=0)
+    assert tied.squares(query) == pytest.approx(np.array(recorded["sq_distance_to_class"]), rel=1e-8)
+    least, background = tied.squares(query).min(1), everything.squares(query)[:, 0]
+    assert least == pytest.approx(recorded["ood_score_min_sq_distance"], rel=1e-8)
+    assert background == pytest.approx(recorded["background_sq_distance"], rel=1e-8)
+    assert least - background == pytest.approx(recorded["relative_min_minus_background"], rel=1e-8)
+
+
+def test_fewer_axes_than_columns_by_hand() -> None:
+    # two rows: one axis of variance 1, all other directions at the shrunken rest
+    x = np.array([[1.0, 0, 0], [-1.0, 0, 0]])
+    g = Gaussian.of(x, np.zeros(2), shrinkage=0.3)
+    # total variance 1 over 3 columns: 0.7 + 0.1 along the axis, 0.1 elsewhere
+    assert g.squares(np.array([[2.0, 0, 0], [0, 3.0, 0]]))[:, 0] == pytest.approx([4 / 0.8, 9 / 0.1])
+
+
+def test_many_axes_agree_with_the_inverse() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(900, 600)) * np.linspace(3, 0.1, 600)
+    g = Gaussian.of(x, np.zeros(900))
+    assert g.axes.shape == (600, 256)
+    query = rng.normal(size=(50, 600)) * np.linspace(3, 0.1, 600)
+    from sklearn.covariance import LedoitWolf
+
+    exact = LedoitWolf().fit(x).mahalanobis(query)
+    assert np.corrcoef(g.squares(query)[:, 0], exact)[0, 1] > 0.9
+
+
+def rows(n: int, d: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 3
+    centres = np.random.default_rng(99).normal(size=(3, d)) * 2
+    return (centres[y] + rng.normal(size=(n, d)) + 5).astype(np.float32), y
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_what_is_like_training_is_not_flagged(classes: bool) -> None:
+    x, y = rows(300)
+    made = Familiar.fitted(x, y if classes else None, np.arange(300) % 5)
+    kept = Familiar.read(json.loads(json.dumps(made.record())), made.tensors())
+    new, strange = rows(2000, seed=1)[0], np.random.default_rng(2).normal(5, 3, (200, 40))
+    for name, values in made.scores(new).items():
+        assert kept.scores(new)[name] == pytest.approx(values, rel=1e-3, abs=1e-2)
+        area = roc_auc_score(np.repeat([0, 1], [2000, 200]), np.append(values, made.scores(strange)[name]))
+        assert area > (0.7 if name == "relative" else 0.9), "relative is for what is near"
+    assert kept.unlike(kept.scores(new)).mean() < 0.03
+    assert kept.unlike(kept.scores(strange)).mean() > 0.8
+    assert set(kept.thresholds) == {"mahalanobis", "knn"} | ({"relative"} if classes else set())
+
+
+def test_columns_with_units_of_their_own() -> None:
+    rng = np.random.default_rng(0)
+    table = np.stack([rng.normal(100, 20, 200), rng.normal(0.5, 0.01, 200)], 1)
+    made = Familiar.fitted(table, None, np.arange(200) % 5, own_units=True)
+    flags = made.unlike(made.scores(np.array([[100, 0.5], [100, 0.7], [400, 0.5]])))
+    assert flags.tolist() == [False, True, True]
+
+
+def test_a_fit_flags_what_it_has_not_seen(tmp_path, monkeypatch) -> None:
+    from PIL import Image
+
+    import regraft
+    from tests.conftest import write_shapes
+
+    monkeypatch.chdir(tmp_path)
+    folder = write_shapes(tmp_path / "photos", 30)
+    result = regraft.fit(str(folder), out="run", controls="none")
+    found = result.metrics["unlike"]
+    assert found["items"] == 12 and found["flagged"] <= 2
+    noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
+    Image.fromarray(noise).save("noise.png")
+    strange, *usual = regraft.predict("run", ["noise.png", str(folder)]).predictions
+    assert strange["unlike"] and np.mean([r["unlike"] for r in usual]) <= 0.1
+    assert set(strange["distances"]) == {"mahalanobis", "knn"}, "60 pictures, 320 features: relative tells nothing"
+    assert "Unlike the training data" in (tmp_path / "run/report.html").read_text()
+    regraft.predict("run", ["noise.png"], out="a.csv")
+    assert "unlike" in (tmp_path / "a.csv").read_text().splitlines()[0]
+    without = regraft.fit(str(folder), out="without", controls="none", outliers=False)
+    assert "unlike" not in without.metrics and "unlike" not in regraft.predict("without", ["noise.png"]).predictions[0]
+
+
+def test_counted_words_have_no_distances(tmp_path, monkeypatch) -> None:
+    import regraft
+
+    monkeypatch.chdir(tmp_path)
+    result = regraft.fit("embedded:reviews", out="run", backbone="tfidf", controls="none")
+    assert "no-outliers" in {p["kind"] for p in result.problems} and "unlike" not in result.metrics
