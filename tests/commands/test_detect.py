@@ -161,7 +161,8 @@ def test_without_weights_it_starts_anew_and_says_so(
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"method": "lora"}, "not for detectors"), ({"detector": "yolo-q"}, "no detector 'yolo-q'"),
-     ({"smoothing": 0.1}, "--smoothing is not for detectors"), ({"lr": "auto"}, "--lr auto"), ({"size": 8}, "64 pix"),
+     ({"smoothing": 0.1}, "--smoothing is not for detectors"),
+     ({"controls": "raw"}, "--controls raw is not"), ({"lr": "auto"}, "--lr auto"), ({"size": 8}, "64 pix"),
      ({"backbone": "mobilenet_v2"}, "body of its own"), ({"augment": "flop"}, "no augmentation"),
      ({"epochs": 0}, "--epochs is 0"), ({"mix": "cutmix"}, "--mix cutmix"),
      ({"mix": "mosaic", "method": "head-only"}, "stored maps")],

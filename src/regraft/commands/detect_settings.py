@@ -32,6 +32,8 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
             raise InputError(f"--{name.replace('_', '-')} is not for detectors.")
     if not settings["outliers"]:
         raise InputError("--no-outliers: detectors flag none.")
+    if settings["controls"] not in ("none", "majority,raw,random"):
+        raise InputError(f"--controls {settings['controls']} is not for detectors; --method scratch is their control.")
     if is_auto(settings["backbone"]):
         raise InputError("--backbone auto is not for detectors; name a network.")
     if settings["lr"] == "auto":
