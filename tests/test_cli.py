@@ -84,8 +84,13 @@ def test_json_and_plain(words: list[str], keys: set[str], run: Path, shapes: Pat
 
 def test_prediction_record(run: Path, shapes: Path) -> None:
     row = json.loads(regraft("predict", str(run), str(shapes / "disc/000.png"), "--json").stdout)["predictions"][0]
-    assert set(row) == {"input", "label", "probabilities", "entropy_bits"}
+    assert set(row) == {"input", "label", "probabilities", "entropy_bits", "unlike", "distances"}
     assert row["input"] == str(shapes / "disc/000.png") and set(row["probabilities"]) == {"disc", "square"}
+
+
+def test_an_unknown_ending_is_named(run: Path, shapes: Path) -> None:
+    done = regraft("predict", str(run), str(shapes), "--out", "x.docx")
+    assert done.returncode == 2 and "x.docx has an unknown ending" in done.stderr
 
 
 def test_help_is_quick_and_imports_no_torch() -> None:
@@ -131,7 +136,7 @@ def test_every_command_has_help(command: str) -> None:
         (["evaluate", "two", "two"], "is no model"),
         (["verify", "two"], "is no model"),
         (["report", "two"], "no finished run"),
-        (["predict", "two", "two", "--out", "x.docx"], "unknown ending"),
+        (["predict", "two", "two", "--out", "x.docx"], "is no model"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_2(words: list[str], text: str, tmp_path: Path) -> None:
