@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from common import RESULTS, SHARED, need, unzipped, write
+from common import RESULTS, SHARED, keep, need, regraft_fit, unzipped, written
 
-SIZE = 160
+SIZE, SEEDS = 160, "0; 0 to 4 for hymenoptera"
 TRAINING = ["--batch", "64", "--lr", "1e-3"]
 METHODS: dict[str, list[str]] = {
     "linear-probe": [], "last-k": [*TRAINING, "--epochs", "12"], "lp-ft": [*TRAINING, "--epochs", "12"],
@@ -30,15 +30,9 @@ METHODS: dict[str, list[str]] = {
 
 def fit(work: Path, out: str, data: str, *options: str) -> dict[str, Any]:
     """One ``regraft fit`` as a command of its own, timed from outside, start-up included."""
-    command = [sys.executable, "-m", "regraft", "-q", "fit", data, *options, "--out", str(work / out), "--json"]
-    begun = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}: {done.stderr}")
-    result = json.loads(done.stdout)
-    seconds = time.perf_counter() - begun
+    result, seconds = regraft_fit(work, out, data, *options)
     shown = " ".join(options).replace(f"{SHARED}/", "../shared/").replace(f"{work}/", "")
-    short = {"options": shown, "seconds": round(seconds, 1), **figures(result["metrics"]["val"]),
+    short = {"options": shown, "seconds": seconds, **figures(result["metrics"]["val"]),
              "gain_over_probe": result["gain_over_probe"], "controls": {
                  k: figures(v) for k, v in result["metrics"]["controls"].items()}}  # fmt: skip
     print(out, short["accuracy"], short["seconds"], flush=True)
@@ -49,27 +43,18 @@ def figures(metrics: dict[str, Any]) -> dict[str, Any]:
     return {k: metrics[k] for k in ("accuracy", "accuracy_ci95", "log_loss")}
 
 
-def written() -> dict[str, Any]:
-    """The parts of ``results/adaptation.json``."""
-    path = RESULTS / "adaptation.json"
-    before = json.loads(path.read_text()) if path.exists() else {}
-    return {k: v for k, v in before.items() if k in PARTS}
-
-
-def keep(part: str, figures: dict[str, Any]) -> None:
-    """Writes the figures of one part beside those of the others."""
-    write("adaptation", {"seeds": "0; 0 to 4 for hymenoptera", **written(), part: figures})
-
-
 def compared(work: Path, part: str, name: str, data: str, *options: str) -> dict[str, Any]:
-    """Each method once, written as it ends; a killed benchmark goes on, unless the part is taken out of the file."""
-    found = {m: v for m, v in written().get(part, {}).items() if m in METHODS}
+    """Each method once, written as it ends; a killed benchmark goes on, unless the part is taken out of the file or was
+    measured under another default.
+    """
+    before = written("adaptation").get(part, {})
+    found = {m: v for m, v in before.items() if m in METHODS and "batch_norm" not in before}
     for method, own in METHODS.items():
         if method not in found:
             found[method] = fit(
                 work, f"{name}-{method}", data, *options, "--method", method, *own, "--controls", "none"
             )
-            keep(part, found)
+            keep("adaptation", PARTS, part, found, seeds=SEEDS)
     pareto(name, found)
     return found
 
@@ -205,7 +190,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REGRAFT_CACHE"] = str(Path(folder) / "cache")
         for name in wanted:
-            keep(name, PARTS[name](Path(folder)))
+            keep("adaptation", PARTS, name, PARTS[name](Path(folder)), seeds=SEEDS)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,7 @@ scikit-learn's digits.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from common import RESULTS, need, write
+from common import keep, need, regraft_fit
 
 METHODS = ("adabn", "deep-coral", "dan", "jan", "dann", "cdan", "mcd", "mcc", "pseudo-label", "shot")
 NETWORK = ["--backbone", "random:lenet", "--controls", "none", "--batch", "64", "--augment", "crop,rotate"]
@@ -31,12 +29,8 @@ CHOOSES, SEEDS = "snd", 3
 
 def run(work: Path, out: str, data: str, *options: str) -> dict[str, Any]:
     """One ``regraft fit`` as a command of its own, timed from outside, start-up included."""
-    command = [sys.executable, "-m", "regraft", "-q", "fit", data, *options, "--out", str(work / out), "--json"]
-    begun = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}: {done.stderr}")
-    result: dict[str, Any] = json.loads(done.stdout) | {"wall": round(time.perf_counter() - begun, 1)}
+    printed, seconds = regraft_fit(work, out, data, *options)
+    result = printed | {"wall": seconds}
     print(out, shown(result), flush=True)
     return result
 
@@ -277,22 +271,15 @@ PARTS = {"validator": validator, "mnist_usps": mnist_usps, "usps_mnist": usps_mn
          "ingredients": ingredients, "step": step, "features": features, "texts": texts, "joint": joint}  # fmt: skip
 
 
-def keep(part: str, figures: dict[str, Any]) -> None:
-    """Writes the figures of one part beside those of the others."""
-    path = RESULTS / "domains.json"
-    before = json.loads(path.read_text()) if path.exists() else {}
-    known = {k: v for k, v in before.items() if k in PARTS}
-    write("domains", {"protocol": (__doc__ or "").split("The protocol: ")[1].strip(), **known, part: figures})
-
-
 def main() -> None:
     wanted = sys.argv[1:] or list(PARTS)
+    protocol = (__doc__ or "").split("The protocol: ")[1].strip()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REGRAFT_CACHE"] = str(Path(folder) / "cache")
         for name in wanted:
             place = Path(folder) / name
             place.mkdir()
-            keep(name, PARTS[name](place))
+            keep("domains", PARTS, name, PARTS[name](place), protocol=protocol)
 
 
 if __name__ == "__main__":

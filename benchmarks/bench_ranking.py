@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from common import RESULTS, need, unzipped, write
+from common import keep, need, regraft_fit, unzipped, written
 
 CANDIDATES = ["mobilenet_v2", "mobilenet_v2@12", "mobilenet_v2@6", "squeezenet1_0", "squeezenet1_0@8", "regraft_tiny",
               "regraft_tiny@4", "regraft_tiny@2", "random:mobilenet_v2", "random:squeezenet1_0", "random:regraft_tiny",
@@ -31,18 +29,6 @@ CANDIDATES = ["mobilenet_v2", "mobilenet_v2@12", "mobilenet_v2@6", "squeezenet1_
 TUNED = ["mobilenet_v2", "squeezenet1_0", "regraft_tiny", "random:regraft_tiny"]
 SEEN = {"regraft_tiny": ("mnist", "cifar10")}
 LEARN, JUDGE, SIZE = 600, 600, 96
-
-
-def written() -> dict[str, Any]:
-    """The parts of ``results/ranking.json``."""
-    path = RESULTS / "ranking.json"
-    before = json.loads(path.read_text()) if path.exists() else {}
-    return {k: v for k, v in before.items() if k in PARTS}
-
-
-def keep(part: str, figures: dict[str, Any]) -> None:
-    """Writes the figures of one part beside those of the others."""
-    write("ranking", {"seeds": "0", **written(), part: figures})
 
 
 def icml_2021(x: np.ndarray, labels: np.ndarray) -> float:
@@ -147,11 +133,11 @@ def usable(candidate: str, name: str) -> bool:
 
 def scores(work: Path) -> dict[str, Any]:
     """Weighted Kendall tau of each score with the test accuracy of a probe, set by set."""
-    found = written().get("scores", {}).get("sets", {})
+    found = written("ranking").get("scores", {}).get("sets", {})
     for name, (learn, judge, size) in sets(work).items():
         if name not in found:
             found[name] = one_set(name, learn, judge, size)
-            keep("scores", {"sets": found, "mean_tau": mean_tau(found)})
+            keep("ranking", PARTS, "scores", {"sets": found, "mean_tau": mean_tau(found)})
     return {"sets": found, "mean_tau": mean_tau(found)}
 
 
@@ -217,30 +203,14 @@ def mean_tau(found: dict[str, Any]) -> dict[str, float]:
 
 def fit(work: Path, out: str, data: str, *options: str) -> dict[str, Any]:
     """One ``regraft fit`` as a command of its own, timed from outside, start-up included."""
-    command = [
-        sys.executable,
-        "-m",
-        "regraft",
-        "-q",
-        "fit",
-        *data.split(),
-        *options,
-        "--out",
-        str(work / out),
-        "--json",
-    ]
-    begun = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}: {done.stderr}")
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result | {"wall": round(time.perf_counter() - begun, 2)}
+    result, seconds = regraft_fit(work, out, *data.split(), *options)
+    return result | {"wall": seconds}
 
 
 def tuned(work: Path) -> dict[str, Any]:
     """The same scores against fine-tuning, for four networks on two sets."""
-    found = written().get("tuned", {})
-    ranked = written().get("scores", {}).get("sets", {})
+    found = written("ranking").get("tuned", {})
+    ranked = written("ranking").get("scores", {}).get("sets", {})
     for name, (learn, judge, size) in sets(work).items():
         if name not in ("hymenoptera", "bccd_cells") or name not in ranked:
             continue
@@ -252,7 +222,7 @@ def tuned(work: Path) -> dict[str, Any]:
                 result = fit(work, out, learn, "--val", judge, "--backbone", candidate, "--method", "lp-ft",
                              "--epochs", "4", "--controls", "none", *own)  # fmt: skip
                 found[name]["accuracy"][candidate] = result["metrics"]["val"]["accuracy"]
-                keep("tuned", found)
+                keep("ranking", PARTS, "tuned", found)
         rows = [{**r, "tuned": found[name]["accuracy"][r["backbone"]]} for r in ranked[name]["candidates"]
                 if r["backbone"] in found[name]["accuracy"]]  # fmt: skip
         found[name]["tau"] = taus(rows, "tuned")
@@ -371,7 +341,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REGRAFT_CACHE"] = str(Path(folder) / "cache")
         for name in wanted:
-            keep(name, PARTS[name](Path(folder)))
+            keep("ranking", PARTS, name, PARTS[name](Path(folder)))
 
 
 if __name__ == "__main__":

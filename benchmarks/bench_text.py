@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import regraft
-from common import RESULTS, SHARED, need, write
+from common import RESULTS, keep, need
 from regraft import metrics
 from regraft.data.items import Texts
 from regraft.features.choice import network_for
@@ -234,17 +233,10 @@ PARTS = {"english": english, "chinese": chinese, "across": across, "domain": dom
 
 
 def main() -> None:
-    assert SHARED.exists()
-    wanted = sys.argv[1:] or list(PARTS)
-    path = RESULTS / "text.json"
-    kept = json.loads(path.read_text()) if path.exists() else {}
+    seeds = "0; 0 to 2 for finetune; 10 draws for few"
     with tempfile.TemporaryDirectory() as folder:
-        for name in wanted:
-            kept |= {name: PARTS[name](RowStore(Path(folder)))}
-            write(
-                "text",
-                {"seeds": "0; 0 to 2 for finetune; 10 draws for few", **{k: kept[k] for k in PARTS if k in kept}},
-            )
+        for name in sys.argv[1:] or PARTS:
+            keep("text", PARTS, name, PARTS[name](RowStore(Path(folder))), seeds=seeds)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Needs no data of others. Takes about ten minutes on two cores.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -24,7 +23,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from common import RESULTS, write
+from common import keep
 from regraft.backbones import catalog
 from regraft.methods.base import Phase
 from regraft.model.heads import LinearHead
@@ -209,11 +208,8 @@ PARTS = {"speed": speed, "last_k": last_blocks, "kill_and_resume": kills}
 def main() -> None:
     if sys.argv[1:2] == ["--side"]:
         return worker(sys.argv[2])
-    path = RESULTS / "training.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
     for name in sys.argv[1:] or PARTS:
-        found[name] = PARTS[name]()
-        write("training", {"seeds": "0", **{k: found[k] for k in PARTS if k in found}})
+        keep("training", PARTS, name, PARTS[name]())
 
 
 if __name__ == "__main__":

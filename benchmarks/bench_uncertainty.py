@@ -6,7 +6,6 @@ hour on two cores.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -18,18 +17,11 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 import regraft
-from common import RESULTS, need, unzipped, write
+from common import keep, need, unzipped
 from regraft.metrics import abstention_curve
 
 LEVEL = 0.9
 LAST_K = {"method": "last-k", "epochs": 20, "lr": 1e-3}
-
-
-def written() -> dict[str, Any]:
-    """The parts of ``results/uncertainty.json``."""
-    path = RESULTS / "uncertainty.json"
-    before = json.loads(path.read_text()) if path.exists() else {}
-    return {k: v for k, v in before.items() if k in PARTS}
 
 
 def table(work: Path) -> dict[str, Any]:
@@ -158,8 +150,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REGRAFT_CACHE"] = str(Path(folder) / "cache")
         for name in wanted:
-            figures = PARTS[name](Path(folder))
-            write("uncertainty", {"seeds": "0", **written(), name: figures})
+            keep("uncertainty", PARTS, name, PARTS[name](Path(folder)))
 
 
 if __name__ == "__main__":

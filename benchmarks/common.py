@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
+import time
 import zipfile
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +37,29 @@ def unzipped(archive: Path) -> Path:
     with zipfile.ZipFile(archive) as z:
         z.extractall(folder)
     return folder
+
+
+def regraft_fit(work: Path, out: str, *words: str) -> tuple[dict[str, Any], float]:
+    """What one ``regraft fit --json`` as a command of its own prints, and its seconds, start-up included."""
+    command = [sys.executable, "-m", "regraft", "-q", "fit", *words, "--out", str(work / out), "--json"]
+    begun = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True)
+    seconds = round(time.perf_counter() - begun, 1)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: {done.stderr}")
+    return json.loads(done.stdout), seconds
+
+
+def written(name: str) -> dict[str, Any]:
+    """``results/NAME.json`` as it is, {} where there is none."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def keep(name: str, parts: Iterable[str], part: str, figures: dict[str, Any], **head: str) -> None:
+    """Writes the figures of one part beside those of the others of ``parts``, below ``head``."""
+    found = written(name) | {part: figures}
+    write(name, {**({"seeds": "0"} | head), **{p: found[p] for p in parts if p in found}})
 
 
 def write(name: str, figures: dict[str, Any]) -> None:

@@ -62,7 +62,7 @@ def align(source: str, target: str, pairs: str, *, out: str, overwrite: bool = F
         raise InputError(f"None of the {len(both)} pairs in {pairs} has vectors on both sides.")
     a, b = (np.stack(side) for side in zip(*known, strict=True))
     hits, held = _judged(a, b, seed)
-    turn = rotation(a, b, np.stack([np.arange(len(a))] * 2, 1))
+    turn = _turn(a, b)
     missing = [i for i, word in enumerate(from_words) if word not in there]
     table = np.concatenate([unit(y), unit(x[missing]) @ turn]).astype(np.float32)
     names = np.array([*to_words, *(from_words[i] for i in missing)])
@@ -113,6 +113,10 @@ def _judged(a: NDArray[np.float64], b: NDArray[np.float64], seed: int) -> tuple[
     held, learn = np.split(order, [int(HELD_OUT * len(a))])
     if not len(held):
         return 0, 0
-    turn = rotation(a[learn], b[learn], np.stack([np.arange(len(learn))] * 2, 1))
-    nearest = (a[held] @ turn @ b.T).argmax(1)
+    nearest = (a[held] @ _turn(a[learn], b[learn]) @ b.T).argmax(1)
     return int((np.linalg.norm(b[nearest] - b[held], axis=1) < 1e-9).sum()), len(held)
+
+
+def _turn(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From the rows of a to those of b, of which each belongs to the one beside it."""
+    return rotation(a, b, np.repeat(np.arange(len(a)), 2))

@@ -171,7 +171,7 @@ def _products(x: Array) -> tuple[Callable[[Array], Array], Callable[[Array], Arr
     """``x @ w`` and ``x.T @ s`` as functions; the columns of a sparse x that have no gaps go through BLAS."""
     if not issparse(x):
         return lambda w: x @ w, lambda s: x.T @ s
-    full = np.diff(x.tocsc().indptr) == x.shape[0]
+    full = x.getnnz(axis=0) == x.shape[0]
     dense, sparse = x[:, full].toarray(), x[:, ~full].tocsr()
     turned = sparse.T.tocsr()
 
