@@ -16,8 +16,10 @@ from regraft.version import __version__
 
 if TYPE_CHECKING:
     from regraft.api import (
+        align,
         augment,
         cache,
+        convert,
         demo,
         evaluate,
         explain,
@@ -50,8 +52,10 @@ __all__ = [
     "FeatureExtractor",
     "RegraftError",
     "Regressor",
+    "align",
     "augment",
     "cache",
+    "convert",
     "demo",
     "evaluate",
     "explain",

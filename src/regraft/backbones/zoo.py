@@ -64,7 +64,8 @@ def load(name: str, weights: str | Path | None = None, *, trained: bool = True) 
         tag = None if weights is not None else stated.get("tag")
         provenance |= {"weights": tag or "a file of the user's", "pretrained_on": tag or "not known",
                        "file": path.name, "sha256": files.checked_sha256(path)}  # fmt: skip
-    head = net.get_classifier() if trained else None
+    last_layer = net.get_classifier() if trained else None
+    head = last_layer if isinstance(last_layer, nn.Linear) else None  # none, two, or convolutions: no source task
     net.reset_classifier(0)
     recipe = {"library": "timm", "architecture": architecture, "arguments": {}}
     return Pretrained(name, body_of(net), head, spec_of(timm, stated), recipe, (), provenance)

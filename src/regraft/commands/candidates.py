@@ -16,7 +16,7 @@ from regraft.data.dataset import Dataset
 from regraft.errors import InputError, RegraftError
 from regraft.features.choice import network_for
 from regraft.features.cost import cost, speed
-from regraft.features.fusion import TfIdfNetwork, parts_of
+from regraft.features.fusion import TfIdfNetwork, parts_in, parts_of
 from regraft.features.rows import Runner
 from regraft.features.source import source_probabilities
 from regraft.features.store import RowStore
@@ -50,7 +50,7 @@ class Candidate:
 def names(modality: str, wanted: str | None) -> list[str]:
     """The candidates in ``wanted`` (``a,b,c``), else those whose weights are here; for pictures also ``raw``."""
     if wanted is not None:
-        found = [n.strip() for n in _split(wanted) if n.strip()]
+        found = [n for n in parts_in(wanted, ",") if n]
         if not found:
             raise InputError("--backbones names no network; wanted are names such as mobilenet_v2,regraft_tiny.")
         return list(dict.fromkeys(found))
@@ -58,18 +58,6 @@ def names(modality: str, wanted: str | None) -> list[str]:
         raise InputError("Numeric rows have no pretrained networks to choose among; ranking is for pictures and texts.")
     here = catalog.at_hand(modality)
     return [*(["raw"] if modality == "image" else []), *here]
-
-
-def _split(wanted: str) -> list[str]:
-    """At commas outside brackets and braces."""
-    parts, depth = [""], 0
-    for letter in wanted:
-        depth += (letter in "[{") - (letter in "]}")
-        if letter == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return parts
 
 
 def published_accuracy(name: str) -> float | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,14 @@ from regraft.commands.box_evidence import write_detections
 from regraft.commands.boxes_split import BoxSplit, box_counts, inner_pictures, split_boxes
 from regraft.commands.detect_settings import POLICY, checked, loop_settings, view_of
 from regraft.commands.detect_start import started
-from regraft.commands.runfolder import RunFolder, finished, interrupted, next_out
+from regraft.commands.runfolder import RunFolder, finished, folder_for
 from regraft.data.dataset import Dataset
 from regraft.data.items import Items
 from regraft.detection import artefact
 from regraft.detection.base import Detector, Framed
 from regraft.detection.predictor import stream
 from regraft.detection_metrics import best_threshold, evaluate
-from regraft.errors import DataError, InputError
+from regraft.errors import DataError
 from regraft.features.store import RowStore
 from regraft.methods.base import Options
 from regraft.methods.detectors import phases
@@ -70,13 +69,7 @@ def detect(
     (by mAP) and the confidence threshold.
     """
     settings = checked(settings)
-    path = Path(settings["out"]) if settings["out"] else next_out(settings["data"], settings["method"])
-    if resume and not settings["out"]:
-        left = interrupted(settings["data"], settings["method"])
-        if left is None:
-            raise InputError(f"There is no interrupted run of {settings['data']} by {settings['method']} to resume "
-                             "below runs/.")  # fmt: skip
-        path = left
+    path = folder_for(settings["out"], settings["data"], settings["method"], resume)
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
     if resume and (done := finished(path, settings)):
         say(f"{path} is already finished")

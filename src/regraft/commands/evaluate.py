@@ -14,7 +14,7 @@ from regraft.detection.artefact import is_detector
 from regraft.detection.predictor import load as detector_of
 from regraft.detection.predictor import stream
 from regraft.detection_metrics import evaluate as figures_of_boxes
-from regraft.errors import DataError
+from regraft.errors import DataError, InputError
 from regraft.features.facts import facts
 from regraft.features.store import RowStore
 from regraft.predictor import load
@@ -51,6 +51,8 @@ def evaluate(
     """Judges on the part test of ``data``, else val, else all. Class names are matched, never class numbers."""
     set_threads(threads)
     if is_detector(model):
+        if label or text or engine != "auto":
+            raise InputError("--label, --text and --engine are not for detectors.")
         return evaluate_boxes(model, data, format=format, device=device)
     predictor = load(model, engine=engine, device=device)
     target = predictor.model.target

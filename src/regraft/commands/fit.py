@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from regraft.commands import runfolder, search
@@ -107,15 +106,10 @@ def fit(
         set_threads(threads)
         joined = fit_joint(list(data), settings, overwrite=overwrite, resume=resume)
         return FitResult(**{**joined, "classes": tuple(joined["classes"])})
-    path = Path(out) if out else runfolder.next_out(settings["data"], method)
-    if resume and not out:
-        left = runfolder.interrupted(settings["data"], method)
-        if left is None:
-            raise InputError(f"There is no interrupted run of {settings['data']} by {method} to resume below runs/.")
-        path = left
+    path = runfolder.folder_for(out, settings["data"], method, resume)
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
     if resume and search.is_auto(backbone):
-        settings |= search.remembered(path, settings)
+        settings |= search.remembered(path)
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
         return FitResult(**{**done, "classes": tuple(done["classes"])})

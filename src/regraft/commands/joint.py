@@ -60,7 +60,7 @@ def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, res
     """
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
     names = [str(d) for d in settings["data"]]
-    out = Path(settings["out"]) if settings["out"] else runfolder.next_out("+".join(map(_short, names)), "joint")
+    out = runfolder.folder_for(settings["out"], "+".join(map(_short, names)), "joint", resume)
     if resume and (done := runfolder.finished(out, settings)):
         say(f"{out} is already finished")
         return done

@@ -61,12 +61,14 @@ def predict(
     """
     set_threads(threads)
     if is_detector(model):
-        if sort_into:
-            raise InputError("--sort-into is for models that name one class a picture.")
+        if resume or overwrite or sort_into or copy or engine != "auto":
+            raise InputError("--resume, --overwrite, --sort-into, --copy and --engine are not for detectors.")
         boxes, items, failed = predict_boxes(model, inputs, out=out, form=form, tiles=tiles, device=device)
         return PredictResult(model, items, failed, out, boxes)
     if form or tiles:
         raise InputError("--as and --tiles are for detectors.")
+    if copy and not sort_into:
+        raise InputError("--copy is for --sort-into.")
     if out is not None and Path(out).suffix.lower() not in ENDINGS:
         raise InputError(f"--out {out} has an unknown ending; known are {', '.join(ENDINGS)}.")
     predictor = load_any(model, engine=engine, device=device)

@@ -156,15 +156,11 @@ def looked_at(
             )
     chosen = np.arange(len(part))
     if items < len(part):
-        _, chosen = hold_out(_strata(part), None, share=items / len(part), seed=seed)
+        _, chosen = hold_out(strata(part.y), None, share=items / len(part), seed=seed)
         problems.append(Problem("looked-at", part.name, f"{len(chosen)} of {len(part)} items are looked at (--items)"))
     pixels = None if whole.facts is None else whole.facts.pixels[learn][chosen]
     groups = None if whole.groups is None else whole.groups[learn][chosen]
     return part.take(chosen), problems, pixels, groups
-
-
-def _strata(data: Dataset) -> NDArray[np.int64]:
-    return np.zeros(len(data), np.int64) if data.target.task == "regression" else strata(data.y)
 
 
 def deciding(tried: list[Candidate], applying: list[str]) -> str:

@@ -86,6 +86,18 @@ def interrupted(data: str, method: str, root: Path = Path("runs")) -> Path | Non
     return left[-1].with_name(left[-1].name.removesuffix(".partial")) if left else None
 
 
+def folder_for(out: str | None, data: str, method: str, resume: bool) -> Path:
+    """``out``, else the interrupted run to resume, else the next free name; raises ``InputError`` where none is."""
+    if out:
+        return Path(out)
+    if not resume:
+        return next_out(data, method)
+    left = interrupted(data, method)
+    if left is None:
+        raise InputError(f"There is no interrupted run of {data} by {method} to resume below runs/.")
+    return left
+
+
 def read_settings(folder: Path) -> dict[str, Any]:
     """The contents of ``run.json``; raises ``ArtefactError`` where it is missing or damaged."""
     try:

@@ -22,6 +22,7 @@ from regraft.commands.split import Split, strata
 from regraft.data.dataset import Dataset
 from regraft.data.parts import hold_out
 from regraft.errors import InputError, RegraftError
+from regraft.features.fusion import parts_in
 from regraft.features.store import RowStore
 from regraft.runtime import say
 
@@ -35,7 +36,7 @@ def is_auto(backbone: str | None) -> bool:
     return backbone is not None and (backbone == AUTO or backbone.startswith(f"{AUTO}:"))
 
 
-def remembered(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def remembered(path: Path) -> dict[str, Any]:
     """What a run in ``path`` that was begun before has settled in place of ``auto``; nothing where there is none."""
     for folder in (path, path.with_name(path.name + ".partial")):
         try:
@@ -93,8 +94,8 @@ def choose(
 def _price(name: str) -> float:
     """A guess at what an item costs, to begin with the cheap: published giga-operations."""
     try:
-        parts = name.removeprefix("random:").partition("@")[0].split("+")
-        return sum(catalog.best_row(p)[0].gigaops or 0.0 for p in parts if p != "raw")
+        bases = [p.removeprefix("random:").partition("@")[0].partition("[")[0] for p in parts_in(name)]
+        return sum(catalog.best_row(b)[0].gigaops or 0.0 for b in bases if b != "raw")
     except RegraftError:
         return 0.0
 
@@ -122,6 +123,7 @@ class _Search:
         self.split, self.order, self.kit, self.left = split, order, kit, left
         self.rounds: list[dict[str, Any]] = []
         self.left_out: list[dict[str, str]] = []
+        self.fixed: dict[str, float] = {}
         self.pace: dict[str, float] = {}
 
     def round(self, waiting: list[str], n: int) -> list[Candidate]:
@@ -154,14 +156,16 @@ class _Search:
         if isinstance(found, str):
             self.left_out.append({"backbone": name, "why": found})
             return None
-        self.pace[name] = max(self.pace.get(name, 0.0), (time.perf_counter() - begun) / n)
+        self.fixed[name] = found.seconds["load"]
+        each = (time.perf_counter() - begun - self.fixed[name]) / n
+        self.pace[name] = max(self.pace.get(name, 0.0), each)
         return found
 
     def _affordable(self, name: str, n: int) -> bool:
         """Whether there is time for ``n`` items, by what a network cost before, else by a taste of one batch."""
         if name not in self.pace and n > 2 * TASTE and self._measured(name, TASTE, []) is None:
             return False
-        needed = self.pace.get(name, 0.0) * n
+        needed = self.fixed.get(name, 0.0) + self.pace.get(name, 0.0) * n
         if needed > self.left():
             why = f"{n} items would take about {needed:.0f} s, and {max(self.left(), 0):.0f} s are left of the budget"
             self.left_out.append({"backbone": name, "why": why})
@@ -177,7 +181,7 @@ class _Search:
     def drop(self, gone: list[Candidate], best: Candidate) -> None:
         for c in gone:
             lead = compared(best.right, c.right, self.kit["seed"])
-            by = f"{100 * lead['value']:.1f} points" if lead else "its LogME"
+            by = f"{100 * lead['value']:.1f} points" if lead else "the probe" if "probe" in best.scores else "LogME"
             self.left_out.append({"backbone": c.backbone, "why": f"behind {best.backbone} by {by} on "
                                                                  f"{self.rounds[-1]['items']} items"})  # fmt: skip
 

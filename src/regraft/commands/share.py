@@ -78,9 +78,9 @@ def share(
         raise InputError("tfidf is counted in each task's own items; tasks share a pretrained network.")
     tasks = named(data, label)
     begun = time.perf_counter()
-    path = Path(out) if out else runfolder.next_out(str(data[0]), "shared")
+    path = runfolder.folder_for(out, str(data[0]), "shared", resume)
     if resume and is_auto(options.get("backbone")):
-        options |= remembered(path, options)
+        options |= remembered(path)
     settings: dict[str, Any] = {"data": [str(d) for d in data], "share": how, "label": label, **options, "out": out}
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")

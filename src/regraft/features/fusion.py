@@ -24,12 +24,12 @@ from regraft.types import PreprocessSpec
 TERMS = "tfidf.json"
 
 
-def parts_in(name: str) -> list[str]:
-    """``A+B[x+y]`` -> ``A``, ``B[x+y]``: the parts between plus signs outside brackets."""
+def parts_in(name: str, at: str = "+") -> list[str]:
+    """``A+B[x+y]`` -> ``A``, ``B[x+y]``: the parts between plus signs (or commas) outside brackets and braces."""
     parts, depth = [""], 0
     for letter in name:
-        depth += (letter == "[") - (letter == "]")
-        if letter == "+" and depth == 0:
+        depth += (letter in "[{") - (letter in "]}")
+        if letter == at and depth == 0:
             parts.append("")
         else:
             parts[-1] += letter

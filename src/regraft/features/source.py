@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import nn
 
 from regraft.backbones.base import Pretrained
@@ -52,7 +53,5 @@ def source_probabilities(
             parts = [head(torch.from_numpy(np.asarray(found.rows[i : i + BLOCK], np.float32))).numpy()
                      for i in range(0, len(found.rows), BLOCK)]  # fmt: skip
         logits = np.concatenate(parts)
-    z = logits.astype(np.float64)
-    odds = np.exp(z - z.max(1, keepdims=True))
-    probabilities: NDArray[np.float64] = odds / odds.sum(1, keepdims=True)
+    probabilities: NDArray[np.float64] = softmax(logits.astype(np.float64), axis=1)
     return probabilities

@@ -103,7 +103,7 @@ def print_fit(result: dict[str, Any]) -> None:
                  **({"stacked": parts["stacked"]} if parts.get("stacked") else {})})  # fmt: skip
         for name, g in parts["adds"].items():
             print(f"{name} adds to the others: {gained({'metric': gain and gain['metric'], **g})}"
-                  f"{': nothing that the data can tell' if g['ci95'][0] <= 0 else ''}")  # fmt: skip
+                  f"{': nothing that the data can tell' if name in parts['nothing'] else ''}")  # fmt: skip
     if metrics.get("unlike"):
         print("unlike the training data: {flagged} of {items} judged items".format(**metrics["unlike"]))
     over = result.get("gain_over_probe")
