@@ -146,7 +146,8 @@ def mnist(work: Path) -> dict[str, Any]:
                 "--method", "scratch", "--epochs", "1", "--batch", "64", "--controls", "none")  # fmt: skip
     target = [f"{cifar10}#train", "--val", f"{cifar10}#test", "--epochs", "6", "--batch", "64", "--controls", "none"]
     scratch = fit(work, "c-scratch", *target, "--backbone", "random:regraft_tiny", "--method", "scratch")
-    moved = fit(work, "c-init", *target, "--init", str(work / "mnist"), "--method", "finetune", "--lr", "2e-3")
+    moved = fit(work, "c-init", *target, "--init", str(work / "mnist"), "--method", "finetune", "--lr", "2e-3",
+                "--batch-norm", "learn")  # fmt: skip
     return {"mnist_from_scratch": first, "cifar10_from_scratch": scratch, "cifar10_from_mnist": moved,
             "gain": paired(work / "c-init", work / "c-scratch")}  # fmt: skip
 
@@ -175,7 +176,8 @@ def short(work: Path) -> dict[str, Any]:
         first = fit(work, f"{name}-1", f"{data}#train", "--val", f"{data}#test", "--backbone", f"random:{name}",
                     "--size", size, "--method", "scratch", "--lr", rate, *shared)  # fmt: skip
         second = fit(work, f"{name}-2", str(photos), "--init", str(work / f"{name}-1"), "--method", "finetune",
-                     "--lr", "3e-4", "--epochs", "4", "--batch", "32", "--controls", "none")  # fmt: skip
+                     "--lr", "3e-4", "--epochs", "4", "--batch", "32", "--batch-norm", "learn",
+                     "--controls", "none")  # fmt: skip
         found[name] = {"first_on_cifar10": first, "then_on_hymenoptera": second}
     return found
 

@@ -141,9 +141,10 @@ def adaptation(r: dict[str, Any]) -> list[str]:
                 f"{f['times_faster_median']:.1f} times as fast.", ""]  # fmt: skip
     if "mnist" in r:
         m = r["mnist"]
-        out += ["From MNIST to CIFAR-10 (the network of regraft_tiny, from random weights):", ""]
+        out += [f"From MNIST to CIFAR-10 (the network of regraft_tiny, from random weights){norm(m)}:", ""]
         out += table(["run", "accuracy (95 % interval)", "seconds"], [
-            [name.replace("_", " "), interval(v), v["seconds"]] for name, v in m.items() if name != "gain"
+            [name.replace("_", " "), interval(v), v["seconds"]]
+            for name, v in m.items() if isinstance(v, dict) and "seconds" in v
         ])  # fmt: skip
         out += [f"Starting from MNIST instead of from nothing: {points(m['gain'])} points.", ""]
     if "short" in r:

@@ -62,7 +62,13 @@ def precision_curves(
 
 def map50(truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str]) -> float | None:
     """The mean average precision at IoU 0.5 alone: a tenth of the work of `evaluate`."""
-    precision, _ = _accumulated(truth, found, len(classes), [0.5])
+    precision, _ = _accumulated(truth, found, len(classes), [0.5], sizes=1)
+    return _mean(precision[..., 0, -1])
+
+
+def mean_ap(truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str]) -> float | None:
+    """The mean average precision over IoUs of 0.5 to 0.95 alone."""
+    precision, _ = _accumulated(truth, found, len(classes), sizes=1)
     return _mean(precision[..., 0, -1])
 
 
@@ -73,9 +79,16 @@ def box_counts(truth: Sequence[Boxes], classes: Sequence[str]) -> dict[str, int]
 
 
 def _accumulated(
-    truth: Sequence[Boxes], found: Sequence[Found], classes: int, ious: Sequence[float] | None = None
+    truth: Sequence[Boxes],
+    found: Sequence[Found],
+    classes: int,
+    ious: Sequence[float] | None = None,
+    sizes: int | None = None,
 ) -> tuple[Floats, Floats]:
-    """Precision (IoUs, 101 recalls, classes, sizes, most) and recall (IoUs, classes, sizes, most); -1 for none."""
+    """Precision (IoUs, 101 recalls, classes, sizes, most) and recall (IoUs, classes, sizes, most); -1 for none.
+
+    ``sizes``: how many ranges of box sizes are told apart, of which the first is all (by default all four).
+    """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -94,6 +107,8 @@ def _accumulated(
         judge = COCOeval(coco, answers, "bbox")
         if ious is not None:
             judge.params.iouThrs = np.asarray(ious)
+        judge.params.areaRng = judge.params.areaRng[:sizes]
+        judge.params.areaRngLbl = judge.params.areaRngLbl[:sizes]
         judge.evaluate()
         judge.accumulate()
     return judge.eval["precision"], judge.eval["recall"]

@@ -10,10 +10,15 @@ import pytest
 from PIL import Image
 
 import regraft
+from regraft.boxes import Boxes
+from regraft.commands.boxes_split import inner_pictures
 from regraft.commands.predict_boxes import box_answers
+from regraft.data.dataset import Dataset
 from regraft.data.found_writers import record
+from regraft.data.items import picture_array
 from regraft.errors import ArtefactError, InputError
 from regraft.files import write_json
+from regraft.types import TargetSpec
 
 OPTIONS = {"size": 64, "epochs": 1, "batch": 4, "method": "scratch"}
 
@@ -82,7 +87,9 @@ def test_boxes_as_files(run: Path, data: Path, tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "found" / "images.json").read_text())["images"]) == 10
     wrong = [
         ({"form": "coco"}, "needs --out"),
-        ({"sort_into": "x"}, "one class a picture"),
+        ({"sort_into": "x"}, "are not for detectors"),
+        ({"overwrite": True}, "are not for detectors"),
+        ({"engine": "torch"}, "are not for detectors"),
         ({"out": str(tmp_path / "found")}, "exists"),
         ({"form": "voc", "out": "x"}, "no format"),
     ]
@@ -176,3 +183,16 @@ def test_what_cannot_be_meant(options: dict[str, object], message: str, data: Pa
 def test_a_detector_takes_boxes_only(shapes: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is for pictures with boxes"):
         regraft.fit(str(shapes), detector="yolo", out=str(tmp_path / "run"))
+
+
+def test_pictures_with_many_classes_are_held_out_too() -> None:
+    """Hardly two pictures hold the same classes: each set by itself would leave nothing to choose by."""
+    rng = np.random.default_rng(0)
+    labels = [rng.permutation(40)[:6] for _ in range(300)]
+    truth = np.empty(300, object)
+    truth[:] = [Boxes(np.tile([0.0, 0, 5, 5], (6, 1)), k, np.zeros(6, bool)) for k in labels]
+    pictures = picture_array(np.zeros((300, 8, 8), np.uint8), "x")
+    data = Dataset("x", pictures, {"boxes": TargetSpec("detection", tuple(f"c{i}" for i in range(40)))},
+                   {"boxes": truth}, np.full(300, ""))  # fmt: skip
+    learn, hold = inner_pictures(data, None, 0)
+    assert 30 <= len(hold) <= 60 and not set(learn) & set(hold)

@@ -99,3 +99,14 @@ def test_counted_words_have_no_distances(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = regraft.fit("embedded:reviews", out="run", backbone="tfidf", controls="none")
     assert "no-outliers" in {p["kind"] for p in result.problems} and "unlike" not in result.metrics
+
+
+def test_few_rows_flag_no_more_than_is_said() -> None:
+    """Of 50 rows the highest is passed by 1 of 51 new ones, however many scores there are."""
+    flagged = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        known = Familiar.fitted(rng.normal(size=(50, 20)), np.arange(50) % 2, np.arange(50) % 5)
+        assert known.expected == pytest.approx(1 / 51)
+        flagged.append(known.unlike(known.scores(rng.normal(size=(1000, 20)))).mean())
+    assert np.mean(flagged) < 1.5 / 51

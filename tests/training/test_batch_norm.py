@@ -60,3 +60,10 @@ def test_pretrained_statistics_stay_unless_told_otherwise(pictures: Path, tmp_pa
     assert said == "learn", "there is nothing to keep"
     with pytest.raises(UnknownName, match="keep"):
         trained(pictures, tmp_path / "d", "finetune", batch_norm="frozen")
+
+
+def test_statistics_of_a_run_that_goes_on_are_those_it_has_learned(pictures: Path, tmp_path: Path) -> None:
+    trained(pictures, tmp_path / "first", "scratch")
+    result = regraft.fit(str(pictures), method="finetune", init=str(tmp_path / "first"), epochs=1, controls="none",
+                         out=str(tmp_path / "second"))  # fmt: skip
+    assert result.choice["loop"]["batch_norm"] == "keep"

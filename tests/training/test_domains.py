@@ -9,6 +9,7 @@ from regraft.errors import InputError
 from regraft.methods.steps import still, take_statistics
 from regraft.training.batches import RowBatches
 from regraft.training.domains import Both, TwoDomains
+from regraft.training.loop import pieces
 from regraft.training.state import Learner
 
 
@@ -42,7 +43,7 @@ def test_without_the_source() -> None:
 def test_pieces_and_moving() -> None:
     both = Both(torch.zeros(6, 2), torch.ones(4, 2), torch.arange(4), 0.5)
     parts = both.tensor_split(2)
-    assert [len(p) for p in parts] == [3, 3] and [len(p.target) for p in parts] == [2, 2]
+    assert [len(p.source) for p in parts] == [3, 3] and [len(p.target) for p in parts] == [2, 2]
     assert both.to("cpu").device == torch.device("cpu")
 
 
@@ -74,3 +75,8 @@ def test_statistics_of_the_target(shared) -> None:
     assert np.allclose(norm.running_mean, arrays["adabn_cumulative_mean"], rtol=1e-9)
     assert np.allclose(norm.running_var, arrays["adabn_cumulative_var"], rtol=1e-9)
     assert not norm.training and norm.momentum == 0.1
+
+
+def test_pieces_of_a_short_batch_of_the_target_are_never_empty() -> None:
+    both = Both(torch.zeros(32, 1), torch.zeros(2, 1), torch.arange(2), 0.0)
+    assert all(len(p.target) and len(p.places) for p in pieces(both, 4))  # type: ignore[arg-type]

@@ -138,10 +138,9 @@ CERTAINTY = ("entropy", "im", "bnm")
 
 
 def spread(x: Array, most: int, seed: int = 0) -> Array:
-    """At most ``most`` rows of x in their order, drawn without repetition."""
-    if len(x) <= most:
-        return np.asarray(x)
-    return np.asarray(x)[np.sort(np.random.default_rng(seed).permutation(len(x))[:most])]
+    """At most ``most`` rows of x, also of a sparse one, in their order, drawn without repetition."""
+    n = x.shape[0]
+    return x if n <= most else x[np.sort(np.random.default_rng(seed).permutation(n)[:most])]
 
 
 def judged(seen: Seen, names: list[str] | None = None) -> dict[str, float]:

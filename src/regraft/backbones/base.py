@@ -147,6 +147,11 @@ class Pretrained:
     files: dict[str, bytes] = field(default_factory=dict)
 
     @property
+    def has_learned(self) -> bool:
+        """Whether its weights come from a training, here or elsewhere."""
+        return self.provenance.get("weights") != "random" or bool({"init", "adapted_by"} & self.provenance.keys())
+
+    @property
     def tokeniser(self) -> Subwords | WordList:
         """What turns texts into token numbers in this network's view (texts only)."""
         kept = self.__dict__.get("_tokeniser")

@@ -137,8 +137,8 @@ def adapt(
     judge = Policy("none", policy.flips)
     inner = Inner(make_feed(base, border, data.take(hold), rows.x[hold], judge, **feeds, views=1), targets[hold], link,
                   None if weights is None else weights[hold], device, task)  # fmt: skip
-    trained = plan.pretrained and (base.provenance.get("weights") != "random" or "adapted_by" in base.provenance)
-    loop = loop_settings(settings, task, targets[learn], fingerprint(rows), "keep" if trained else "learn")
+    usual = "keep" if plan.pretrained and base.has_learned else "learn"
+    loop = loop_settings(settings, task, targets[learn], fingerprint(rows), usual)
     curve = None
     if settings["lr"] == "auto":
         rate, curve = _found_rate(folder, learner, plan, feed, targets[learn], loop)

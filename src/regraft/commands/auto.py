@@ -129,7 +129,9 @@ def _epochs(
     feed = make_feed(start.network, 0, data, rows.x, policy, seed=settings["seed"], device=device, store=store)
     head: LinearHead = copy.deepcopy(start.probe).requires_grad_(True)
     learner = Learner(copy.deepcopy(start.network.body).to(device), head.to(device))
-    learner.body.freeze(0).keep_statistics(settings["batch_norm"] != "learn")
+    learner.body.freeze(0).keep_statistics(
+        settings["batch_norm"] == "keep" or (settings["batch_norm"] is None and start.network.has_learned)
+    )
     learner.train()
     times = []
     with strided_depthwise_in_float32(learner, device == "cpu"):

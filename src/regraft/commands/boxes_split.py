@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from regraft.boxes import Boxes
 from regraft.commands.auditing import audited
 from regraft.data.dataset import Dataset
+from regraft.data.detection import rarest_class
 from regraft.data.facts import Facts
 from regraft.data.parts import evaluation_part, hold_out, training_part
 from regraft.data.sources import open_data
@@ -51,14 +52,14 @@ def split_boxes(opened: Dataset, val: Any, *, format: str | None, seed: int, sto
     elif {"train", "val"} <= set(whole.data.part_names):
         judged, how = whole.data.take(np.flatnonzero(whole.data.parts == "val")), "judged on the part val"
     else:
-        kept, held = hold_out(kinds(whole.data.y[learn]), groups, seed=seed)
+        kept, held = hold_out(rarest_class(list(whole.data.y[learn]), len(whole.data.classes)), groups, seed=seed)
         judged, how = whole.data.take(learn[held]), "judged on a fifth held out of the training pictures"
         learn, groups = learn[kept], None if groups is None else groups[kept]
         if not len(held):
             problems.append(Problem("not-judged", whole.data.name, "too few pictures to hold any out"))
             judged, how = None, "nothing could be held out: too few pictures"
     train = whole.data.take(learn)
-    counts = box_counts(train)
+    counts = train.class_counts()
     classes = tuple(name for name, count in counts.items() if count)
     if not classes:
         raise DataError(f"{train.name} has no box to learn from.")
@@ -84,19 +85,7 @@ def inner_pictures(train: Dataset, groups: NDArray[Any] | None, seed: int) -> tu
     """Positions to learn from and to choose by: 15 % from 100 pictures on, else none."""
     if len(train) < FROM:
         return np.arange(len(train)), np.zeros(0, np.int64)
-    return hold_out(kinds(train.y), groups, share=SHARE, seed=seed)
-
-
-def kinds(boxes: NDArray[Any]) -> NDArray[np.int64]:
-    """(n,) pictures with the same classes on them have the same number."""
-    seen: dict[tuple[int, ...], int] = {}
-    return np.array([seen.setdefault(tuple(np.unique(b.labels).tolist()), len(seen)) for b in boxes], np.int64)
-
-
-def box_counts(data: Dataset) -> dict[str, int]:
-    """Class -> boxes, those of crowds left out."""
-    labels = np.concatenate([b.labels[~b.crowd] for b in data.y] or [np.zeros(0, np.int64)])
-    return dict(zip(data.classes, np.bincount(labels, minlength=len(data.classes)).tolist(), strict=True))
+    return hold_out(rarest_class(list(train.y), len(train.classes)), groups, share=SHARE, seed=seed)
 
 
 def matched_classes(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
@@ -115,6 +104,6 @@ def _of(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int
     for i, one in enumerate(data.y):
         kept = place[one.labels] >= 0
         boxes[i] = Boxes(one.xyxy[kept], place[one.labels[kept]], one.crowd[kept])
-    left = {name: count for name, count in box_counts(data).items() if count and name not in classes}
+    left = {name: count for name, count in data.class_counts().items() if count and name not in classes}
     target = {data.target_name: TargetSpec("detection", classes)}
     return replace(data, targets=target, labels={data.target_name: boxes}), left

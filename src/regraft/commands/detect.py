@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,16 +11,16 @@ import numpy as np
 
 from regraft.boxes import Found
 from regraft.commands.box_evidence import write_detections
-from regraft.commands.boxes_split import BoxSplit, box_counts, inner_pictures, split_boxes
+from regraft.commands.boxes_split import BoxSplit, inner_pictures, split_boxes
 from regraft.commands.detect_settings import POLICY, checked, loop_settings, view_of
 from regraft.commands.detect_start import started
 from regraft.commands.runfolder import RunFolder, finished, folder_for
 from regraft.data.dataset import Dataset
 from regraft.data.items import Items
 from regraft.detection import artefact
-from regraft.detection.base import Detector, Framed
+from regraft.detection.base import BATCH, Detector, Framed
 from regraft.detection.predictor import stream
-from regraft.detection_metrics import best_threshold, evaluate
+from regraft.detection_metrics import best_threshold, evaluate, mean_ap
 from regraft.errors import DataError
 from regraft.features.store import RowStore
 from regraft.methods.base import Options
@@ -118,7 +119,7 @@ class _Job:
             run=str(run.path), task="detection", method=settings["method"], detector=settings["detector"],
             backbone=str(settings["backbone"] or settings["detector"]), engine="torch", metrics=figures, gain=None,
             seconds=self.watch.record(), cached=False, items={"train": len(train), "val": judged_on},
-            boxes=box_counts(train), classes=train.classes, split=split.how, choice=choice, decision=decision,
+            boxes=train.class_counts(), classes=train.classes, split=split.how, choice=choice, decision=decision,
             problems=[asdict(p) for p in split.problems],
         )  # fmt: skip
 
@@ -180,13 +181,20 @@ class _Inner:
     def found(self, detector: Detector) -> list[Found]:
         if not detector.border:
             return detections(detector, self.data.items)
-        self.kept = self.kept or list(detector.framed([self.data.items.load(i) for i in range(len(self.data))]))
+        self.kept = self.kept or list(self.framed(detector))
         answers = {i: f for some in self.kept for i, f in zip(some.positions, detector.answers(some), strict=True)}
         return [answers[i] for i in range(len(self.data))]
 
+    def framed(self, detector: Detector) -> Iterator[Framed]:
+        """What the frozen blocks make of the pictures, of which a batch at a time is decoded."""
+        for start in range(0, len(self.data), BATCH):
+            some = range(start, min(start + BATCH, len(self.data)))
+            for one in detector.framed([self.data.items.load(i) for i in some]):
+                yield one._replace(positions=[start + p for p in one.positions])
+
     def loss(self, detector: Any) -> float:
         """1 - mAP."""
-        return 1 - (evaluate(list(self.data.y), self.found(detector), self.data.classes)["map"] or 0.0)
+        return 1 - (mean_ap(list(self.data.y), self.found(detector), self.data.classes) or 0.0)
 
 
 def detections(detector: Detector, items: Items) -> list[Found]:
@@ -208,5 +216,5 @@ def _fingerprint(data: Dataset) -> str:
     """Names the pictures and their boxes: what a checkpoint must not be resumed without."""
     h = hashlib.blake2b(digest_size=16)
     for i, boxes in enumerate(data.y):
-        h.update(data.items.digest(i) + boxes.xyxy.tobytes() + boxes.labels.tobytes())
+        h.update(data.items.digest(i) + boxes.xyxy.tobytes() + boxes.labels.tobytes() + boxes.crowd.tobytes())
     return h.hexdigest()

@@ -34,6 +34,10 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
         raise InputError("--no-outliers: detectors flag none.")
     if settings["controls"] not in ("none", "majority,raw,random"):
         raise InputError(f"--controls {settings['controls']} is not for detectors; --method scratch is their control.")
+    if settings["engine"] not in ("auto", "torch"):
+        raise InputError(f"--engine {settings['engine']} is not for detectors; they run on torch.")
+    if not settings["refit"]:
+        raise InputError("--no-refit: detectors are not trained again on the judged pictures.")
     if is_auto(settings["backbone"]):
         raise InputError("--backbone auto is not for detectors; name a network.")
     if settings["lr"] == "auto":

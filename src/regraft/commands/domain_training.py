@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from regraft.adaptation.validators import probabilities, soft_neighbourhood_density, spread
 from regraft.backbones.base import Pretrained
 from regraft.commands.adapt import (
+    GENTLE_ON_TEXTS,
     Adapted,
     Start,
     adapt,
@@ -85,25 +86,30 @@ def refuse(settings: dict[str, Any]) -> None:
         raise InputError(f"--processes {settings['processes']}: adapting to another domain trains in one.")
     if settings["mix"] not in (None, "none"):
         raise InputError(f"--mix {settings['mix']}: adapting to another domain keeps pictures as they are.")
+    if settings["lr"] == "auto":
+        raise InputError("--lr auto: adapting to another domain has no range test; name a rate.")
 
 
 def source_model(job: Job, method: Any, rows: Rows) -> SourceModel:
     """That of ``--init`` where it knows all classes, else one trained here."""
     init, free = job.settings["init"], not method.plan_domains(1, Options(1)).source
-    if init and free and (job.warm is None or not job.warm.linear.weight.any(1).all()):
+    whole = job.warm is not None and bool(job.warm.linear.weight.any(1).all())
+    if init and free and not whole:
         raise InputError(
             f"--init {init} has no linear head for all of {', '.join(job.split.train.classes[:5])}, and "
             f"{job.settings['method']} needs the source's model whole: leave out --init, or name a run of the source."
         )
-    if job.warm is not None:
-        return SourceModel(job.network, job.warm, {"init": job.settings["init"]})
+    if job.warm is not None and whole:
+        return SourceModel(job.network, job.warm, {"init": init})
     folder = job.run.work / "source"
     folder.mkdir(exist_ok=True)
-    scratch = SourceTraining(job.network.provenance.get("weights") != "random")
+    scratch = SourceTraining(job.network.has_learned)
+    # both domains go by statistics of their own, the source from here on
+    told = {**job.settings, "method": SOURCE_ONLY, "batch_norm": job.settings["batch_norm"] or "learn"}
     start = Start(job.network, LinearHead.zero(rows.x.shape[1], len(job.split.train.classes)), {})
     groups = None if job.split.groups is None else job.split.groups[rows.items]
-    made: Adapted = adapt(scratch, start, job.split.train, rows, {**job.settings, "method": SOURCE_ONLY}, groups=groups,
-                          folder=folder, device=job.runner.device, store=job.store)  # fmt: skip
+    made: Adapted = adapt(scratch, start, job.split.train, rows, told, groups=groups, folder=folder,
+                          device=job.runner.device, store=job.store)  # fmt: skip
     assert isinstance(made.head, LinearHead)
     return SourceModel(made.network, made.head, made.record)
 
@@ -115,7 +121,8 @@ def adapted(
     settings, device, seed = job.settings, job.runner.device, job.settings["seed"]
     data, goal = job.split.train.take(rows.items), target.take(items)
     text, classes = data.modality == "text", len(data.classes)
-    options = Options(settings["epochs"] or default_epochs(len(goal)), rate_of(settings["lr"]))
+    options = Options(settings["epochs"] or default_epochs(len(goal)), rate_of(settings["lr"]),
+                      scale=GENTLE_ON_TEXTS if text else 1.0)  # fmt: skip
     blocks = len(source.network.body.blocks)
     plan: DomainPlan = method.plan_domains(blocks, options)
     learner = Learner(copy.deepcopy(source.network.body).to(device), copy.deepcopy(source.head).to(device))

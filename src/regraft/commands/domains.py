@@ -52,13 +52,14 @@ class Domain:
     def seen(self) -> Seen:
         """What a validator looks at: at most 2,000 items of each kind."""
         target, val, train = (_some(r.x) for r in (self.target, self.val, self.train))
-        labels = self.val.y[: len(val)] if issparse(self.val.x) else spread(self.val.y, LOOKED_AT)
+        labels = spread(self.val.y, LOOKED_AT)
         return Seen(self.model.logits(target), target, self.model.logits(val), val, labels, train)
 
 
 def _some(rows: Any) -> NDArray[Any]:
     """At most 2,000 rows as an array."""
-    return rows[:LOOKED_AT].toarray() if issparse(rows) else spread(rows, LOOKED_AT)
+    some: Any = spread(rows, LOOKED_AT)
+    return some.toarray() if issparse(some) else some
 
 
 def fit_target(job: Job, method: Any, target: Target) -> dict[str, Any]:

@@ -195,7 +195,10 @@ class Job:
         if model.familiar is None or split.val is None or not len(judged.y):
             return {}
         names = [split.val.items.name(int(i)) for i in judged.items]
-        return {"unlike": unlike_figures(model.familiar, judged.x, names)}
+        figures = unlike_figures(model.familiar, judged.x, names)
+        if probe is not None:  # the network has learned from these items: how much further out others lie, nobody knows
+            figures["expected"] = None
+        return {"unlike": figures}
 
     def anew(self, model: Model, data: Dataset, rows: Rows) -> Rows:
         """The same items in the features of a trained network."""

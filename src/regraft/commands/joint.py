@@ -165,9 +165,8 @@ def _trained(
         settings, "classification", targets, digest([run.path.name, *map(str, targets.argmax(1))]).hex()
     )
     options = Options(settings["epochs"] or default_epochs(len(targets)), rate_of(settings["lr"]))
-    pretrained = network.provenance.get("weights") != "random"
     phase = METHOD.phase(
-        len(network.body.blocks), options, pretrained, METHOD.Shared([d.own for d in domains], loop.smoothing)
+        len(network.body.blocks), options, network.has_learned, METHOD.Shared([d.own for d in domains], loop.smoothing)
     )
     progress = train(
         learner, [phase], ManyDomains([feed(d, policy) for d in learn], seed), targets, loop,
@@ -257,8 +256,10 @@ def _alone(
     folder = run.work / f"alone-{domain.name}"
     folder.mkdir(exist_ok=True)
     start = Start(network, LinearHead.zero(network.width, len(own)), {})
-    method = SourceTraining(network.provenance.get("weights") != "random")
-    made = adapt(method, start, data, rows, settings, groups=None, folder=folder, device=device, store=store)
+    told = {**settings, "batch_norm": "learn"}  # as the joint model does
+    groups = None if domain.split.groups is None else domain.split.groups[rows.items]
+    made = adapt(SourceTraining(network.has_learned), start, data, rows, told, groups=groups, folder=folder,
+                 device=device, store=store)  # fmt: skip
     assert domain.split.val is not None
     x = fresh_rows(made.network, domain.split.val, judged.items, settings["engine"], device).x
     found = np.zeros((len(judged.y), len(classes)))

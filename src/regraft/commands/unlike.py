@@ -11,7 +11,7 @@ from scipy.sparse import issparse
 from regraft.commands.split import Rows, strata
 from regraft.data.dataset import Dataset
 from regraft.methods.folds import stratified_folds
-from regraft.model.familiar import LEAST_ROWS, LEVEL, WIDEST, Familiar
+from regraft.model.familiar import LEAST_ROWS, WIDEST, Familiar
 from regraft.types import Problem
 
 FOLDS, SHOWN = 5, 20
@@ -43,7 +43,7 @@ def unlike_figures(known: Familiar, x: NDArray[Any], names: list[str]) -> dict[s
     flags = known.unlike(scores)
     beyond = np.max([_ratio(scores[k], t) for k, t in known.thresholds.items()], axis=0)
     worst = [i for i in np.argsort(-beyond, kind="stable")[:SHOWN].tolist() if flags[i]]
-    return {"items": len(flags), "flagged": int(flags.sum()), "expected": 1 - LEVEL,
+    return {"items": len(flags), "flagged": int(flags.sum()), "expected": known.expected,
             "most": [{"input": names[i], **{k: float(v[i]) for k, v in scores.items()}} for i in worst]}  # fmt: skip
 
 

@@ -20,10 +20,9 @@ def draw_boxes(picture: Picture, boxes: Boxes, classes: Sequence[str], *, names:
 
 def draw_found(picture: Picture, found: Found, classes: Sequence[str], *, names: bool = True) -> Image.Image:
     """What was found, with scores, the best on top."""
-    worst_first = found.take(found.scores.argsort())
-    order = range(len(worst_first) - 1, -1, -1)
-    texts = [f"{classes[worst_first.labels[i]]} {worst_first.scores[i]:.2f}" if names else "" for i in order]
-    return draw(picture, worst_first.xyxy[::-1], texts, [_colour(int(worst_first.labels[i])) for i in order])
+    worst_first = range(len(found) - 1, -1, -1)
+    texts = [f"{classes[found.labels[i]]} {found.scores[i]:.2f}" if names else "" for i in worst_first]
+    return draw(picture, found.xyxy[::-1], texts, [_colour(int(found.labels[i])) for i in worst_first])
 
 
 def draw(picture: Picture, xyxy: Floats, texts: Sequence[str], colours: Sequence[str]) -> Image.Image:

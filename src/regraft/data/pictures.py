@@ -19,10 +19,6 @@ from regraft.types import PreprocessSpec
 
 Picture = NDArray[np.uint8]
 
-SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"]
-)
-
 _ORIENTATION = 0x0112
 ENDINGS_OF = {
     "JPEG": (".jpg", ".jpeg", ".jfif"), "MPO": (".jpg", ".jpeg"), "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp",),

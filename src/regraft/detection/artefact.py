@@ -19,8 +19,6 @@ from regraft.files import new_folder, sha256, write_json, write_text
 from regraft.model.artefact import FORMAT, FORMAT_VERSION, MANIFEST, MODEL, find, read_manifest, split_task
 from regraft.runtime import versions
 
-KEPT = ("frame", "overlap")
-
 
 def save(detector: Detector, folder: Path, *, decision: dict[str, Any], metrics: dict[str, Any],
          record: dict[str, Any]) -> Path:  # fmt: skip

@@ -45,7 +45,7 @@ class TableMap:
     def fitted(cls, cells: Cells) -> TableMap:
         numbers, levels, base = {}, {}, {}
         for name in cells.columns:
-            if kind_of(cells.texts(name)) in ("number", "empty"):
+            if kind_of(cells.columns[name]) in ("number", "empty"):
                 values = cells.numbers(name)
                 known = values[~np.isnan(values)]
                 numbers[name] = float(np.median(known)) if len(known) else 0.0

@@ -31,7 +31,7 @@ def fit_quantiles(x: NDArray[Any], y: NDArray[Any], quantiles: Sequence[float], 
     design = np.hstack([x, np.ones((n, 1))])
     residual = y - start(x)[:, 0]
     unit = float(np.abs(residual).mean()) or 1.0
-    penalty = np.diag([*np.full(d, alpha / (2 * unit)), 1e-12 * n / unit])
+    penalty = np.diag([*np.full(d, max(alpha / (2 * unit), 1e-9 * n / unit)), 1e-12 * n / unit])
     found = []
     for q in quantiles:
         theta = np.append(start.weight[:, 0], start.bias[0] + np.quantile(residual, q))

@@ -6,6 +6,7 @@ Hoerl and Kennard 1970; evidence: MacKay 1992 (https://doi.org/10.1162/neco.1992
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,6 +102,8 @@ def fit_regression(
     earlier fit. ``names`` (D,) ask for the coefficients with their 95 % intervals: Student's where alpha is 0, else
     those of the posterior.
     """
+    if quantiles and not all(a < b for a, b in pairwise([0.0, *quantiles, 1.0])):
+        raise InputError(f"quantiles are {list(quantiles)}; wanted are numbers between 0 and 1 that rise.")
     if issparse(rows):
         if rows.shape[1] > 4 * rows.shape[0]:
             raise InputError("Regression on counted words needs dense features: take a network for texts such as "

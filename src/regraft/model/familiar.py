@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 MOST_ROWS, MOST_AXES, BANK = 5000, 256, 1000
@@ -55,14 +57,12 @@ class Gaussian(NamedTuple):
         x = np.asarray(x, np.float64)
         origin = self.means.mean(0)
         flat, centres = (x - origin) @ self.axes, (self.means - origin) @ self.axes
-        within = ((flat[:, None] - centres[None]) ** 2 / self.variances).sum(2)
+        inverse = 1 / np.sqrt(self.variances)
+        within: NDArray[np.float64] = cdist(flat * inverse, centres * inverse, "sqeuclidean")
         if self.axes.shape[1] == x.shape[1]:
             return within
-        whole = ((x[:, None] - self.means[None]) ** 2).sum(2) if x.size * len(self.means) < 1 << 24 else _apart(
-            x - origin, self.means - origin)  # fmt: skip
-        outside = np.maximum(whole - ((flat[:, None] - centres[None]) ** 2).sum(2), 0)
-        squares: NDArray[np.float64] = within + outside / self.rest
-        return squares
+        outside = np.maximum(cdist(x, self.means, "sqeuclidean") - cdist(flat, centres, "sqeuclidean"), 0)
+        return within + outside / self.rest
 
 
 def _axes(centred: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -93,7 +93,7 @@ class Familiar:
     not where rows are no more than features: rows learned from would have the highest of all.
     ``knn``: the distance to the fifth nearest of up to 1,000 training rows, all of length 1 (Sun et al. 2022,
     https://arxiv.org/abs/2204.06507), or for tables as they are, each column by its spread. ``thresholds`` are passed
-    together by about 1 % of rows like those of training.
+    together by ``expected`` of rows like those of training: 0.01, or 1 / (n + 1) where n are too few for that.
     """
 
     centre: NDArray[Any]
@@ -103,6 +103,7 @@ class Familiar:
     bank: NDArray[Any]
     unit_length: bool
     thresholds: dict[str, float]
+    expected: float
 
     @classmethod
     def fitted(
@@ -114,30 +115,36 @@ class Familiar:
         if len(rows) > MOST_ROWS:
             some = np.unique(np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(int))
             rows, fold, labels = rows[some], fold[some], None if labels is None else labels[some]
+        # decided once: folds of unequal size must agree on which scores there are
+        relative = labels is not None and len(rows) - int(np.bincount(fold).max()) > rows.shape[1]
         held: dict[str, list[NDArray[Any]]] = {}
         for f in range(int(fold.max()) + 1 if len(rows) <= 1000 else 1):
             learn = fold != f
-            part = cls._of(rows[learn], None if labels is None else labels[learn], own_units, {})
+            part = cls._of(rows[learn], None if labels is None else labels[learn], own_units, relative)
             for name, values in part.scores(rows[~learn]).items():
                 held.setdefault(name, []).append(values)
-        level = 1 - (1 - LEVEL) / len(held)
-        thresholds = {n: float(np.quantile(np.concatenate(v), level, method="higher")) for n, v in held.items()}
-        return cls._of(rows, labels, own_units, thresholds)
+        together = np.stack([np.concatenate(v) for v in held.values()])
+        middle, spread = together.mean(1, keepdims=True), together.std(1, keepdims=True)
+        spread = np.where(spread > 0, spread, 1.0)
+        worst = np.sort(((together - middle) / spread).max(0))  # the scores on one scale, and the worst of each row
+        rank = min(math.ceil((len(worst) + 1) * LEVEL), len(worst))
+        limits = (middle + worst[rank - 1] * spread)[:, 0].tolist()
+        thresholds, expected = dict(zip(held, limits, strict=True)), 1 - rank / (len(worst) + 1)
+        return replace(cls._of(rows, labels, own_units, relative), thresholds=thresholds, expected=expected)
 
     @classmethod
-    def _of(
-        cls, rows: NDArray[Any], labels: NDArray[Any] | None, own_units: bool, thresholds: dict[str, float]
-    ) -> Familiar:
+    def _of(cls, rows: NDArray[Any], labels: NDArray[Any] | None, own_units: bool, relative: bool) -> Familiar:
+        """Without thresholds yet."""
         rows = np.asarray(rows, np.float64)
         centre = rows.mean(0)
         spread = rows.std(0) if own_units else np.full(rows.shape[1], rows.std())
         scale = np.where(spread > 0, spread, 1.0)
         x, alike = (rows - centre) / scale, np.zeros(len(rows), np.int64)
         classes = Gaussian.of(x, alike if labels is None else labels)
-        everything = None if labels is None or len(x) <= x.shape[1] else Gaussian.of(x, alike)
+        everything = Gaussian.of(x, alike) if relative else None
         some = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), BANK)).round().astype(int))
         bank = _lengths(rows[some]) if not own_units else x[some]
-        return cls(centre, scale, classes, everything, bank.astype(np.float32), not own_units, thresholds)
+        return cls(centre, scale, classes, everything, bank.astype(np.float32), not own_units, {}, 0.0)
 
     def scores(self, rows: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
         """Each score (n,) of features (n, d)."""
@@ -167,7 +174,7 @@ class Familiar:
 
     def record(self) -> dict[str, Any]:
         """All else."""
-        return {"unit_length": self.unit_length, "thresholds": self.thresholds, "level": LEVEL}
+        return {"unit_length": self.unit_length, "thresholds": self.thresholds, "expected": self.expected}
 
     @classmethod
     def read(cls, record: dict[str, Any], state: dict[str, Tensor]) -> Familiar:
@@ -179,8 +186,9 @@ class Familiar:
             return Gaussian(means, axes, variances, float(rest[0]))
 
         everything = gaussian("everything") if "everything.rest" in arrays else None
-        return cls(arrays["centre"], arrays["scale"], gaussian("classes"), everything,
-                   arrays["bank"].astype(np.float32), record["unit_length"], record["thresholds"])  # fmt: skip
+        bank = arrays["bank"].astype(np.float32)
+        return cls(arrays["centre"], arrays["scale"], gaussian("classes"), everything, bank, record["unit_length"],
+                   record["thresholds"], record["expected"])  # fmt: skip
 
 
 def _lengths(rows: NDArray[Any]) -> NDArray[np.float64]:

@@ -29,7 +29,7 @@ class Both:
     progress: float
 
     def __len__(self) -> int:
-        return len(self.target if self.source is None else self.source)
+        return len(self.target) if self.source is None else min(len(self.source), len(self.target))
 
     @property
     def device(self) -> torch.device:
