@@ -16,8 +16,11 @@ from regraft.detection_metrics import (
     confusion,
     evaluate,
     map50,
+    map_gain,
     matched,
+    mean_ap,
     precision_curves,
+    resampled_map,
 )
 
 
@@ -65,6 +68,30 @@ def test_the_recorded_figures(reference, capsys) -> None:
     agrees(evaluate(truth, found, "abc"), precision_curves(truth, found, "abc"), reference["expected"])
     assert map50(truth, found, "abc") == pytest.approx(reference["expected"]["mAP50"], abs=1e-6)
     assert capsys.readouterr().out == ""
+
+
+def test_a_draw_of_pictures_has_the_figure_of_those_pictures(reference) -> None:
+    """Weights in place of copies give what pycocotools gives for the copies, but for the points between two copies."""
+    truth, found = sets(reference["ground_truth"], reference["detections"])
+    n = len(truth)
+    draws = np.array([np.arange(n), *np.random.default_rng(0).integers(0, n, (4, n)), np.full(n, n - 1)])
+    copied = [mean_ap([truth[i] for i in row], [found[i] for i in row], "abc") for row in draws]
+    ours = resampled_map(truth, found, 3, draws)
+    assert ours == pytest.approx(copied, abs=5e-4) and ours[0] == pytest.approx(copied[0], abs=1e-6)
+    low, high = evaluate(truth, found, "abc")["map_ci95"]
+    assert low < reference["expected"]["mAP"] < high
+
+
+def test_gain_over_a_worse_detector(reference) -> None:
+    truth, found = sets(reference["ground_truth"], reference["detections"])
+    worse = [Found(f.xyxy + 4, f.scores, f.labels) for f in found]
+    gain = map_gain(truth, found, worse, "abc")
+    assert gain["value"] == pytest.approx(mean_ap(truth, found, "abc") - mean_ap(truth, worse, "abc"))
+    assert 0 < gain["ci95"][0] < gain["value"] < gain["ci95"][1]
+    assert map_gain(truth, found, found, "abc") == {"value": 0.0, "ci95": [0.0, 0.0]}
+    empty = [Boxes.none()] * 2
+    assert map_gain(empty, [Found.none()] * 2, [Found.none()] * 2, "abc")["value"] == 0
+    assert evaluate(empty, [Found.none()] * 2, "abc")["map_ci95"] is None
 
 
 def test_a_class_without_answers_and_one_without_truth(reference) -> None:

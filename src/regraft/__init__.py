@@ -2,7 +2,8 @@
 
     regraft.fit("photos/")                     from a folder to a judged, saved model
     regraft.load("runs/photos-1").predict(x)   use it
-    regraft.Classifier, Regressor, FeatureExtractor the same in scikit-learn's conventions
+    regraft.Classifier, Regressor, Detector, FeatureExtractor
+                                               the same in scikit-learn's conventions
 
 Names are imported when first used, so that ``import regraft`` is quick.
 """
@@ -36,11 +37,13 @@ if TYPE_CHECKING:
         shift,
         verify,
     )
+    from regraft.box_estimator import Detector
     from regraft.errors import RegraftError
     from regraft.estimators import Classifier, FeatureExtractor, Regressor
 
 _WHERE = {
     "Classifier": "regraft.estimators",
+    "Detector": "regraft.box_estimator",
     "FeatureExtractor": "regraft.estimators",
     "Regressor": "regraft.estimators",
     "RegraftError": "regraft.errors",
@@ -49,6 +52,7 @@ _WHERE = {
 # no name here may be that of a module of the package: importing the module would put it in the name's place
 __all__ = [
     "Classifier",
+    "Detector",
     "FeatureExtractor",
     "RegraftError",
     "Regressor",

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.boxes import Boxes, Found, areas, intersections, iou
+from regraft.metrics import bootstrap_indices, percentiles
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -21,6 +22,7 @@ Ints = NDArray[np.int64]
 RECALLS = np.linspace(0.0, 1.0, 101)
 SIZES = ("all", "small", "medium", "large")
 MOST = (1, 10, 100)
+DRAWS = 300
 MISSED, IGNORED = -1, -2
 
 
@@ -31,8 +33,8 @@ def evaluate(truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[s
     the classes that have a true box; ``map_small``, ``map_medium`` and ``map_large`` by the area of the true box (up to
     32 x 32, up to 96 x 96 pixels, more); ``ar_1``, ``ar_10``, ``ar_100`` the mean recall with so many boxes a picture
     and ``ar_small`` ... by size; ``per_class`` maps a name to ``map``, ``map50``, ``map75``, ``ar_100`` and ``boxes``,
-    the number of its true ones. Boxes marked as crowd count neither way. Lin et al. 2014
-    (https://arxiv.org/abs/1405.0312), as pycocotools measures.
+    the number of its true ones; ``map_ci95`` is the 95 % interval of ``map`` over draws of the pictures. Boxes marked
+    as crowd count neither way. Lin et al. 2014 (https://arxiv.org/abs/1405.0312), as pycocotools measures.
     """
     precision, recall = _accumulated(truth, found, len(classes))
     figures: dict[str, Any] = {
@@ -42,6 +44,7 @@ def evaluate(truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[s
     figures |= {f"map_{size}": _mean(precision[..., 1 + i, -1]) for i, size in enumerate(SIZES[1:])}
     figures |= {f"ar_{most}": _mean(recall[..., 0, i]) for i, most in enumerate(MOST)}
     figures |= {f"ar_{size}": _mean(recall[..., 1 + i, -1]) for i, size in enumerate(SIZES[1:])}
+    figures["map_ci95"] = map_interval(truth, found, classes)
     counts = box_counts(truth, classes)
     figures["per_class"] = {
         name: {"map": _mean(precision[:, :, k, 0, -1]), "map50": _mean(precision[0, :, k, 0, -1]),
@@ -89,6 +92,16 @@ def _accumulated(
 
     ``sizes``: how many ranges of box sizes are told apart, of which the first is all (by default all four).
     """
+    judge = _judge(truth, found, classes, ious, sizes)
+    with contextlib.redirect_stdout(io.StringIO()):
+        judge.accumulate()
+    return judge.eval["precision"], judge.eval["recall"]
+
+
+def _judge(
+    truth: Sequence[Boxes], found: Sequence[Found], classes: int, ious: Sequence[float] | None, sizes: int | None
+) -> Any:
+    """pycocotools' own judge, after it has matched boxes."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -110,8 +123,75 @@ def _accumulated(
         judge.params.areaRng = judge.params.areaRng[:sizes]
         judge.params.areaRngLbl = judge.params.areaRngLbl[:sizes]
         judge.evaluate()
-        judge.accumulate()
-    return judge.eval["precision"], judge.eval["recall"]
+    return judge
+
+
+def resampled_map(
+    truth: Sequence[Boxes], found: Sequence[Found], classes: int, draws: NDArray[np.integer[Any]]
+) -> Floats:
+    """(d,) the mean average precision over IoUs of 0.5 to 0.95 of each draw of pictures, a row of ``draws`` (d, n).
+
+    A picture drawn twice counts twice. NaN where a draw holds no true box. Boxes are matched once for all draws.
+    """
+    judge, n = _judge(truth, found, classes, None, 1), len(truth)
+    times = np.stack([np.bincount(row, minlength=n) for row in draws])
+    values = np.full((classes, len(draws)), np.nan)
+    for k in range(classes):
+        there = [(i, e) for i, e in enumerate(judge.evalImgs[k * n : (k + 1) * n]) if e is not None]
+        if not there:
+            continue
+        positives = np.zeros(n)
+        positives[[i for i, _ in there]] = [np.sum(np.asarray(e["gtIgnore"]) == 0) for _, e in there]
+        order = np.argsort(-np.concatenate([e["dtScores"] for _, e in there]), kind="stable")
+        picture = np.repeat([i for i, _ in there], [len(e["dtScores"]) for _, e in there])[order]
+        counts = ~np.concatenate([e["dtIgnore"] for _, e in there], 1)[:, order].astype(bool)
+        hit = np.concatenate([e["dtMatches"] for _, e in there], 1)[:, order] > 0
+        for d, weight in enumerate(times):
+            if total := float(weight @ positives):
+                values[k, d] = _precision(hit & counts, ~hit & counts, weight[picture], total)
+    some = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        means: Floats = np.where(some, values, 0).sum(0) / some.sum(0)
+    return means
+
+
+def _precision(hits: NDArray[np.bool_], errors: NDArray[np.bool_], weight: Ints, total: float) -> float:
+    """The average precision over the rows (IoUs) of found boxes (IoUs, k), best first, that count ``weight`` (k,)."""
+    right, wrong = (hits * weight).cumsum(1), (errors * weight).cumsum(1)
+    precision = right / np.maximum(right + wrong, 1)
+    envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+    padded = np.concatenate([envelope, np.zeros((len(envelope), 1))], 1)
+    at = [np.searchsorted(row, RECALLS) for row in right / total]
+    return float(np.mean([p[i].mean() for p, i in zip(padded, at, strict=True)]))
+
+
+def map_interval(
+    truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str], *, draws: int = DRAWS, seed: int = 0
+) -> list[float] | None:
+    """The 95 % percentile bootstrap interval of ``map``, pictures drawn anew; None where there is no true box."""
+    if not any(len(t) for t in truth):
+        return None
+    found_in = resampled_map(truth, found, len(classes), bootstrap_indices(len(truth), draws, seed))
+    return percentiles(found_in[~np.isnan(found_in)])
+
+
+def map_gain(
+    truth: Sequence[Boxes],
+    ours: Sequence[Found],
+    theirs: Sequence[Found],
+    classes: Sequence[str],
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """``value``, the difference of two detectors' ``map`` on the same pictures, and ``ci95``, its paired percentile
+    bootstrap interval, pictures drawn anew.
+    """  # fmt: skip
+    rows = bootstrap_indices(len(truth), draws, seed)
+    a, b = (resampled_map(truth, one, len(classes), rows) for one in (ours, theirs))
+    difference = (mean_ap(truth, ours, classes) or 0.0) - (mean_ap(truth, theirs, classes) or 0.0)
+    apart = (a - b)[~np.isnan(a - b)]
+    return {"value": difference, "ci95": percentiles(apart) if len(apart) else [difference, difference]}
 
 
 def _annotations(truth: Sequence[Boxes]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ from PIL import Image
 
 import regraft
 from regraft.boxes import Boxes
-from regraft.commands.boxes_split import inner_pictures
 from regraft.commands.predict_boxes import box_answers
 from regraft.data.dataset import Dataset
 from regraft.data.found_writers import record
 from regraft.data.items import picture_array
-from regraft.errors import ArtefactError, InputError
-from regraft.files import write_json
+from regraft.errors import ArtefactError, DataError, InputError
+from regraft.files import dump_json, write_json
+from regraft.printing import print_fits
+from regraft.training.boxes import inner_pictures
 from regraft.types import TargetSpec
 
 OPTIONS = {"size": 64, "epochs": 1, "batch": 4, "method": "scratch"}
@@ -98,6 +100,26 @@ def test_boxes_as_files(run: Path, data: Path, tmp_path: Path) -> None:
             regraft.predict(str(run), [str(data)], **options)
 
 
+def test_videos_frame_by_frame(run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cv2 = pytest.importorskip("cv2", reason="OpenCV (regraft[video]) is not installed")
+    clip = str(tmp_path / "clip.avi")
+    video = cv2.VideoWriter(clip, cv2.VideoWriter.fourcc(*"MJPG"), 5, (64, 48))
+    for i in range(11):
+        video.write(np.asarray(Image.open(data / f"{i % 10:02d}.png"))[:, :, ::-1])
+    video.release()
+    found = regraft.predict(str(run), [clip, str(data / "01.png")])
+    assert [r["input"] for r in found.predictions][:2] == [f"{clip}/clip-000000", f"{clip}/clip-000001"]
+    assert len(found.predictions) == 12 and found.predictions[0]["width"] == 64
+    regraft.predict(str(run), [clip], out=str(tmp_path / "drawn"), form="pictures")
+    assert len(list((tmp_path / "drawn").glob("clip-*.jpg"))) == 11
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    with pytest.raises(DataError, match="cannot be read as a video"):
+        regraft.predict(str(run), [str(tmp_path / "broken.mp4")])
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(InputError, match="regraft\\[video\\]"):
+        regraft.predict(str(run), [clip])
+
+
 def test_a_picture_that_cannot_be_read_stands_in_the_answers(run: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no picture")
     Image.new("L", (3, 9)).save(tmp_path / "grey.png")
@@ -165,6 +187,37 @@ def test_without_weights_it_starts_anew_and_says_so(
     assert "no-pretrained-weights" in [p["kind"] for p in result.problems]
 
 
+def test_the_gain_over_no_transfer(run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One command trains the control too; its figures are those of a run by ``--method scratch``."""
+    options = OPTIONS | {"method": "finetune", "controls": "scratch", "init": str(run)}
+    result = regraft.fit(str(data), out=str(tmp_path / "run"), **options)
+    alone = json.loads((run / "run.json").read_text())["result"]["metrics"]["val"]
+    assert result.metrics["controls"]["scratch"] == alone and result.gain["against"] == "scratch"
+    assert result.gain["value"] == pytest.approx(result.metrics["val"]["map"] - alone["map"])
+    assert "without transfer" in (tmp_path / "run" / "report.html").read_text()
+    assert result.choice["phases"][0]["name"] == "finetune"
+    print_fits(json.loads(dump_json(result)))
+    assert "scratch (no transfer)" in capsys.readouterr().out
+
+
+def test_a_run_of_another_detector_is_taken_as_it_is(data: Path, tmp_path: Path) -> None:
+    """``--init`` alone says which detector it is."""
+    options = OPTIONS | {"detector": "ssd", "backbone": "random:regraft_tiny"}
+    regraft.fit(str(data), out=str(tmp_path / "one"), **options)
+    result = regraft.fit(str(data), out=str(tmp_path / "two"), init=str(tmp_path / "one"), size=64, epochs=1)
+    assert result.detector == "ssd" and result.backbone == "regraft_tiny"
+    with pytest.raises(InputError, match="do not fit"):
+        regraft.fit(str(data), out=str(tmp_path / "three"), init=str(tmp_path / "one"), detector="yolo", size=64)
+
+
+@pytest.mark.parametrize("options", [{"mix": "mosaic+mixup"}, {"multi_scale": True}, {"mix": "mixup"}])
+def test_joined_pictures_and_many_scales(options: dict[str, object], run: Path, data: Path, tmp_path: Path) -> None:
+    regraft.fit(str(data), out=str(tmp_path / "a"), **OPTIONS | options)
+    regraft.fit(str(data), out=str(tmp_path / "b"), **OPTIONS | options)
+    weights = [(p / "model" / "model.safetensors").read_bytes() for p in (run, tmp_path / "a", tmp_path / "b")]
+    assert weights[0] != weights[1] and weights[1] == weights[2]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"method": "lora"}, "not for detectors"), ({"detector": "yolo-q"}, "no detector 'yolo-q'"),
@@ -172,11 +225,12 @@ def test_without_weights_it_starts_anew_and_says_so(
      ({"controls": "raw"}, "--controls raw is not"), ({"lr": "auto"}, "--lr auto"), ({"size": 8}, "64 pix"),
      ({"backbone": "mobilenet_v2"}, "body of its own"), ({"augment": "flop"}, "no augmentation"),
      ({"epochs": 0}, "--epochs is 0"), ({"mix": "cutmix"}, "--mix cutmix"),
-     ({"mix": "mosaic", "method": "head-only"}, "stored maps")],
+     ({"mix": "mosaic", "method": "head-only"}, "stored maps"), ({"controls": "scratch"}, "its own control"),
+     ({"multi_scale": True, "method": "head-only"}, "stored maps")],
 )  # fmt: skip
 def test_what_cannot_be_meant(options: dict[str, object], message: str, data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
-        regraft.fit(str(data), out=str(tmp_path / "run"), **options)
+        regraft.fit(str(data), out=str(tmp_path / "run"), **{"method": "scratch", **options})
     assert not (tmp_path / "run").exists() and not (tmp_path / "run.partial").exists()
 
 

@@ -11,14 +11,14 @@ from regraft.data.box_augment import (
     BOX_POLICIES,
     STEPS,
     BoxPolicy,
-    box_view,
     colour,
+    joined,
+    mixup,
     mosaic,
     resized,
     visible,
 )
 from regraft.data.drawing import draw_boxes, draw_found
-from regraft.data.items import picture_array
 from regraft.errors import UnknownName
 
 Rng = np.random.default_rng
@@ -123,14 +123,11 @@ def test_mosaic_of_four() -> None:
     assert (again[0] == canvas).all() and again[1] == found
 
 
-def test_a_view_is_the_same_whenever_it_is_asked_for() -> None:
-    picture, boxes = scene()
-    items = picture_array(np.stack([picture, picture[::-1]]), "x")
-    views = [
-        box_view(items, [boxes, boxes], i, BoxPolicy("standard"), 0, v) for i, v in ((0, 0), (1, 0), (0, 1), (0, 0))
-    ]
-    assert (views[0][0] == views[3][0]).all() and views[0][1] == views[3][1]
-    assert (views[0][0] != views[2][0]).any()
+def test_mixup_blends_both() -> None:
+    one, two = scene(0), scene(1)
+    x, boxes = mixup(one, two)
+    assert np.abs(x.astype(float) - (one[0].astype(float) + two[0]) / 2).max() <= 0.5
+    assert boxes == joined([one[1], two[1]]) and len(boxes) == len(one[1]) + len(two[1])
 
 
 def test_drawing() -> None:

@@ -12,6 +12,7 @@ from regraft.boxes import Boxes
 from regraft.data.box_augment import BoxPolicy
 from regraft.data.items import PictureArray
 from regraft.detection.base import Batch
+from regraft.detection.frames import scaled_frames
 from regraft.detection.views import View, plain
 from regraft.detection.yolo import Yolo
 from regraft.errors import InputError
@@ -121,11 +122,11 @@ def test_the_same_epoch_twice_is_the_same_and_can_be_entered_anywhere() -> None:
         assert torch.equal(a.maps[0], b.maps[0]) and torch.equal(a.boxes, b.boxes) and (i == j).all()
 
 
-@pytest.mark.parametrize("mosaics", [0, 1])
-def test_boxes_follow_the_picture(mosaics: int) -> None:
+@pytest.mark.parametrize("mosaics", [False, True])
+def test_boxes_follow_the_picture(mosaics: bool) -> None:
     """What the box of a view holds is its square."""
     items, boxes = pictures(9, seed=1)
-    data = FrameBatches(items, boxes, View(BoxPolicy("flip,scale"), mosaics), [FRAME], seed=0)
+    data = FrameBatches(items, boxes, View(BoxPolicy("flip,scale"), 1, mosaics), [FRAME], seed=0)
     seen = 0
     for i in range(8):
         x, moved = data.one(0, i, FRAME)
@@ -136,10 +137,38 @@ def test_boxes_follow_the_picture(mosaics: int) -> None:
     assert seen >= 5
 
 
-def test_the_last_epochs_have_no_mosaics() -> None:
-    view = View(mosaics=3)
-    drawn = [[view.joins(number, np.random.default_rng(i)) for i in range(40)] for number in range(5)]
-    assert all(5 < sum(d) < 35 for d in drawn[:3]) and not any(drawn[3]) and not any(drawn[4])
+@pytest.mark.parametrize(("mosaics", "mixups"), [(True, False), (False, True), (True, True)])
+def test_the_last_epochs_join_no_pictures(mosaics: bool, mixups: bool) -> None:
+    """How many pictures a view is made of, by epoch."""
+    items, boxes = pictures(40)
+    view = View(BoxPolicy("none"), 3, mosaics, mixups)
+    asked: list[int] = []
+
+    def load(i: int) -> tuple[np.ndarray, Boxes]:
+        asked.append(i)
+        return items.load(i), boxes[i]
+
+    taken = []
+    for number in range(5):
+        for i in range(40):
+            view(number, i, 40, load, FRAME, np.random.default_rng([number, i]))
+            assert asked[0] == i
+            taken.append(len(asked))
+            asked.clear()
+    early, late = taken[:120], taken[120:]
+    wanted = {(True, False): {1, 4}, (False, True): {1, 2}, (True, True): {1, 2, 4, 5, 8}}
+    assert set(early) == wanted[mosaics, mixups] and set(late) == {1}
+    assert 0.3 < np.mean(np.array(early) == 1) < 0.7 or (mosaics and mixups)
+
+
+def test_frames_are_drawn_for_every_batch() -> None:
+    items, boxes = pictures(12)
+    frames = scaled_frames((64, 96))
+    assert frames == [(32, 64), (64, 96), (96, 128)]
+    data = FrameBatches(items, boxes, View(BoxPolicy("none")), frames, seed=0)
+    seen = [batch.maps[0].shape[2:] for number in range(8) for batch, _ in data.epoch(number, 4, 0)]
+    again = [batch.maps[0].shape[2:] for number in range(8) for batch, _ in data.epoch(number, 4, 0)]
+    assert set(map(tuple, seen)) == set(frames) and seen == again
 
 
 def test_plain_views_are_letterboxed() -> None:
@@ -147,7 +176,7 @@ def test_plain_views_are_letterboxed() -> None:
     boxes = Boxes(np.array([[0, 0, 60, 30.0], [1, 1, 9, 9]]), np.array([0, 1]), np.array([False, True]))
     x, found = plain(picture, boxes, FRAME)
     assert x.shape == (3, 64, 64) and found.xyxy.tolist() == [[0, 0, 64, 32]]
-    again, _ = View(BoxPolicy("none"))((picture, boxes), [], FRAME, np.random.default_rng(0))
+    again, _ = View(BoxPolicy("none"))(0, 0, 1, lambda _: (picture, boxes), FRAME, np.random.default_rng(0))
     assert torch.equal(x, again)
 
 

@@ -48,7 +48,8 @@ def fit(
     method: Annotated[str | None, typer.Option(help="how knowledge is transferred, see 'regraft methods' [default: "
                                                     "linear-probe; for detectors finetune]")] = None,
     detector: Annotated[str | None, typer.Option(help=options.DETECTOR)] = None,
-    controls: Annotated[str, typer.Option(help="majority,raw,random (to compare with), or none")] = options.CONTROLS,
+    controls: Annotated[str, typer.Option(help="majority,raw,random (to compare with), or none; for boxes scratch "
+                                               "trains the same detector without transfer too")] = options.CONTROLS,
     label: Label = None,
     text: Text = None,
     group: Group = None,
@@ -64,7 +65,9 @@ def fit(
     accumulate: Annotated[int | None, typer.Option(help="take a step's batch in so many pieces: less memory")] = None,
     blocks: Annotated[int | None, typer.Option(help="how many last blocks last-k trains [default: 4]")] = None,
     augment: Annotated[str | None, typer.Option(help=options.AUGMENT)] = None,
-    mix: Annotated[str | None, typer.Option(help="join pictures: none, mixup, cutmix, mosaic [default: none]")] = None,
+    mix: Annotated[str | None, typer.Option(help=options.MIX)] = None,
+    multi_scale: Annotated[bool | None, typer.Option("--multi-scale", help="boxes: train in frames up to a quarter "
+                                                                           "smaller and larger")] = None,
     smoothing: Annotated[float | None, typer.Option(help="label smoothing [default: 0.05]")] = None,
     schedule: Annotated[str | None, typer.Option(help="cosine or one-cycle [default: cosine]")] = None,
     ema: Annotated[float | None, typer.Option(help="decay of the averaged weights, 0 for none [default: 0.99]")] = None,

@@ -38,7 +38,9 @@ def evaluate(
 @app.command()
 def predict(
     model: ModelPath,
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="pictures, texts, folders, or DATA")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="pictures, texts, folders, DATA; for boxes also videos")
+    ],
     out: Annotated[
         str | None, typer.Option(help="stream to this file: .csv, .jsonl or .parquet; boxes into this folder")
     ] = None,

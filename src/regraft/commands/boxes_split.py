@@ -19,8 +19,6 @@ from regraft.errors import DataError
 from regraft.features.store import RowStore
 from regraft.types import Problem, TargetSpec
 
-FROM, SHARE = 100, 0.15
-
 
 @dataclass
 class BoxSplit:
@@ -79,13 +77,6 @@ def open_boxes(data: Any, format: str | None) -> Dataset:
     if found.target.task != "detection":
         raise DataError(f"{found.name} is for {found.target.task}; a detector takes pictures with boxes.")
     return found
-
-
-def inner_pictures(train: Dataset, groups: NDArray[Any] | None, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Positions to learn from and to choose by: 15 % from 100 pictures on, else none."""
-    if len(train) < FROM:
-        return np.arange(len(train)), np.zeros(0, np.int64)
-    return hold_out(rarest_class(list(train.y), len(train.classes)), groups, share=SHARE, seed=seed)
 
 
 def matched_classes(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:

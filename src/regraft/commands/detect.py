@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from regraft.boxes import Found
 from regraft.commands.box_evidence import write_detections
-from regraft.commands.boxes_split import BoxSplit, inner_pictures, split_boxes
-from regraft.commands.detect_settings import POLICY, checked, loop_settings, view_of
-from regraft.commands.detect_start import started
+from regraft.commands.boxes_split import BoxSplit, split_boxes
+from regraft.commands.detect_settings import CONTROL, checked
+from regraft.commands.detect_start import started, untrained_like
 from regraft.commands.runfolder import RunFolder, finished, folder_for
 from regraft.data.dataset import Dataset
-from regraft.data.items import Items
 from regraft.detection import artefact
-from regraft.detection.base import BATCH, Detector, Framed
-from regraft.detection.predictor import stream
-from regraft.detection_metrics import best_threshold, evaluate, mean_ap
-from regraft.errors import DataError
+from regraft.detection.base import Detector
+from regraft.detection_metrics import evaluate, map_gain
 from regraft.features.store import RowStore
-from regraft.methods.base import Options
-from regraft.methods.detectors import phases
-from regraft.runtime import Stopwatch, bf16_pays, resolve_device, say, set_threads
-from regraft.training.batches import Batches
-from regraft.training.frames import FrameBatches, stored_maps
-from regraft.training.logs import Logs
-from regraft.training.loop import train
-
-VIEWS, UNCHOSEN = 4, 0.3
+from regraft.runtime import Stopwatch, resolve_device, say, set_threads
+from regraft.training.boxes import detections, learn
 
 
 @dataclass(frozen=True)
@@ -39,7 +26,9 @@ class DetectionResult:
     """What a fit of a detector was and what it reached, and what ``--json`` prints.
 
     ``metrics["val"]`` holds COCO's figures on pictures that were not trained on (None where none could be held out),
-    see `regraft.detection_metrics.evaluate`. ``decision`` holds the ``threshold`` from which boxes are shown.
+    see `regraft.detection_metrics.evaluate`; ``metrics["controls"]["scratch"]`` those of the same detector from random
+    weights, where it was asked for, and ``gain`` what transfer adds to its ``map``. ``decision``
+    holds the ``threshold`` from which boxes are shown.
     """
 
     run: str
@@ -49,7 +38,7 @@ class DetectionResult:
     backbone: str
     engine: str
     metrics: dict[str, Any]
-    gain: None
+    gain: dict[str, Any] | None
     seconds: dict[str, float]
     cached: bool
     items: dict[str, int]
@@ -82,7 +71,7 @@ def detect(
     with watch("prepare"):
         detector = started(split, settings)
     with RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
-        job = _Job(run, settings, split, detector.to(device), store, watch)
+        job = _Job(run, settings, split, detector.to(device), store, watch, run.work)
         result = job.result()
         run.finish(asdict(result))
     return result
@@ -98,6 +87,7 @@ class _Job:
     detector: Detector
     store: RowStore
     watch: Stopwatch
+    place: Path
 
     def result(self) -> DetectionResult:
         run, settings, split, train = self.run, self.settings, self.split, self.split.train
@@ -105,9 +95,15 @@ class _Job:
         say(f"{len(train)} pictures to learn from, {len(split.val or ())} to judge on: {split.how}")
         choice, decision = self.learned()
         run.log("trained", **choice, decision=decision)
-        val = self.judged(split.val, decision["threshold"]) if split.val is not None else None
-        figures = {"val": val, "controls": {}}
-        run.log("judged", val=val)
+        found = None if split.val is None else detections(self.detector, split.val.items)
+        val = None
+        if split.val is not None and found is not None:
+            write_detections(run.work, split.val, found, decision["threshold"])
+            val = evaluate(list(split.val.y), found, split.val.classes)
+        figures: dict[str, Any] = {"val": val, "controls": {}}
+        with self.watch("controls"):
+            gain = self.gain(found, figures) if settings["controls"] == CONTROL else None
+        run.log("judged", val=val, gain=gain)
         judged_on = len(split.val or ()) if val else 0
         record = {
             "name": run.path.name, "data": settings["data"], "method": settings["method"],
@@ -117,104 +113,34 @@ class _Job:
         artefact.save(self.detector.cpu(), run.work / "model", decision=decision, metrics=figures, record=record)
         return DetectionResult(
             run=str(run.path), task="detection", method=settings["method"], detector=settings["detector"],
-            backbone=str(settings["backbone"] or settings["detector"]), engine="torch", metrics=figures, gain=None,
+            backbone=str(settings["backbone"] or settings["detector"]), engine="torch", metrics=figures, gain=gain,
             seconds=self.watch.record(), cached=False, items={"train": len(train), "val": judged_on},
             boxes=train.class_counts(), classes=train.classes, split=split.how, choice=choice, decision=decision,
             problems=[asdict(p) for p in split.problems],
         )  # fmt: skip
 
+    def gain(self, found: list[Found] | None, figures: dict[str, Any]) -> dict[str, Any] | None:
+        """What the detector found, against what the same one from random weights finds after as many epochs; its
+        figures go among the controls.
+        """
+        val = self.split.val
+        if val is None or found is None:
+            return None
+        say("the control: the same detector from random weights")
+        random = untrained_like(self.detector, self.split.train.classes, self.settings["seed"])
+        place = self.run.work / "control"
+        place.mkdir(exist_ok=True)
+        control = replace(
+            self, detector=random.to(next(self.detector.parameters()).device), place=place,
+            settings=self.settings | {"method": CONTROL, "lr": None, "blocks": None}, watch=Stopwatch("extract", "fit"),
+        )  # fmt: skip
+        control.learned()
+        truth, theirs = list(val.y), detections(control.detector, val.items)
+        figures["controls"][CONTROL] = evaluate(truth, theirs, val.classes)
+        return {"against": CONTROL, **map_gain(truth, found, theirs, val.classes)}
+
     def learned(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Trains the detector; a record of how, and the decision."""
-        settings, detector, data = self.settings, self.detector, self.split.train
-        learn, hold = inner_pictures(data, self.split.groups, settings["seed"])
-        inner = _Inner(data.take(hold))
-        epochs = settings["epochs"] or default_epochs(len(learn))
-        options = Options(epochs, settings["lr"], settings["blocks"] or 2)
-        plan = phases(settings["method"], len(detector.body.blocks), options, detector.kept)
-        detector.border = min(p.frozen for p in plan)
-        with self.watch("extract"):
-            feed = self.feed(data.take(learn), epochs)
-        loop = loop_settings(settings, _fingerprint(data.take(learn)))
-        with self.watch("fit"):
-            progress = train(
-                detector, plan, feed, np.zeros((len(learn), 1)), loop, folder=self.run.work / "checkpoints",
-                inner=inner.loss if len(hold) else None, report=Logs(self.run.work, bool(settings["tensorboard"])),
-            )  # fmt: skip
-        detector.body.freeze()
-        decision: dict[str, Any] = {"threshold": UNCHOSEN, "chosen_by": "default, since nothing was held out inside"}
-        if len(hold):
-            best = best_threshold(list(inner.data.y), inner.found(detector))
-            decision = {**best, "chosen_by": "best F1 on the inner part"}
-        detector.border = 0
-        return {
-            "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan],
-            "loop": asdict(loop), "frame": detector.frame, "stored_views": VIEWS * bool(min(p.frozen for p in plan)),
-            "augment": settings["augment"] or POLICY, "origin": asdict(detector.origin),
-            "bf16": loop.precision == "bf16" or bf16_pays(str(next(detector.parameters()).device)),
-            "steps": progress.step, "history": progress.history, "inner_items": len(hold),
-            "inner_map": 1 - progress.best if len(hold) else None,
-            "chosen_by": "mAP on the inner part" if len(hold) else "last averaged weights",
-        }, decision  # fmt: skip
-
-    def feed(self, data: Dataset, epochs: int) -> Batches:
-        """Frames augmented anew each epoch, or the stored maps of some views where the first blocks stay frozen."""
-        view = view_of(self.settings, data.classes, epochs)
-        feed = FrameBatches(data.items, list(data.y), view, [self.detector.frame], self.settings["seed"])
-        if not self.detector.border:
-            return feed
-        return stored_maps(self.detector, self.detector.border, feed, VIEWS, self.store)
-
-    def judged(self, val: Dataset, threshold: float) -> dict[str, Any]:
-        """The figures on ``val``; what was found there goes into the run's folder for the report."""
-        found = detections(self.detector, val.items)
-        write_detections(self.run.work, val, found, threshold)
-        return evaluate(list(val.y), found, val.classes)
-
-
-class _Inner:
-    """The pictures held out inside the training part; what frozen blocks make of them is computed once."""
-
-    def __init__(self, data: Dataset) -> None:
-        self.data = data
-        self.kept: list[Framed] = []
-
-    def found(self, detector: Detector) -> list[Found]:
-        if not detector.border:
-            return detections(detector, self.data.items)
-        self.kept = self.kept or list(self.framed(detector))
-        answers = {i: f for some in self.kept for i, f in zip(some.positions, detector.answers(some), strict=True)}
-        return [answers[i] for i in range(len(self.data))]
-
-    def framed(self, detector: Detector) -> Iterator[Framed]:
-        """What the frozen blocks make of the pictures, of which a batch at a time is decoded."""
-        for start in range(0, len(self.data), BATCH):
-            some = range(start, min(start + BATCH, len(self.data)))
-            for one in detector.framed([self.data.items.load(i) for i in some]):
-                yield one._replace(positions=[start + p for p in one.positions])
-
-    def loss(self, detector: Any) -> float:
-        """1 - mAP."""
-        return 1 - (mean_ap(list(self.data.y), self.found(detector), self.data.classes) or 0.0)
-
-
-def detections(detector: Detector, items: Items) -> list[Found]:
-    """What is found on each of ``items``; raises ``DataError`` where one cannot be read."""
-    answers = []
-    for i, one in stream(detector, items):
-        if isinstance(one, str):
-            raise DataError(f"{items.name(i)} could be read before and cannot be now: {one}.")
-        answers.append(one)
-    return answers
-
-
-def default_epochs(n: int) -> int:
-    """Enough passes for a few hundred steps at least, few where a pass is long already."""
-    return int(np.clip(round(5_000 / n), 12, 60))
-
-
-def _fingerprint(data: Dataset) -> str:
-    """Names the pictures and their boxes: what a checkpoint must not be resumed without."""
-    h = hashlib.blake2b(digest_size=16)
-    for i, boxes in enumerate(data.y):
-        h.update(data.items.digest(i) + boxes.xyxy.tobytes() + boxes.labels.tobytes() + boxes.crowd.tobytes())
-    return h.hexdigest()
+        split = self.split
+        return learn(self.detector, split.train, self.settings, groups=split.groups, folder=self.place,
+                     store=self.store, watch=self.watch)  # fmt: skip

@@ -54,6 +54,7 @@ def fit(
     blocks: int | None = None,
     augment: str | None = None,
     mix: str | None = None,
+    multi_scale: bool | None = None,
     smoothing: float | None = None,
     schedule: str | None = None,
     ema: float | None = None,

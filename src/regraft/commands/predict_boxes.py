@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from regraft.data.inputs import as_items
 from regraft.data.items import Items, PictureFiles
 from regraft.data.pictures import Picture
 from regraft.data.tiles import merged, tiles
+from regraft.data.videos import frames, is_video
 from regraft.detection.base import BATCH
 from regraft.detection.predictor import BoxPredictor, load
 from regraft.errors import ArtefactError, InputError, UnknownName, UnreadableItem
@@ -20,21 +22,26 @@ Named = tuple[str, Picture | str]
 
 
 def box_answers(predictor: BoxPredictor, inputs: list[str], size: int | None = None) -> Iterator[Answer]:
-    """What is found on each picture of ``inputs`` from the predictor's threshold on, in their order.
+    """What is found on each picture of ``inputs`` from the predictor's threshold on, in their order; videos give a
+    picture a frame.
 
     With ``size`` a picture is looked at in overlapping tiles of at most so many pixels a side.
     """
-    waiting: list[Named] = []
-    for text in inputs:
-        items = as_items(text, modality="image")
-        if items.modality != "image":
-            raise InputError(f"A detector takes pictures; {text} holds items of the kind {items.modality}.")
-        for i in range(len(items)):
-            waiting.append(_loaded(text, items, i))
-            if len(waiting) == BATCH:
-                yield from _answered(predictor, waiting, size)
-                waiting.clear()
-    yield from _answered(predictor, waiting, size)
+    pictures = chain.from_iterable(map(_pictures, inputs))
+    while some := list(islice(pictures, BATCH)):
+        yield from _answered(predictor, some, size)
+
+
+def _pictures(text: str) -> Iterator[Named]:
+    """The pictures that one argument names."""
+    if is_video(text):
+        yield from frames(text)
+        return
+    items = as_items(text, modality="image")
+    if items.modality != "image":
+        raise InputError(f"A detector takes pictures; {text} holds items of the kind {items.modality}.")
+    for i in range(len(items)):
+        yield _loaded(text, items, i)
 
 
 def _loaded(text: str, items: Items, i: int) -> Named:

@@ -43,6 +43,8 @@ def check(settings: dict[str, Any]) -> None:
             )
     if is_auto(settings["backbone"]) and (settings["weights"] or settings["init"]):
         raise InputError("--backbone auto chooses a network with its weights; leave out --weights and --init.")
+    if settings["multi_scale"]:
+        raise InputError("--multi-scale is for pictures with boxes.")
     _numbers(settings)
     check_controls(settings["controls"])
     _target(settings)
@@ -93,6 +95,8 @@ def _training(settings: dict[str, Any]) -> None:
         if settings[name] is not None and closed:
             raise InputError(f"--{name} is for methods that train a network; {method} has no use for it.")
     check_training(settings)
+    if settings["mix"] not in (None, *MIXES):
+        raise UnknownName("mix", settings["mix"], MIXES)
     if settings["augment"]:
         Policy(settings["augment"]).operations  # noqa: B018 raises where a name is unknown
 
@@ -118,8 +122,6 @@ def check_training(settings: dict[str, Any]) -> None:
             raise InputError(f"--{name} is {settings[name]}; it must lie between {low:g} and {high:g}.")
     if settings["accumulate"] and settings["accumulate"] > (settings["batch"] or 32):
         raise InputError(f"--accumulate is {settings['accumulate']}: more pieces than the batch has examples.")
-    if settings["mix"] not in (None, *MIXES):
-        raise UnknownName("mix", settings["mix"], MIXES)
     if settings["batch_norm"] not in (None, *STATISTICS):
         raise UnknownName("way with batch normalisation", settings["batch_norm"], list(STATISTICS))
     if settings["schedule"] not in (None, *SCHEDULES):

@@ -18,7 +18,6 @@ from torchvision.transforms.v2 import functional as F
 
 from regraft.boxes import Boxes, areas, clip
 from regraft.data.augment import MOVING, OPERATIONS, TRIVIAL, Operation, Rng
-from regraft.data.items import Items
 from regraft.data.pictures import Picture
 from regraft.errors import UnknownName
 
@@ -220,15 +219,16 @@ def mosaic(
     return canvas, joined(found)
 
 
+def mixup(first: tuple[Picture, Boxes], second: tuple[Picture, Boxes]) -> tuple[Picture, Boxes]:
+    """Two pictures (h, w, 3) of one size blended half and half; the boxes of both.
+
+    Zhang et al. 2019 (https://arxiv.org/abs/1902.04103), with equal shares as YOLOX has them.
+    """
+    x = (first[0].astype(np.uint16) + second[0] + 1) // 2
+    return x.astype(np.uint8), joined([first[1], second[1]])
+
+
 def joined(parts: Sequence[Boxes]) -> Boxes:
     """All boxes of several lists as one."""
     xyxy, labels, crowd = ([getattr(b, name) for b in parts] for name in ("xyxy", "labels", "crowd"))
     return Boxes(np.concatenate(xyxy), np.concatenate(labels), np.concatenate(crowd))
-
-
-def box_view(
-    items: Items, truth: Sequence[Boxes], i: int, policy: BoxPolicy, seed: int, view: int
-) -> tuple[Picture, Boxes]:
-    """View number ``view`` of item ``i``: the same for the same seed, view and picture, whenever it is asked for."""
-    rng = np.random.default_rng([seed, view, *items.digest(i)[:8]])
-    return policy(items.load(i), truth[i], rng)

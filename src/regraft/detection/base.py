@@ -131,9 +131,9 @@ class Detector(nn.Module, ABC):
     """Body, neck and head. ``classes`` are the names of what it finds; ``frame`` is the size (height, width) that
     pictures are brought to; ``recipe`` what it takes to build the same network again.
 
-    Frozen blocks (see `Stages`) get no gradients, and their batch normalisation keeps its statistics. Maps may be
-    given to it from behind its first ``border`` blocks on. ``extra`` holds nothing, see
-    `regraft.training.state.Learner`.
+    Where it has its ``own_frame``, it takes no other. Frozen blocks (see `Stages`) get no gradients, and their batch
+    normalisation keeps its statistics. Maps may be given to it from behind its first ``border`` blocks on. ``extra``
+    holds nothing, see `regraft.training.state.Learner`.
     """
 
     kind: ClassVar[str]
@@ -143,7 +143,7 @@ class Detector(nn.Module, ABC):
         super().__init__()
         self.classes, self.frame, self.recipe = tuple(classes), frame, recipe
         self.frozen = self.border = 0
-        self.keeps_statistics = False
+        self.keeps_statistics = self.own_frame = False
         self.overlap = 0.65
         self.origin, self.extra = Origin(), nn.Module()
 

@@ -117,13 +117,36 @@ def untrained(
     return _on_trunk(name, backbone or BODY, classes, frame, seed, trained=False)
 
 
-def rebuild(recipe: dict[str, Any], classes: Sequence[str], frame: tuple[int, int]) -> Detector:
-    """The network that ``recipe`` describes, its weights still to be filled in."""
+def for_classes(
+    name: str,
+    classes: Sequence[str],
+    *,
+    weights: str | Path | None = None,
+    frame: tuple[int, int] | None = None,
+    backbone: str | None = None,
+    seed: int = 0,
+) -> Detector:
+    """`load`, with a head for ``classes``: rows are kept where names match, see `Detector.with_classes`."""
+    detector = load(name, weights=weights, frame=frame, backbone=backbone, classes=classes, seed=seed)
+    if detector.origin.weights.startswith("COCO"):
+        detector.with_classes(classes)
+    return detector
+
+
+def named(recipe: dict[str, Any]) -> tuple[str, str | None]:
+    """The detector and the body by which `untrained` makes the network of ``recipe``."""
     if recipe["kind"] == "yolo":
-        return Yolo(classes, recipe["size"], frame)
+        return DEFAULT if recipe["size"] == _size(DEFAULT) else f"yolo-{recipe['size']}", None
+    return recipe["kind"], recipe.get("torchvision") or recipe["trunk"]
+
+
+def rebuild(recipe: dict[str, Any], classes: Sequence[str], frame: tuple[int, int], seed: int = 0) -> Detector:
+    """The network that ``recipe`` describes, its weights random or still to be filled in."""
+    if recipe["kind"] == "yolo":
+        return Yolo(classes, recipe["size"], frame, seed)
     if "torchvision" in recipe:
         return _whole(recipe["torchvision"], classes, frame)
-    return _on_trunk(recipe["kind"], recipe["trunk"], classes, frame, 0, trained=False)
+    return _on_trunk(recipe["kind"], recipe["trunk"], classes, frame, seed, trained=False)
 
 
 def _on_trunk(

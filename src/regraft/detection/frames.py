@@ -44,6 +44,15 @@ def frame_for(shapes: Sequence[tuple[int, int]], size: int) -> tuple[int, int]:
     return height, width
 
 
+def scaled_frames(frame: tuple[int, int]) -> list[tuple[int, int]]:
+    """``frame`` and those about it, a quarter smaller to a quarter larger and 32 pixels or more, their sides multiples
+    of 32: what a detector of many scales is trained in.
+    """
+    steps = max(1, round(min(frame) / 4 / MULTIPLE))
+    found = [(frame[0] + s * MULTIPLE, frame[1] + s * MULTIPLE) for s in range(-steps, steps + 1)]
+    return [one for one in found if min(one) >= MULTIPLE]
+
+
 def colour(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Uint8 (h, w), (h, w, 1) or (h, w, 3) -> (h, w, 3)."""
     if picture.ndim == 2:

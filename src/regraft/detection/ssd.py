@@ -136,7 +136,9 @@ def of_torchvision(name: str, classes: Sequence[str]) -> Ssd:
 
     net: Any = get_model(name, weights=None, weights_backbone=None, num_classes=len(classes) + 1)
     side = net.transform.min_size[0]
-    return Ssd(net.backbone, net, classes, (side, side), {"torchvision": name})
+    made = Ssd(net.backbone, net, classes, (side, side), {"torchvision": name})
+    made.own_frame = True
+    return made
 
 
 def _torchvision_blocks(backbone: Any, mean: Sequence[float], std: Sequence[float]) -> list[Block]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,42 +12,51 @@ from torch import Tensor
 
 from regraft.boxes import Boxes
 from regraft.data.augment import Rng
-from regraft.data.box_augment import BoxPolicy, mosaic, visible
+from regraft.data.box_augment import BoxPolicy, mixup, mosaic, visible
 from regraft.detection.frames import colour, letterbox
 
 Labelled = tuple[NDArray[np.uint8], Boxes]
 STANDARD = BoxPolicy("standard")
-MOSAICS = 0.5
+HALF = 0.5
 
 
 @dataclass(frozen=True)
 class View:
-    """The picture letterboxed, then changed by ``policy``; up to epoch ``mosaics`` (not included) half of the time four
-    pictures in one instead (Bochkovskiy et al. 2020, https://arxiv.org/abs/2004.10934), which the last epochs do
-    without, as YOLOX does.
+    """The picture letterboxed, then changed by ``policy``; up to epoch ``until`` (not included) half of the time four
+    pictures in one instead where ``mosaics`` (Bochkovskiy et al. 2020, https://arxiv.org/abs/2004.10934), and half of
+    the time blended with another view where ``mixups`` (Zhang et al. 2019, https://arxiv.org/abs/1902.04103). The last
+    epochs do without, as YOLOX does.
     """
 
     policy: BoxPolicy = STANDARD
-    mosaics: int = 0
+    until: int = 0
+    mosaics: bool = False
+    mixups: bool = False
 
     def __call__(
-        self, picture: Labelled, others: list[Labelled], frame: tuple[int, int], rng: Rng
+        self, number: int, first: int, n: int, load: Callable[[int], Labelled], frame: tuple[int, int], rng: Rng
     ) -> tuple[Tensor, Boxes]:
-        """Uint8 (h, w, 3 or less) with its boxes, and three others where four are to be joined -> uint8
-        (3, height, width) with the boxes in the frame's pixels. Crowds are not among them.
+        """A view for epoch ``number`` of picture ``first``, maybe joined with others of the ``n`` that ``load`` gives:
+        uint8 (3, height, width), and the boxes in the frame's pixels. Crowds are not among them.
         """
-        if others:
-            parts = [(colour(p), b.take(~b.crowd)) for p, b in (picture, *others)]
-            x, boxes = mosaic(parts, frame[1], frame[0], rng)
-        else:
-            plain_x, boxes = plain(*picture, frame)
-            x = plain_x.permute(1, 2, 0).contiguous().numpy()
-        x, boxes = self.policy(x, boxes, rng)
+        joins = number < self.until
+        view = self._one(first, n, load, frame, joins, rng)
+        if joins and self.mixups and rng.random() < HALF:
+            view = mixup(view, self._one(int(rng.integers(n)), n, load, frame, joins, rng))
+        x, boxes = view
         return torch.from_numpy(np.ascontiguousarray(x)).permute(2, 0, 1).contiguous(), boxes
 
-    def joins(self, number: int, rng: Rng) -> bool:
-        """Whether a view of epoch ``number`` is to be made of four pictures."""
-        return number < self.mosaics and bool(rng.random() < MOSAICS)
+    def _one(
+        self, i: int, n: int, load: Callable[[int], Labelled], frame: tuple[int, int], joins: bool, rng: Rng
+    ) -> Labelled:
+        if joins and self.mosaics and rng.random() < HALF:
+            chosen = [i, *(int(j) for j in rng.integers(n, size=3))]
+            parts = [(colour(p), b.take(~b.crowd)) for p, b in map(load, chosen)]
+            x, boxes = mosaic(parts, frame[1], frame[0], rng)
+        else:
+            plain_x, boxes = plain(*load(i), frame)
+            x = plain_x.permute(1, 2, 0).contiguous().numpy()
+        return self.policy(x, boxes, rng)
 
 
 def plain(picture: NDArray[np.uint8], boxes: Boxes, frame: tuple[int, int]) -> tuple[Tensor, Boxes]:

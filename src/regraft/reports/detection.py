@@ -43,8 +43,14 @@ def _warnings(result: dict[str, Any]) -> list[str]:
     val = result["metrics"]["val"]
     if val is None:
         return ["Nothing could be held out to judge on: how good this model is, is not known."]
+    gain, texts = result["gain"], list[str]()
+    if gain and gain["ci95"][1] < 0:
+        texts.append(f"Negative transfer: from random weights the same detector is {-100 * gain['value']:.1f} points "
+                     "of mAP better. Try more epochs, a lower --lr, or --method lp-ft.")  # fmt: skip
     unjudged = [name for name, one in val["per_class"].items() if not one["boxes"]]
-    return [f"The judged pictures hold no box of {', '.join(unjudged)}: nothing is known of it."] if unjudged else []
+    if unjudged:
+        texts.append(f"The judged pictures hold no box of {', '.join(unjudged)}: nothing is known of it.")
+    return texts
 
 
 def _evidence(record: dict[str, Any], shown: Path, val: dict[str, Any]) -> dict[str, Any]:

@@ -59,9 +59,7 @@ class FrameBatches:
     def one(self, number: int, i: int, frame: tuple[int, int]) -> tuple[torch.Tensor, Boxes]:
         """View ``number`` of item ``i``: its frame, and the boxes there."""
         chance = np.random.default_rng([self.seed, number, *self.items.digest(i)[:8]])
-        joins = self.view.joins(number, chance)
-        others = [self._load(int(j)) for j in chance.integers(len(self), size=3)] if joins else []
-        return self.view(self._load(i), others, frame, chance)
+        return self.view(number, i, len(self), self._load, frame, chance)
 
     def _load(self, i: int) -> Labelled:
         try:

@@ -1,0 +1,235 @@
+"""Detectors on BCCD's blood cells: what each reaches, what transfer is worth, and what it costs.
+
+Needs the shared data and weights. Parts (all without arguments): bccd, fewer, fusion, heads, formats, speed. `bccd`
+takes about an hour on two cores, `fewer` another. Settings were chosen on val; the figures are of test, whose
+pictures no fit has seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from common import SHARED, keep, need, regraft_fit, unzipped, written
+
+PARTS = ("bccd", "fewer", "fusion", "heads", "formats", "speed")
+SEEDS = (0, 1, 2)
+ON_BODY = ["--backbone", "mobilenet_v2", "--epochs", "20"]
+DETECTORS: dict[str, list[str]] = {
+    "yolo": ["--detector", "yolo", "--epochs", "16"],
+    "fasterrcnn": ["--detector", "fasterrcnn", *ON_BODY],
+    "ssd": ["--detector", "ssd", "--backbone", "mobilenet_v2", "--epochs", "40"],
+}
+METHODS = ("finetune", "head-only", "scratch")
+COUNTS = (10, 25, 50, 205)
+
+
+def fit(work: Path, out: str, data: str, *options: str) -> dict[str, Any]:
+    """One ``regraft fit`` and one ``regraft evaluate`` on test, as commands of their own."""
+    result, seconds = regraft_fit(work, out, data, *options)
+    command = [sys.executable, "-m", "regraft", "-q", "evaluate", str(work / out), f"{bccd()}#test", "--json"]
+    judged = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    shown = " ".join(options).replace(f"{SHARED}/", "../shared/").replace(f"{work}/", "")
+    found = {"options": shown, "seconds": seconds, "fit_seconds": result["seconds"]["fit"],
+             "steps": result["choice"]["steps"], "val": figures(result["metrics"]["val"]),
+             "test": figures(judged["metrics"])}  # fmt: skip
+    print(out, found["test"], seconds, flush=True)
+    return found
+
+
+def figures(metrics: dict[str, Any]) -> dict[str, float]:
+    return {k: metrics[k] for k in ("map50", "map")}
+
+
+def bccd() -> Path:
+    return need("data/bccd.zip")[0]
+
+
+def summed(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Mean, lowest and highest of the figures on test."""
+    found: dict[str, Any] = {"runs": runs, "seconds_median": float(np.median([r["seconds"] for r in runs.values()]))}
+    for name in ("map50", "map"):
+        values = [r["test"][name] for r in runs.values()]
+        found |= {name: float(np.mean(values)), f"{name}_lowest": min(values), f"{name}_highest": max(values)}
+    return found
+
+
+def seeds_of(part: str, name: str, before: dict[str, Any], fitted: Any, seeds: tuple[int, ...] = SEEDS) -> None:
+    """Runs what is missing of ``name``; each run is written as it ends."""
+    runs = dict(before.get(name, {}).get("runs", {}))
+    for seed in seeds:
+        if str(seed) not in runs:
+            runs[str(seed)] = fitted(seed)
+            before[name] = summed(runs)
+            keep("detection", PARTS, part, before, seeds="0, 1, 2")
+
+
+def bccd_part(work: Path) -> None:
+    """Each detector with its own split: train to learn from and to choose by, val to look at, test once."""
+    found = written("detection").get("bccd", {})
+    for name, options in DETECTORS.items():
+        seeds_of("bccd", name, found, lambda seed, n=name, o=options: fit(
+            work, f"{n}-{seed}", str(bccd()), *o, "--seed", str(seed)))  # fmt: skip
+
+
+def fewer(work: Path) -> None:
+    """How the gain of transfer falls with data: pictures drawn by the seed, the same for each method."""
+    folder = next(unzipped(bccd()).rglob("ImageSets")).parent
+    whole = (folder / "ImageSets" / "Main" / "train.txt").read_text().split()
+    found = written("detection").get("fewer", {})
+    for count in COUNTS:
+        for method in METHODS:
+
+            def fitted(seed: int, count: int = count, method: str = method) -> dict[str, Any]:
+                some = np.random.default_rng(seed).permutation(len(whole))[:count]
+                names = "\n".join(whole[i] for i in sorted(some)) + "\n"
+                (folder / "ImageSets" / "Main" / "train.txt").write_text(names)
+                return fit(work, f"{count}-{method}-{seed}", str(folder), "--method", method, "--seed", str(seed),
+                           *(["--epochs", "16"] if count == len(whole) else []))  # fmt: skip
+
+            seeds_of("fewer", f"{count} {method}", found, fitted, SEEDS if count < 100 else (0,))
+
+
+def fusion(work: Path) -> None:
+    """A frozen pretrained body beside a small one that learns, against each alone, under one SSD head."""
+    found = written("detection").get("fusion", {})
+    rows = {
+        "both": ["--backbone", "mobilenet_v2+small"],
+        "pretrained, frozen": ["--backbone", "mobilenet_v2", "--method", "head-only"],
+        "small, learning": ["--backbone", "small", "--method", "scratch"],
+    }
+    for name, options in rows.items():
+        seeds_of("fusion", name, found, lambda seed, n=name, o=options: fit(
+            work, f"{n.split(',')[0]}-{seed}", str(bccd()), "--detector", "ssd", *o, "--epochs", "24", "--seed",
+            str(seed)))  # fmt: skip
+
+
+def heads(work: Path) -> None:
+    """head-only on stored maps against the same steps with the frozen blocks computed, and what that allows."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from regraft.boxes import Boxes
+    from regraft.detection import catalog
+    from regraft.detection.base import Batch
+    from regraft.training.frames import packed
+
+    need("data/bccd.zip")
+    frame, n = (320, 416), 8
+    detector = catalog.load("yolo", frame=frame)
+    detector.with_classes(("a", "b", "c"))
+    detector.to(memory_format=torch.channels_last)
+    border = len(detector.body.blocks)
+    detector.body.freeze(border)
+    detector.train()
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 250, (n, 12, 2))
+    boxes = [Boxes(np.concatenate([c, c + 60], 1), rng.integers(0, 3, 12)) for c in corners]
+    frames = torch.from_numpy(rng.integers(0, 255, (n, 3, *frame), dtype=np.uint8))
+    whole = Batch([frames], *packed(boxes), frame)
+    with torch.inference_mode():
+        maps = [m.half().float().clone() for m in detector.through([frames], 0, border)]
+    stored = Batch([m.clone() for m in maps], *packed(boxes), frame)
+    learning = [p for p in detector.parameters() if p.requires_grad]
+
+    def step(batch: Batch, at: int) -> None:
+        detector.border = at
+        for p in learning:
+            p.grad = None
+        detector(batch).backward()
+
+    def operations(batch: Batch, at: int) -> int:
+        with FlopCounterMode(display=False) as counter:
+            step(batch, at)
+        return int(counter.get_total_flops())
+
+    times: dict[int, list[float]] = {0: [], border: []}
+    for turn in range(34):
+        for at, batch in ((0, whole), (border, stored)):
+            begun = time.perf_counter()
+            step(batch, at)
+            if turn >= 4:
+                times[at].append(time.perf_counter() - begun)
+    ratio = float(np.median(np.array(times[0]) / np.array(times[border])))
+    flops = {at: operations(batch, at) for at, batch in ((0, whole), (border, stored))}
+    allowed = flops[0] / flops[border]
+    keep("detection", PARTS, "heads", {
+        "batch": n, "frame": list(frame), "threads": torch.get_num_threads(), "times_faster": ratio,
+        "operations_with_frozen_blocks": flops[0], "operations_of_the_head": flops[border], "allowed": allowed,
+        "share": ratio / allowed, "operations": "of convolutions, forward and backward, torch.utils.flop_counter",
+    }, seeds="0, 1, 2")  # fmt: skip
+
+
+def formats(work: Path) -> None:
+    """BCCD as COCO, then VOC, then YOLO, then COCO again: what of its boxes, classes and pictures is still there."""
+    from regraft.data.sources import open_data
+
+    before, place = open_data(str(bccd())), str(bccd())
+    for i, form in enumerate(("coco", "voc", "yolo", "coco")):
+        out = work / f"as-{i}-{form}"
+        subprocess.run([sys.executable, "-m", "regraft", "-q", "convert", place, "--to", form, "--out", str(out)],
+                       check=True, capture_output=True)  # fmt: skip
+        place = str(out)
+    after = open_data(place)
+
+    def by_digest(data: Any) -> dict[bytes, Any]:
+        return {data.items.digest(i): data.y[i] for i in range(len(data))}
+
+    first, last = by_digest(before), by_digest(after)
+    worst, boxes, classes = 0.0, 0, 0
+    for digest, truth in first.items():
+        other = last[digest]
+        boxes += len(other) == len(truth)
+        a, b = (one.xyxy[np.lexsort(one.xyxy.round(2).T)] for one in (truth, other))
+        worst = max(worst, float(np.abs(a - b).max(initial=0)))
+        names = [sorted(np.array(d.classes)[o.labels]) for d, o in ((before, truth), (after, other))]
+        classes += names[0] == names[1]
+    keep("detection", PARTS, "formats", {
+        "way": "coco, voc, yolo, coco", "pictures": len(first), "pictures_after": len(last),
+        "pictures_with_as_many_boxes": boxes, "pictures_with_the_same_classes": classes,
+        "largest_difference_of_a_corner_in_pixels": worst,
+        "parts_equal": {p: len(before.part(p)) == len(after.part(p)) for p in ("train", "val", "test")},
+    }, seeds="0, 1, 2")  # fmt: skip
+
+
+def speed(work: Path) -> None:
+    """`predict` of YOLOX-nano at 416 against the same network in eager float32, picture by picture, in turns."""
+    from regraft.data.sources import open_data
+    from regraft.detection import catalog
+
+    items = open_data(f"{bccd()}#test").items
+    pictures = [items.load(i) for i in range(32)]
+    ours = catalog.load("yolo", frame=(416, 416))
+    plain = ours.copy()
+    found = catalog.ready(ours)
+    ratios, rates = [], []
+    for turn in range(6):
+        seconds = []
+        for net in (plain, found):
+            begun = time.perf_counter()
+            net.detections(pictures)
+            seconds.append(time.perf_counter() - begun)
+        if turn:
+            ratios.append(seconds[0] / seconds[1])
+            rates.append(len(pictures) / seconds[1])
+    keep("detection", PARTS, "speed", {
+        "pictures_a_second": float(np.median(rates)), "times_faster": float(np.median(ratios)), "all": ratios,
+        "threads": torch.get_num_threads(), "pictures": "640 x 480 BCCD, decoded; letterbox, network, boxes",
+    }, seeds="0, 1, 2")  # fmt: skip
+
+
+if __name__ == "__main__":
+    ways = {"bccd": bccd_part, "fewer": fewer, "fusion": fusion, "heads": heads, "formats": formats, "speed": speed}
+    os.environ.setdefault("REGRAFT_WEIGHTS", str(SHARED / "weights"))
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["REGRAFT_CACHE"] = str(Path(folder) / "cache")
+        for part in sys.argv[1:] or PARTS:
+            ways[part](Path(folder))
