@@ -111,7 +111,9 @@ class Detector(BaseEstimator):
                 network, data, settings, groups=None, folder=Path(folder), store=store, watch=Stopwatch()
             )
         self.network_ = network.requires_grad_(False).eval()
-        self.decision_ = decision if self.threshold is None else {"threshold": self.threshold, "chosen_by": "the user"}
+        if self.threshold is not None:
+            decision = {"threshold": self.threshold, "chosen_by": "the user"}
+        self.decision_ = decision
         self.threshold_ = float(self.decision_["threshold"])
         return self
 
