@@ -329,6 +329,44 @@ def uncertainty(r: dict[str, Any]) -> list[str]:
     return out
 
 
+def detection(r: dict[str, Any]) -> list[str]:
+    out = ["## Boxes (`bench_detection.py`)", ""]
+
+    def rows(part: dict[str, Any]) -> list[list[Any]]:
+        return [[name, *(f"{m[k]:.3f} ({m[f'{k}_lowest']:.3f} to {m[f'{k}_highest']:.3f})" for k in ("map50", "map")),
+                 len(m["runs"]), f"{m['seconds_median']:.0f}"] for name, m in part.items()]  # fmt: skip
+
+    head = ["mAP50 (lowest to highest)", "mAP", "seeds", "seconds"]
+    if "bccd" in r:
+        out += ["BCCD's 72 test pictures, 205 to learn from; seconds of the fit, start-up included:", ""]
+        out += table(["detector", *head], rows(r["bccd"]))
+        shown = [f"{name}: `{next(iter(m['runs'].values()))['options']}`" for name, m in r["bccd"].items()]
+        out += [f"Options: {'; '.join(shown)}.", ""]
+    if "fewer" in r:
+        out += ["The same with fewer pictures to learn from (`yolo`):", ""]
+        out += table(["pictures, method", *head], rows(r["fewer"]))
+    if "fusion" in r:
+        out += ["A frozen pretrained body beside a small one that learns, under one SSD head, against each alone:", ""]
+        out += table(["body", *head], rows(r["fusion"]))
+    if "heads" in r:
+        h = r["heads"]
+        out += [f"`head-only` on stored maps: {h['times_faster']:.1f} times as fast a step as with the frozen blocks "
+                f"computed; the removed operations allow {h['operations_with_frozen_blocks'] / 1e9:.1f} / "
+                f"{h['operations_of_the_head'] / 1e9:.1f} = {h['allowed']:.1f}; reached: "
+                f"{100 * h['share']:.0f} %.", ""]  # fmt: skip
+    if "formats" in r:
+        f = r["formats"]
+        out += [f"BCCD as {f['way']}: {f['pictures_after']} of {f['pictures']} pictures, "
+                f"{f['pictures_with_as_many_boxes']} with as many boxes, {f['pictures_with_the_same_classes']} with the "  # noqa: E501
+                f"same classes; no corner moved by more than {f['largest_difference_of_a_corner_in_pixels']:.1e} "
+                "pixels.", ""]  # fmt: skip
+    if "speed" in r:
+        s = r["speed"]
+        out += [f"YOLOX-nano at 416 from decoded picture to boxes: {s['times_faster']:.2f} times eager float32 of the "
+                f"same network ({s['pictures_a_second']:.0f} a second here, {s['threads']} threads).", ""]  # fmt: skip
+    return out
+
+
 SECTIONS = {
     "spine": spine,
     "pictures": pictures,
@@ -337,6 +375,7 @@ SECTIONS = {
     "ranking": ranking,
     "text": text,
     "text_speed": text_speed,
+    "detection": detection,
     "domains": domains,
     "uncertainty": uncertainty,
 }

@@ -18,6 +18,7 @@ from regraft.data.facts import Facts
 from regraft.data.inputs import as_items
 from regraft.data.items import Items
 from regraft.detection import artefact, catalog
+from regraft.detection.folding import folded
 from regraft.detection.frames import frame_for
 from regraft.detection_metrics import evaluate
 from regraft.errors import DataError
@@ -111,6 +112,7 @@ class Detector(BaseEstimator):
                 network, data, settings, groups=None, folder=Path(folder), store=store, watch=Stopwatch()
             )
         self.network_ = network.requires_grad_(False).eval()
+        self._ready = folded(self.network_)
         if self.threshold is not None:
             decision = {"threshold": self.threshold, "chosen_by": "the user"}
         self.decision_ = decision
@@ -123,7 +125,7 @@ class Detector(BaseEstimator):
         Raises ``DataError`` naming the first picture that cannot be read.
         """
         check_is_fitted(self)
-        found = training.detections(self.network_, _pictures(X), self.threshold_)
+        found = training.detections(self._ready, _pictures(X), self.threshold_)
         return [{"boxes": f.xyxy, "labels": self.classes_[f.labels], "scores": f.scores} for f in found]
 
     def score(self, X: Any, y: Sequence[dict[str, Any]]) -> float:
@@ -136,7 +138,7 @@ class Detector(BaseEstimator):
         check_is_fitted(self)
         items = _pictures(X)
         truth, _ = _truth(y, len(items), self.classes_)
-        found: list[Found] = training.detections(self.network_, items)
+        found: list[Found] = training.detections(self._ready, items)
         return evaluate(list(truth), found, list(map(str, self.classes_)))
 
     def save(self, folder: str | Path) -> Path:

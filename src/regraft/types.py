@@ -23,7 +23,8 @@ class TargetSpec:
 @dataclass(frozen=True)
 class Hints:
     """What the user says of the data, over what is recognised: the label's column (several with commas), what no split
-    may tear (a column, or for files a regular expression on their names), the task, the column of the texts.
+    may tear (a column, or for files a regular expression on their names), the task, the column of the texts, columns
+    that are not looked at (several with commas).
 
     ``usual`` is the label's column where there is one of that name and the user names none.
     """
@@ -33,6 +34,7 @@ class Hints:
     task: str | None = None
     text: str | None = None
     usual: str | None = None
+    drop: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from regraft.adaptation import adversarial as A
 from regraft.adaptation import discrepancy as D
 from regraft.adaptation import selftraining as S
 from regraft.adaptation import validators as V
+from regraft.methods import adda
 
 ONCE = {"rel": 1e-9}
 
@@ -112,10 +114,40 @@ def test_answers_on_the_target(recorded, tensors) -> None:
         wanted = figures[f"mcc_formula_T{temperature}"]
         assert S.class_confusion(t, temperature).item() == pytest.approx(wanted, **ONCE)
     assert S.disagreement(t, other).item() == pytest.approx(figures["mcd_discrepancy_tllib"], **ONCE)
+    s, second = tensors["logits_s"], tensors["logits_s_adv"]
+    for margin in (1.0, 4.0):
+        wanted = figures[f"mdd_tllib_margin{margin}"]
+        assert S.margin_disparity(s, second, t, other, margin).item() == pytest.approx(wanted, **ONCE)
+
+
+def test_the_discriminator_of_adda_learns_the_domains_and_the_features_the_other_way() -> None:
+    """Each gets the gradient of its own loss alone."""
+    torch.manual_seed(0)
+    learner = SimpleNamespace(features=nn.Linear(4, 3))
+    learner.extra = nn.ModuleList([Frozen(nn.Linear(4, 3)), A.Discriminator(3, 8)])
+    x = SimpleNamespace(source=torch.randn(5, 4), target=torch.randn(6, 4), device=torch.device("cpu"))
+    none, loss = adda.adaptation(learner, x, torch.zeros(5, 2))
+    loss.backward()
+    judge = learner.extra[1]
+    told = A.domain_loss(judge(learner.extra[0].features(x.source)), judge(learner.features(x.target)))
+    of_judge = torch.autograd.grad(told, list(judge.parameters()))
+    fooled = nn.functional.softplus(-judge(learner.features(x.target))).mean()
+    of_features = torch.autograd.grad(fooled, list(learner.features.parameters()))
+    assert none is None
+    assert all(torch.allclose(p.grad, g) for p, g in zip(judge.parameters(), of_judge, strict=True))
+    assert all(torch.allclose(p.grad, g) for p, g in zip(learner.features.parameters(), of_features, strict=True))
+    assert all(p.grad is None for p in learner.extra[0].parameters())
+
+
+class Frozen(nn.Module):
+    def __init__(self, features: nn.Module) -> None:
+        super().__init__()
+        self.features = features
 
 
 LOSSES = {
     "deep-coral": lambda a, b: D.deep_coral(a, b), "mmd": lambda a, b: D.multi_kernel_mmd(a, b.detach()),
+    "mdd": lambda a, b: S.margin_disparity(a.detach(), a, b.detach(), b, 4.0),
     "im": lambda a, b: S.information_maximisation(a), "disagreement": S.disagreement,
     "domain": lambda a, b: A.domain_loss(a.sum(1), b.sum(1)),
     "map": lambda a, b: A.multilinear_map(a.softmax(1), b).sum(),

@@ -8,7 +8,7 @@ import pytest
 
 import regraft
 from regraft.commands.share import named
-from regraft.errors import ArtefactError, InputError, UnknownName
+from regraft.errors import ArtefactError, DataError, InputError, UnknownName
 from tests.conftest import write_shapes
 
 
@@ -49,6 +49,28 @@ def test_one_pass_answers_all_tasks_to_the_bit(table: str, at: Path, fresh_cache
     single = regraft.fit(table, label="light", controls="none", out="alone")
     assert np.array_equal(regraft.load("alone").predict_proba(pictures), shares["light"]), "as if fitted alone"
     assert regraft.verify(found.run)["tasks"]["light"] == {"task": "classification", "classes": [*single.classes]}
+
+
+def test_a_class_and_a_number_of_one_table(at: Path) -> None:
+    """One model with a head for each; no task learns from the label of another, and all learn from the same columns."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(150):
+        area, town = rng.uniform(30, 200), rng.choice(["A", "B"])
+        rows.append(f"{area:.1f},{town},{1000 * area + 20000 * (town == 'A') + rng.normal(0, 3000):.0f},"
+                    f"{'large' if area > 110 else 'small'},7")  # fmt: skip
+    Path("h.csv").write_text("area,town,price,kind,id\n" + "\n".join(rows))
+    found = regraft.fit("h.csv", label="price,kind", share="features", drop="id", controls="none", out="r")
+    assert found.tasks["price"].task == "regression" and found.tasks["kind"].task == "classification"
+    assert found.tasks["price"].metrics["val"]["r2"] > 0.95 and found.tasks["kind"].metrics["val"]["accuracy"] > 0.9
+    Path("new.csv").write_text("town,area\nA,50\nB,180\n")
+    small, large = (row["tasks"] for row in regraft.predict("r", ["new.csv"]).predictions)
+    assert (small["kind"]["label"], large["kind"]["label"]) == ("small", "large")
+    assert abs(small["price"]["value"] - 70_000) < 8_000 and abs(large["price"]["value"] - 180_000) < 8_000
+    with pytest.raises(DataError, match="--drop"):
+        regraft.fit("h.csv", label="price", drop="ide", out="x")
+    with pytest.raises(DataError, match="is no table"):
+        regraft.fit("embedded:digits", drop="id", out="x")
 
 
 def test_every_task_can_be_judged_and_predicted(table: str, at: Path) -> None:

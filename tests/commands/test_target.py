@@ -2,13 +2,16 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import regraft
-from regraft.commands.target import open_target
+from regraft.commands.inner import inner_split
+from regraft.commands.split import make_split
+from regraft.commands.target import learn_from, open_target
 from regraft.data.sources import open_data
 from regraft.errors import InputError
 from regraft.methods import METHODS
@@ -75,6 +78,37 @@ def test_labels_of_the_target_change_nothing(pair, tmp_path: Path) -> None:
                 for i, t in enumerate((target, str(tmp_path / "target.npz")))]  # fmt: skip
         a, b = (Path(r.run, "model/model.safetensors").read_bytes() for r in runs)
         assert a == b and runs[0].metrics["target"] != runs[1].metrics["target"]
+
+
+@pytest.mark.parametrize("options", [{"method": "coral"}, {"backbone": "random:lenet", "method": "dann", "epochs": 1}])
+def test_some_labels_of_the_target_are_learned_from(options, pair, tmp_path: Path) -> None:
+    """They are not judged, and source-only learns from them too."""
+    source, target = pair
+    result = regraft.fit(source, target=target, target_labels=7, out=str(tmp_path / "r"), **{**QUICK, **options})
+    # 160 items of the source, and 7 of the target as often as makes them as many
+    assert result.items == {"train": 160 + 7 * 22, "val": 40, "target": 143, "target_judged": 143}
+    said = next(p["message"] for p in result.problems if p["kind"] == "target-labels")
+    assert (
+        "7 of its items" in said
+        and "each 22 times" in said
+        and sorted(re.findall(r"\d (\d)[,)]", said)) == ["2", "2", "3"]
+    )
+    assert len(list(csv.DictReader(open(tmp_path / "r" / "predictions.csv")))) == 143
+
+
+def test_copies_of_labelled_items_stay_on_one_side(pair) -> None:
+    split = make_split(pair[0], seed=0)
+    goal = open_target(pair[1], split.train, split.val, labels=7)
+    learn_from(split, goal.labelled)
+    assert split.train.items.name(159) != split.train.items.name(160) == goal.labelled.items.name(0)
+    digests = [split.train.items.digest(i) for i in range(len(split.train))]
+    assert len(set(digests[160:])) == 7 and not set(digests[:160]) & set(digests[160:])
+    assert not set(digests[160:]) & {goal.judged.items.digest(i) for i in range(len(goal.judged))}
+    inside, hold = inner_split(split.train.y, split.groups, 0)
+    assert len(hold) and not {digests[i] for i in inside} & {digests[i] for i in hold}
+    for bad, message in ((150, "some must be left"), (9000, "some must be left")):
+        with pytest.raises(InputError, match=message):
+            open_target(pair[1], split.train, labels=bad)
 
 
 def test_a_part_test_is_judged_and_not_learned_from(pair, tmp_path: Path) -> None:

@@ -44,6 +44,19 @@ def disagreement(one: Tensor, other: Tensor) -> Tensor:
     return (one.softmax(1) - other.softmax(1)).abs().mean()
 
 
+def margin_disparity(
+    source: Tensor, source_second: Tensor, target: Tensor, target_second: Tensor, margin: float
+) -> Tensor:
+    """How far a second head goes with the first on the source, ``margin`` times, and against it on the target; at most
+    0. All are logits (n, K).
+
+    Zhang et al. 2019 (https://arxiv.org/abs/1904.05801), equation 30. The first head's classes carry no gradient.
+    """
+    agreed = source_second.log_softmax(1).gather(1, source.argmax(1, keepdim=True))
+    p = target_second.softmax(1).gather(1, target.argmax(1, keepdim=True))
+    return margin * agreed.mean() + (1 - p + 1e-6).log().mean()
+
+
 def centroid_labels(features: Tensor, logits: Tensor, rounds: int = 2) -> Tensor:
     """Labels (n,) by the nearest class centroid in the cosine, centroids first weighted by the model's answers (n, K).
 

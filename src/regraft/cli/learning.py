@@ -42,6 +42,8 @@ def fit(
     share: Annotated[str | None, typer.Option(help="several tasks on one network: features (a head each)")] = None,
     val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
     target: Annotated[str | None, typer.Option(help="data of another domain to adapt to, without its labels")] = None,
+    target_labels: Annotated[int | None, typer.Option(help="so many items of --target may be learned from with their "
+                                                           "labels [default: none]")] = None,
     mapping: Annotated[str | None, typer.Option(help="rename classes of --target: kitten=cat,puppy=dog")] = None,
     backbone: Annotated[str | None, typer.Option(help=options.BACKBONE)] = None,
     weights: Annotated[str | None, typer.Option(help="a weights file in place of the catalog's")] = None,
@@ -52,6 +54,7 @@ def fit(
                                                "trains the same detector without transfer too")] = options.CONTROLS,
     label: Label = None,
     text: Text = None,
+    drop: Annotated[str | None, typer.Option(help="columns of a table that are not looked at, with commas")] = None,
     group: Group = None,
     task: TaskName = None,
     class_weight: Annotated[str | None, typer.Option(help="balanced: every class weighs the same")] = None,

@@ -9,7 +9,7 @@ import typer
 
 from regraft import printing
 from regraft.cli.app import app
-from regraft.options import Data, Device, Engine, Format, Json, Label, ModelPath, Page, Text, Threads
+from regraft.options import Adapt, Data, Device, Engine, Format, Json, Label, ModelPath, Page, Text, Threads
 from regraft.printing import print_json
 
 
@@ -20,6 +20,7 @@ def evaluate(
     format: Format = None,
     label: Label = None,
     text: Text = None,
+    adapt: Adapt = None,
     engine: Engine = "auto",
     device: Device = "auto",
     threads: Threads = None,
@@ -28,7 +29,8 @@ def evaluate(
     """Judge a saved model on labelled data: its part test, else val, else all."""
     from regraft.api import evaluate as run
 
-    found = run(model, data, format=format, label=label, text=text, engine=engine, device=device, threads=threads)
+    found = run(model, data, format=format, label=label, text=text, adapt=adapt, engine=engine, device=device,
+                threads=threads)  # fmt: skip
     if as_json:
         return print_json(found)
     printing.print_evaluation(found)
@@ -52,6 +54,7 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file of --out")] = False,
     sort_into: Annotated[str | None, typer.Option(help="a folder to fill with links to the pictures by class")] = None,
     copy: Annotated[bool, typer.Option("--copy", help="with --sort-into: copies in place of links")] = False,
+    adapt: Adapt = None,
     engine: Engine = "auto",
     device: Device = "auto",
     threads: Threads = None,
@@ -62,7 +65,7 @@ def predict(
 
     found = run(
         model, inputs, out=out, form=form, tiles=tiles, resume=resume, overwrite=overwrite, sort_into=sort_into,
-        copy=copy, engine=engine, device=device, threads=threads,
+        copy=copy, adapt=adapt, engine=engine, device=device, threads=threads,
     )  # fmt: skip
     print_json(found) if as_json else printing.print_predictions(found)
 

@@ -15,6 +15,7 @@ from regraft.commands.runfolder import RunFolder, finished, folder_for
 from regraft.data.dataset import Dataset
 from regraft.detection import artefact
 from regraft.detection.base import Detector
+from regraft.detection.folding import folded
 from regraft.detection_metrics import evaluate, map_gain
 from regraft.features.store import RowStore
 from regraft.runtime import Stopwatch, resolve_device, say, set_threads
@@ -95,7 +96,7 @@ class _Job:
         say(f"{len(train)} pictures to learn from, {len(split.val or ())} to judge on: {split.how}")
         choice, decision = self.learned()
         run.log("trained", **choice, decision=decision)
-        found = None if split.val is None else detections(self.detector, split.val.items)
+        found = None if split.val is None else detections(folded(self.detector), split.val.items)
         val = None
         if split.val is not None and found is not None:
             write_detections(run.work, split.val, found, decision["threshold"])
@@ -135,7 +136,7 @@ class _Job:
             settings=self.settings | {"method": CONTROL, "lr": None, "blocks": None}, watch=Stopwatch("extract", "fit"),
         )  # fmt: skip
         control.learned()
-        truth, theirs = list(val.y), detections(control.detector, val.items)
+        truth, theirs = list(val.y), detections(folded(control.detector), val.items)
         figures["controls"][CONTROL] = evaluate(truth, theirs, val.classes)
         return {"against": CONTROL, **map_gain(truth, found, theirs, val.classes)}
 

@@ -12,8 +12,8 @@ from regraft.methods.detectors import DEFAULT
 from regraft.training import boxes
 
 CONTROL = "scratch"
-NOT_FOR_BOXES = ("label", "text", "class_weight", "budget", "smoothing", "processes", "accuracy", "group", "alpha",
-                 "interval", "quantiles", "target", "mapping")  # fmt: skip
+NOT_FOR_BOXES = ("label", "text", "drop", "class_weight", "budget", "smoothing", "processes", "accuracy", "group",
+                 "alpha", "interval", "quantiles", "target", "target_labels", "mapping")  # fmt: skip
 
 
 def checked(settings: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +32,7 @@ from regraft.commands.target import Target
 from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
 from regraft.errors import InputError
-from regraft.methods.base import Options
+from regraft.methods.base import Options, gentle
 from regraft.methods.logistic import targets_of
 from regraft.methods.steps import DomainPlan, Norm, Sizes, SourceTraining, take_statistics
 from regraft.model.heads import LinearHead
@@ -93,6 +93,9 @@ def refuse(settings: dict[str, Any]) -> None:
 def source_model(job: Job, method: Any, rows: Rows) -> SourceModel:
     """That of ``--init`` where it knows all classes, else one trained here."""
     init, free = job.settings["init"], not method.plan_domains(1, Options(1)).source
+    if init and free and job.settings["target_labels"]:
+        raise InputError(f"--target-labels: {job.settings['method']} learns from no labels beside those of --init "
+                         f"{init}; leave one of the two out.")  # fmt: skip
     whole = job.warm is not None and bool(job.warm.linear.weight.any(1).all())
     if init and free and not whole:
         raise InputError(
@@ -125,6 +128,8 @@ def adapted(
                       scale=GENTLE_ON_TEXTS if text else 1.0)  # fmt: skip
     blocks = len(source.network.body.blocks)
     plan: DomainPlan = method.plan_domains(blocks, options)
+    if job.network.has_learned:  # what a pretraining found in early blocks is changed more slowly
+        plan = replace(plan, phases=tuple(replace(p, layer_decay=gentle(blocks)) for p in plan.phases))
     learner = Learner(copy.deepcopy(source.network.body).to(device), copy.deepcopy(source.head).to(device))
     learner.head.requires_grad_(True)
     if plan.statistics and not any(isinstance(m, Norm) for m in learner.body.modules()):

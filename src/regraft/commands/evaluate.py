@@ -19,6 +19,7 @@ from regraft.features.facts import facts
 from regraft.features.store import RowStore
 from regraft.predictor import load
 from regraft.runtime import set_threads
+from regraft.tent import adapting
 from regraft.types import Hints, Problem
 
 
@@ -44,17 +45,23 @@ def evaluate(
     format: str | None = None,
     label: str | None = None,
     text: str | None = None,
+    adapt: str | None = None,
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
 ) -> Evaluation:
-    """Judges on the part test of ``data``, else val, else all. Class names are matched, never class numbers."""
+    """Judges on the part test of ``data``, else val, else all. Class names are matched, never class numbers.
+
+    ``adapt``: ``tent`` lets the model adapt to the items, without their labels, as it answers.
+    """
     set_threads(threads)
     if is_detector(model):
-        if label or text or engine != "auto":
-            raise InputError("--label, --text and --engine are not for detectors.")
+        if label or text or adapt or engine != "auto":
+            raise InputError("--label, --text, --adapt and --engine are not for detectors.")
         return evaluate_boxes(model, data, format=format, device=device)
-    predictor = load(model, engine=engine, device=device)
+    if adapt and engine != "auto":
+        raise InputError(f"--engine {engine}: --adapt has one of its own.")
+    predictor = adapting(model, adapt, device=device) if adapt else load(model, engine=engine, device=device)
     target = predictor.model.target
     whole = open_data(
         data, format=format, hints=Hints(label=label, task=target.task, text=text, usual=predictor.model.target_name)

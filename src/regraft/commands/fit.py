@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from regraft.backbones.base import Pretrained
 from regraft.commands import runfolder, search
 from regraft.commands.auto import DEFAULT_BUDGET
 from regraft.commands.detect import DetectionResult, detect
@@ -16,7 +17,7 @@ from regraft.commands.joint import fit_joint
 from regraft.commands.settings import check, check_task, seconds_of
 from regraft.commands.split import make_split
 from regraft.commands.start import started
-from regraft.commands.target import open_target
+from regraft.commands.target import learn_from, open_target
 from regraft.data.dataset import Dataset
 from regraft.data.sources import open_data
 from regraft.errors import InputError
@@ -33,6 +34,7 @@ def fit(
     *,
     val: Any = None,
     target: Any = None,
+    target_labels: int | None = None,
     mapping: str | None = None,
     backbone: str | None = None,
     weights: str | None = None,
@@ -41,6 +43,7 @@ def fit(
     controls: str = "majority,raw,random",
     label: str | None = None,
     text: str | None = None,
+    drop: str | None = None,
     group: str | None = None,
     task: str | None = None,
     class_weight: str | None = None,
@@ -76,6 +79,7 @@ def fit(
     format: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    network: Pretrained | None = None,
 ) -> FitResult | DetectionResult:
     """Learns from the part train, judges on val (or a held-out fifth), then refits on both and saves.
 
@@ -84,16 +88,17 @@ def fit(
     asks for a confidence below which the model leaves an item to a person, so that the rest reaches that accuracy.
     Where the label is a number, ``alpha`` is the strength of the ridge (by default that of most evidence, 0 for none),
     ``interval`` the level of intervals around predictions, ``quantiles`` those to predict beside the mean. ``target``
-    is data of another domain to adapt to, whose labels, if it has any, only serve to report; ``mapping`` renames its
-    classes (``kitten=cat``). ``outliers`` lets the model flag what is unlike the training data. Writes a run folder:
-    ``model/`` (the artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds,
-    see `regraft.errors`.
+    is data of another domain to adapt to, whose labels, if it has any, only serve to report, but for ``target_labels``
+    of them; ``mapping`` renames its classes (``kitten=cat``). ``drop`` names columns of a table that are not looked at.
+    ``network`` takes the place of what ``backbone`` names, with all it has learned. ``outliers`` lets the model flag
+    what is unlike the training data. Writes a run folder: ``model/`` (the artefact), ``run.json``, ``log.jsonl``,
+    ``predictions.csv``. Raises ``InputError`` and its kinds, see `regraft.errors`.
     """
-    settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume")}
+    settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume", "network")}
     several = isinstance(data, list | tuple)
     settings |= {"data": [_named(d) for d in data] if several else _named(data)}
     settings |= {k: None if v is None else _named(v) for k, v in (("val", val), ("target", target))}
-    hints = Hints(label, group, task, text)
+    hints = Hints(label, group, task, text, drop=drop)
     if not several:
         opened = open_data(data, format=format, hints=hints)
         if opened.target.task == "detection":
@@ -130,8 +135,10 @@ def fit(
             )  # fmt: skip
         settings["budget"] = budget if method == "auto" else None
     with watch("prepare"):
-        network, warm = started(split, settings["data"], init, settings["backbone"], weights, size)
-        network = learned(network, split.train.items)
+        warm = None
+        if network is None:
+            network, warm = started(split, settings["data"], init, settings["backbone"], weights, size)
+            network = learned(network, split.train.items)
         runner = Runner(network, engine, where)
     settings |= {"backbone": network.name}
     check_task(settings, split.train.target.task)
@@ -140,8 +147,11 @@ def fit(
         if target is None:
             result = job.result(METHODS.get(method))
         else:
-            hints = Hints(label, None, task, text)
-            goal = open_target(target, split.train, split.val, mapping=mapping, hints=hints)
+            hints = Hints(label, None, task, text, drop=drop)
+            goal = open_target(target, split.train, split.val, mapping=mapping, hints=hints, labels=target_labels,
+                               seed=seed)  # fmt: skip
+            if goal.labelled is not None:
+                learn_from(split, goal.labelled)
             how = METHODS.get(method)
             result = FitResult(**(train_target if hasattr(how, "plan_domains") else fit_target)(job, how, goal))
         run.finish(asdict(result))

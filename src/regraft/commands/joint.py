@@ -65,7 +65,7 @@ def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, res
         say(f"{out} is already finished")
         return done
     device, store = resolve_device(settings["device"]), RowStore()
-    hints = Hints(settings["label"], settings["group"], settings["task"], settings["text"])
+    hints = Hints(settings["label"], settings["group"], settings["task"], settings["text"], drop=settings["drop"])
     with watch("audit"):
         splits = [make_split(d, None, format=settings["format"], hints=hints, seed=settings["seed"], store=store)
                   for d in data]  # fmt: skip

@@ -19,6 +19,7 @@ from regraft.errors import InputError
 from regraft.files import digest, disk_errors
 from regraft.predictor import Predictor, TaskPredictor, load_any
 from regraft.runtime import set_threads
+from regraft.tent import adapting
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def predict(
     overwrite: bool = False,
     sort_into: str | None = None,
     copy: bool = False,
+    adapt: str | None = None,
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
@@ -57,12 +59,13 @@ def predict(
     .parquet) memory does not grow with the number of items, and ``resume`` goes on where a killed run stopped.
     For a detector ``out`` is a folder to make, filled as ``form`` says: json, coco, yolo or pictures; ``tiles`` cuts
     large pictures into overlapping ones of so many pixels. ``sort_into`` is a folder to be filled with links (or, with
-    ``copy``, copies) of the pictures by class.
+    ``copy``, copies) of the pictures by class. ``adapt``: ``tent`` lets the model adapt to the
+    items of each input as it answers.
     """
     set_threads(threads)
     if is_detector(model):
-        if resume or overwrite or sort_into or copy or engine != "auto":
-            raise InputError("--resume, --overwrite, --sort-into, --copy and --engine are not for detectors.")
+        if resume or overwrite or sort_into or copy or adapt or engine != "auto":
+            raise InputError("--resume, --overwrite, --sort-into, --copy, --adapt and --engine are not for detectors.")
         boxes, items, failed = predict_boxes(model, inputs, out=out, form=form, tiles=tiles, device=device)
         return PredictResult(model, items, failed, out, boxes)
     if form or tiles:
@@ -71,7 +74,10 @@ def predict(
         raise InputError("--copy is for --sort-into.")
     if out is not None and Path(out).suffix.lower() not in ENDINGS:
         raise InputError(f"--out {out} has an unknown ending; known are {', '.join(ENDINGS)}.")
-    predictor = load_any(model, engine=engine, device=device)
+    if adapt and (resume or engine != "auto"):
+        raise InputError("--adapt: what is learned from the first items is not kept, so that --resume would answer "
+                         "otherwise, and there is one --engine for it; leave both out.")  # fmt: skip
+    predictor = adapting(model, adapt, device=device) if adapt else load_any(model, engine=engine, device=device)
     if isinstance(predictor, TaskPredictor) and (sort_into or (out and Path(out).suffix.lower() != ".jsonl")):
         raise InputError(f"{model} answers {len(predictor.tasks)} tasks: --out takes a .jsonl file for them; for one "
                          f"of them name it, as {model}#{next(iter(predictor.tasks))}.")  # fmt: skip

@@ -79,6 +79,9 @@ def _target(settings: dict[str, Any]) -> None:
     if target is not None and not adapts and method != "auto":
         raise InputError(f"--target {target}: {method} does not adapt; methods that do are auto, "
                          f"{', '.join(n for n in METHODS if adapts_domains(n))}.")  # fmt: skip
+    labels = settings["target_labels"]
+    if labels is not None and (target is None or labels < 1):
+        raise InputError(f"--target-labels {labels}: it takes a number from 1, and a --target.")
     if settings["mapping"] and target is None:
         raise InputError(f"--mapping {settings['mapping']} renames the classes of --target, and there is none.")
 

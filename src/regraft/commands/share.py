@@ -60,8 +60,9 @@ def share(
     """Fits a task for each of ``data``; with one table, for each of its columns in ``label`` (with commas).
 
     Rows are computed once where the items are the same. The first task settles the network for all, by the options of
-    `fit`. Writes a run folder: ``model/`` with a head for each task on one network, ``tasks/NAME/`` with each run.
-    Raises ``InputError``.
+    `fit`; of a table, what the columns mean is learned from the first task's training rows, and no label is a column
+    that another learns from. Writes a run folder: ``model/`` with a head for each task on one network, ``tasks/NAME/``
+    with each run. Raises ``InputError``.
     """
     if how is None:
         raise InputError(
@@ -89,13 +90,16 @@ def share(
     problems = in_common(tasks, options)
     results: dict[str, FitResult] = {}
     seconds: dict[str, float] = {}
+    network: Pretrained | None = None
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
         for name, (one, column) in tasks.items():
             started, own = time.perf_counter(), run.work / "tasks" / name
             say(f"task {name}")
-            fitted = fit(one, label=column, out=str(own), resume=resume, **options)
+            told = options | {"drop": not_looked_at(tasks, name, options.get("drop"))}
+            fitted = fit(one, label=column, out=str(own), resume=resume, network=network, **told)
             assert isinstance(fitted, FitResult)
             results[name] = fitted
+            network = network or artefact.load(own)[0].network
             seconds[name] = round(time.perf_counter() - started, 3)
             if is_auto(options.get("backbone")):
                 chosen = {"backbone": results[name].backbone, "budget": None}
@@ -151,9 +155,16 @@ def _stem(data: Any) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", Path(where).name.split(".")[0]).strip("-") or "task"
 
 
+def not_looked_at(tasks: dict[str, tuple[Any, str | None]], name: str, drop: str | None) -> str | None:
+    """``drop`` and the labels that other tasks have in the same table."""
+    data, own = tasks[name]
+    return ",".join(filter(None, [drop, *(c for d, c in tasks.values() if d is data and c != own)])) or None
+
+
 def in_common(tasks: dict[str, tuple[Any, str | None]], options: dict[str, Any]) -> list[Problem]:
     """What of the tasks' items is in one task only. Raises ``InputError`` where they are of different kinds."""
-    hints = {n: Hints(c, options.get("group"), options.get("task"), options.get("text")) for n, (_, c) in tasks.items()}
+    group, task, text, drop = (options.get(k) for k in ("group", "task", "text", "drop"))
+    hints = {n: Hints(c, group, task, text, drop=not_looked_at(tasks, n, drop)) for n, (_, c) in tasks.items()}
     opened = {n: open_data(d, format=options.get("format"), hints=hints[n]) for n, (d, _) in tasks.items()}
     boxes = [n for n, d in opened.items() if d.target.task == "detection"]
     if boxes:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from regraft.commands.split import relabel
+from regraft.commands.split import Split, relabel
 from regraft.data.dataset import Dataset, classification_dataset
+from regraft.data.items import JoinedItems
 from regraft.data.parts import evaluation_part, training_part
 from regraft.data.sources import open_data, open_items
 from regraft.errors import DataError, InputError, UnreadableItem
@@ -21,13 +22,15 @@ FEW = 5
 class Target:
     """``learn`` is adapted to; ``judged`` holds the items to report on, with labels in the source's classes, None where
     the target has no labels. ``unknown`` are judged items of classes that the source has not, None where there are
-    none. ``same`` says that ``judged`` are the very items adapted to.
+    none. ``same`` says that ``judged`` are the very items adapted to. ``labelled`` are those whose labels are learned
+    from, which are neither adapted to without them nor judged; None where there are none.
     """
 
     learn: Dataset
     judged: Dataset | None
     unknown: Dataset | None = None
     same: bool = False
+    labelled: Dataset | None = None
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -39,11 +42,14 @@ def open_target(
     mapping: str | None = None,
     format: str | None = None,
     hints: Hints = Hints(),
+    labels: int | None = None,
+    seed: int = 0,
 ) -> Target:
     """The target at ``where`` beside the labelled ``source``, of which ``held`` is held out.
 
     ``mapping`` renames classes of the target (``kitten=cat,puppy=dog``). Adapted to is the part train, reported on the
-    part test, else val, else the same items. Raises ``InputError`` where the target is empty, of another kind, or
+    part test, else val, else the same items. ``labels`` is how many items of the target may be learned from with their
+    labels; ``seed`` draws them, class by class. Raises ``InputError`` where the target is empty, of another kind, or
     shares no class with the source.
     """
     opened, labelled = _opened(where, source, format, hints)
@@ -55,6 +61,8 @@ def open_target(
     if not labelled:
         if mapping:
             raise InputError(f"--mapping {mapping}: the target {opened.name} has no class names.")
+        if labels:
+            raise InputError(f"--target-labels {labels}: the target {opened.name} has no labels.")
         found = Target(opened, None)
     else:
         if opened.target.task != "classification":
@@ -65,6 +73,8 @@ def open_target(
         learn = training_part(opened) if opened.part_names != ["test"] else opened
         found = _with_labels(learn, evaluation_part(opened), source.classes)
         found.same = evaluation_part(opened).part_names == learn.part_names
+        if labels:
+            _set_aside(found, relabel(learn, source.classes, strict=False), labels, seed)
     found.problems += _same_items(found.learn, [source] if held is None else [source, held])
     return found
 
@@ -129,6 +139,46 @@ def _with_labels(learn: Dataset, judged: Dataset, classes: tuple[str, ...]) -> T
     unlabelled = replace(learn, targets={learn.target_name: ours.target},
                          labels={learn.target_name: np.full(len(learn), -1)})  # fmt: skip
     return Target(unlabelled, ours.take(np.flatnonzero(known)), unknown, problems=problems)
+
+
+def _set_aside(found: Target, known: Dataset, labels: int, seed: int) -> None:
+    """Takes ``labels`` items, class by class in turns, out of what is adapted to and judged, and keeps their labels."""
+    rng, most = np.random.default_rng(seed), int((known.y >= 0).sum())
+    if labels >= most:
+        raise InputError(f"--target-labels {labels}: the target {known.name} has {most} items of these classes, and "
+                         "some must be left.")  # fmt: skip
+    order = rng.permutation(np.flatnonzero(known.y >= 0))
+    turn = np.zeros(len(order), np.int64)
+    for c in np.unique(known.y[order]):
+        mine = known.y[order] == c
+        turn[mine] = np.arange(mine.sum())
+    chosen = np.sort(order[np.argsort(turn, kind="stable")[:labels]])
+    rest = np.setdiff1d(np.arange(len(known)), chosen)
+    found.labelled, found.learn = known.take(chosen), found.learn.take(rest)
+    if found.same:
+        found.judged = known.take(rest[known.y[rest] >= 0])
+
+
+def learn_from(split: Split, some: Dataset) -> None:
+    """Puts the labelled items of a target among the source's, each as often as makes both count the same; copies stay
+    on one side of every choice inside the training part.
+    """
+    n, times = len(split.train), max(1, len(split.train) // len(some))
+    if split.train.modality == "table":
+        raise InputError("--target-labels is for pictures and texts; put such rows into the source's table.")
+    again = np.tile(np.arange(len(some)), times)
+    own = np.arange(n) if split.groups is None else np.unique(split.groups, return_inverse=True)[1]
+    split.groups = np.concatenate([own, own.max(initial=-1) + 1 + again])
+    train = split.train
+    split.train = replace(
+        train, items=JoinedItems(train.items, some.take(again).items),
+        labels={train.target_name: np.concatenate([train.y, some.y[again]])},
+        parts=np.concatenate([train.parts, np.full(len(again), train.parts[0])]), groups=None,
+    )  # fmt: skip
+    split.train_pixels = None
+    counts = ", ".join(f"{c} {k}" for c, k in some.class_counts().items() if k)
+    split.problems.append(Problem("target-labels", some.name, f"{len(some)} of its items are learned from with their "
+                                  f"labels ({counts}), each {times} times"))  # fmt: skip
 
 
 def _same_items(target: Dataset, source: list[Dataset]) -> list[Problem]:

@@ -174,6 +174,41 @@ class Texts:
         return Texts(self.texts, self.names, self.index[indices])
 
 
+class JoinedItems:
+    """Items of two sources as one sequence, those of the first before those of the second."""
+
+    def __init__(self, first: Items, second: Items, index: Indices | None = None) -> None:
+        self.parts = first, second
+        self.index = np.arange(len(first) + len(second)) if index is None else np.asarray(index)
+
+    @property
+    def modality(self) -> Modality:
+        return self.parts[0].modality
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def _place(self, i: int) -> tuple[Items, int]:
+        first, second = self.parts
+        at = int(self.index[i])
+        return (first, at) if at < len(first) else (second, at - len(first))
+
+    def name(self, i: int) -> str:
+        items, at = self._place(i)
+        return items.name(at)
+
+    def digest(self, i: int) -> bytes:
+        items, at = self._place(i)
+        return items.digest(at)
+
+    def load(self, i: int) -> Any:
+        items, at = self._place(i)
+        return items.load(at)
+
+    def take(self, indices: Indices) -> JoinedItems:
+        return JoinedItems(*self.parts, self.index[indices])
+
+
 def picture_array(array: NDArray[Any], what: str, names: str | Sequence[str] | None = None) -> PictureArray:
     """Checks an array of pictures; ``what`` names it in the error."""
     shape = array.shape

@@ -42,6 +42,8 @@ def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -
         return table.read_frame(data, hints)
     where, part = split_part(str(data))
     whole = _grouped(_open(where, format, hints), hints)
+    if hints.drop and whole.format != "table":
+        raise DataError(f"--drop {hints.drop} names columns of a table, and {where} is no table.")
     return whole if part is None else replace(whole.part(part), name=f"{whole.name}#{part}")
 
 

@@ -13,6 +13,7 @@ from regraft.data.inputs import as_items
 from regraft.data.items import Items
 from regraft.detection import artefact
 from regraft.detection.base import BATCH, FLOOR, Detector
+from regraft.detection.folding import folded
 from regraft.errors import DataError, InputError, UnreadableItem
 from regraft.runtime import resolve_device, track
 
@@ -23,7 +24,7 @@ class BoxPredictor:
     """
 
     def __init__(self, detector: Detector, manifest: dict[str, Any], *, device: str = "auto") -> None:
-        self.detector = detector.to(resolve_device(device))
+        self.detector = folded(detector).to(resolve_device(device))
         self.manifest = manifest
         self.classes_ = np.array(detector.classes)
         self.threshold = float(manifest["target"]["decision"].get("threshold", 0.3))

@@ -35,6 +35,8 @@ METHODS = Registry(
         "dann": "regraft.methods.dann",
         "cdan": "regraft.methods.cdan",
         "mcd": "regraft.methods.mcd",
+        "mdd": "regraft.methods.mdd",
+        "adda": "regraft.methods.adda",
         "mcc": "regraft.methods.mcc",
         "shot": "regraft.methods.shot",
         "pseudo-label": "regraft.methods.pseudo_label",

@@ -118,8 +118,8 @@ def inner_pictures(data: Dataset, groups: NDArray[Any] | None, seed: int) -> tup
 
 
 def default_epochs(n: int) -> int:
-    """Enough passes for a few hundred steps at least, few where a pass is long already."""
-    return int(np.clip(round(5_000 / n), 12, 60))
+    """Enough passes for a few hundred steps, fewer where a pass is long already."""
+    return int(np.clip(round(3_000 / n), 12, 100))
 
 
 def loop_settings(settings: dict[str, Any], data: str) -> Settings:

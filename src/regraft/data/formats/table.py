@@ -250,7 +250,14 @@ def _item_column(table: _Table, hints: Hints, modality: str | None = None) -> tu
     raise DataError(f"{where} has the columns {', '.join(columns)}, and none of them holds {sought}.")
 
 
+def _without(table: _Table, drop: str | None) -> _Table:
+    """The table less the columns named in ``drop``; raises ``DataError`` where one is not there."""
+    gone = {wanted(name.strip(), table.columns, table.where, "--drop") for name in drop.split(",")} if drop else set()
+    return replace(table, columns={n: v for n, v in table.columns.items() if n not in gone})
+
+
 def _dataset(table: _Table, hints: Hints) -> Dataset:
+    table = _without(table, hints.drop)
     columns, where, problems = table.columns, table.where, table.problems
     item, kind = _item_column(table, hints)
     part = part_column(columns, item)

@@ -1,0 +1,34 @@
+"""Margin disparity discrepancy: a second head agrees with the first on the source and not on the target; the features
+hinder it.
+
+Zhang, Liu, Long and Jordan 2019 (https://arxiv.org/abs/1904.05801), equations 27 to 30.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from regraft.adaptation.adversarial import reverse, rising
+from regraft.adaptation.selftraining import margin_disparity
+from regraft.methods.base import Options, Phase
+from regraft.methods.mcd import second_head
+from regraft.methods.steps import DomainPlan, exact, passed
+
+SUMMARY = "adapts to --target: no second head can tell it apart by a margin (Zhang et al. 2019)"
+OPTIMISES: tuple[str, ...] = ()
+RATE, MARGIN = 1e-3, 4.0
+
+
+def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
+    source, logits, target, of_target = passed(learner, x)
+    strength = rising(x.progress)
+    with exact(x):
+        second = [learner.extra(reverse(f, strength)) for f in (source, target)]
+        return logits, -margin_disparity(logits, second[0], of_target, second[1], MARGIN)
+
+
+def plan_domains(blocks: int, options: Options) -> DomainPlan:
+    phase = Phase("mdd", options.epochs, 0, options.top(RATE), adaptation=adaptation)
+    return DomainPlan((phase,), extra=second_head)
