@@ -28,10 +28,6 @@ METHODS: dict[str, list[str]] = {
 }  # fmt: skip
 
 
-LARGER = [*TRAINING, "--epochs", "7", "--size", "192"]
-"""What took lp-ft furthest on the CIFAR-10 subset by the inner log loss, within 40 minutes."""
-
-
 def fit(work: Path, out: str, data: str, *options: str) -> dict[str, Any]:
     """One ``regraft fit`` as a command of its own, timed from outside, start-up included."""
     result, seconds = regraft_fit(work, out, data, *options)
@@ -47,15 +43,13 @@ def figures(metrics: dict[str, Any]) -> dict[str, Any]:
     return {k: metrics[k] for k in ("accuracy", "accuracy_ci95", "log_loss")}
 
 
-def compared(
-    work: Path, part: str, name: str, data: str, *options: str, methods: dict[str, list[str]] = METHODS
-) -> dict[str, Any]:
+def compared(work: Path, part: str, name: str, data: str, *options: str) -> dict[str, Any]:
     """Each method once, written as it ends; a killed benchmark goes on, unless the part is taken out of the file or was
     measured under another default.
     """
     before = written("adaptation").get(part, {})
     found = {m: v for m, v in before.items() if m in METHODS and "batch_norm" not in before}
-    for method, own in methods.items():
+    for method, own in METHODS.items():
         if method not in found:
             found[method] = fit(
                 work, f"{name}-{method}", data, *options, "--method", method, *own, "--controls", "none"
@@ -89,7 +83,7 @@ def cifar(work: Path) -> dict[str, Any]:
     """mobilenet_v2 on the CIFAR-10 subset, pictures enlarged to 160 pixels, judged on the 2,000 of its test part."""
     data = need("data/cifar10_subset.npz")[0]
     return compared(work, "cifar", "cifar10", f"{data}#train", "--val", f"{data}#test", "--backbone", "mobilenet_v2",
-                    "--size", str(SIZE), methods=METHODS | {"lp-ft": LARGER})  # fmt: skip
+                    "--size", str(SIZE))  # fmt: skip
 
 
 def four(work: Path) -> dict[str, Any]:

@@ -42,7 +42,8 @@ def fit(work: Path, out: str, data: str, *options: str) -> dict[str, Any]:
     found = {"options": shown, "seconds": seconds, "fit_seconds": result["seconds"]["fit"],
              "steps": result["choice"]["steps"], "val": figures(result["metrics"]["val"]),
              "test": figures(judged["metrics"])}  # fmt: skip
-    print(out, found["test"], seconds, flush=True)
+    found["items"] = result["items"]["train"]
+    print(out, found["items"], found["test"], seconds, flush=True)
     return found
 
 
@@ -93,6 +94,7 @@ def fewer(work: Path) -> None:
                 some = np.random.default_rng(seed).permutation(len(whole))[:count]
                 names = "\n".join(whole[i] for i in sorted(some)) + "\n"
                 (folder / "ImageSets" / "Main" / "train.txt").write_text(names)
+                (folder / "ImageSets" / "Main" / "trainval.txt").unlink(missing_ok=True)
                 return fit(work, f"{count}-{method}-{seed}", str(folder), "--method", method, "--seed", str(seed),
                            *(["--epochs", "16"] if count == len(whole) else []))  # fmt: skip
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import regraft
 from regraft.cli import app
+from regraft.data.sources import open_data
 from regraft.errors import InputError, UnknownName
 from regraft.tent import adapting
 from tests.commands.test_target import darker, digits
@@ -28,23 +29,29 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 def test_it_adapts_and_leaves_the_model_as_it_is(run: tuple[str, str]) -> None:
     model, target = run
-    one = adapting(model, "tent")
-    before = {k: v.clone() for k, v in one.model.network.body.state_dict().items()}
-    items = regraft.load(model).items(target)
-    first, again = one.answer(items), one.answer(items)
-    assert np.array_equal(first.probabilities, again.probabilities)
-    assert all((v == before[k]).all() for k, v in one.model.network.body.state_dict().items())
-    plain = regraft.load(model).answer(items)
+    loaded = regraft.load(model)
+    before = {k: v.clone() for k, v in loaded.model.network.body.state_dict().items()}
+    items = loaded.items(target)
+    first, again = (adapting(loaded, [items], "tent").answer(items) for _ in range(2))
+    assert np.array_equal(first.probabilities, again.probabilities) and first.unlike is None
+    assert all((v == before[k]).all() for k, v in loaded.model.network.body.state_dict().items())
+    plain = loaded.answer(items)
     entropy = [-(p * np.log(p + 1e-12)).sum(1).mean() for p in (plain.probabilities, first.probabilities)]
     assert entropy[1] < entropy[0]
     accuracies = [regraft.evaluate(model, target, adapt=adapt).metrics["accuracy"] for adapt in (None, "tent")]
     assert accuracies[1] > accuracies[0]
 
 
-def test_an_item_alone_is_answered_by_the_statistics_that_are_kept(run: tuple[str, str]) -> None:
-    x = np.zeros((1, 28, 28), np.uint8)
-    plain, one = regraft.load(run[0]), adapting(run[0], "tent")
-    assert np.allclose(plain.predict_proba(x), one.predict_proba(x), atol=1e-6)
+def test_items_in_order_of_their_classes_do_no_harm(run: tuple[str, str]) -> None:
+    """As class folders are read: a batch of one class would have the statistics of one."""
+    loaded, data = regraft.load(run[0]), open_data(run[1])
+    order = np.argsort(data.y, kind="stable")
+    answered = [adapting(loaded, [d.items], "tent").answer(d.items).probabilities.argmax(1) == d.y
+                for d in (data, data.take(order))]  # fmt: skip
+    assert abs(answered[0].mean() - answered[1].mean()) < 0.08
+    parts = [data.take(np.arange(80)).items, data.take(np.arange(80, len(data))).items]
+    joined = adapting(loaded, parts, "tent").answer(data.items)
+    assert np.array_equal(joined.probabilities, adapting(loaded, [data.items], "tent").answer(data.items).probabilities)
 
 
 def test_by_the_command_line(run: tuple[str, str]) -> None:
@@ -53,10 +60,12 @@ def test_by_the_command_line(run: tuple[str, str]) -> None:
 
 
 def test_what_cannot_be_meant(run: tuple[str, str], tmp_path: Path) -> None:
+    x = np.zeros((2, 28, 28), np.uint8)
     with pytest.raises(UnknownName, match="no way to adapt"):
-        adapting(run[0], "tant")
-    with pytest.raises(InputError, match="--resume"):
-        regraft.predict(run[0], [run[1]], adapt="tent", out=str(tmp_path / "o.csv"), resume=True)
+        regraft.predict(run[0], [run[1]], adapt="tant")
+    with pytest.raises(InputError, match="more than one"):
+        loaded = regraft.load(run[0])
+        adapting(loaded, [loaded.items(x[:1])], "tent")
     raw = regraft.fit("embedded:digits", backbone="raw", controls="none", out=str(tmp_path / "raw")).run
     with pytest.raises(InputError, match="batch normalisation"):
-        adapting(raw, "tent")
+        regraft.predict(raw, ["embedded:digits"], adapt="tent")

@@ -19,7 +19,6 @@ from regraft.data.inputs import as_items
 from regraft.data.items import Items
 from regraft.detection import artefact, catalog
 from regraft.detection.folding import folded
-from regraft.detection.frames import frame_for
 from regraft.detection_metrics import evaluate
 from regraft.errors import DataError
 from regraft.features.facts import facts
@@ -27,6 +26,7 @@ from regraft.features.store import RowStore
 from regraft.methods.detectors import DEFAULT
 from regraft.runtime import Stopwatch, resolve_device
 from regraft.training import boxes as training
+from regraft.training.checks import check_training
 from regraft.types import TargetSpec
 
 _LEFT_OPEN = ("accumulate", "schedule", "ema", "patience", "batch_norm", "tensorboard")
@@ -88,6 +88,7 @@ class Detector(BaseEstimator):
         Raises ``DataError`` where a picture cannot be read, or boxes and labels do not belong together.
         """
         settings = {**dict.fromkeys(_LEFT_OPEN), **self.get_params()}
+        check_training(settings)
         training.check(settings)
         items = _pictures(X)
         truth, self.classes_ = _truth(y, len(items))
@@ -97,13 +98,10 @@ class Detector(BaseEstimator):
             raise DataError(f"{items.name(i)} cannot be used: {why}.")
         classes = tuple(map(str, self.classes_))
         assert isinstance(known, Facts)
-        shapes = known.info[:, :2].tolist()
-        frame = frame_for(shapes, self.size or catalog.side_of(self.detector))
-        start: dict[str, Any] = {"frame": frame, "backbone": self.backbone, "seed": self.seed}
-        if self.method == "scratch":
-            network = catalog.untrained(self.detector, classes, **start)
-        else:
-            network = catalog.for_classes(self.detector, classes, weights=self.weights, **start)
+        network = catalog.for_classes(
+            self.detector, classes, known.info[:, :2].tolist(), scratch=self.method == "scratch", weights=self.weights,
+            size=self.size, backbone=self.backbone, seed=self.seed,
+        )  # fmt: skip
         network.to(resolve_device(self.device))
         data = Dataset("X", items, {"boxes": TargetSpec("detection", classes)}, {"boxes": truth},
                        np.full(len(items), ""))  # fmt: skip

@@ -169,7 +169,7 @@ def map_interval(
     truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str], *, draws: int = DRAWS, seed: int = 0
 ) -> list[float] | None:
     """The 95 % percentile bootstrap interval of ``map``, pictures drawn anew; None where there is no true box."""
-    if not any(len(t) for t in truth):
+    if not any((~t.crowd).any() for t in truth):
         return None
     found_in = resampled_map(truth, found, len(classes), bootstrap_indices(len(truth), draws, seed))
     return percentiles(found_in[~np.isnan(found_in)])

@@ -35,7 +35,7 @@ TaskName = Annotated[
     str | None, typer.Option(help="overrule the recognised task: classification, multilabel, regression, detection")
 ]
 Page = Annotated[str | None, typer.Option(metavar="FILE.html", help="write a page that stands alone")]
-Adapt = Annotated[str | None, typer.Option(help="tent: adapts batch normalisation to the items while it answers")]
+Adapt = Annotated[str | None, typer.Option(help="tent: adapts batch normalisation to the items before it answers")]
 Engine = Annotated[str, typer.Option(help="how frozen networks are run: auto, torch")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
 Threads = Annotated[int | None, typer.Option(help="threads of the networks [default: all cores]")]

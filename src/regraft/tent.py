@@ -1,4 +1,4 @@
-"""Tent: a model that adapts to the items while it answers, by making its answers surer.
+"""Tent: a model adapts to the items it is to answer, without their labels, by making its answers surer.
 
 Wang, Shelhamer, Liu, Olshausen and Darrell 2021 (https://arxiv.org/abs/2006.10726), section 3.
 """
@@ -6,71 +6,86 @@ Wang, Shelhamer, Liu, Olshausen and Darrell 2021 (https://arxiv.org/abs/2006.107
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from functools import reduce
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from regraft.adaptation.adversarial import entropy
-from regraft.data.items import Items
+from regraft.data.items import Items, JoinedItems
 from regraft.data.loaders import batches
 from regraft.errors import InputError, UnknownName
 from regraft.features.engines import TorchEngine
-from regraft.features.extract import Extracted
 from regraft.features.fusion import parts_of
 from regraft.model.model import Model
-from regraft.predictor import Answers, Predictor, load
-from regraft.runtime import track
+from regraft.predictor import Predictor, TaskPredictor
+from regraft.runtime import resolve_device, track
 
 ADAPTERS = ("tent",)
 RATE, BATCH = 1e-3, 64
 Norm = torch.nn.modules.batchnorm._BatchNorm
 
 
-class Tent(Predictor):
-    """Answers as they come from each batch's own statistics; after each batch the scales and shifts of batch
-    normalisation take a step towards answers of less entropy. Every `Tent.stream` starts from the model as it was
-    saved, so the same items in the same order get the same answers.
+def tent(model: Model, items: Items, device: str = "cpu") -> Model:
+    """The model after a pass over ``items`` in a fixed random order: in each batch of 64 the scales and shifts of batch
+    normalisation take a step towards answers of less entropy, by the batch's own statistics; then its statistics become
+    those of all items. Where the paper answers on the way, the answers here are those of the end, the same for an item
+    in whatever order and company it is asked.
 
-    Raises ``InputError`` where the model has no batch normalisation, or does not answer with one class.
+    What is unlike the training data is not known of the changed features. Raises ``InputError`` where the model has no
+    batch normalisation or does not answer with one class, or where there are fewer than two items.
     """
+    body, head = copy.deepcopy(model.network.body), copy.deepcopy(model.head).to(device)
+    norms = [m for m in body.modules() if isinstance(m, Norm)]
+    if model.target.task != "classification" or len(parts_of(model.network)) > 1 or not norms:
+        raise InputError(f"--adapt tent is for one class an item and one network with batch normalisation; this is "
+                         f"{model.network.name} for {model.target.task}.")  # fmt: skip
+    if len(items) < 2:
+        raise InputError("--adapt tent learns from many items at once; give it more than one.")
+    network = replace(model.network, body=body, provenance=dict(model.network.provenance))
+    engine = TorchEngine(network, device)
+    engine.body.requires_grad_(False)
+    learning = [p.requires_grad_() for m in norms for p in m.parameters()]
+    optimiser = torch.optim.Adam(learning, lr=RATE)
+    for norm in norms:
+        norm.train()
+        norm.track_running_stats = False
+    for x in _shuffled(engine, items, "adapting"):
+        optimiser.zero_grad()
+        entropy(head(engine.body.features(x))).mean().backward()
+        optimiser.step()
+    for norm in norms:
+        norm.track_running_stats, norm.momentum = True, None
+        norm.reset_running_stats()
+    with torch.no_grad():
+        for x in _shuffled(engine, items, "statistics"):
+            engine.body.features(x)
+    body.requires_grad_(False).eval().cpu()
+    network.provenance.pop("digest", None)
+    return replace(model, network=network, familiar=None)
 
-    def __init__(self, model: Model, manifest: dict[str, Any], *, device: str = "auto") -> None:
-        super().__init__(model, manifest, engine="torch", device=device)
-        norms = [m for m in model.network.body.modules() if isinstance(m, Norm)]
-        if model.target.task != "classification" or len(parts_of(model.network)) > 1 or not norms:
-            raise InputError(f"--adapt tent is for one class an item and one network with batch normalisation; this "
-                             f"is {model.network.name} for {model.target.task}.")  # fmt: skip
 
-    def stream(self, items: Items, label: str = "predictions") -> Iterator[Answers]:
-        network = replace(self.model.network, body=copy.deepcopy(self.model.network.body))
-        engine, head = TorchEngine(network, self.runner.device), copy.deepcopy(self.model.head).to(self.runner.device)
-        engine.body.requires_grad_(False)
-        norms = [m for m in engine.body.modules() if isinstance(m, Norm)]
-        learning = [p.requires_grad_() for m in norms for p in m.parameters()]
-        optimiser = torch.optim.Adam(learning, lr=RATE)
-        work = batches(items, range(len(items)), network.spec, BATCH)
-        for batch in track(work, label, -(-len(items) // BATCH)):
-            n, rows = len(batch.positions), np.zeros((0, network.width), np.float32)
-            for norm in norms:  # one item alone has no statistics
-                norm.train(n > 1)
-                norm.track_running_stats = n <= 1
-            if n:
-                features = engine.body.features(engine.normalise(batch.data[:n]))
-                rows = features.detach().cpu().numpy()
-            if n > 1:
-                optimiser.zero_grad()
-                entropy(head(features)).mean().backward()
-                optimiser.step()
-            yield self.answers_of(Extracted(rows, np.array(batch.positions, np.int64), batch.failed, n))
+def _shuffled(engine: TorchEngine, items: Items, label: str) -> Iterator[Tensor]:
+    """Prepared batches of the items that can be read, in a fixed random order; one item alone has no statistics."""
+    order = np.random.default_rng(0).permutation(len(items)).tolist()
+    work = batches(items, order, engine.spec, BATCH)
+    for batch in track(work, label, -(-len(items) // BATCH)):
+        if len(batch.positions) > 1:
+            yield engine.normalise(batch.data[: len(batch.positions)])
 
 
-def adapting(path: str | Path, how: str, *, device: str = "auto") -> Predictor:
-    """The model of a run, ready to adapt while it predicts; raises ``UnknownName`` and what `load` raises."""
+def adapting(
+    predictor: Predictor | TaskPredictor, items: Sequence[Items], how: str, *, engine: str = "auto",
+    device: str = "auto",
+) -> Predictor:  # fmt: skip
+    """``predictor`` after its model adapted to all of ``items``; raises ``UnknownName`` and what `tent` raises."""
     if how not in ADAPTERS:
         raise UnknownName("way to adapt while predicting", how, list(ADAPTERS))
-    plain = load(path, device=device)
-    return Tent(plain.model, plain.manifest, device=device)
+    if isinstance(predictor, TaskPredictor):
+        raise InputError("--adapt is for a model of one task; name one, as RUN#TASK.")
+    some = reduce(JoinedItems, items)
+    return Predictor(tent(predictor.model, some, resolve_device(device)), predictor.manifest, engine=engine,
+                     device=device)  # fmt: skip

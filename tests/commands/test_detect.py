@@ -198,6 +198,9 @@ def test_the_gain_over_no_transfer(run: Path, data: Path, tmp_path: Path, capsys
     assert result.choice["phases"][0]["name"] == "finetune"
     print_fits(json.loads(dump_json(result)))
     assert "scratch (no transfer)" in capsys.readouterr().out
+    options = OPTIONS | {"method": "finetune", "detector": "ssd", "backbone": "random:regraft_tiny"}
+    nothing = regraft.fit(str(data), out=str(tmp_path / "other"), controls="scratch", **options)
+    assert nothing.gain is None and "no-control" in [p["kind"] for p in nothing.problems]
 
 
 def test_a_run_of_another_detector_is_taken_as_it_is(data: Path, tmp_path: Path) -> None:

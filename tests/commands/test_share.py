@@ -8,7 +8,7 @@ import pytest
 
 import regraft
 from regraft.commands.share import named
-from regraft.errors import ArtefactError, DataError, InputError, UnknownName
+from regraft.errors import ArtefactError, InputError, UnknownName
 from tests.conftest import write_shapes
 
 
@@ -67,10 +67,20 @@ def test_a_class_and_a_number_of_one_table(at: Path) -> None:
     small, large = (row["tasks"] for row in regraft.predict("r", ["new.csv"]).predictions)
     assert (small["kind"]["label"], large["kind"]["label"]) == ("small", "large")
     assert abs(small["price"]["value"] - 70_000) < 8_000 and abs(large["price"]["value"] - 180_000) < 8_000
-    with pytest.raises(DataError, match="--drop"):
-        regraft.fit("h.csv", label="price", drop="ide", out="x")
-    with pytest.raises(DataError, match="is no table"):
-        regraft.fit("embedded:digits", drop="id", out="x")
+    assert regraft.evaluate("r#kind", "h.csv").metrics["accuracy"] > 0.9, "dropped columns are remembered"
+    for data, drop in (("h.csv", "ide"), ("embedded:digits", "id")):
+        told = regraft.fit(data, label="price" if data == "h.csv" else None, drop=drop, controls="none", out=drop)
+        assert [p["item"] for p in told.problems if p["kind"] == "no-such-column"] == [drop]
+
+
+def test_tables_of_other_columns_keep_their_own(at: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, label, columns in (("v", "kind", "ab"), ("s", "dir", "abc")):
+        x = rng.normal(size=(80, len(columns)))
+        rows = [",".join([*(f"{v:.3f}" for v in row), "up" if row[-1] > 0 else "down"]) for row in x]
+        Path(f"{name}.csv").write_text(",".join(columns) + f",{label}\n" + "\n".join(rows))
+    with pytest.raises(InputError, match="name a pretrained network"):
+        regraft.fit(["v.csv", "s.csv"], label="kind,dir", share="features", controls="none", out="r")
 
 
 def test_every_task_can_be_judged_and_predicted(table: str, at: Path) -> None:

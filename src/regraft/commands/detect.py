@@ -17,9 +17,11 @@ from regraft.detection import artefact
 from regraft.detection.base import Detector
 from regraft.detection.folding import folded
 from regraft.detection_metrics import evaluate, map_gain
+from regraft.errors import TrainingError
 from regraft.features.store import RowStore
 from regraft.runtime import Stopwatch, resolve_device, say, set_threads
 from regraft.training.boxes import detections, learn
+from regraft.types import Problem
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,12 @@ class _Job:
         """What the detector found, against what the same one from random weights finds after as many epochs; its
         figures go among the controls.
         """
-        val = self.split.val
+        val, name = self.split.val, self.settings["detector"]
         if val is None or found is None:
+            return None
+        if self.detector.origin.weights == "random":
+            self.split.problems.append(Problem("no-control", name, "it starts from random weights itself: there is no "
+                                               "gain of transfer to tell"))  # fmt: skip
             return None
         say("the control: the same detector from random weights")
         random = untrained_like(self.detector, self.split.train.classes, self.settings["seed"])
@@ -135,9 +141,15 @@ class _Job:
             self, detector=random.to(next(self.detector.parameters()).device), place=place,
             settings=self.settings | {"method": CONTROL, "lr": None, "blocks": None}, watch=Stopwatch("extract", "fit"),
         )  # fmt: skip
-        control.learned()
+        try:
+            control.learned()
+        except TrainingError as error:
+            self.split.problems.append(Problem("no-control", name, f"from random weights it did not learn: {error}"))
+            return None
         truth, theirs = list(val.y), detections(folded(control.detector), val.items)
         figures["controls"][CONTROL] = evaluate(truth, theirs, val.classes)
+        if figures["val"]["map"] is None:
+            return None
         return {"against": CONTROL, **map_gain(truth, found, theirs, val.classes)}
 
     def learned(self) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from regraft.commands.search import is_auto
-from regraft.commands.settings import check_training
 from regraft.detection import artefact, catalog
 from regraft.errors import InputError
 from regraft.methods.detectors import DEFAULT
 from regraft.training import boxes
+from regraft.training.checks import check_training
 
 CONTROL = "scratch"
 NOT_FOR_BOXES = ("label", "text", "drop", "class_weight", "budget", "smoothing", "processes", "accuracy", "group",

@@ -92,11 +92,12 @@ def refuse(settings: dict[str, Any]) -> None:
 
 def source_model(job: Job, method: Any, rows: Rows) -> SourceModel:
     """That of ``--init`` where it knows all classes, else one trained here."""
-    init, free = job.settings["init"], not method.plan_domains(1, Options(1)).source
-    if init and free and job.settings["target_labels"]:
+    plan, init = method.plan_domains(1, Options(1)), job.settings["init"]
+    free = not plan.source
+    whole = job.warm is not None and bool(job.warm.linear.weight.any(1).all())
+    if init and whole and job.settings["target_labels"] and not (plan.source and plan.labels):
         raise InputError(f"--target-labels: {job.settings['method']} learns from no labels beside those of --init "
                          f"{init}; leave one of the two out.")  # fmt: skip
-    whole = job.warm is not None and bool(job.warm.linear.weight.any(1).all())
     if init and free and not whole:
         raise InputError(
             f"--init {init} has no linear head for all of {', '.join(job.split.train.classes[:5])}, and "

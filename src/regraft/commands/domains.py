@@ -141,7 +141,7 @@ def finished(
     """Both models saved, and the fields of the result."""
     split, settings, run = job.split, job.settings, job.run
     seen = job.seen(split.val, split.pixels)
-    items = {"train": len(before.train.y), "val": len(before.val.y), "target": len(before.target.y),
+    items = {"train": len(before.train.y) - split.repeated, "val": len(before.val.y), "target": len(before.target.y),
              "target_judged": 0 if before.judged is None else len(before.judged.y)}  # fmt: skip
     record = {"name": run.path.name, "data": settings["data"], "target": settings["target"],
               "method": settings["method"], "settings": settings, "choice": choice,

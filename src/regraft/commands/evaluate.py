@@ -52,23 +52,23 @@ def evaluate(
 ) -> Evaluation:
     """Judges on the part test of ``data``, else val, else all. Class names are matched, never class numbers.
 
-    ``adapt``: ``tent`` lets the model adapt to the items, without their labels, as it answers.
+    ``adapt``: ``tent`` lets the model adapt to the items, without their labels, before it answers.
     """
     set_threads(threads)
     if is_detector(model):
         if label or text or adapt or engine != "auto":
             raise InputError("--label, --text, --adapt and --engine are not for detectors.")
         return evaluate_boxes(model, data, format=format, device=device)
-    if adapt and engine != "auto":
-        raise InputError(f"--engine {engine}: --adapt has one of its own.")
-    predictor = adapting(model, adapt, device=device) if adapt else load(model, engine=engine, device=device)
+    predictor = load(model, engine=engine, device=device)
     target = predictor.model.target
-    whole = open_data(
-        data, format=format, hints=Hints(label=label, task=target.task, text=text, usual=predictor.model.target_name)
-    )
+    dropped = predictor.manifest["record"].get("settings", {}).get("drop")
+    hints = Hints(label=label, task=target.task, text=text, usual=predictor.model.target_name, drop=dropped)
+    whole = open_data(data, format=format, hints=hints)
     if whole.target.task != target.task:
         raise DataError(f"{whole.name} is for {whole.target.task} and the model for {target.task}.")
     judged = relabel(evaluation_part(whole), target.classes)
+    if adapt:
+        predictor = adapting(predictor, [judged.items], adapt, engine=engine, device=device)
     answers = predictor.answer(judged.items)
     problems = [*whole.problems]
     problems += [Problem("unreadable", judged.items.name(i), why) for i, why in sorted(answers.failed.items())]

@@ -59,8 +59,8 @@ def predict(
     .parquet) memory does not grow with the number of items, and ``resume`` goes on where a killed run stopped.
     For a detector ``out`` is a folder to make, filled as ``form`` says: json, coco, yolo or pictures; ``tiles`` cuts
     large pictures into overlapping ones of so many pixels. ``sort_into`` is a folder to be filled with links (or, with
-    ``copy``, copies) of the pictures by class. ``adapt``: ``tent`` lets the model adapt to the
-    items of each input as it answers.
+    ``copy``, copies) of the pictures by class. ``adapt``: ``tent`` lets the model adapt to all
+    the items before it answers.
     """
     set_threads(threads)
     if is_detector(model):
@@ -74,14 +74,13 @@ def predict(
         raise InputError("--copy is for --sort-into.")
     if out is not None and Path(out).suffix.lower() not in ENDINGS:
         raise InputError(f"--out {out} has an unknown ending; known are {', '.join(ENDINGS)}.")
-    if adapt and (resume or engine != "auto"):
-        raise InputError("--adapt: what is learned from the first items is not kept, so that --resume would answer "
-                         "otherwise, and there is one --engine for it; leave both out.")  # fmt: skip
-    predictor = adapting(model, adapt, device=device) if adapt else load_any(model, engine=engine, device=device)
+    predictor = load_any(model, engine=engine, device=device)
     if isinstance(predictor, TaskPredictor) and (sort_into or (out and Path(out).suffix.lower() != ".jsonl")):
         raise InputError(f"{model} answers {len(predictor.tasks)} tasks: --out takes a .jsonl file for them; for one "
                          f"of them name it, as {model}#{next(iter(predictor.tasks))}.")  # fmt: skip
     sources = [(text, _opened(predictor, text)) for text in inputs]
+    if adapt:
+        predictor = adapting(predictor, [items for _, items in sources], adapt, engine=engine, device=device)
     if sort_into and isinstance(predictor, Predictor) and predictor.model.numbers:
         raise InputError("--sort-into makes a folder a class, and the model gives numbers.")
     if sort_into and not all(isinstance(items, PictureFiles) for _, items in sources):

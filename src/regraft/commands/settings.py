@@ -11,17 +11,15 @@ from regraft.data.augment import Policy
 from regraft.errors import InputError, UnknownName
 from regraft.features.engines import ENGINES
 from regraft.methods import METHODS
+from regraft.training.checks import check_training
 from regraft.training.mixing import MIXES
-from regraft.training.schedule import SCHEDULES
 
 TRAINING = ("epochs", "lr", "batch", "accumulate", "blocks", "augment", "mix", "smoothing", "schedule", "ema",
             "patience", "batch_norm", "processes", "tensorboard")  # fmt: skip
 """The options of methods that train a network."""
 
-STATISTICS = ("keep", "learn")
 NOT_FOR_JOINT = ("val", "accuracy", "class_weight", "mix", "processes", "lr", "batch_norm", "alpha", "interval",
                  "quantiles")  # fmt: skip
-_FROM_ONE = ("epochs", "batch", "accumulate", "blocks", "patience", "processes")
 
 
 def check(settings: dict[str, Any]) -> None:
@@ -102,33 +100,6 @@ def _training(settings: dict[str, Any]) -> None:
         raise UnknownName("mix", settings["mix"], MIXES)
     if settings["augment"]:
         Policy(settings["augment"]).operations  # noqa: B018 raises where a name is unknown
-
-
-def check_training(settings: dict[str, Any]) -> None:
-    """Raises ``InputError`` where a number of a training cannot be meant, or a name is unknown; ``lr`` becomes one."""
-    method = settings["method"]
-    for name in _FROM_ONE:
-        if settings[name] is not None and settings[name] < 1:
-            raise InputError(f"--{name} is {settings[name]}; it must be 1 or more.")
-    if settings["blocks"] and method != "last-k":
-        raise InputError(f"--blocks is for last-k; {method} has no use for it.")
-    lr = settings["lr"]
-    if lr not in (None, "auto"):
-        try:
-            settings["lr"] = float(lr)
-        except ValueError:
-            raise InputError(f"--lr is {lr!r}; wanted is a number such as 5e-4, or auto.") from None
-        if not 0 < settings["lr"] < float("inf"):
-            raise InputError(f"--lr is {lr}; it must be above 0.")
-    for name, low, high in (("smoothing", 0.0, 0.5), ("ema", 0.0, 0.99999)):
-        if settings[name] is not None and not low <= settings[name] <= high:
-            raise InputError(f"--{name} is {settings[name]}; it must lie between {low:g} and {high:g}.")
-    if settings["accumulate"] and settings["accumulate"] > (settings["batch"] or 32):
-        raise InputError(f"--accumulate is {settings['accumulate']}: more pieces than the batch has examples.")
-    if settings["batch_norm"] not in (None, *STATISTICS):
-        raise UnknownName("way with batch normalisation", settings["batch_norm"], list(STATISTICS))
-    if settings["schedule"] not in (None, *SCHEDULES):
-        raise UnknownName("schedule", settings["schedule"], list(SCHEDULES))
 
 
 def _numbers(settings: dict[str, Any]) -> None:

@@ -60,7 +60,7 @@ def share(
     """Fits a task for each of ``data``; with one table, for each of its columns in ``label`` (with commas).
 
     Rows are computed once where the items are the same. The first task settles the network for all, by the options of
-    `fit`; of a table, what the columns mean is learned from the first task's training rows, and no label is a column
+    `fit`; of one table, what the columns mean is learned from the first task's training rows, and no label is a column
     that another learns from. Writes a run folder: ``model/`` with a head for each task on one network, ``tasks/NAME/``
     with each run. Raises ``InputError``.
     """
@@ -91,12 +91,14 @@ def share(
     results: dict[str, FitResult] = {}
     seconds: dict[str, float] = {}
     network: Pretrained | None = None
+    first_data = next(iter(tasks.values()))[0]
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
         for name, (one, column) in tasks.items():
             started, own = time.perf_counter(), run.work / "tasks" / name
             say(f"task {name}")
             told = options | {"drop": not_looked_at(tasks, name, options.get("drop"))}
-            fitted = fit(one, label=column, out=str(own), resume=resume, network=network, **told)
+            fitted = fit(one, label=column, out=str(own), resume=resume,
+                         network=network if _same(one, first_data) else None, **told)  # fmt: skip
             assert isinstance(fitted, FitResult)
             results[name] = fitted
             network = network or artefact.load(own)[0].network
@@ -120,6 +122,10 @@ def share(
                        seconds, problems)  # fmt: skip
         run.finish(asdict(found))
     return found
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is b or (isinstance(a, str | Path) and isinstance(b, str | Path) and Path(a) == Path(b))
 
 
 def _identity(network: Pretrained) -> tuple[str, ...]:
@@ -158,7 +164,7 @@ def _stem(data: Any) -> str:
 def not_looked_at(tasks: dict[str, tuple[Any, str | None]], name: str, drop: str | None) -> str | None:
     """``drop`` and the labels that other tasks have in the same table."""
     data, own = tasks[name]
-    return ",".join(filter(None, [drop, *(c for d, c in tasks.values() if d is data and c != own)])) or None
+    return ",".join(filter(None, [drop, *(c for d, c in tasks.values() if _same(d, data) and c != own)])) or None
 
 
 def in_common(tasks: dict[str, tuple[Any, str | None]], options: dict[str, Any]) -> list[Problem]:

@@ -36,6 +36,8 @@ class Split:
     groups: NDArray[Any] | None = None
     """What no choice inside the training part may tear: its groups and copies, (n,), or None."""
     copied: NDArray[np.bool_] | None = None
+    repeated: int = 0
+    """How many of the training items are there again to weigh more."""
 
 
 @dataclass

@@ -75,7 +75,10 @@ def open_target(
         found.same = evaluation_part(opened).part_names == learn.part_names
         if labels:
             _set_aside(found, relabel(learn, source.classes, strict=False), labels, seed)
-    found.problems += _same_items(found.learn, [source] if held is None else [source, held])
+    theirs = [source] if held is None else [source, held]
+    found.problems += _same_items(found.learn, theirs)
+    if found.labelled is not None:
+        found.problems += _same_items(found.labelled, theirs)
     return found
 
 
@@ -153,10 +156,20 @@ def _set_aside(found: Target, known: Dataset, labels: int, seed: int) -> None:
         mine = known.y[order] == c
         turn[mine] = np.arange(mine.sum())
     chosen = np.sort(order[np.argsort(turn, kind="stable")[:labels]])
-    rest = np.setdiff1d(np.arange(len(known)), chosen)
-    found.labelled, found.learn = known.take(chosen), found.learn.take(rest)
+    found.labelled = known.take(chosen)
+    ours = {d for i in range(len(found.labelled)) if (d := _digest(found.labelled, i))}
+    rest = np.array([i for i in np.setdiff1d(np.arange(len(known)), chosen) if _digest(known, i) not in ours], np.int64)
+    found.learn = found.learn.take(rest)
     if found.same:
         found.judged = known.take(rest[known.y[rest] >= 0])
+    elif found.judged is not None:
+        new = [i for i in range(len(found.judged)) if _digest(found.judged, i) not in ours]
+        found.judged = found.judged.take(np.array(new, np.int64))
+    copies = len(known) - len(chosen) - len(rest)
+    if copies:
+        found.problems.append(Problem("target-labels", known.name, f"{copies} copies of labelled items are left out"))
+    if not len(found.learn) or found.judged is None or not len(found.judged):
+        raise InputError(f"--target-labels {labels}: {known.name} has no item left that is no copy of a labelled one.")
 
 
 def learn_from(split: Split, some: Dataset) -> None:
@@ -175,7 +188,7 @@ def learn_from(split: Split, some: Dataset) -> None:
         labels={train.target_name: np.concatenate([train.y, some.y[again]])},
         parts=np.concatenate([train.parts, np.full(len(again), train.parts[0])]), groups=None,
     )  # fmt: skip
-    split.train_pixels = None
+    split.train_pixels, split.repeated = None, len(again) - len(some)
     counts = ", ".join(f"{c} {k}" for c, k in some.class_counts().items() if k)
     split.problems.append(Problem("target-labels", some.name, f"{len(some)} of its items are learned from with their "
                                   f"labels ({counts}), each {times} times"))  # fmt: skip

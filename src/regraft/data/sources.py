@@ -14,7 +14,7 @@ from regraft.data.dataset import Dataset
 from regraft.data.formats import FORMATS, image_folder, polarity, table, text_folder
 from regraft.data.items import Items
 from regraft.errors import DataError, UnknownName
-from regraft.types import Hints
+from regraft.types import Hints, Problem
 
 TASKS = ("classification", "multilabel", "regression", "detection")
 BOXES = ("coco", "voc", "yolo", "box-table")
@@ -43,7 +43,8 @@ def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -
     where, part = split_part(str(data))
     whole = _grouped(_open(where, format, hints), hints)
     if hints.drop and whole.format != "table":
-        raise DataError(f"--drop {hints.drop} names columns of a table, and {where} is no table.")
+        told = Problem("no-such-column", hints.drop, f"--drop names columns of a table, and {where} is none")
+        whole = replace(whole, problems=(*whole.problems, told))
     return whole if part is None else replace(whole.part(part), name=f"{whole.name}#{part}")
 
 

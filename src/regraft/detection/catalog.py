@@ -16,6 +16,7 @@ from regraft.backbones import weights as files
 from regraft.detection import rcnn, ssd, trunks
 from regraft.detection.base import Detector, Origin
 from regraft.detection.coco import COCO
+from regraft.detection.frames import frame_for
 from regraft.detection.yolo import Yolo
 from regraft.detection.yolox import SIZES
 from regraft.errors import InputError, UnknownName, WeightsError
@@ -120,17 +121,39 @@ def untrained(
 def for_classes(
     name: str,
     classes: Sequence[str],
+    shapes: Sequence[tuple[int, int]],
     *,
+    scratch: bool = False,
     weights: str | Path | None = None,
-    frame: tuple[int, int] | None = None,
+    size: int | None = None,
     backbone: str | None = None,
     seed: int = 0,
 ) -> Detector:
-    """`load`, with a head for ``classes``: rows are kept where names match, see `Detector.with_classes`."""
-    detector = load(name, weights=weights, frame=frame, backbone=backbone, classes=classes, seed=seed)
+    """A detector of ``classes`` to be trained, in a frame for pictures of these ``shapes`` (height, width) with
+    ``size`` pixels on the longer side: `load` with a new last layer, whose rows are kept where names match (see
+    `Detector.with_classes`), or with ``scratch`` `untrained`.
+
+    Raises ``InputError`` where weights or size cannot be followed, and what `load` raises.
+    """
+    frame = frame_for(shapes, size or side_of(name))
+    if scratch:
+        if weights:
+            raise InputError("--method scratch starts from random weights: leave out --init and --weights.")
+        detector = untrained(name, classes, frame=frame, seed=seed, backbone=backbone)
+    else:
+        detector = load(name, weights=weights, frame=frame, backbone=backbone, classes=classes, seed=seed)
     if detector.origin.weights.startswith("COCO"):
         detector.with_classes(classes)
-    return detector
+    return ready(detector, size)
+
+
+def ready(detector: Detector, size: int | None) -> Detector:
+    """With weights as convolutions on CPUs take them fastest; raises ``InputError`` where it takes no such ``size``."""
+    if detector.own_frame and size not in (None, max(detector.frame)):
+        raise InputError(f"--size {size}: {detector.recipe['torchvision']} takes pictures of {max(detector.frame)} "
+                         "pixels only; leave it out.")  # fmt: skip
+    found: Detector = detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return found
 
 
 def named(recipe: dict[str, Any]) -> tuple[str, str | None]:
@@ -159,10 +182,13 @@ def _on_trunk(
     weights: str | Path | None = None,
     trained: bool = True,
 ) -> Detector:
-    trunk = trunks.load(body, weights=None if weights is None else str(weights), trained=trained)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        trunk = trunks.load(body, weights=None if weights is None else str(weights), trained=trained)
     make = rcnn.on_trunk if name == "fasterrcnn" else ssd.on_trunk
     net: Detector = make(trunk, classes, frame or (SIDES[name],) * 2, {"trunk": body.replace("random:", "")}, seed)
-    if trained:
+    pretrained = [part for part in body.split("+") if part != trunks.SMALL and not part.startswith("random:")]
+    if trained and pretrained:
         net.origin = Origin(f"a body trained to classify ({body}); neck and head untrained")
     return net
 

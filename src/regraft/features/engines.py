@@ -30,7 +30,7 @@ class TorchEngine:
     """PyTorch in float32, channels last, no gradients."""
 
     def __init__(self, network: Pretrained, device: str = "cpu") -> None:
-        spec = network.spec
+        self.spec = spec = network.spec
         self.batch = 32 if spec.height * spec.width > 64 * 64 else 256
         self.device = device
         self.table = spec.modality == "table"

@@ -1,6 +1,6 @@
 """ADDA: the target gets a network of its own, whose features a discriminator takes for the source's.
 
-Tzeng, Hoffman, Saenko and Darrell 2017 (https://arxiv.org/abs/1702.05464), equations 9: the network of the source
+Tzeng, Hoffman, Saenko and Darrell 2017 (https://arxiv.org/abs/1702.05464), equation 9: the network of the source
 stays as it is, that of the target starts from it and learns with inverted labels; the head stays.
 """
 
@@ -44,4 +44,4 @@ def both(learner: Any, sizes: Sizes) -> nn.Module:
 
 def plan_domains(blocks: int, options: Options) -> DomainPlan:
     phase = Phase("adda", options.epochs, 0, options.top(RATE), adaptation=adaptation, head=False)
-    return DomainPlan((phase,), extra=both)
+    return DomainPlan((phase,), extra=both, labels=False)

@@ -33,7 +33,8 @@ class Sizes:
 class DomainPlan:
     """``extra`` makes what is needed only while training, from the learner and the sizes of the problem.
 
-    ``source`` is false where the source's items are not needed, only its model. ``statistics`` takes those of batch
+    ``source`` is false where the source's items are not needed, only its model, ``labels`` where its labels are not.
+    ``statistics`` takes those of batch
     normalisation from all of the target in the end.
     """
 
@@ -41,6 +42,7 @@ class DomainPlan:
     extra: Callable[[Any, Sizes], nn.Module] | None = None
     source: bool = True
     statistics: bool = False
+    labels: bool = True
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,8 @@ def learn(
     options = Options(epochs, settings["lr"], settings["blocks"] or 2)
     plan = phases(settings["method"], len(detector.body.blocks), options, detector.kept)
     detector.border = min(p.frozen for p in plan)
+    if settings["multi_scale"] and detector.own_frame:
+        raise InputError(f"--multi-scale: {detector.recipe['torchvision']} takes pictures of one size only.")
     with watch("extract"):
         feed = _feed(detector, learned, settings, epochs, store)
     loop = loop_settings(settings, _fingerprint(learned))

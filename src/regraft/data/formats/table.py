@@ -251,8 +251,10 @@ def _item_column(table: _Table, hints: Hints, modality: str | None = None) -> tu
 
 
 def _without(table: _Table, drop: str | None) -> _Table:
-    """The table less the columns named in ``drop``; raises ``DataError`` where one is not there."""
-    gone = {wanted(name.strip(), table.columns, table.where, "--drop") for name in drop.split(",")} if drop else set()
+    """The table less the columns named in ``drop``; one that is not there is listed."""
+    gone = {name.strip() for name in (drop or "").split(",") if name.strip()}
+    for name in sorted(gone - set(table.columns)):
+        table.problems.append(Problem("no-such-column", name, f"--drop names it; {table.where} has no such column"))
     return replace(table, columns={n: v for n, v in table.columns.items() if n not in gone})
 
 
