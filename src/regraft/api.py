@@ -31,6 +31,7 @@ from regraft.commands.shift import shift as _shift
 from regraft.detection.artefact import is_detector
 from regraft.detection.predictor import BoxPredictor
 from regraft.detection.predictor import load as load_detector
+from regraft.errors import InputError
 from regraft.predictor import Predictor, TaskPredictor, load_any
 from regraft.reports.insights import checked_page, write_explanation, write_insights
 from regraft.reports.page import write_report as report
@@ -38,7 +39,9 @@ from regraft.reports.ranking import write_ranking
 from regraft.reports.shift import write_shift
 
 
-def fit(data: Any, *, share: str | None = None, **options: Any) -> FitResult | DetectionResult | Shared:
+def fit(
+    data: Any, *, share: str | None = None, task_weights: str | None = None, **options: Any
+) -> FitResult | DetectionResult | Shared:
     """`regraft.commands.fit.fit`, and ``report.html`` in the run folder.
 
     With ``share``, or a list of several data for another method than joint, `regraft.commands.share.share`: several
@@ -46,10 +49,12 @@ def fit(data: Any, *, share: str | None = None, **options: Any) -> FitResult | D
     """
     several = isinstance(data, list | tuple)
     if share is not None or (several and options.get("method") != "joint"):
-        found = _share(data if several else [data], share, **options)
+        found = _share(data if several else [data], share, task_weights=task_weights, **options)
         for task in found.tasks.values():
             report(task.run)
         return found
+    if task_weights is not None:
+        raise InputError(f"--task-weights {task_weights} is for --share parameters.")
     result = _fit(data, **options)
     report(result.run)
     return result

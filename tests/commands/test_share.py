@@ -73,6 +73,60 @@ def test_a_class_and_a_number_of_one_table(at: Path) -> None:
         assert [p["item"] for p in told.problems if p["kind"] == "no-such-column"] == [drop]
 
 
+def test_tasks_that_train_one_network(table: str, at: Path, fresh_cache) -> None:
+    """One network, a head each; judged beside the probe and each task alone; the same again for the same seed."""
+    told = {"label": "form,light", "share": "parameters", "epochs": 1, "batch": 8, "augment": "none"}
+    found = regraft.fit(table, controls="majority", out="r", **told)
+    assert found.method == "lp-ft" and {"together", "form", "light", "total"} <= set(found.seconds)
+    form = found.tasks["form"]
+    assert set(form.metrics["controls"]) == {"majority", "linear-probe", "alone"}
+    assert form.choice["task_weights"] == "uncertainty" and set(form.choice["weights"]) == {"form", "light"}
+    nets = [regraft.load(f"r#{name}").model.network for name in ("form", "light")]
+    assert nets[0].digest() == nets[1].digest()
+    assert (
+        nets[0].digest() != regraft.load(regraft.fit(table, label="form", controls="none").run).model.network.digest()
+    )
+    assert (at / "r/tasks/light/report.html").is_file()
+    picture = str(next((at / "p").rglob("*.png")))
+    assert set(regraft.load("r").predict_proba([picture])) == {"form", "light"}
+    for out, weights in (("again", "uncertainty"), ("fixed", "fixed")):
+        other = regraft.fit(table, controls="none", out=out, task_weights=weights, **told)
+        same = regraft.load(f"{out}#form").model.network.digest() == nets[0].digest()
+        assert same == (weights == "uncertainty") and other.tasks["form"].choice["task_weights"] == weights
+    assert (
+        regraft.fit(table, controls="none", out="again", resume=True, task_weights="uncertainty", **told).run == "again"
+    )
+
+
+def test_parameters_shared_by_classes_and_numbers(at: Path) -> None:
+    from PIL import Image
+
+    rng, rows = np.random.default_rng(0), []
+    (at / "q").mkdir()
+    for i in range(24):
+        light = rng.integers(20, 236)
+        Image.fromarray(np.full((16, 16, 3), light, np.uint8)).save(at / f"q/{i}.png")
+        rows.append(f"q/{i}.png,{light},{'day' if light > 128 else 'night'}")
+    Path("q.csv").write_text("file,light,time\n" + "\n".join(rows))
+    found = regraft.fit("q.csv", label="light,time", share="parameters", epochs=2, batch=8, controls="none", out="r")
+    assert found.tasks["light"].task == "regression"
+    row = regraft.predict("r", ["q/0.png"]).predictions[0]["tasks"]
+    assert 0 < row["light"]["value"] < 256 and row["time"]["label"] in ("day", "night")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"share": "parameters", "method": "linear-probe"}, "trains as lp-ft"), ({"share": "features", "task_weights":
+     "fixed"}, "--task-weights"), ({"share": "parameters", "backbone": "auto"}, "--backbone auto"),
+     ({"task_weights": "fixed", "label": "form"}, "--task-weights"), ({"share": "bodies"}, "no way to share"),
+     ({"share": "parameters", "task_weights": "all"}, "no way to weigh tasks")],
+)  # fmt: skip
+def test_what_sharing_cannot_mean(options: dict, message: str, table: str) -> None:
+    with pytest.raises(InputError, match=message):
+        regraft.fit(table, **{"label": "form,light", "controls": "none", "out": "x", **options})
+    assert not Path("x").exists() and not Path("x.partial").exists()
+
+
 def test_tables_of_other_columns_keep_their_own(at: Path) -> None:
     rng = np.random.default_rng(0)
     for name, label, columns in (("v", "kind", "ab"), ("s", "dir", "abc")):

@@ -39,7 +39,10 @@ def inspect(
 def fit(
     context: typer.Context,
     data: Annotated[list[str] | None, typer.Argument(metavar="DATA...", help=options.DATA)] = None,
-    share: Annotated[str | None, typer.Option(help="several tasks on one network: features (a head each)")] = None,
+    share: Annotated[str | None, typer.Option(help="several tasks on one network: features (frozen, a head each), "
+                                                   "parameters (all train it)")] = None,
+    task_weights: Annotated[str | None, typer.Option(help="with --share parameters: uncertainty (learned), fixed (all "
+                                                          "alike) [default: uncertainty]")] = None,
     val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
     target: Annotated[str | None, typer.Option(help="data of another domain to adapt to, without its labels")] = None,
     target_labels: Annotated[int | None, typer.Option(help="so many items of --target may be learned from with their "

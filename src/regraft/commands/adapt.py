@@ -151,17 +151,8 @@ def adapt(
         processes=processes,
     )  # fmt: skip
     settled(learner.head)
-    temperature, logits, known = 1.0, None, labels[hold]
-    if len(hold):
-        logits = inner.logits(learner)
-        if numbers:
-            logits = logits * unit + zero
-        else:
-            _, temperature = judged_at_best(logits, inner.targets, link, inner.weights)
-            logits = logits / temperature
-            learner.head.cool(temperature)  # type: ignore[operator]
-    if numbers:
-        learner.head.restate(unit, zero)  # type: ignore[operator]
+    known = labels[hold]
+    temperature, logits = calibrated(learner, inner, unit, zero)
     unjudged = not len(hold)
     record = {
         "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan.phases],
@@ -183,6 +174,24 @@ def adapt(
         if fitted.logits is not None:
             logits, known = fitted.logits, labels[fitted.rows]
     return Adapted(adapted, learner.head.cpu().eval().requires_grad_(False), record, logits, known)
+
+
+def calibrated(learner: Learner, inner: Inner, unit: float, zero: float) -> tuple[float, NDArray[Any] | None]:
+    """Brings the head to the best temperature on the held-out items, or for numbers back to their unit; the temperature
+    and what it then says of these items, None where there are none.
+    """
+    temperature, logits, head = 1.0, None, learner.head
+    if len(inner.targets):
+        logits = inner.logits(learner)
+        if inner.task == "regression":
+            logits = logits * unit + zero
+        else:
+            _, temperature = judged_at_best(logits, inner.targets, inner.link, inner.weights)
+            logits = logits / temperature
+            head.cool(temperature)  # type: ignore[operator]
+    if inner.task == "regression":
+        head.restate(unit, zero)  # type: ignore[operator]
+    return temperature, logits
 
 
 def changed(base: Pretrained, body: Body, method: str) -> Pretrained:

@@ -72,6 +72,16 @@ class FitResult:
     problems: list[dict[str, str]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Given:
+    """A method whose training is done already; ``alone`` is what the same network learns from this task alone, None
+    where that was not asked for.
+    """
+
+    adapted: Adapted
+    alone: Adapted | None = None
+
+
 @dataclass
 class Job:
     """One run, after everything was found and before anything is computed."""
@@ -122,7 +132,10 @@ class Job:
         if split.val is not None and len(judged.y):
             if probe is not None:
                 rows = self.anew(model, split.val, judged)
-            figures, (over_best, over_probe), for_controls = self.judge(model, train, judged, rows, grouped, probe)
+            single = self.model_of(method.alone) if isinstance(method, Given) and method.alone else None
+            figures, (over_best, over_probe), for_controls = self.judge(
+                model, train, judged, rows, grouped, probe, single
+            )
             seen = self.seen(split.val, split.pixels)
             run.log("judged", val=figures["val"], gain=over_best, gain_over_probe=over_probe)
 
@@ -164,8 +177,11 @@ class Job:
         groups = None if self.split.groups is None else self.split.groups[train.items]
         kit: Any = {"groups": groups, "folder": self.run.work, "device": self.runner.device, "store": self.store}
         tried: dict[str, Any] = {}
-        if hasattr(method, "plan"):
-            adapted: Adapted | None = adapt(method, start, self.split.train, train, self.settings, **kit)
+        adapted: Adapted | None
+        if isinstance(method, Given):
+            adapted = method.adapted
+        elif hasattr(method, "plan"):
+            adapted = adapt(method, start, self.split.train, train, self.settings, **kit)
         else:
             left = self.watch.left(seconds_of(self.settings["budget"] or DEFAULT_BUDGET))
             adapted, steps = auto(start, self.split.train, train, self.settings, learn=learn, left=left, **kit)
@@ -173,13 +189,17 @@ class Job:
             self.run.log("auto", **tried)
         if adapted is None:
             return self.closed(probe, fitted, train), fitted.record | tried, None
-        model = Model(adapted.network, adapted.head, name, target)
+        model = self.model_of(adapted)
         outputs, truth = adapted.logits, adapted.labels
         if outputs is None and self.numbers:  # with few items the probe's errors are the only ones known
             outputs, truth = fitted.logits, train.y
         model.decision = self.decision(model, outputs, truth)
         self.run.log("trained", **adapted.record, decision=model.decision)
         return model, adapted.record | tried, probe
+
+    def model_of(self, adapted: Adapted) -> Model:
+        target = self.split.train
+        return Model(adapted.network, adapted.head, target.target_name, target.target)
 
     def know(self, model: Model, train: Rows, judged: Rows, probe: Model | None) -> dict[str, Any]:
         """Lets the model know what the training items look like; what is flagged among the judged ones, whose features
@@ -232,6 +252,7 @@ class Job:
         rows: Rows,
         learn: Callable[..., Any],
         probe: Model | None,
+        single: Model | None = None,
     ) -> tuple[dict[str, Any], list[dict[str, Any] | None], int]:
         """The figures on the judged items beside the controls, the gain over the best control and over the probe, and
         the controls' forward passes.
@@ -254,6 +275,9 @@ class Job:
             if probe is not None:
                 by_probe = probe.probabilities(judged.x)
                 tried.append(Control("linear-probe", model.figures(judged.y, by_probe), by_probe))
+            if single is not None:
+                by_single = single.probabilities(self.anew(single, split.val, judged).x)
+                tried.append(Control("alone", model.figures(judged.y, by_single), by_single))
         figures["controls"] = {c.name: c.figures for c in tried}
         parts = part_figures(model, kit, probabilities, seed)
         if parts:

@@ -18,17 +18,20 @@ from regraft.commands.auditing import audited
 from regraft.commands.fit import fit
 from regraft.commands.job import FitResult
 from regraft.commands.search import is_auto, remembered
+from regraft.commands.tasks import fit_together, not_looked_at, same_data
 from regraft.data.sources import open_data, split_part
 from regraft.errors import InputError, UnknownName
 from regraft.features.fusion import parts_in, parts_of
 from regraft.features.store import RowStore
 from regraft.files import write_json
 from regraft.methods import METHODS
+from regraft.methods.sharing import WEIGHTS
 from regraft.model import artefact
 from regraft.runtime import say
 from regraft.types import Hints, Problem
 
-WAYS = ("features",)
+WAYS = ("features", "parameters")
+TRAINS = "lp-ft"
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def share(
     how: str | None = "features",
     *,
     label: str | None = None,
+    task_weights: str | None = None,
     out: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -59,10 +63,12 @@ def share(
 ) -> Shared:
     """Fits a task for each of ``data``; with one table, for each of its columns in ``label`` (with commas).
 
-    Rows are computed once where the items are the same. The first task settles the network for all, by the options of
-    `fit`; of one table, what the columns mean is learned from the first task's training rows, and no label is a column
-    that another learns from. Writes a run folder: ``model/`` with a head for each task on one network, ``tasks/NAME/``
-    with each run. Raises ``InputError``.
+    With ``features`` the network stays as it is: rows are computed once where the items are the same. With
+    ``parameters`` all tasks train it in turns, their losses weighed by ``task_weights`` (see
+    `regraft.methods.sharing`), and each is judged beside its probe and the same network trained on it alone. The first
+    task settles the network for all, by the options of `fit`; of one table, what the columns mean is learned from the
+    first task's training rows, and no label is a column that another learns from. Writes a run folder: ``model/`` with
+    a head for each task on one network, ``tasks/NAME/`` with each run. Raises ``InputError``.
     """
     if how is None:
         raise InputError(
@@ -71,10 +77,16 @@ def share(
         )
     if how not in WAYS:
         raise UnknownName("way to share", how, WAYS)
-    method = options["method"] = options.get("method") or "linear-probe"
-    if not hasattr(METHODS.get(method), "fit_features"):
+    method = options["method"] = options.get("method") or ("linear-probe" if how == "features" else TRAINS)
+    if how == "features" and not hasattr(METHODS.get(method), "fit_features"):
         closed = ", ".join(m for m in METHODS if hasattr(METHODS.get(m), "fit_features"))
         raise InputError(f"--share features keeps the network, and {method} trains it; methods on features: {closed}.")
+    if how == "features" and task_weights:
+        raise InputError("--task-weights is for --share parameters: nothing that is shared learns with features.")
+    if how == "parameters" and method != TRAINS:
+        raise InputError(f"--share parameters trains as {TRAINS} does; leave out --method {method}.")
+    if task_weights not in (None, *WEIGHTS):
+        raise UnknownName("way to weigh tasks", task_weights, list(WEIGHTS))
     if any(n.startswith("tfidf") for n in parts_in(options.get("backbone") or "")):
         raise InputError("tfidf is counted in each task's own items; tasks share a pretrained network.")
     tasks = named(data, label)
@@ -82,7 +94,14 @@ def share(
     path = runfolder.folder_for(out, str(data[0]), "shared", resume)
     if resume and is_auto(options.get("backbone")):
         options |= remembered(path)
-    settings: dict[str, Any] = {"data": [str(d) for d in data], "share": how, "label": label, **options, "out": out}
+    settings: dict[str, Any] = {
+        "data": [str(d) for d in data],
+        "share": how,
+        "label": label,
+        **options,
+        "out": out,
+        "task_weights": task_weights,
+    }
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
         before = {n: FitResult(**{**t, "classes": tuple(t["classes"])}) for n, t in done["tasks"].items()}
@@ -93,12 +112,14 @@ def share(
     network: Pretrained | None = None
     first_data = next(iter(tasks.values()))[0]
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
-        for name, (one, column) in tasks.items():
+        if how == "parameters":
+            results, seconds = fit_together(tasks, run, task_weights or WEIGHTS[0], options, resume=resume)
+        for name, (one, column) in tasks.items() if how == "features" else ():
             started, own = time.perf_counter(), run.work / "tasks" / name
             say(f"task {name}")
             told = options | {"drop": not_looked_at(tasks, name, options.get("drop"))}
             fitted = fit(one, label=column, out=str(own), resume=resume,
-                         network=network if _same(one, first_data) else None, **told)  # fmt: skip
+                         network=network if same_data(one, first_data) else None, **told)  # fmt: skip
             assert isinstance(fitted, FitResult)
             results[name] = fitted
             network = network or artefact.load(own)[0].network
@@ -122,10 +143,6 @@ def share(
                        seconds, problems)  # fmt: skip
         run.finish(asdict(found))
     return found
-
-
-def _same(a: Any, b: Any) -> bool:
-    return a is b or (isinstance(a, str | Path) and isinstance(b, str | Path) and Path(a) == Path(b))
 
 
 def _identity(network: Pretrained) -> tuple[str, ...]:
@@ -159,12 +176,6 @@ def named(data: Sequence[Any], label: str | None) -> dict[str, tuple[Any, str | 
 def _stem(data: Any) -> str:
     where = split_part(str(data))[0].rstrip("/").removeprefix("embedded:")
     return re.sub(r"[^A-Za-z0-9_-]+", "-", Path(where).name.split(".")[0]).strip("-") or "task"
-
-
-def not_looked_at(tasks: dict[str, tuple[Any, str | None]], name: str, drop: str | None) -> str | None:
-    """``drop`` and the labels that other tasks have in the same table."""
-    data, own = tasks[name]
-    return ",".join(filter(None, [drop, *(c for d, c in tasks.values() if _same(d, data) and c != own)])) or None
 
 
 def in_common(tasks: dict[str, tuple[Any, str | None]], options: dict[str, Any]) -> list[Problem]:

@@ -49,18 +49,17 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
 
     ``record`` is what the run was: settings, choices, data. Raises ``DiskError`` where there is no room.
     """
-    tensors = _tensors(model)
-    if "adapted_by" in model.network.provenance:
-        tensors |= {f"body.{k}": v for k, v in model.network.body.state_dict().items()}
+    tensors = _tensors(model) | _changed(model.network)
     return _write(folder, model.network, tensors, {**_task(model), "record": record}, metrics, FORMAT_VERSION)
 
 
 def save_tasks(
     models: dict[str, Model], folder: Path, *, metrics: dict[str, Any], records: dict[str, dict[str, Any]]
 ) -> Path:
-    """Writes several tasks on one frozen network as one artefact: a head each, under the task's name."""
+    """Writes several tasks on one network as one artefact: a head each, under the task's name."""
     first = next(iter(models.values())).network
     tensors = {f"{i}.{k}": v for i, m in enumerate(models.values()) for k, v in _tensors(m).items()}
+    tensors |= _changed(first)
     tasks = {name: {**_task(m), "record": records[name]} for name, m in models.items()}
     return _write(folder, first, tensors, {"tasks": tasks}, metrics, TASKS_VERSION)
 
@@ -69,6 +68,13 @@ def _tensors(model: Model) -> dict[str, Tensor]:
     """The head, and what the training items look like."""
     head = {f"head.{k}": v for k, v in model.head.state_dict().items()}
     return head | ({} if model.familiar is None else model.familiar.tensors())
+
+
+def _changed(network: Pretrained) -> dict[str, Tensor]:
+    """The network's own weights, where they are no longer those of its publisher."""
+    if "adapted_by" not in network.provenance:
+        return {}
+    return {f"body.{k}": v for k, v in network.body.state_dict().items()}
 
 
 def _task(model: Model) -> dict[str, Any]:
@@ -240,7 +246,7 @@ def load_tasks(path: str | Path) -> tuple[dict[str, Model], dict[str, Any]]:
     folder = find(path)
     manifest = read_manifest(folder)
     if manifest.get("target", {}).get("task") == "detection":
-        raise ArtefactError(f"{path} is a detector: predict, evaluate and Detector.load take it.")
+        raise ArtefactError(f"{path} is a detector: predict, evaluate and regraft.load take it.")
     tasks: dict[str, Any] = manifest.get("tasks") or {"": manifest}
     try:
         state = load_file(folder / MODEL)
