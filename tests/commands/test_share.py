@@ -101,15 +101,19 @@ def test_tasks_that_train_one_network(table: str, at: Path, fresh_cache) -> None
 def test_parameters_shared_by_classes_and_numbers(at: Path) -> None:
     from PIL import Image
 
+    """Enough items that some are held out inside, to choose the epoch and the control's."""
     rng, rows = np.random.default_rng(0), []
     (at / "q").mkdir()
-    for i in range(24):
+    for i in range(130):
         light = rng.integers(20, 236)
         Image.fromarray(np.full((16, 16, 3), light, np.uint8)).save(at / f"q/{i}.png")
         rows.append(f"q/{i}.png,{light},{'day' if light > 128 else 'night'}")
     Path("q.csv").write_text("file,light,time\n" + "\n".join(rows))
-    found = regraft.fit("q.csv", label="light,time", share="parameters", epochs=2, batch=8, controls="none", out="r")
-    assert found.tasks["light"].task == "regression"
+    found = regraft.fit("q.csv", label="light,time", share="parameters", epochs=4, batch=16, out="r",
+                        controls="majority")  # fmt: skip
+    light = found.tasks["light"]
+    assert light.task == "regression" and set(light.metrics["controls"]) == {"mean", "linear-probe", "alone"}
+    assert light.choice["inner_items"] > 10 and light.metrics["val"]["r2"] > 0.3
     row = regraft.predict("r", ["q/0.png"]).predictions[0]["tasks"]
     assert 0 < row["light"]["value"] < 256 and row["time"]["label"] in ("day", "night")
 

@@ -92,7 +92,7 @@ def _alone(job: Job, name: str) -> Adapted:
     if task.numbers:
         head.restate(task.unit, task.zero)
     groups = None if job.split.groups is None else job.split.groups[task.rows.items]
-    return adapt(METHODS.get(job.settings["method"]), Start(job.network, head.requires_grad_(False), {}),
+    return adapt(METHODS.get(job.settings["method"]), Start(job.network, head.requires_grad_(False), task.record),
                  job.split.train, task.rows, job.settings, groups=groups, folder=folder, device=job.runner.device,
                  store=job.store)  # fmt: skip
 

@@ -44,7 +44,9 @@ from regraft.training.state import Learner
 
 @dataclass
 class Task:
-    """A task's items inside the training part, its targets at a spread of 1, and the head its probe gives."""
+    """A task's items inside the training part, its targets at a spread of 1, the head its probe gives, and a
+    record of how that was chosen.
+    """
 
     data: Dataset
     rows: Rows
@@ -54,6 +56,7 @@ class Task:
     unit: float
     zero: float
     head: LinearHead
+    record: dict[str, Any]
 
     @property
     def numbers(self) -> bool:
@@ -68,11 +71,12 @@ def task_of(job: Job) -> Task:
     learn, hold = inner_split(rows.y, groups, seed)
     numbers = data.target.task == "regression"
     unit, zero = (float(rows.y[learn].std()) or 1.0, float(rows.y[learn].mean())) if numbers else (1.0, 0.0)
-    head = copy.deepcopy(fit_features(rows.x[learn], rows.y[learn], data.target, seed=seed).head).requires_grad_(True)
+    probe = fit_features(rows.x[learn], rows.y[learn], data.target, seed=seed)
+    head = copy.deepcopy(probe.head).requires_grad_(True)
     if numbers:
         head.restate(1 / unit, -zero / unit)
     targets = (rows.y[:, None] - zero) / unit if numbers else targets_of(rows.y, len(data.classes))
-    return Task(data, rows, learn, hold, targets, unit, zero, head)
+    return Task(data, rows, learn, hold, targets, unit, zero, head, probe.record)
 
 
 def together(jobs: dict[str, Job], weights: str, folder: Path) -> dict[str, Adapted]:
