@@ -223,6 +223,7 @@ def plot(curves: dict[str, list[dict[str, Any]]]) -> None:
                           color=line.get_color())  # fmt: skip
     axes.set(xscale="log", xlabel="labels a class", ylabel="accuracy", title="rt-polarity, few labels")
     axes.set_xticks(labels, [str(n) for n in labels])
+    axes.minorticks_off()
     axes.legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(RESULTS / "few_labels_text.png")
