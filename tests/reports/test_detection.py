@@ -43,10 +43,10 @@ def run(tmp_path: Path) -> Path:
     history = [{"phase": "all", "loss": 2.0, "inner": 0.5}, {"phase": "all", "loss": 1.0, "inner": 0.4}]
     result = {"task": "detection", "method": "finetune", "detector": "yolo", "backbone": "yolo", "metrics": figures,
               "classes": data.classes, "items": {"train": 30, "val": N}, "split": "its parts train and val",
-              "seconds": {"total": 3.0}, "choice": {"history": history, "steps": 7}, "decision": {"threshold": 0.4},
+              "seconds": {"total": 3.0}, "choice": {"history": history, "steps": 7}, "decision": {"threshold": 0.4}, "gain": None,
               "problems": [{"kind": "no-area", "item": "3.png", "message": "a box of <i>cat</i>"}]}  # fmt: skip
     write_json(tmp_path / "run.json", {"status": "done", "settings": {"data": "cells"}, "result": result})
-    origin = {"weights": "coco", "pretrained_on": "COCO", "licence": "Apache-2.0"}
+    origin = {"weights": "COCO (nano.pth)", "record": {"kept": {}, "new": ["cat", "dog"], "dropped": 80}}
     manifest = {"network": {"name": "yolo", "provenance": origin}, "versions": {"torch": "2"}}
     (tmp_path / "model").mkdir()
     write_json(tmp_path / "model" / "manifest.json", manifest)
@@ -62,9 +62,20 @@ def test_the_page_shows_what_was_measured(run: Path) -> None:
     assert page.count("<svg") == 3 and page.count("data:image/jpeg;base64,") == page.count("<figure>") == 12
     figures = json.loads((run / "run.json").read_text())["result"]["metrics"]["val"]
     assert f"<b>{figures['map50']:.4f}</b>" in page and "none there" in page
+    assert "starts from COCO (nano.pth)" in page
     assert "hold no box of &lt;i&gt;" in page and "<i>cat" not in page and "<b>0.png" not in page
     plain = re.sub(r'xmlns(:\w+)?="[^"]*"|href="#[^"]*"|<!DOCTYPE[^>]*>|<metadata>.*?</metadata>', "", page, flags=re.S)
     assert not re.findall(r"https?://|<script|<link|@import|url\((?!#)", plain)
+
+
+def test_a_control_that_does_better_is_said(run: Path) -> None:
+    record = json.loads((run / "run.json").read_text())
+    result = record["result"]
+    result["metrics"]["controls"]["scratch"] = result["metrics"]["val"]
+    result["gain"] = {"against": "scratch", "value": -0.051, "ci95": [-0.08, -0.02]}
+    write_json(run / "run.json", record)
+    page = write_report(run).read_text()
+    assert "Negative transfer: from random weights the same detector is 5.1 points" in page and "-8.0 to -2.0" in page
 
 
 def test_the_same_run_gives_the_same_page(run: Path) -> None:
