@@ -43,7 +43,8 @@ def run(tmp_path: Path) -> Path:
     history = [{"phase": "all", "loss": 2.0, "inner": 0.5}, {"phase": "all", "loss": 1.0, "inner": 0.4}]
     result = {"task": "detection", "method": "finetune", "detector": "yolo", "backbone": "yolo", "metrics": figures,
               "classes": data.classes, "items": {"train": 30, "val": N}, "split": "its parts train and val",
-              "seconds": {"total": 3.0}, "choice": {"history": history, "steps": 7}, "decision": {"threshold": 0.4}, "gain": None,
+              "seconds": {"total": 3.0}, "choice": {"history": history, "steps": 7}, "decision": {"threshold": 0.4},
+              "gain": None,
               "problems": [{"kind": "no-area", "item": "3.png", "message": "a box of <i>cat</i>"}]}  # fmt: skip
     write_json(tmp_path / "run.json", {"status": "done", "settings": {"data": "cells"}, "result": result})
     origin = {"weights": "COCO (nano.pth)", "record": {"kept": {}, "new": ["cat", "dog"], "dropped": 80}}
