@@ -20,20 +20,20 @@ from regraft.data.loaders import batches
 from regraft.errors import InputError, UnknownName
 from regraft.features.engines import TorchEngine
 from regraft.features.fusion import parts_of
+from regraft.methods.steps import Norm, counting
 from regraft.model.model import Model
 from regraft.predictor import Predictor, TaskPredictor
 from regraft.runtime import resolve_device, track
 
 ADAPTERS = ("tent",)
 RATE, BATCH = 1e-3, 64
-Norm = torch.nn.modules.batchnorm._BatchNorm
 
 
 def tent(model: Model, items: Items, device: str = "cpu") -> Model:
     """The model after a pass over ``items`` in a fixed random order: in each batch of 64 the scales and shifts of batch
     normalisation take a step towards answers of less entropy, by the batch's own statistics; then its statistics become
-    those of all items. Where the paper answers on the way, the answers here are those of the end, the same for an item
-    in whatever order and company it is asked.
+    those of all items. Where the paper answers on the way, the answers here are those of the end, and do not depend on
+    which batch an item comes in.
 
     What is unlike the training data is not known of the changed features. Raises ``InputError`` where the model has no
     batch normalisation or does not answer with one class, or where there are fewer than two items.
@@ -58,9 +58,8 @@ def tent(model: Model, items: Items, device: str = "cpu") -> Model:
         entropy(head(engine.body.features(x))).mean().backward()
         optimiser.step()
     for norm in norms:
-        norm.track_running_stats, norm.momentum = True, None
-        norm.reset_running_stats()
-    with torch.no_grad():
+        norm.track_running_stats = True
+    with counting(body):
         for x in _shuffled(engine, items, "statistics"):
             engine.body.features(x)
     body.requires_grad_(False).eval().cpu()

@@ -114,6 +114,9 @@ def test_parameters_shared_by_classes_and_numbers(at: Path) -> None:
     light = found.tasks["light"]
     assert light.task == "regression" and set(light.metrics["controls"]) == {"mean", "linear-probe", "alone"}
     assert light.choice["inner_items"] > 10 and light.metrics["val"]["r2"] > 0.3
+    Path("v.csv").write_text("file,light,time\n" + "\n".join(rows[:9]))
+    told = regraft.fit("q.csv", val="v.csv", label="light,time", share="parameters", epochs=1, controls="none", out="v")
+    assert all(t.items["val"] == 9 and "v.csv" in t.split for t in told.tasks.values())
     row = regraft.predict("r", ["q/0.png"]).predictions[0]["tasks"]
     assert 0 < row["light"]["value"] < 256 and row["time"]["label"] in ("day", "night")
 
@@ -123,7 +126,9 @@ def test_parameters_shared_by_classes_and_numbers(at: Path) -> None:
     [({"share": "parameters", "method": "linear-probe"}, "trains as lp-ft"), ({"share": "features", "task_weights":
      "fixed"}, "--task-weights"), ({"share": "parameters", "backbone": "auto"}, "--backbone auto"),
      ({"task_weights": "fixed", "label": "form"}, "--task-weights"), ({"share": "bodies"}, "no way to share"),
-     ({"share": "parameters", "task_weights": "all"}, "no way to weigh tasks")],
+     ({"share": "parameters", "task_weights": "all"}, "no way to weigh tasks"),
+     ({"share": "parameters", "mix": "mixup"}, "--mix mixup"), ({"share": "parameters", "lr": "auto"}, "--lr auto"),
+     ({"share": "parameters", "class_weight": "balanced"}, "--class-weight")],
 )  # fmt: skip
 def test_what_sharing_cannot_mean(options: dict, message: str, table: str) -> None:
     with pytest.raises(InputError, match=message):

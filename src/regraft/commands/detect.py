@@ -30,8 +30,8 @@ class DetectionResult:
 
     ``metrics["val"]`` holds COCO's figures on pictures that were not trained on (None where none could be held out),
     see `regraft.detection_metrics.evaluate`; ``metrics["controls"]["scratch"]`` those of the same detector from random
-    weights, where it was asked for, and ``gain`` what transfer adds to its ``map``. ``decision``
-    holds the ``threshold`` from which boxes are shown.
+    weights, where it was asked for, and ``gain`` what transfer adds to its ``map``. ``decision`` holds the
+    ``threshold`` from which boxes are shown.
     """
 
     run: str

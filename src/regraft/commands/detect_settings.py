@@ -20,7 +20,7 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings with the defaults of detectors; raises ``InputError`` naming the first that cannot be meant."""
     settings = settings | {"method": settings["method"] or DEFAULT, "batch": settings["batch"] or boxes.LEARNED}
     if settings["init"] and not settings["detector"] and not settings["backbone"]:
-        name, backbone = catalog.named(artefact.load(settings["init"])[0].recipe)
+        name, backbone = catalog.named(artefact.recipe_of(settings["init"]))
         settings |= {"detector": name, "backbone": backbone}
     settings["detector"] = settings["detector"] or catalog.DEFAULT
     for name in NOT_FOR_BOXES:

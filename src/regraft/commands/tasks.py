@@ -26,6 +26,7 @@ from regraft.methods import METHODS
 from regraft.runtime import Stopwatch, resolve_device, say, set_threads
 from regraft.types import Hints
 
+NOT_FOR_TASKS = ("class_weight", "mix", "processes", "lr", "target", "quantiles")
 Tasks = Mapping[str, tuple[Any, str | None]]
 
 
@@ -59,6 +60,10 @@ def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> di
              if p.name not in ("data", "overwrite", "resume", "network")}  # fmt: skip
     if is_auto(options.get("backbone")):
         raise InputError("--backbone auto: --share parameters takes one network; name it.")
+    for option in NOT_FOR_TASKS:
+        meant = options.get(option) == "auto" if option == "lr" else options.get(option) not in (None, "none")
+        if meant:
+            raise InputError(f"--{option.replace('_', '-')} {options[option]}: --share parameters has no use for it.")
     jobs: dict[str, Job] = {}
     for name, (data, column) in tasks.items():
         settings = usual | options | {"data": str(data), "label": column, "out": str(run.work / "tasks" / name),
@@ -70,7 +75,9 @@ def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> di
         watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
         with watch("audit"):
             opened = open_data(data, format=settings["format"], hints=hints)
-            split = make_split(opened, None, format=settings["format"], hints=hints, seed=settings["seed"], store=store)
+            split = make_split(
+                opened, settings["val"], format=settings["format"], hints=hints, seed=settings["seed"], store=store
+            )
         if jobs:
             network = next(iter(jobs.values())).network
         else:

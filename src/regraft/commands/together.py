@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,15 +128,15 @@ def together(jobs: dict[str, Job], weights: str, folder: Path) -> dict[str, Adap
     }  # fmt: skip
     heads: Any = learner.head
     found = {}
-    for name, task, judge in zip(jobs, tasks, judges, strict=True):
-        learner.head = heads.of_task[tasks.index(task)]
+    for name, task, judge, head in zip(jobs, tasks, judges, heads.of_task, strict=True):
+        learner.head = head
         temperature, logits = calibrated(learner, judge, task.unit, task.zero)
         own = {**record, "temperature": temperature, "inner_items": len(task.hold), "inner_log_loss": None,
                "chosen_by": "inner splits of all tasks" if len(task.hold) else "last averaged weights"}  # fmt: skip
-        head = learner.head.cpu().eval().requires_grad_(False)
+        head.cpu().eval().requires_grad_(False)
         found[name] = Adapted(network, head, own, logits, task.rows.y[task.hold])
     trained = changed(network, learner.body, "share parameters")
-    return {name: Adapted(trained, a.head, a.record, a.logits, a.labels) for name, a in found.items()}
+    return {name: replace(one, network=trained) for name, one in found.items()}
 
 
 def _inner(learner: Learner, judges: list[Inner]) -> float:

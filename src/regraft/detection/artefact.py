@@ -51,10 +51,7 @@ def save(detector: Detector, folder: Path, *, decision: dict[str, Any], metrics:
 
 def load(path: str | Path) -> tuple[Detector, dict[str, Any]]:
     """The detector and manifest of a run or artefact folder. Nothing in it is run; raises ``ArtefactError``."""
-    folder = find(path)
-    manifest = read_manifest(folder)
-    if not holds(manifest):
-        raise ArtefactError(f"{path} is a model for {manifest['target']['task']}, not a detector.")
+    folder, manifest = _read(path)
     network = manifest["network"]
     try:
         state = load_file(folder / MODEL)
@@ -66,6 +63,21 @@ def load(path: str | Path) -> tuple[Detector, dict[str, Any]]:
     detector.origin = Origin(**network["provenance"])
     detector.body.freeze()
     return detector.requires_grad_(False).eval(), manifest
+
+
+def recipe_of(path: str | Path) -> dict[str, Any]:
+    """What it takes to build the network of a run again; raises ``ArtefactError``."""
+    recipe: dict[str, Any] = _read(path)[1]["network"]["recipe"]
+    return recipe
+
+
+def _read(path: str | Path) -> tuple[Path, dict[str, Any]]:
+    """The folder of a detector and its manifest."""
+    folder = find(path)
+    manifest = read_manifest(folder)
+    if not holds(manifest):
+        raise ArtefactError(f"{path} is a model for {manifest['target']['task']}, not a detector.")
+    return folder, manifest
 
 
 def holds(manifest: dict[str, Any]) -> bool:

@@ -34,8 +34,7 @@ class DomainPlan:
     """``extra`` makes what is needed only while training, from the learner and the sizes of the problem.
 
     ``source`` is false where the source's items are not needed, only its model, ``labels`` where its labels are not.
-    ``statistics`` takes those of batch
-    normalisation from all of the target in the end.
+    ``statistics`` takes those of batch normalisation from all of the target in the end.
     """
 
     phases: tuple[Phase, ...]
@@ -108,16 +107,23 @@ def take_statistics(learner: Any, batches: Any, size: int = 256) -> None:
     Li et al. 2017 (AdaBN, https://arxiv.org/abs/1603.04779), section 3.2.
     """
     device = next(learner.parameters()).device
-    layers = [m for m in learner.body.modules() if isinstance(m, Norm)]
-    kept = [m.momentum for m in layers]
     learner.eval()
+    with counting(learner.body):
+        for x, _ in batches.epoch(0, size, 0):
+            learner.features(x.to(device))
+
+
+@contextmanager
+def counting(body: nn.Module) -> Iterator[None]:
+    """Inside, without gradients, batch normalisation's statistics become the means over the batches that pass."""
+    layers = [m for m in body.modules() if isinstance(m, Norm)]
+    kept = [m.momentum for m in layers]
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None
         layer.train()
     with torch.no_grad():
-        for x, _ in batches.epoch(0, size, 0):
-            learner.features(x.to(device))
+        yield
     for layer, momentum in zip(layers, kept, strict=True):
         layer.momentum = momentum
         layer.eval()
