@@ -11,9 +11,11 @@ from typer.testing import CliRunner
 
 import regraft
 from regraft.cli import app
+from regraft.data.items import picture_array
 from regraft.data.sources import open_data
 from regraft.errors import InputError, UnknownName
-from regraft.tent import adapting
+from regraft.features.engines import TorchEngine
+from regraft.tent import _shuffled, adapting
 from tests.commands.test_target import darker, digits
 
 OPTIONS = {"backbone": "random:lenet", "method": "scratch", "controls": "none", "batch": 32, "epochs": 8}
@@ -44,6 +46,11 @@ def test_it_adapts_and_leaves_the_model_as_it_is(run: tuple[str, str]) -> None:
 
 def test_items_in_order_of_their_classes_do_no_harm(run: tuple[str, str]) -> None:
     """As class folders are read: a batch of one class would have the statistics of one."""
+    shades = picture_array(np.repeat(np.arange(200, dtype=np.uint8), 28 * 28).reshape(200, 28, 28), "x")
+    engine = TorchEngine(regraft.load(run[0]).model.network)
+    first, *_ = _shuffled(engine, shades, "x")
+    level = np.round((first[:, 0, 0, 0] * engine.std[0, 0, 0, 0] + engine.mean[0, 0, 0, 0]).numpy() * 255)
+    assert len(level) == 64 and level.min() < 20 and level.max() > 180
     loaded, data = regraft.load(run[0]), open_data(run[1])
     order = np.argsort(data.y, kind="stable")
     answered = [adapting(loaded, [d.items], "tent").answer(d.items).probabilities.argmax(1) == d.y

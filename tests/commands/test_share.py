@@ -67,7 +67,6 @@ def test_a_class_and_a_number_of_one_table(at: Path) -> None:
     small, large = (row["tasks"] for row in regraft.predict("r", ["new.csv"]).predictions)
     assert (small["kind"]["label"], large["kind"]["label"]) == ("small", "large")
     assert abs(small["price"]["value"] - 70_000) < 8_000 and abs(large["price"]["value"] - 180_000) < 8_000
-    assert regraft.evaluate("r#kind", "h.csv").metrics["accuracy"] > 0.9, "dropped columns are remembered"
     for data, drop in (("h.csv", "ide"), ("embedded:digits", "id")):
         told = regraft.fit(data, label="price" if data == "h.csv" else None, drop=drop, controls="none", out=drop)
         assert [p["item"] for p in told.problems if p["kind"] == "no-such-column"] == [drop]
@@ -134,6 +133,17 @@ def test_what_sharing_cannot_mean(options: dict, message: str, table: str) -> No
     with pytest.raises(InputError, match=message):
         regraft.fit(table, **{"label": "form,light", "controls": "none", "out": "x", **options})
     assert not Path("x").exists() and not Path("x.partial").exists()
+
+
+def test_a_dropped_column_is_dropped_where_the_model_is_judged(at: Path) -> None:
+    """With it the table would be one of texts."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2))
+    rows = [f"{a:.3f},{b:.3f},a rather long remark about row {i} of them,{'up' if a > 0 else 'down'}"
+            for i, (a, b) in enumerate(x)]  # fmt: skip
+    Path("n.csv").write_text("a,b,note,kind\n" + "\n".join(rows))
+    regraft.fit("n.csv", label="kind", drop="note", controls="none", out="r")
+    assert regraft.evaluate("r", "n.csv").metrics["accuracy"] > 0.9
 
 
 def test_tables_of_other_columns_keep_their_own(at: Path) -> None:
