@@ -10,7 +10,9 @@ scikit-learn's digits.
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,11 +22,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from common import keep, need, regraft_fit
+from common import keep, need, regraft_fit, written
 
-METHODS = ("adabn", "deep-coral", "dan", "jan", "dann", "cdan", "mcd", "mcc", "pseudo-label", "shot")
+ON_FEATURES = ("coral", "subspace-alignment", "ot", "self-training")
+METHODS = ("adabn", "shot", "cdan", "dann", "mcc", "mcd", "deep-coral", "dan", "jan", "pseudo-label", "adda", "mdd",
+           *ON_FEATURES)  # fmt: skip
 NETWORK = ["--backbone", "random:lenet", "--controls", "none", "--batch", "64", "--augment", "crop,rotate"]
+FEATURE_OPTIONS = ["--controls", "none"]
 CHOOSES, SEEDS = "snd", 3
+PROTOCOL = (__doc__ or "").split("The protocol: ")[1].strip()
 
 
 def run(work: Path, out: str, data: str, *options: str) -> dict[str, Any]:
@@ -79,32 +85,61 @@ def padded(images: Any, side: int) -> Any:
 
 
 def all_methods(
-    work: Path, name: str, source: Path, target: Path, methods: tuple[str, ...] = METHODS
+    work: Path, part: str, source: Path, target: Path, methods: tuple[str, ...] = METHODS
 ) -> dict[str, Any]:
-    """Every method once from one model of the source; then source-only and the two that the validator prefers again."""
-    found: dict[str, Any] = {}
-    ours: dict[int, Path] = {}
+    """Every method once from one model of the source; then source-only and the two that the validator prefers again.
+
+    Each run is written as it ends; a benchmark that was stopped goes on with what is missing.
+    """
+    found: dict[str, Any] = written("domains").get(part, {})
     for seed in range(SEEDS):
-        wanted = methods if seed == 0 else chosen(found["seed 0"])[:2]
-        part: dict[str, Any] = {}
-        for method in ("adabn", *(m for m in wanted if m != "adabn")):
-            init = ["--init", str(ours[seed])] if seed in ours else []
-            options = NETWORK[2:] if init else NETWORK
-            out = f"{name}-{method}-{seed}"
+        mine = found.setdefault(f"seed {seed}", {})
+        wanted = methods if seed == 0 else ("adabn", *chosen(found["seed 0"])[:2])
+        missing = [m for m in dict.fromkeys(wanted) if m not in mine]
+        ours: Path | None = None
+        for method in ["adabn", *(m for m in missing if m != "adabn")] if missing else []:
+            init = ["--init", str(ours)] if ours else []
+            options = FEATURE_OPTIONS if method in ON_FEATURES else NETWORK[2:] if init else NETWORK
+            out = f"{part}-{method}-{seed}"
             more = ["--target", str(target), "--method", method, *options, *init, "--seed", str(seed)]
-            part[method] = shown(run(work, out, str(source), *more))
-            ours.setdefault(seed, work / out / "source-only")
-        found[f"seed {seed}"] = part
+            mine[method] = shown(run(work, out, str(source), *more))
+            if method == "adabn":
+                ours = work / out / "source-only"
+            keep("domains", PARTS, part, found, protocol=PROTOCOL)
+        if seed == 0 and "tent" not in found and ours is not None:
+            found["tent"] = at_predict_time(ours, target)
     first = found["seed 0"]
+    on_networks = {m: r for m, r in first.items() if m not in ON_FEATURES}
     ranking = chosen(first)
     best = max(first, key=lambda m: first[m]["accuracy"])
     return {
         **found,
         "source_only": [found[f"seed {s}"]["adabn"]["source_only"] for s in range(SEEDS)],
-        "chosen_without_labels": {"method": ranking[0], "accuracy": first[ranking[0]]["accuracy"]},
+        "chosen_without_labels": {"method": ranking[0], **over_seeds(found, ranking[0])},
         "oracle_of_the_methods": {"method": best, "accuracy": first[best]["accuracy"]},
-        "rank_correlation": correlations(first),
+        "rank_correlation": correlations(on_networks),
     }
+
+
+def over_seeds(found: dict[str, Any], method: str) -> dict[str, Any]:
+    values = [found[f"seed {s}"][method]["accuracy"] for s in range(SEEDS)]
+    return {"accuracy": float(np.mean(values)), "lowest": min(values), "highest": max(values)}
+
+
+def at_predict_time(model: Path, target: Path) -> dict[str, Any]:
+    """The source's model with Tent, which adapts to what it is asked about."""
+    data = f"{target}#test" if has_test(target) else str(target)
+    command = [sys.executable, "-m", "regraft", "-q", "evaluate", str(model), data, "--adapt", "tent", "--json"]
+    begun = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: {done.stderr}")
+    metrics = json.loads(done.stdout)["metrics"]
+    return {k: metrics[k] for k in ("accuracy", "accuracy_ci95")} | {"seconds": round(time.perf_counter() - begun, 1)}
+
+
+def has_test(target: Path) -> bool:
+    return "digits20" not in target.name
 
 
 def chosen(part: dict[str, Any]) -> list[str]:
@@ -135,13 +170,13 @@ def on_labels(work: Path, name: str, target: Path) -> dict[str, Any]:
 def validator(work: Path) -> dict[str, Any]:
     """Where the validator was chosen: MNIST -> scikit-learn's digits."""
     data = digits(work)
-    return all_methods(work, "v", data["mnist"], data["digits20"])
+    return all_methods(work, "validator", data["mnist"], data["digits20"])
 
 
 def mnist_usps(work: Path) -> dict[str, Any]:
     data = digits(work)
     return {
-        **all_methods(work, "mu", data["mnist"], data["usps20"]),
+        **all_methods(work, "mnist_usps", data["mnist"], data["usps20"]),
         "target_labels": on_labels(work, "u", data["usps20"]),
     }
 
@@ -149,7 +184,7 @@ def mnist_usps(work: Path) -> dict[str, Any]:
 def usps_mnist(work: Path) -> dict[str, Any]:
     data = digits(work)
     return {
-        **all_methods(work, "um", data["usps20"], data["mnist"]),
+        **all_methods(work, "usps_mnist", data["usps20"], data["mnist"]),
         "target_labels": on_labels(work, "m", data["mnist"]),
     }
 
@@ -157,7 +192,7 @@ def usps_mnist(work: Path) -> dict[str, Any]:
 def stretched(work: Path) -> dict[str, Any]:
     """MNIST -> USPS stretched to 28 pixels, as the pair is mostly published."""
     data = digits(work)
-    return all_methods(work, "st", data["mnist"], data["usps28"], ("adabn", "dann", "cdan", "shot"))
+    return all_methods(work, "stretched", data["mnist"], data["usps28"], ("adabn", "dann", "cdan", "shot"))
 
 
 def ingredients(work: Path) -> dict[str, Any]:
@@ -273,13 +308,12 @@ PARTS = {"validator": validator, "mnist_usps": mnist_usps, "usps_mnist": usps_mn
 
 def main() -> None:
     wanted = sys.argv[1:] or list(PARTS)
-    protocol = (__doc__ or "").split("The protocol: ")[1].strip()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REGRAFT_CACHE"] = str(Path(folder) / "cache")
         for name in wanted:
             place = Path(folder) / name
             place.mkdir()
-            keep("domains", PARTS, name, PARTS[name](place), protocol=protocol)
+            keep("domains", PARTS, name, PARTS[name](place), protocol=PROTOCOL)
 
 
 if __name__ == "__main__":

@@ -149,7 +149,12 @@ class Pretrained:
     @property
     def has_learned(self) -> bool:
         """Whether its weights come from a training, here or elsewhere."""
-        return self.provenance.get("weights") != "random" or bool({"init", "adapted_by"} & self.provenance.keys())
+        return self.pretrained or bool({"init", "adapted_by"} & self.provenance.keys())
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether its weights began elsewhere; false for what was trained here from random ones."""
+        return self.provenance.get("weights") != "random"
 
     @property
     def tokeniser(self) -> Subwords | WordList:

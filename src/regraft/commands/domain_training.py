@@ -103,6 +103,8 @@ def source_model(job: Job, method: Any, rows: Rows) -> SourceModel:
             f"--init {init} has no linear head for all of {', '.join(job.split.train.classes[:5])}, and "
             f"{job.settings['method']} needs the source's model whole: leave out --init, or name a run of the source."
         )
+    if init and whole:
+        idle(plan, job.settings)
     if job.warm is not None and whole:
         return SourceModel(job.network, job.warm, {"init": init})
     folder = job.run.work / "source"
@@ -118,6 +120,16 @@ def source_model(job: Job, method: Any, rows: Rows) -> SourceModel:
     return SourceModel(made.network, made.head, made.record)
 
 
+def idle(plan: DomainPlan, settings: dict[str, Any]) -> None:
+    """Raises ``InputError`` for an option that only training the source would have had a use for."""
+    useless = ["smoothing", "class_weight"] * (not plan.source)
+    useless += ["epochs", "lr", "augment", "patience", "schedule", "ema", "accumulate"] * (not plan.phases)
+    for name in useless:
+        if settings[name] is not None:
+            raise InputError(f"--{name.replace('_', '-')}: the source's model comes from --init {settings['init']}, "
+                             f"and {settings['method']} trains nothing that this would change.")  # fmt: skip
+
+
 def adapted(
     job: Job, method: Any, source: SourceModel, rows: Rows, target: Dataset, items: NDArray[np.int64]
 ) -> tuple[Pretrained, LinearHead, dict[str, Any]]:
@@ -129,7 +141,7 @@ def adapted(
                       scale=GENTLE_ON_TEXTS if text else 1.0)  # fmt: skip
     blocks = len(source.network.body.blocks)
     plan: DomainPlan = method.plan_domains(blocks, options)
-    if job.network.has_learned:  # what a pretraining found in early blocks is changed more slowly
+    if job.network.pretrained:  # what a pretraining found in early blocks is changed more slowly
         plan = replace(plan, phases=tuple(replace(p, layer_decay=gentle(blocks)) for p in plan.phases))
     learner = Learner(copy.deepcopy(source.network.body).to(device), copy.deepcopy(source.head).to(device))
     learner.head.requires_grad_(True)
