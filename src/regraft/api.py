@@ -40,7 +40,7 @@ from regraft.reports.shift import write_shift
 
 
 def fit(
-    data: Any, *, share: str | None = None, task_weights: str | None = None, **options: Any
+    data: Any, *, share: str | None = None, task_weights: str | None = None, soft: float | None = None, **options: Any
 ) -> FitResult | DetectionResult | Shared:
     """`regraft.commands.fit.fit`, and ``report.html`` in the run folder.
 
@@ -49,10 +49,12 @@ def fit(
     """
     several = isinstance(data, list | tuple)
     if share is not None or (several and options.get("method") != "joint"):
-        found = _share(data if several else [data], share, task_weights=task_weights, **options)
+        found = _share(data if several else [data], share, task_weights=task_weights, soft=soft, **options)
         for task in found.tasks.values():
             report(task.run)
         return found
+    if soft is not None:
+        raise InputError(f"--soft {soft:g} is for --share parameters.")
     if task_weights is not None:
         raise InputError(f"--task-weights {task_weights} is for --share parameters.")
     result = _fit(data, **options)

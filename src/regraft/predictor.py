@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -148,12 +149,20 @@ class Predictor:
 
 
 class TaskPredictor:
-    """Several tasks on one network: one forward pass an item, an answer for each task."""
+    """Several tasks on one network: one forward pass an item, an answer for each task. Where the parameters were shared
+    softly, each task has a network of its own.
+    """
 
     def __init__(self, models: dict[str, Model], manifest: dict[str, Any], *, engine: str = "auto",
                  device: str = "auto") -> None:  # fmt: skip
         self.manifest = manifest
-        runner = Runner(next(iter(models.values())).network, engine, resolve_device(device))
+        networks = {name: m.network for name, m in models.items()}
+        one = len({id(n) for n in networks.values()}) == 1
+        whole = next(iter(networks.values())) if one else artefact.side_by_side(networks)
+        runner = Runner(whole, engine, resolve_device(device))
+        ends = np.cumsum([0, *(n.width for n in networks.values())])
+        self.columns = {name: slice(None) if one else slice(int(a), int(b))
+                        for name, (a, b) in zip(networks, pairwise(ends), strict=True)}  # fmt: skip
         self.tasks = {name: Predictor(m, {**manifest, **manifest["tasks"][name]}, runner=runner)
                       for name, m in models.items()}  # fmt: skip
         self.first = next(iter(self.tasks.values()))
@@ -166,7 +175,8 @@ class TaskPredictor:
     def stream(self, items: Items, label: str = "predictions") -> Iterator[dict[str, Answers]]:
         """Answers by task, batch by batch, in the order of the items."""
         for found in self.first.runner.stream(items, label):
-            yield {name: p.answers_of(found) for name, p in self.tasks.items()}
+            yield {name: p.answers_of(replace(found, rows=found.rows[:, self.columns[name]]))
+                   for name, p in self.tasks.items()}  # fmt: skip
 
     def predict_proba(self, x: Any) -> dict[str, NDArray[np.float64]]:
         """(n, k) probabilities by task; raises ``DataError`` naming the first item that cannot be read."""

@@ -97,6 +97,28 @@ def test_tasks_that_train_one_network(table: str, at: Path, fresh_cache) -> None
     )
 
 
+def test_parameters_shared_softly(table: str, at: Path, fresh_cache) -> None:
+    """A network for each task; the stronger they are drawn together, the closer they end; one artefact answers all."""
+    told = {"label": "form,light", "share": "parameters", "epochs": 2, "batch": 8, "augment": "none"}
+    distance = {}
+    for soft in (0.0, 0.1, 10.0):
+        found = regraft.fit(table, controls="none", out=f"r{soft}", soft=soft, **told)
+        bodies = [regraft.load(f"r{soft}#{name}").model.network.body for name in ("form", "light")]
+        distance[soft] = sum(float((a - b).square().sum()) for a, b in
+                             zip(bodies[0].parameters(), bodies[1].parameters(), strict=True))  # fmt: skip
+        assert found.tasks["light"].choice["soft"] == soft
+    assert distance[10.0] < 0.5 * distance[0.1] < 0.5 * distance[0.0] and distance[10.0] > 0
+    pictures = [str(p) for p in sorted((at / "p").rglob("*.png"))[:5]]
+    both, alone = regraft.load("r0.1"), regraft.load("r0.1#light")
+    assert np.array_equal(both.predict_proba(pictures)["light"], alone.predict_proba(pictures))
+    one = regraft.fit(table, controls="none", out="again", soft=0.1, **told)
+    assert regraft.load("again#form").model.network.digest() == regraft.load("r0.1#form").model.network.digest()
+    assert one.run == "again" and regraft.predict("again", pictures[:1]).predictions[0]["tasks"].keys() == {
+        "form",
+        "light",
+    }
+
+
 def test_parameters_shared_by_classes_and_numbers(at: Path) -> None:
     from PIL import Image
 
@@ -126,6 +148,8 @@ def test_parameters_shared_by_classes_and_numbers(at: Path) -> None:
      "fixed"}, "--task-weights"), ({"share": "parameters", "backbone": "auto"}, "--backbone auto"),
      ({"task_weights": "fixed", "label": "form"}, "--task-weights"), ({"share": "bodies"}, "no way to share"),
      ({"share": "parameters", "task_weights": "all"}, "no way to weigh tasks"),
+     ({"share": "features", "soft": 0.1}, "--soft 0.1"), ({"soft": 0.1, "label": "form"}, "--soft 0.1"),
+     ({"share": "parameters", "soft": -1.0}, "--soft -1"),
      ({"share": "parameters", "mix": "mixup"}, "--mix mixup"), ({"share": "parameters", "lr": "auto"}, "--lr auto"),
      ({"share": "parameters", "class_weight": "balanced"}, "--class-weight")],
 )  # fmt: skip

@@ -57,8 +57,8 @@ LENET = Row(
     spec=PreprocessSpec(height=28, width=28, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
     pretrained_on="nothing: only random:lenet",
     licence="Apache-2.0",
-    parameters=319_018,
-    gigaops=0.006,
+    parameters=230_434,
+    gigaops=0.003,
 )
 
 

@@ -43,6 +43,8 @@ def fit(
                                                    "parameters (all train it)")] = None,
     task_weights: Annotated[str | None, typer.Option(help="with --share parameters: uncertainty (learned), fixed (all "
                                                           "alike) [default: uncertainty]")] = None,
+    soft: Annotated[float | None, typer.Option(help="with --share parameters: a network for each task, drawn together "
+                                                    "by an L2 term of this strength, such as 0.01")] = None,
     val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
     target: Annotated[str | None, typer.Option(help="data of another domain to adapt to, without its labels")] = None,
     target_labels: Annotated[int | None, typer.Option(help="so many items of --target may be learned from with their "

@@ -56,6 +56,7 @@ def share(
     *,
     label: str | None = None,
     task_weights: str | None = None,
+    soft: float | None = None,
     out: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -65,9 +66,10 @@ def share(
 
     With ``features`` the network stays as it is: rows are computed once where the items are the same. With
     ``parameters`` all tasks train it in turns, their losses weighed by ``task_weights`` (see
-    `regraft.methods.sharing`), and each is judged beside its probe and the same network trained on it alone. The first
-    task settles the network for all, by the options of `fit`; of one table, what the columns mean is learned from the
-    first task's training rows, and no label is a column that another learns from. Writes a run folder: ``model/`` with
+    `regraft.methods.sharing`), or with ``soft`` one each, drawn together by an L2 term of that strength; each is judged
+    beside its probe and the same network trained on it alone. The first task settles the network for all, by the
+    options of `fit`; of one table, what the columns mean is learned from the first task's training rows, and no label
+    is a column that another learns from. Writes a run folder: ``model/`` with
     a head for each task on one network, ``tasks/NAME/`` with each run. Raises ``InputError``.
     """
     if how is None:
@@ -85,6 +87,8 @@ def share(
         raise InputError("--task-weights is for --share parameters: nothing that is shared learns with features.")
     if how == "parameters" and method != TRAINS:
         raise InputError(f"--share parameters trains as {TRAINS} does; leave out --method {method}.")
+    if soft is not None and (how == "features" or not 0 <= soft < float("inf")):
+        raise InputError(f"--soft {soft:g} is a strength from 0 for --share parameters.")
     if task_weights not in (None, *WEIGHTS):
         raise UnknownName("way to weigh tasks", task_weights, list(WEIGHTS))
     if any(n.startswith("tfidf") for n in parts_in(options.get("backbone") or "")):
@@ -101,6 +105,7 @@ def share(
         **options,
         "out": out,
         "task_weights": task_weights,
+        "soft": soft,
     }
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
@@ -113,7 +118,7 @@ def share(
     first_data = next(iter(tasks.values()))[0]
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
         if how == "parameters":
-            results, seconds = fit_together(tasks, run, task_weights or WEIGHTS[0], options, resume=resume)
+            results, seconds = fit_together(tasks, run, task_weights or WEIGHTS[0], soft, options, resume=resume)
         for name, (one, column) in tasks.items() if how == "features" else ():
             started, own = time.perf_counter(), run.work / "tasks" / name
             say(f"task {name}")
@@ -130,7 +135,7 @@ def share(
                 run.settings = run.settings | chosen
         models = {n: artefact.load(run.work / "tasks" / n) for n in tasks}
         alike = {_identity(m.network) for m, _ in models.values()}
-        if len(alike) > 1:
+        if len(alike) > 1 and soft is None:
             raise InputError("The tasks' items are of different sizes, and so are the networks made for them: name a "
                              "pretrained network with --backbone.")  # fmt: skip
         artefact.save_tasks({n: m for n, (m, _) in models.items()}, run.work / "model",

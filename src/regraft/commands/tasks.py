@@ -31,7 +31,7 @@ Tasks = Mapping[str, tuple[Any, str | None]]
 
 
 def fit_together(
-    tasks: Tasks, run: runfolder.RunFolder, weights: str, options: dict[str, Any], *, resume: bool
+    tasks: Tasks, run: runfolder.RunFolder, weights: str, soft: float | None, options: dict[str, Any], *, resume: bool
 ) -> tuple[dict[str, FitResult], dict[str, float]]:
     """A run in ``tasks/NAME`` for each task after all of them have trained one network, and the seconds of each."""
     jobs = _jobs(tasks, run, options)
@@ -40,7 +40,7 @@ def fit_together(
     folder.mkdir(exist_ok=True)
     begun = time.perf_counter()
     say(f"training {', '.join(jobs)} together")
-    trained = together(jobs, weights, folder)
+    trained = together(jobs, weights, soft, folder)
     seconds = {"together": round(time.perf_counter() - begun, 3)}
     results = {}
     for name, job in jobs.items():

@@ -79,10 +79,11 @@ def task_of(job: Job) -> Task:
     return Task(data, rows, learn, hold, targets, unit, zero, head, probe.record)
 
 
-def together(jobs: dict[str, Job], weights: str, folder: Path) -> dict[str, Adapted]:
+def together(jobs: dict[str, Job], weights: str, soft: float | None, folder: Path) -> dict[str, Adapted]:
     """The network and a head for each task after training on all of them in turns; a batch is of one task.
 
-    The epoch is chosen by the mean inner loss over the tasks. Checkpoints and logs go to ``folder``.
+    With ``soft`` each task has a network of its own, drawn to the others' by an L2 term of that strength. The epoch is
+    chosen by the mean inner loss over the tasks. Checkpoints and logs go to ``folder``.
     """
     first = next(iter(jobs.values()))
     network, settings, device = first.network, first.settings, first.runner.device
@@ -100,6 +101,8 @@ def together(jobs: dict[str, Job], weights: str, folder: Path) -> dict[str, Adap
     def feed(task: Task, items: NDArray[np.int64], by: Policy) -> Any:
         return make_feed(network, 0, task.data.take(items), task.rows.x[items], by, **more)  # type: ignore[arg-type]
 
+    if soft is not None:
+        body = METHOD.own_bodies(body, len(tasks))
     extra = METHOD.Uncertainty(len(tasks)) if weights == "uncertainty" else None
     learner = Learner(body.to(device), METHOD.Heads([t.head for t in tasks]).to(device), 0,
                       None if extra is None else extra.to(device))  # fmt: skip
@@ -113,7 +116,7 @@ def together(jobs: dict[str, Job], weights: str, folder: Path) -> dict[str, Adap
     options = Options(settings["epochs"] or default_epochs(len(targets), text), rate_of(settings["lr"]),
                       scale=GENTLE_ON_TEXTS if text else 1.0)  # fmt: skip
     loss = METHOD.TaskLoss([LOSSES[t.data.target.task] for t in tasks], [t.targets.shape[1] for t in tasks],
-                           loop.smoothing)  # fmt: skip
+                           loop.smoothing, soft)  # fmt: skip
     progress = train(
         learner, [METHOD.phase(len(body.blocks), options, loss)],
         ManyDomains([feed(t, t.learn, policy) for t in tasks], seed), targets, loop, folder=folder / "checkpoints",
@@ -123,20 +126,22 @@ def together(jobs: dict[str, Job], weights: str, folder: Path) -> dict[str, Adap
     record = {
         "phases": [{"name": "shared", "epochs": options.epochs, "rate": options.top(METHOD.RATE)}],
         "loop": asdict(loop), "augment": policy.name, "flips": flips, "history": progress.history,
-        "steps": progress.step, "task_weights": weights, "shared_by": list(jobs),
+        "steps": progress.step, "task_weights": weights, "soft": soft, "shared_by": list(jobs),
         "weights": dict(zip(jobs, extra.weights(), strict=True)) if extra is not None else None,
     }  # fmt: skip
     heads: Any = learner.head
     found = {}
-    for name, task, judge, head in zip(jobs, tasks, judges, heads.of_task, strict=True):
+    for i, (name, task, judge, head) in enumerate(zip(jobs, tasks, judges, heads.of_task, strict=True)):
         learner.head = head
+        METHOD.turn(learner.body, i)
         temperature, logits = calibrated(learner, judge, task.unit, task.zero)
         own = {**record, "temperature": temperature, "inner_items": len(task.hold), "inner_log_loss": None,
                "chosen_by": "inner splits of all tasks" if len(task.hold) else "last averaged weights"}  # fmt: skip
         head.cpu().eval().requires_grad_(False)
         found[name] = Adapted(network, head, own, logits, task.rows.y[task.hold])
-    trained = changed(network, learner.body, "share parameters")
-    return {name: replace(one, network=trained) for name, one in found.items()}
+    bodies = [learner.body if soft is None else METHOD.body_of(learner.body, i) for i in range(len(tasks))]
+    trained = [changed(network, b, "share parameters") for b in bodies]
+    return {name: replace(one, network=n) for (name, one), n in zip(found.items(), trained, strict=True)}
 
 
 def _inner(learner: Learner, judges: list[Inner]) -> float:
@@ -146,6 +151,7 @@ def _inner(learner: Learner, judges: list[Inner]) -> float:
     for i, judge in enumerate(judges):
         if len(judge.targets):
             learner.head = heads.of_task[i]
+            METHOD.turn(learner.body, i)
             losses.append(judge.loss(learner))
             learner.head = heads
     return float(np.mean(losses))

@@ -1,11 +1,13 @@
 """Several tasks that share the parameters of one body: a head each, their losses weighed against each other.
 
 Caruana 1997 (https://doi.org/10.1023/A:1007379606734) for the shared body; Kendall, Gal and Cipolla 2018
-(https://arxiv.org/abs/1705.07115), equations 7 to 10, for weights that are learned.
+(https://arxiv.org/abs/1705.07115), equations 7 to 10, for weights that are learned. Softly, each task has a body of its
+own, and an L2 term draws them together (Duong et al. 2015, https://aclanthology.org/P15-2139).
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from regraft.backbones.base import Body
 from regraft.methods.base import Options, Phase, gentle
 
 RATE = 5e-4
@@ -25,6 +28,51 @@ class Heads(nn.Module):
     def __init__(self, heads: Sequence[nn.Module]) -> None:
         super().__init__()
         self.of_task = nn.ModuleList(heads)
+
+
+class OwnBlock(nn.Module):
+    """A block for each task, alike in the beginning; ``task`` says which one is in force."""
+
+    def __init__(self, block: nn.Module, tasks: int) -> None:
+        super().__init__()
+        self.of_task = nn.ModuleList(copy.deepcopy(block) for _ in range(tasks))
+        self.task = 0
+
+    def forward(self, x: Any) -> Any:
+        return self.of_task[self.task](x)
+
+
+def own_bodies(body: Body, tasks: int) -> Body:
+    """One body of as many blocks, each of them an `OwnBlock`."""
+    return Body([(name, OwnBlock(block, tasks)) for name, block in body.blocks], body.pool)
+
+
+def body_of(body: Body, task: int) -> Body:
+    """The body of one task, out of `own_bodies`."""
+    blocks: list[Any] = body.blocks
+    return Body([(name, block.of_task[task]) for name, block in blocks], body.pool)
+
+
+def turn(body: nn.Module, task: int) -> None:
+    """Puts the body of ``task`` in force, where each has its own."""
+    for block in body.modules():
+        if isinstance(block, OwnBlock):
+            block.task = task
+
+
+def apart(body: nn.Module, task: int) -> Tensor:
+    """Half the squared distance of a task's body to the mean of the others', which stay where they are."""
+    found: list[Tensor] = []
+    for block in body.modules():
+        if isinstance(block, OwnBlock):
+            own, *others = (dict(b.named_parameters()) for b in _first(block.of_task, task))
+            found += [(p - torch.stack([o[n].detach() for o in others]).mean(0)).square().sum()
+                      for n, p in own.items()]  # fmt: skip
+    return torch.stack(found).sum() / 2
+
+
+def _first(blocks: Sequence[Any] | nn.ModuleList, task: int) -> list[Any]:
+    return [blocks[task], *(b for i, b in enumerate(blocks) if i != task)]
 
 
 class Uncertainty(nn.Module):
@@ -46,19 +94,23 @@ class Uncertainty(nn.Module):
 @dataclass(frozen=True)
 class TaskLoss:
     """The loss of a batch of one task: ``losses`` one a task, ``outputs`` how many of the columns of the targets are
-    the task's own.
+    the task's own, ``soft`` how strongly the tasks' bodies are drawn together (None: they are one).
     """
 
     losses: Sequence[Any]
     outputs: Sequence[int]
     smoothing: float
+    soft: float | None = None
 
     def __call__(self, learner: Any, x: Any, targets: Tensor) -> tuple[None, Tensor]:
         task = x.domain
+        turn(learner.body, task)
         outputs = learner.head.of_task[task](learner.features(x.x)).float()
         loss = self.losses[task](outputs, targets[:, : self.outputs[task]], self.smoothing, None)
         if isinstance(learner.extra, Uncertainty):
             loss = learner.extra.weighed(task, loss)
+        if self.soft is not None:
+            loss = loss + self.soft * apart(learner.body, task)
         return None, loss
 
 

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -18,7 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -56,12 +56,26 @@ def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[st
 def save_tasks(
     models: dict[str, Model], folder: Path, *, metrics: dict[str, Any], records: dict[str, dict[str, Any]]
 ) -> Path:
-    """Writes several tasks on one network as one artefact: a head each, under the task's name."""
+    """Writes several tasks as one artefact: a head each on one network, or where theirs differ a network each."""
     first = next(iter(models.values())).network
+    if len({tuple(p.digest() for p in parts_of(m.network)) for m in models.values()}) > 1:
+        first = side_by_side({n: m.network for n, m in models.items()})
     tensors = {f"{i}.{k}": v for i, m in enumerate(models.values()) for k, v in _tensors(m).items()}
     tensors |= _changed(first)
     tasks = {name: {**_task(m), "record": records[name]} for name, m in models.items()}
+    if first is not next(iter(models.values())).network:
+        tasks = {name: {**task, "part": i} for i, (name, task) in enumerate(tasks.items())}
     return _write(folder, first, tensors, {"tasks": tasks}, metrics, TASKS_VERSION)
+
+
+def side_by_side(networks: dict[str, Pretrained]) -> Pretrained:
+    """One network of each task's own."""
+    if any(len(parts_of(n)) > 1 for n in networks.values()):
+        raise ArtefactError("Tasks with networks of their own cannot each have several side by side.")
+    named = {task: copy.copy(n) for task, n in networks.items()}
+    for task, network in named.items():
+        network.name = f"{network.name} ({task})"
+    return fuse(list(named.values()))
 
 
 def _tensors(model: Model) -> dict[str, Tensor]:
@@ -255,7 +269,8 @@ def load_tasks(path: str | Path) -> tuple[dict[str, Model], dict[str, Any]]:
     except (SafetensorError, OSError) as error:
         raise ArtefactError(f"{folder} cannot be read: {error}.") from error
     several = "tasks" in manifest
-    models = {name: _read_task(network, one, state, f"{i}." if several else "")
+    networks = {name: parts_of(network)[one["part"]] if "part" in one else network for name, one in tasks.items()}
+    models = {name: _read_task(networks[name], one, state, f"{i}." if several else "")
               for i, (name, one) in enumerate(tasks.items())}  # fmt: skip
     return models, manifest
 
@@ -283,6 +298,6 @@ def summary(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def parameters(*models: Model) -> int:
-    """How many numbers a model holds, or several on one network."""
-    modules: list[torch.nn.Module] = [*(p.body for p in parts_of(models[0].network)), *(m.head for m in models)]
-    return sum(p.numel() for m in modules for p in m.parameters())
+    """How many numbers a model holds, or several together."""
+    modules = {id(p.body): p.body for m in models for p in parts_of(m.network)} | {id(m.head): m.head for m in models}
+    return sum(p.numel() for m in modules.values() for p in m.parameters())
