@@ -23,10 +23,9 @@ from common import SHARED, keep, need, regraft_fit, unzipped, written
 
 PARTS = ("bccd", "fewer", "fusion", "heads", "formats", "speed")
 SEEDS = (0, 1, 2)
-ON_BODY = ["--backbone", "mobilenet_v2", "--epochs", "20"]
 DETECTORS: dict[str, list[str]] = {
     "yolo": ["--detector", "yolo", "--epochs", "16"],
-    "fasterrcnn": ["--detector", "fasterrcnn", *ON_BODY],
+    "fasterrcnn": ["--detector", "fasterrcnn", "--backbone", "mobilenet_v2", "--epochs", "12"],
     "ssd": ["--detector", "ssd", "--backbone", "mobilenet_v2", "--epochs", "40"],
 }
 METHODS = ("finetune", "head-only", "scratch")

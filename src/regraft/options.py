@@ -13,9 +13,9 @@ DATA = (
 )
 BACKBONE = (
     "a network of 'regraft backbones', a folder of a transformer, hf/ORG/NAME, timm/NAME, vectors:FILE, tfidf, raw, "
-    "random:NAME, NAME@BLOCK, NAME[VIEW] (pinyin, segment, lemma, gloss:FILE, ...), A+B for several side by side, auto "
-    "or auto:A,B to have one chosen [default: regraft_tiny for pictures up to 64 pixels, else mobilenet_v2; minilm for "
-    "texts where installed]"
+    "random:NAME, NAME@BLOCK, NAME[VIEW] (pinyin, segment, lemma, gloss:FILE, ...), A+B for several side by side, "
+    "A+small for one and a small one that learns beside it, auto or auto:A,B to have one chosen [default: regraft_tiny "
+    "for pictures up to 64 pixels, else mobilenet_v2; minilm for texts where installed]"
 )
 DETECTOR = "for pictures with boxes: yolo, yolo-tiny, yolo-s ... yolo-x, fasterrcnn, ssd [default: yolo]"
 AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light; for boxes standard]"

@@ -45,8 +45,11 @@ class Body(nn.Module):
     Each block takes the output of the one before; together they hold every parameter of the body once. ``pool``,
     which has none, turns the last block's output into (N, D).
 
-    A new body is frozen: no gradients, and batch normalisation keeps its statistics even in train mode.
+    A new body is frozen: no gradients, and batch normalisation keeps its statistics even in train mode. ``storable`` is
+    false where what its blocks hand on is no tensor that could be kept for later epochs.
     """
+
+    storable = True
 
     def __init__(self, blocks: Sequence[tuple[str, nn.Module]], pool: nn.Module) -> None:
         super().__init__()

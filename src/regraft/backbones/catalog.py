@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from regraft.backbones import picture_folders, zoo
+from regraft.backbones import beside, picture_folders, zoo
 from regraft.backbones import weights as files
 from regraft.backbones.base import Body, Pretrained
 from regraft.backbones.chains import chain_of
@@ -79,6 +79,8 @@ def load(name: str, *, weights: str | Path | None = None, sample: np.ndarray | N
             return texts.load(name, weights)
         if weights is not None:
             raise InputError(f"--weights {weights}: {name} brings its own; to use others, name their folder.")
+        if block := texts.parse(name).block:
+            raise InputError(f"{name}: networks of transformers' for pictures are taken whole; leave out @{block}.")
         return picture_folders.read(folder, name, trained=not name.startswith("random:"))
     base, _, block = name.partition("@")
     if weights is not None and (base == "raw" or base.startswith("random:")):
@@ -264,6 +266,11 @@ def rebuild(
     elif recipe["architecture"] == "raw":
         shape: Sequence[int] = (spec.columns,) if spec.modality == "table" else (spec.height, spec.width)
         network = _raw(np.zeros((*shape, 3) if spec.colour == "rgb" and spec.modality == "image" else shape))
+    elif recipe["architecture"] == beside.ARCHITECTURE:
+        inner = {k.removeprefix(beside.KEPT): v for k, v in state.items() if k.startswith(beside.KEPT)}
+        body = beside.body_of(rebuild(name, recipe["of"], spec, inner).body)
+        network = Pretrained(name, body, None, spec, dict(recipe))
+        files.fill(body, state, Path("the model"), name)
     elif recipe["library"] in ("timm", "transformers"):
         body = (zoo if recipe["library"] == "timm" else picture_folders).rebuilt(recipe)
         network = Pretrained(name, body, None, spec, dict(recipe))

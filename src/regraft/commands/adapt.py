@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from regraft.backbones import catalog
+from regraft.backbones import beside, catalog
 from regraft.backbones.base import Body, Pretrained
 from regraft.commands.feeds import make_feed
 from regraft.commands.inner import Inner, inner_split, judged_at_best
@@ -100,8 +100,8 @@ def adapt(
         raise InputError(f"--method {settings['method']} is for classes; the label is a number here.")
     if data.modality == "table" and border < len(network.body.blocks):
         raise InputError(f"--method {settings['method']} trains a network, and a table has none: take mlp-probe.")
-    if text and border < len(network.body.blocks):
-        border = 0  # texts have no activations of one shape that could be stored
+    if (text and border < len(network.body.blocks)) or not network.body.storable:
+        border = 0  # there are no activations of one shape that could be stored
     if settings["mix"] in ("cutmix", "mosaic") and border:
         raise InputError(f"--mix {settings['mix']} joins pictures, and {settings['method']} learns from stored "
                          "activations; take mixup.")  # fmt: skip
@@ -247,6 +247,8 @@ def link_of(data: Dataset) -> Link:
 
 def untrained(network: Pretrained) -> Pretrained:
     """The same network from random weights, fed as ``network`` is."""
+    if network.recipe["architecture"] == beside.ARCHITECTURE:
+        raise InputError(f"{network.name} keeps its pretrained part as it is, and from scratch there would be none.")
     found = catalog.load(f"random:{network.name.removeprefix('random:')}")
     found.spec = network.spec
     return found

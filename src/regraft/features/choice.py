@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
+from regraft.backbones.beside import SMALL, beside
 from regraft.data.cells import Cells
 from regraft.data.items import Items
 from regraft.errors import DataError, InputError, UnreadableItem
@@ -60,12 +61,19 @@ def network_for(
 ) -> Pretrained:
     """The network called ``backbone``, or the default for these items, frozen; fed pictures of ``size`` pixels.
 
-    ``A+B`` is several side by side, ``tfidf`` a map that has yet to be learned (`regraft.features.fusion.learned`).
+    ``A+B`` is several side by side, ``A+small`` one and a small one that learns, ``tfidf`` a map that has yet to be
+    learned (`regraft.features.fusion.learned`).
     """
     names = parts_in(backbone or default_backbone(items))
+    if SMALL in names and len(names) != 2:
+        raise InputError(f"{backbone}: {SMALL} stands beside one network, as in mobilenet_v2+{SMALL}.")
+    learns_too, names = SMALL in names, [n for n in names if n != SMALL]
     if weights is not None and len(names) > 1:
         raise InputError(f"--weights {weights}: a file for one network cannot serve the {len(names)} of {backbone}.")
     parts = [_part(n, items, weights) for n in names]
+    if learns_too:
+        parts = [beside(p if size is None else catalog.fed(p, size)) for p in parts]
+        size = None
     network = fuse([p if size is None or (p.name == "raw" and len(parts) > 1) else catalog.fed(p, size) for p in parts])
     if network.spec.modality != items.modality:
         raise InputError(f"{network.name} takes an {network.spec.modality} an item, and the data holds an "
