@@ -84,17 +84,6 @@ def gaussian_density(y: Any, mean: Any, sigma: Any) -> Floats:
     return density
 
 
-def energy(logits: Any, temperature: float = 1.0) -> Floats:
-    """``-T ln sum_k exp(logit_k / T)`` of each row (n, k) -> (n,): high for inputs unlike the training data.
-
-    Liu et al. 2020 (https://arxiv.org/abs/2010.03759), equation 4.
-    """
-    z = np.asarray(logits, np.float64) / temperature
-    top = z.max(-1)
-    rows: Floats = -temperature * (top + np.log(np.exp(z - top[..., None]).sum(-1)))
-    return rows
-
-
 def pinball(y: Any, predicted: Any, quantile: float) -> Floats:
     """The loss whose mean a quantile makes least, in the unit of y: ``q r`` above the prediction, ``(q - 1) r`` below.
 

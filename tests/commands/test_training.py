@@ -144,6 +144,8 @@ def test_scratch_has_seen_nothing(pictures: Path, tmp_path: Path) -> None:
         ({"accumulate": 99}, "more pieces than the batch"),
         ({"ema": 2.0}, "--ema is 2.0"),
         ({"smoothing": 0.9}, "--smoothing is 0.9"),
+        ({"focal": -1.0}, "--focal is -1.0"),
+        ({"focal": 2.0, "smoothing": 0.1}, "leave one out"),
         ({"patience": 0}, "--patience is 0; it must be 1 or more"),
         ({"processes": 0}, "--processes is 0"),
     ],
@@ -157,6 +159,7 @@ def test_settings_that_cannot_be_meant(options, message, pictures: Path) -> None
     ("options", "message"),
     [
         ({"smoothing": 0.1}, "--smoothing: contrastive compares the items"),
+        ({"focal": 2.0}, "--focal: contrastive compares the items"),
         ({"mix": "mixup"}, "--mix: contrastive compares the items"),
         ({"patience": 2}, "--patience needs items held out"),
         ({"processes": 2}, "compares the items of a batch; it takes one"),
@@ -179,6 +182,9 @@ def test_training_options_reach_the_loop(pictures: Path, tmp_path: Path) -> None
     result = regraft.fit(str(pictures), out=str(tmp_path / "r"), **QUICK, **asked)
     assert {k: result.choice["loop"][k] for k in asked} == asked
     assert (tmp_path / "r/training.csv").read_text().startswith("phase,epoch,step,rate,loss,inner")
+    focal = regraft.fit(str(pictures), out=str(tmp_path / "f"), focal=2.0, **QUICK)
+    assert (focal.choice["loop"]["focal"], focal.choice["loop"]["smoothing"]) == (2.0, 0.0)
+    assert focal.choice["history"][0]["loss"] < 0.6 * result.choice["history"][0]["loss"]
 
 
 def test_a_resume_with_changed_pictures_is_refused(tmp_path: Path, monkeypatch) -> None:

@@ -14,7 +14,7 @@ from regraft.data.items import PictureArray
 from regraft.errors import ArtefactError, InputError
 from regraft.methods.base import Phase
 from regraft.methods.l2_sp import StartingPoint
-from regraft.training import loop, state
+from regraft.training import loop, losses, state
 from regraft.training.batches import PictureBatches, RowBatches, count, order
 from regraft.training.loop import Learner, Settings, train
 from regraft.types import PreprocessSpec
@@ -116,13 +116,13 @@ def test_layers_learn_at_their_own_rates(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     learner, data, targets = problem()
-    plain, calls = loop.LOSSES["classification"], []
+    plain, calls = losses.LOSSES["classification"], []
 
     def fails(*args):
         calls.append(1)
         return plain(*args) * (float("nan") if len(calls) == 4 else 1)
 
-    monkeypatch.setitem(loop.LOSSES, "classification", fails)
+    monkeypatch.setitem(losses.LOSSES, "classification", fails)
     with pytest.raises(InputError, match=r"no longer a number at step 3 .* try --lr 0\.001"):
         train(learner, PHASES, data, targets, SETTINGS, folder=tmp_path)
     assert json.loads((tmp_path / "last/state.json").read_text())["at"]["step"] == 3
@@ -191,14 +191,14 @@ def test_rows_in_place_of_pictures(tmp_path: Path) -> None:
 
 def test_a_rate_that_diverges_is_stopped(tmp_path: Path, monkeypatch) -> None:
     learner, data, targets = problem()
-    plain = loop.LOSSES["classification"]
+    plain = losses.LOSSES["classification"]
     calls = []
 
     def grows(*args):
         calls.append(1)
         return plain(*args) * 1.3 ** max(0, len(calls) - 10)
 
-    monkeypatch.setitem(loop.LOSSES, "classification", grows)
+    monkeypatch.setitem(losses.LOSSES, "classification", grows)
     with pytest.raises(InputError, match=r"loss grew from .* --lr 0\.001 or --lr auto"):
         train(learner, [Phase("all", 20, 0, 0.01)], data, targets, SETTINGS, folder=tmp_path)
 
@@ -269,10 +269,28 @@ def test_several_labels_and_class_weights(tmp_path: Path) -> None:
     x, positions = next(data.epoch(0, 48, 0))
     assert ((learner(x) > 0).numpy() == several[positions].astype(bool)).mean() > 0.95
     logits, wanted = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.eye(2)
-    plain = loop.LOSSES["classification"](logits, wanted, 0.0, None)
-    heavy = loop.LOSSES["classification"](logits, wanted, 0.0, torch.tensor([3.0, 1.0]))
+    plain = losses.LOSSES["classification"](logits, wanted, 0.0, None)
+    heavy = losses.LOSSES["classification"](logits, wanted, 0.0, torch.tensor([3.0, 1.0]))
     first = -torch.log_softmax(logits, 1)[0, 0]
     assert heavy.item() == pytest.approx((plain + first).item(), rel=1e-6)
+
+
+def test_focal_losses_are_the_pure_functions() -> None:
+    from regraft import densities
+
+    rng = np.random.default_rng(0)
+    logits, truth = torch.from_numpy(rng.normal(size=(6, 3))), torch.eye(3, dtype=torch.float64)[[0, 1, 2, 2, 1, 0]]
+    ours = losses.loss_of("multilabel", 2.0)(logits, truth, 0.0, None)
+    wanted = densities.focal(truth.numpy(), logits.sigmoid().numpy(), gamma=2.0, alpha=None)
+    assert ours.item() == pytest.approx(wanted.mean(), rel=1e-9)
+    p = logits.softmax(1)[torch.arange(6), truth.argmax(1)]
+    for gamma in (0.5, 2.0):
+        found = losses.loss_of("classification", gamma)(logits, truth, 0.0, None)
+        assert found.item() == pytest.approx((-((1 - p) ** gamma) * p.log()).mean().item(), rel=1e-9)
+    weight = torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64)
+    heavy = losses.loss_of("classification", 2.0)(logits, truth, 0.0, weight)
+    assert heavy.item() == pytest.approx((-((1 - p) ** 2) * p.log() * (truth @ weight)).mean().item(), rel=1e-9)
+    assert losses.loss_of("classification") is losses.LOSSES["classification"]
 
 
 @pytest.mark.parametrize("strided", [True, False])

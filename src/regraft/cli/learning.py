@@ -77,6 +77,8 @@ def fit(
     multi_scale: Annotated[bool | None, typer.Option("--multi-scale", help="boxes: train in frames up to a quarter "
                                                                            "smaller and larger")] = None,
     smoothing: Annotated[float | None, typer.Option(help="label smoothing [default: 0.05]")] = None,
+    focal: Annotated[float | None, typer.Option(help="focal loss of this power, such as 2: what is answered well "
+                                                     "counts less, for rare classes [default: 0]")] = None,
     schedule: Annotated[str | None, typer.Option(help="cosine or one-cycle [default: cosine]")] = None,
     ema: Annotated[float | None, typer.Option(help="decay of the averaged weights, 0 for none [default: 0.99]")] = None,
     patience: Annotated[int | None, typer.Option(help="stop after so many epochs that bring nothing "

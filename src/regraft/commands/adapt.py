@@ -210,7 +210,7 @@ def _usable(
     """Raises ``InputError`` where an option could do nothing, or several processes could not work together."""
     method = settings["method"]
     if any(p.objective for p in plan.phases):
-        for option in ("smoothing", "mix"):
+        for option in ("smoothing", "focal", "mix"):
             if settings[option] not in (None, "none"):
                 raise InputError(f"--{option}: {method} compares the items of a batch and has no use for it.")
     if settings["patience"] and not hold:
@@ -273,8 +273,10 @@ def loop_settings(
     if settings["class_weight"] == "balanced":
         counts = np.maximum(targets.sum(0), 1)
         balance = tuple((len(targets) / (len(counts) * counts)).tolist())
-    names = ("batch", "accumulate", "schedule", "ema", "smoothing", "mix", "patience", "batch_norm")
+    names = ("batch", "accumulate", "schedule", "ema", "smoothing", "focal", "mix", "patience", "batch_norm")
     asked = {"batch_norm": batch_norm} | {k: settings[k] for k in names if settings[k] is not None}
+    if asked.get("focal"):
+        asked["smoothing"] = 0.0
     return Settings(task=task, class_weight=balance, seed=settings["seed"], data=data, **asked)
 
 

@@ -86,6 +86,8 @@ def refuse(settings: dict[str, Any]) -> None:
         raise InputError(f"--processes {settings['processes']}: adapting to another domain trains in one.")
     if settings["mix"] not in (None, "none"):
         raise InputError(f"--mix {settings['mix']}: adapting to another domain keeps pictures as they are.")
+    if settings["focal"]:
+        raise InputError(f"--focal {settings['focal']:g}: adapting to another domain keeps the plain cross-entropy.")
     if settings["lr"] == "auto":
         raise InputError("--lr auto: adapting to another domain has no range test; name a rate.")
 

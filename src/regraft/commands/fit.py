@@ -59,6 +59,7 @@ def fit(
     mix: str | None = None,
     multi_scale: bool | None = None,
     smoothing: float | None = None,
+    focal: float | None = None,
     schedule: str | None = None,
     ema: float | None = None,
     patience: int | None = None,

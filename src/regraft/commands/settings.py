@@ -14,12 +14,12 @@ from regraft.methods import METHODS
 from regraft.training.checks import check_training
 from regraft.training.mixing import MIXES
 
-TRAINING = ("epochs", "lr", "batch", "accumulate", "blocks", "augment", "mix", "smoothing", "schedule", "ema",
+TRAINING = ("epochs", "lr", "batch", "accumulate", "blocks", "augment", "mix", "smoothing", "focal", "schedule", "ema",
             "patience", "batch_norm", "processes", "tensorboard")  # fmt: skip
 """The options of methods that train a network."""
 
 NOT_FOR_JOINT = ("val", "accuracy", "class_weight", "mix", "processes", "lr", "batch_norm", "alpha", "interval",
-                 "quantiles")  # fmt: skip
+                 "quantiles", "focal")  # fmt: skip
 
 
 def check(settings: dict[str, Any]) -> None:
@@ -127,7 +127,7 @@ def check_task(settings: dict[str, Any], task: str) -> None:
         raise InputError("--accuracy is for one label an item; a multilabel model has thresholds, chosen by itself.")
     if settings["target"] is not None and task != "classification":
         raise InputError(f"--target is for one class an item; the source is for {task}.")
-    for name in ("accuracy", "class_weight", "smoothing") if task == "regression" else ():
+    for name in ("accuracy", "class_weight", "smoothing", "focal") if task == "regression" else ():
         if settings[name] is not None:
             raise InputError(f"--{name.replace('_', '-')} is for classes; the label is a number here.")
     for name in ("alpha", "interval", "quantiles") if task != "regression" else ():

@@ -15,6 +15,7 @@ from regraft.commands.target import open_target
 from regraft.data.dataset import Dataset
 from regraft.data.parts import training_part
 from regraft.data.sources import open_data
+from regraft.densities import kl_divergence
 from regraft.errors import DataError, InputError
 from regraft.features.choice import network_for
 from regraft.features.fusion import parts_of
@@ -37,8 +38,9 @@ class Shift:
     distance of its means over the source's spread, by a probe's guesses on the target (None where it guesses none).
 
     ``as_it_is`` is the accuracy on the target of a probe of the source, with its interval, None where the target has no
-    labels. ``worth`` is yes, no or doubtful, ``word`` says so in a sentence. ``map`` are up to 250 items a domain in
-    the plane.
+    labels. ``label_shift`` is the divergence, in nats, of the class shares that the probe guesses on the target from
+    those of the source (Kullback and Leibler 1951). ``worth`` is yes, no or doubtful, ``word`` says so in a sentence.
+    ``map`` are up to 250 items a domain in the plane.
     """
 
     source: str
@@ -48,6 +50,7 @@ class Shift:
     a_distance: dict[str, float]
     mmd: float
     classes: dict[str, float | None]
+    label_shift: float
     as_it_is: dict[str, Any] | None
     worth: str
     word: str
@@ -91,6 +94,9 @@ def shift(
         proxy_a_distance(*dense, seed=seed),
         class_distances(dense[0], y, dense[1], guesses, len(opened.classes)),
     )
+    shares = [
+        (np.bincount(v, minlength=len(opened.classes)) + 1) / (len(v) + len(opened.classes)) for v in (guesses, y)
+    ]
     as_it_is = None
     if goal.judged is not None and len(goal.judged):
         shown, truth = _rows(goal.judged, runner, store, seed, [])
@@ -100,8 +106,8 @@ def shift(
     return Shift(
         source if isinstance(source, str) else opened.name, target if isinstance(target, str) else goal.learn.name,
         {"source": len(opened), "target": len(goal.learn)}, network.name, distance, mmd(*dense, seed=seed),
-        dict(zip(opened.classes, classes, strict=True)), as_it_is, worth, word, _map(*dense),
-        [asdict(p) for p in problems],
+        dict(zip(opened.classes, classes, strict=True)), float(kl_divergence(*shares)), as_it_is, worth, word,
+        _map(*dense), [asdict(p) for p in problems],
     )  # fmt: skip
 
 

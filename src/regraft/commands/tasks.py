@@ -26,7 +26,7 @@ from regraft.methods import METHODS
 from regraft.runtime import Stopwatch, resolve_device, say, set_threads
 from regraft.types import Hints
 
-NOT_FOR_TASKS = ("class_weight", "mix", "processes", "lr", "target", "quantiles")
+NOT_FOR_TASKS = ("class_weight", "mix", "processes", "lr", "target", "quantiles", "focal")
 Tasks = Mapping[str, tuple[Any, str | None]]
 
 

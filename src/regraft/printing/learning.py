@@ -195,7 +195,8 @@ def print_ranking(found: Ranking) -> None:
 def print_shift(found: Shift) -> None:
     print(f"{found.source} ({found.items['source']} items) and {found.target} ({found.items['target']} items) in the "
           f"features of {found.backbone}")  # fmt: skip
-    print(f"proxy A-distance {found.a_distance['value']:.2f} (0 alike, 2 apart); MMD {found.mmd:.4f}")
+    print(f"proxy A-distance {found.a_distance['value']:.2f} (0 alike, 2 apart); MMD {found.mmd:.4f}; class shares "
+          f"{found.label_shift:.3f} nats apart by a probe's guesses")  # fmt: skip
     if found.as_it_is:
         low, high = (100 * v for v in found.as_it_is["accuracy_ci95"])
         print(f"a probe of the source is right on {100 * found.as_it_is['accuracy']:.1f} % of the target as it is "

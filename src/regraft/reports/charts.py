@@ -14,6 +14,8 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from regraft.densities import gaussian_density
+
 INK, FAINT, MAIN, OTHER = "#010101", "#020202", "#030303", "#040404"
 _THEME = {INK: "var(--ink)", FAINT: "var(--line)", MAIN: "var(--main)", OTHER: "var(--other)"}
 CLASSES = [f"#0500{i:02x}" for i in range(10)]
@@ -259,12 +261,20 @@ def against_truth(truth: NDArray[Any], predicted: NDArray[Any]) -> str:
 
 @styled
 def residuals(predicted: NDArray[Any], off: NDArray[Any], sigma: float) -> str:
-    """The truth less the prediction against the prediction, both (n,), with two sigma on either side."""
-    figure, axes = _axes(4.4, 4.0)
+    """The truth less the prediction against the prediction, both (n,), with two sigma on either side; beside it how
+    often each difference occurs, and the normal density that the model's intervals stand on.
+    """
+    figure = Figure(figsize=(5.6, 4.0))
+    axes, beside = figure.subplots(1, 2, sharey=True, width_ratios=[3, 1])
+    axes.grid(linewidth=0.6)
     axes.axhline(0, color=OTHER, linewidth=1, linestyle="--")
     axes.axhspan(-2 * sigma, 2 * sigma, color=MAIN, alpha=0.1, linewidth=0)
     axes.plot(predicted, off, "o", color=MAIN, markersize=3.5, alpha=0.6, markeredgewidth=0)
     axes.set(xlabel="predicted", ylabel="truth less predicted")
+    beside.hist(off, bins=24, density=True, orientation="horizontal", color=OTHER, alpha=0.4)
+    at = np.linspace(*axes.get_ylim(), 200)
+    beside.plot(gaussian_density(at, 0.0, max(sigma, 1e-12)), at, color=MAIN)
+    beside.set(xticks=[], xlabel="how often")
     return themed_svg(figure, "residuals")
 
 

@@ -27,9 +27,11 @@ def check_training(settings: dict[str, Any]) -> None:
             raise InputError(f"--lr is {lr!r}; wanted is a number such as 5e-4, or auto.") from None
         if not 0 < settings["lr"] < float("inf"):
             raise InputError(f"--lr is {lr}; it must be above 0.")
-    for name, low, high in (("smoothing", 0.0, 0.5), ("ema", 0.0, 0.99999)):
+    for name, low, high in (("smoothing", 0.0, 0.5), ("ema", 0.0, 0.99999), ("focal", 0.0, 10.0)):
         if settings.get(name) is not None and not low <= settings[name] <= high:
             raise InputError(f"--{name} is {settings[name]}; it must lie between {low:g} and {high:g}.")
+    if settings.get("focal") and settings["smoothing"]:
+        raise InputError("--focal and --smoothing are two ways with the same targets; leave one out.")
     if settings["accumulate"] and settings["accumulate"] > (settings["batch"] or 32):
         raise InputError(f"--accumulate is {settings['accumulate']}: more pieces than the batch has examples.")
     if settings["batch_norm"] not in (None, *STATISTICS):

@@ -26,7 +26,7 @@ from regraft.methods.base import Phase
 from regraft.runtime import bf16_pays, keep_memory, say, track
 from regraft.training import checkpoint
 from regraft.training.batches import ALL, Batches, Inputs, count
-from regraft.training.losses import LOSSES
+from regraft.training.losses import loss_of
 from regraft.training.mixing import mix
 from regraft.training.precision import strided_depthwise_in_float32
 from regraft.training.processes import Team, together
@@ -108,7 +108,7 @@ class Run:
         self.learner, self.phases, self.data, self.targets = learner, phases, data, targets
         self.settings, self.folder, self.inner, self.report = settings, folder, inner, report
         self.at = Progress(micro=settings.accumulate)
-        self.loss = LOSSES[settings.task]
+        self.loss = loss_of(settings.task, settings.focal)
         self.device = next(learner.parameters()).device
         weight = settings.class_weight
         self.class_weight = None if weight is None else torch.tensor(weight, device=self.device)

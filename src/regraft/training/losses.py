@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -39,6 +40,34 @@ def gaussian(outputs: Tensor, targets: Tensor, smoothing: float = 0.0, class_wei
     1, without its constant. Neither ``smoothing`` nor ``class_weight`` has a meaning for numbers.
     """
     return (outputs - targets).square().sum(1).mean() / 2
+
+
+def focal_cross_entropy(
+    logits: Tensor, targets: Tensor, smoothing: float = 0.0, class_weight: Tensor | None = None, *, gamma: float
+) -> Tensor:
+    """`cross_entropy` without smoothing, each term times ``(1 - p) ** gamma``: what is answered well counts less.
+
+    Lin et al. 2017 (https://arxiv.org/abs/1708.02002), equation 4, for the class of several that is the true one.
+    """
+    logs = logits.log_softmax(1)
+    each = -(targets * (1 - logs.exp()).clamp(min=0) ** gamma * logs).sum(1)
+    return (each if class_weight is None else each * (targets * class_weight).sum(1)).mean()
+
+
+def focal_binary(
+    logits: Tensor, targets: Tensor, smoothing: float = 0.0, class_weight: Tensor | None = None, *, gamma: float
+) -> Tensor:
+    """`binary_cross_entropy` without smoothing, each term times ``(1 - p) ** gamma``, p that of its truth."""
+    each = nn.functional.binary_cross_entropy_with_logits(logits, targets, weight=class_weight, reduction="none")
+    p = logits.sigmoid()
+    return (each * (1 - targets * p - (1 - targets) * (1 - p)).clamp(min=0) ** gamma).mean()
+
+
+def loss_of(task: str, focal: float = 0.0) -> Loss:
+    """The loss of a task, with ``focal`` above 0 the focal one."""
+    if not focal:
+        return LOSSES[task]
+    return partial(focal_binary if task == "multilabel" else focal_cross_entropy, gamma=focal)
 
 
 LOSSES: dict[str, Loss] = {

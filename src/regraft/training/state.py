@@ -22,9 +22,9 @@ class Settings:
 
     A step learns from ``batch`` examples, taken in ``accumulate`` pieces whose gradients are added. ``ema`` is the
     decay of the averaged weights (0: none). A phase ends early where ``patience`` epochs (0: never) brought nothing on
-    the inner part. ``batch_norm``: ``keep`` leaves batch normalisation the statistics it has, ``learn`` takes each
-    batch's own. ``class_weight`` holds a factor a class. ``data`` names what is trained on: a checkpoint of other data
-    is refused.
+    the inner part. ``focal`` above 0 lets what is answered well count less, by that power, in place of ``smoothing``.
+    ``batch_norm``: ``keep`` leaves batch normalisation the statistics it has, ``learn`` takes each batch's own.
+    ``class_weight`` holds a factor a class. ``data`` names what is trained on: a checkpoint of other data is refused.
     """
 
     batch: int = 32
@@ -35,6 +35,7 @@ class Settings:
     ema: float = 0.99
     clip: float = 1.0
     smoothing: float = 0.05
+    focal: float = 0.0
     mix: str = "none"
     precision: str = "auto"
     batch_norm: str = "learn"
