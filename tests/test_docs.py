@@ -36,6 +36,7 @@ def test_results_are_rendered_from_the_json_files() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert (ROOT / "benchmarks/RESULTS.md").read_text() == module.render()
+    assert (ROOT / "docs/domains.md").read_text() == module.domains_page()
 
 
 def test_readme_figures_are_those_of_the_benchmark() -> None:

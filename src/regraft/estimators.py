@@ -91,7 +91,21 @@ def _is_table(x: Any) -> bool:
     return len(shape) not in (3, 4) and not texts
 
 
-class Classifier(ClassifierMixin, _OnNetwork):
+class _Model(_OnNetwork):
+    """An estimator that ends in a model."""
+
+    method: str
+    record_: dict[str, Any]
+    model_: Model
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes the fitted model as an artefact that `regraft.load` and the command line read."""
+        check_is_fitted(self)
+        record = {"name": Path(folder).name, "method": self.method, "data": "X, y", "choice": self.record_}
+        return artefact.save(self.model_, Path(folder), metrics={}, record=record)
+
+
+class Classifier(ClassifierMixin, _Model):
     """Few-label classification on a pretrained network.
 
     Parameters
@@ -176,14 +190,8 @@ class Classifier(ClassifierMixin, _OnNetwork):
         labels: NDArray[Any] = self.classes_[probabilities.argmax(1)]
         return labels
 
-    def save(self, folder: str | Path) -> Path:
-        """Writes the fitted model as an artefact that `regraft.load` and the command line read."""
-        check_is_fitted(self)
-        record = {"name": Path(folder).name, "method": self.method, "data": "X, y", "choice": self.record_}
-        return artefact.save(self.model_, Path(folder), metrics={}, record=record)
 
-
-class Regressor(RegressorMixin, _OnNetwork):
+class Regressor(RegressorMixin, _Model):
     """Numbers from few examples on a pretrained network: a Gaussian of one sigma around a linear function of features.
 
     Parameters
@@ -280,12 +288,6 @@ class Regressor(RegressorMixin, _OnNetwork):
             raise InputError(f"{len(self.residuals_)} items are too few for an interval of {level:g}.")
         values = self._outputs(X)[:, 0]
         return np.stack([values - radius, values + radius], 1)
-
-    def save(self, folder: str | Path) -> Path:
-        """Writes the fitted model as an artefact that `regraft.load` and the command line read."""
-        check_is_fitted(self)
-        record = {"name": Path(folder).name, "method": self.method, "data": "X, y", "choice": self.record_}
-        return artefact.save(self.model_, Path(folder), metrics={}, record=record)
 
 
 class FeatureExtractor(TransformerMixin, _OnNetwork):

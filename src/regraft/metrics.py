@@ -35,6 +35,11 @@ def share_change(before: tuple[int, int], after: tuple[int, int]) -> dict[str, A
     return {"value": b - a, "ci95": [b - a - down, b - a + up]}
 
 
+def evenly(n: int, most: int) -> Ints:
+    """At most ``most`` of the positions 0..n-1, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)) if n else np.zeros(0, int)
+
+
 def bootstrap_indices(n: int, draws: int, seed: int) -> Ints:
     """(draws, n) indices in 0..n-1, drawn with replacement."""
     return np.random.default_rng(seed).integers(0, n, (draws, n))

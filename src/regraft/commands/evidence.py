@@ -13,10 +13,10 @@ from scipy.sparse import issparse
 
 from regraft.commands.split import Rows
 from regraft.data.dataset import Dataset
-from regraft.data.items import Indices
 from regraft.errors import UnreadableItem
 from regraft.features.rows import below
 from regraft.files import new_file, write_json
+from regraft.metrics import evenly
 from regraft.model.model import Model
 
 MAP_POINTS, MISTAKES, THUMB, MOST_LETTERS = 500, 24, 160, 400
@@ -40,7 +40,7 @@ def write_evidence(folder: Path, data: Dataset, judged: Rows, model: Model, prob
                 zip(names, truth, said, model.entropy_bits(probabilities), probabilities, strict=True)]  # fmt: skip
         head = ["input", "label", "predicted", "entropy_bits", *(f"p:{c}" for c in classes)]
         _write_csv(folder / "predictions.csv", [head, *rows])
-    shown = _spread(len(names), MAP_POINTS)
+    shown = evenly(len(names), MAP_POINTS)
     places = plane(judged.x[shown])
     points = [[names[i], truth[i], said[i], f"{x:.4f}", f"{y:.4f}"] for i, (x, y) in zip(shown, places, strict=True)]
     _write_csv(folder / "map.csv", [["input", "label", "predicted", "x", "y"], *points])
@@ -83,7 +83,7 @@ def write_line(folder: Path, names: list[str], label: str, learned: Rows, judged
         reach = 1.6448536269514722 * model.sigma
         ends = np.stack([values[:, 0] - reach, values[:, 0] + reach], 1)
     slope = float((values[-1, 0] - values[0, 0]) / (x[-1, 0] - x[0, 0]))
-    points = {part: np.stack([r.x[:, 0], r.y], 1)[_spread(len(r.y), MAP_POINTS)].tolist()
+    points = {part: np.stack([r.x[:, 0], r.y], 1)[evenly(len(r.y), MAP_POINTS)].tolist()
               for part, r in (("learned from", learned), ("judged", judged))}  # fmt: skip
     level = (model.decision.get("interval") or {"level": 0.9})["level"]
     write_json(folder / "line.json", {
@@ -97,7 +97,7 @@ def write_domains(path: Path, views: dict[str, tuple[NDArray[Any], NDArray[Any]]
     """``domains.csv``: items of the source and the target in the plane, of each named view (``before``, ``after``)."""
     rows = [["view", "domain", "x", "y"]]
     for view, both in views.items():
-        some = [x[_spread(x.shape[0], MAP_POINTS // 2)] for x in both]
+        some = [x[evenly(x.shape[0], MAP_POINTS // 2)] for x in both]
         names = ["source"] * some[0].shape[0] + ["target"] * some[1].shape[0]
         places = plane(below(some))
         rows += [[view, n, f"{x:.4f}", f"{y:.4f}"] for n, (x, y) in zip(names, places, strict=True)]
@@ -110,11 +110,6 @@ def _write_csv(path: Path, rows: list[list[str]]) -> None:
         open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as f,
     ):
         csv.writer(f).writerows(rows)
-
-
-def _spread(n: int, most: int) -> Indices:
-    """At most ``most`` of n positions, evenly spread."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)) if n else np.zeros(0, int)
 
 
 def plane(x: NDArray[Any]) -> NDArray[np.float64]:

@@ -29,6 +29,7 @@ from regraft.features.store import RowStore
 from regraft.features.tables import columns_of
 from regraft.methods import linear_probe as PROBE
 from regraft.methods.base import Fitted
+from regraft.metrics import evenly
 from regraft.model import artefact
 from regraft.model.heads import LinearHead
 from regraft.model.model import Model
@@ -207,7 +208,7 @@ class Job:
         """
         split, seed = self.split, self.settings["seed"]
         if probe is not None and split.train.modality != "table":  # the features are the trained network's
-            some = np.unique(np.linspace(0, len(train.y) - 1, min(len(train.y), KNOWN)).round().astype(int))
+            some = evenly(len(train.y), KNOWN)
             train = self.anew(model, split.train, Rows(train.x[some], train.y[some], train.items[some]))
         groups = None if split.groups is None else split.groups[train.items]
         model.familiar, problem = familiar_with(split.train, train, groups, seed)

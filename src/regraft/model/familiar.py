@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
+from regraft.metrics import evenly
+
 MOST_ROWS, MOST_AXES, BANK = 5000, 256, 1000
 LEAST_ROWS, WIDEST, NEIGHBOURS, LEVEL = 20, 8192, 5, 0.99
 PREFIX = "familiar."
@@ -113,7 +115,7 @@ class Familiar:
         a fold are scored by what the others look like, which sets the thresholds.
         """
         if len(rows) > MOST_ROWS:
-            some = np.unique(np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(int))
+            some = evenly(len(rows), MOST_ROWS)
             rows, fold, labels = rows[some], fold[some], None if labels is None else labels[some]
         # decided once: folds of unequal size must agree on which scores there are
         relative = labels is not None and len(rows) - int(np.bincount(fold).max()) > rows.shape[1]
@@ -142,7 +144,7 @@ class Familiar:
         x, alike = (rows - centre) / scale, np.zeros(len(rows), np.int64)
         classes = Gaussian.of(x, alike if labels is None else labels)
         everything = Gaussian.of(x, alike) if relative else None
-        some = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), BANK)).round().astype(int))
+        some = evenly(len(rows), BANK)
         bank = _lengths(rows[some]) if not own_units else x[some]
         return cls(centre, scale, classes, everything, bank.astype(np.float32), not own_units, {}, 0.0)
 

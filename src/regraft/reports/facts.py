@@ -244,7 +244,7 @@ def _calibration(predictions: Predictions) -> dict[str, Any]:
 
 def _abstention(predictions: Predictions, chosen: dict[str, Any] | None) -> dict[str, Any]:
     curve = metrics.abstention_curve(predictions.probabilities.max(1), predictions.correct)
-    at = np.unique(np.linspace(0, len(curve["left"]) - 1, CURVE_ROWS).round().astype(int))[::-1]
+    at = metrics.evenly(len(curve["left"]), CURVE_ROWS)[::-1]
     rows = [{k: float(curve[k][i]) for k in curve} for i in at]
     mark = (chosen["left"], chosen["accuracy"]) if chosen and chosen["accuracy"] is not None else None
     # the first few answers jump between 0 and 1: the curve begins where ten are answered
