@@ -119,9 +119,9 @@ def all_methods(
             mine[method] = shown(run(work, out, str(source), *more))
             if method == "adabn":
                 ours = work / out / "source-only"
+                if seed == 0 and "tent" not in found:
+                    found["tent"] = at_predict_time(ours, target)
             keep("domains", PARTS, part, found, protocol=PROTOCOL)
-        if seed == 0 and "tent" not in found and ours is not None:
-            found["tent"] = at_predict_time(ours, target)
     first = found["seed 0"]
     on_networks = {m: r for m, r in first.items() if m not in ON_FEATURES}
     ranking = chosen(first)

@@ -20,7 +20,7 @@ from regraft.data.loaders import batches
 from regraft.errors import InputError, UnknownName
 from regraft.features.engines import TorchEngine
 from regraft.features.fusion import parts_of
-from regraft.methods.steps import Norm, counting
+from regraft.methods.steps import counting
 from regraft.model.model import Model
 from regraft.predictor import Predictor, TaskPredictor
 from regraft.runtime import resolve_device, track
@@ -39,7 +39,7 @@ def tent(model: Model, items: Items, device: str = "cpu") -> Model:
     batch normalisation or does not answer with one class, or where there are fewer than two items.
     """
     body, head = copy.deepcopy(model.network.body), copy.deepcopy(model.head).to(device)
-    norms = [m for m in body.modules() if isinstance(m, Norm)]
+    norms = body.norms()
     if model.target.task != "classification" or len(parts_of(model.network)) > 1 or not norms:
         raise InputError(f"--adapt tent is for one class an item and one network with batch normalisation; this is "
                          f"{model.network.name} for {model.target.task}.")  # fmt: skip

@@ -9,7 +9,7 @@ from PIL import Image
 
 import regraft
 from regraft.backbones import catalog
-from regraft.backbones.beside import KEPT
+from regraft.backbones.beside import KEPT, beside
 from regraft.errors import InputError
 
 
@@ -41,19 +41,56 @@ def test_only_the_small_one_learns(stripes: str, method: str, fresh_cache) -> No
     assert after.model.network.width == fresh + 128
     again = regraft.fit(stripes, controls="none", out="again", **told)
     assert again.metrics == found.metrics
+    drawn = beside(catalog.load("regraft_tiny")).body.state_dict()
     small = {k: v for k, v in state.items() if k.startswith("chain.small")}
+    assert all(not torch.equal(v, drawn[k]) for k, v in small.items()), "the small one has learned"
     other = regraft.load("again").model.network.body.state_dict()
     assert small and all(torch.equal(v, other[k]) for k, v in small.items())
 
 
-def test_as_it_is_and_what_it_is_not_for(stripes: str, fresh_cache) -> None:
-    probe = regraft.fit(stripes, backbone="regraft_tiny+small", controls="none", out="p")
-    assert probe.method == "linear-probe"
-    pictures = [str(p) for p in sorted(Path("s/along").glob("*.png"))[:3]]
-    assert np.isfinite(regraft.load("p").predict_proba(pictures)).all()
-    with pytest.raises(InputError, match="from scratch there would be none"):
-        regraft.fit(stripes, backbone="regraft_tiny+small", method="scratch", out="s1")
-    with pytest.raises(InputError, match="stands beside one network"):
-        regraft.fit(stripes, backbone="regraft_tiny+raw+small", out="s2")
-    with pytest.raises(InputError, match="takes coloured pictures"):
-        regraft.fit(stripes, backbone="raw+small", out="s3")
+def test_it_goes_on_from_a_run_and_adapts(stripes: str, fresh_cache) -> None:
+    """--init takes the whole of it, a target too; the kept part stays as it is, and what it has seen is known."""
+    told = {"epochs": 1, "batch": 8, "augment": "none", "controls": "none"}
+    regraft.fit(stripes, backbone="regraft_tiny+small", method="finetune", out="r", **told)
+    again = regraft.fit(stripes, init="r", method="lp-ft", out="again", **told)
+    assert again.backbone == "regraft_tiny+small"
+    with pytest.raises(InputError, match="the weights of one do not fit the other"):
+        regraft.fit(stripes, init="r", backbone="random:mobilenet_v2+small", method="lp-ft", out="o", **told)
+    regraft.fit(stripes, target=stripes, init="r", method="dann", out="d", **told)
+    before, after = (regraft.load(r).model.network for r in ("r", "d"))
+    mine, theirs = before.body.state_dict(), after.body.state_dict()
+    changed = {k for k in mine if not torch.equal(mine[k], theirs[k])}
+    assert changed and all(k.startswith("chain.small") for k in changed)
+    assert np.array_equal(before.seen, catalog.load("regraft_tiny").seen)
+    with pytest.raises(InputError, match="no batch normalisation"):
+        regraft.fit(stripes, target=stripes, backbone="regraft_tiny+small", method="adabn", out="a", controls="none")
+    with pytest.raises(InputError, match="batch normalisation"):
+        regraft.predict("r", [stripes], adapt="tent")
+
+
+def test_softly_shared_it_is_kept_too(stripes: str, fresh_cache) -> None:
+    rows = [f"{p},{p.parent.name},{i % 2}" for i, p in enumerate(sorted(Path("s").rglob("*.png")))]
+    Path("t.csv").write_text("file,kind,odd\n" + "\n".join(rows))
+    regraft.fit("t.csv", label="kind,odd", share="parameters", soft=0.1, backbone="regraft_tiny+small", epochs=1,
+                batch=8, augment="none", controls="none", out="soft")  # fmt: skip
+    bodies = [regraft.load(f"soft#{task}").model.network.body.state_dict() for task in ("kind", "odd")]
+    differ = {k for k in bodies[0] if not torch.equal(bodies[0][k], bodies[1][k])}
+    assert differ and all(k.startswith("chain.small") for k in differ)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"method": "scratch"}, "from scratch there would be none"), ({"method": "linear-probe"}, "trains no network"),
+     ({"backbone": "regraft_tiny+raw+small"}, "stands beside one network"),
+     ({"backbone": "small+small"}, "stands beside one network"), ({"backbone": "raw+small"}, "takes coloured pictures"),
+     ({"method": "mlp-probe"}, "leaves the small part"), ({"method": "last-k", "blocks": 1}, "leaves the small part")],
+)  # fmt: skip
+def test_what_it_is_not_for(options, message, stripes: str, fresh_cache) -> None:
+    told = {"backbone": "regraft_tiny+small", "method": "lp-ft", "controls": "none", "out": "x"} | options
+    with pytest.raises(InputError, match=message):
+        regraft.fit(stripes, **told)
+
+
+def test_where_nothing_is_trained_it_is_refused(stripes: str) -> None:
+    with pytest.raises(InputError, match="drawn at random"):
+        regraft.Classifier("regraft_tiny+small").fit([str(p) for p in Path("s").rglob("*.png")], ["a", "b"] * 30)

@@ -119,7 +119,8 @@ def test_parameters_shared_softly(table: str, at: Path, fresh_cache) -> None:
     }
 
 
-def test_parameters_shared_by_classes_and_numbers(at: Path) -> None:
+@pytest.mark.parametrize("soft", [None, 0.01])
+def test_parameters_shared_by_classes_and_numbers(at: Path, soft: float | None) -> None:
     from PIL import Image
 
     """Enough items that some are held out inside, to choose the epoch and the control's."""
@@ -130,11 +131,15 @@ def test_parameters_shared_by_classes_and_numbers(at: Path) -> None:
         Image.fromarray(np.full((16, 16, 3), light, np.uint8)).save(at / f"q/{i}.png")
         rows.append(f"q/{i}.png,{light},{'day' if light > 128 else 'night'}")
     Path("q.csv").write_text("file,light,time\n" + "\n".join(rows))
-    found = regraft.fit("q.csv", label="light,time", share="parameters", epochs=4, batch=16, out="r",
+    found = regraft.fit("q.csv", label="light,time", share="parameters", epochs=4, batch=16, out="r", soft=soft,
                         controls="majority")  # fmt: skip
     light = found.tasks["light"]
     assert light.task == "regression" and set(light.metrics["controls"]) == {"mean", "linear-probe", "alone"}
     assert light.choice["inner_items"] > 10 and light.metrics["val"]["r2"] > 0.3
+    if soft is not None:  # a task goes on as any other run does, under the network's own name
+        more = regraft.fit("q.csv", label="time", drop="light", init="r#time", epochs=1, method="finetune", out="more")
+        assert more.backbone == light.backbone and f"random:{light.backbone}" in more.metrics["controls"]
+        return
     Path("v.csv").write_text("file,light,time\n" + "\n".join(rows[:9]))
     told = regraft.fit("q.csv", val="v.csv", label="light,time", share="parameters", epochs=1, controls="none", out="v")
     assert all(t.items["val"] == 9 and "v.csv" in t.split for t in told.tasks.values())
@@ -148,6 +153,7 @@ def test_parameters_shared_by_classes_and_numbers(at: Path) -> None:
      "fixed"}, "--task-weights"), ({"share": "parameters", "backbone": "auto"}, "--backbone auto"),
      ({"task_weights": "fixed", "label": "form"}, "--task-weights"), ({"share": "bodies"}, "no way to share"),
      ({"share": "parameters", "task_weights": "all"}, "no way to weigh tasks"),
+     ({"share": "parameters", "focal": 2.0}, "--focal 2.0: --share parameters has no use for it"),
      ({"share": "features", "soft": 0.1}, "--soft 0.1"), ({"soft": 0.1, "label": "form"}, "--soft 0.1"),
      ({"share": "parameters", "soft": -1.0}, "--soft -1"),
      ({"share": "parameters", "mix": "mixup"}, "--mix mixup"), ({"share": "parameters", "lr": "auto"}, "--lr auto"),

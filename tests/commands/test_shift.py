@@ -36,6 +36,19 @@ def test_alike_and_apart(three, tmp_path: Path) -> None:
     assert again.map == apart.map and again.a_distance == apart.a_distance
 
 
+def test_label_shift(three, tmp_path: Path) -> None:
+    """Class shares of the target by the probe's guesses: none for a second draw, much where a class is nearly gone."""
+    with np.load(three[1]) as z:
+        kept = dict(z.items())
+    images, labels = next(v for v in kept.values() if v.ndim > 1), next(v for v in kept.values() if v.ndim == 1)
+    some = np.concatenate([np.flatnonzero(labels == 0), np.flatnonzero(labels != 0)[:6]])
+    np.savez(tmp_path / "mostly.npz", images=images[some], labels=labels[some])
+    same, mostly = (
+        regraft.shift(three[0], d, backbone="raw").label_shift for d in (three[1], str(tmp_path / "mostly.npz"))
+    )
+    assert 0 <= same < 0.05 < 0.4 < mostly
+
+
 def test_from_the_shell(three) -> None:
     done = CliRunner().invoke(app, ["shift", three[0], three[2], "--backbone", "raw", "--json"])
     found = json.loads(done.stdout)

@@ -33,6 +33,8 @@ def test_from_a_source_model_to_one_for_the_target(name: str, pair, source_run: 
     made = METHODS.get(name).plan_domains(3, Options(4))
     assert METHODS.get(name).SUMMARY and all(p.epochs == 4 and p.frozen == 0 for p in made.phases)
     options = {**QUICK, "backbone": None, "init": source_run, "method": name}
+    if not made.phases:
+        options |= {"batch": None, "epochs": None}
     result = regraft.fit(pair[0], target=pair[1], out=str(tmp_path / "r"), **options)
     metrics = result.metrics
     assert metrics["controls"]["source-only"]["accuracy"] > 0.3 and metrics["target"]["accuracy"] > 0.3
@@ -43,6 +45,26 @@ def test_from_a_source_model_to_one_for_the_target(name: str, pair, source_run: 
     )
     plain = regraft.evaluate(str(tmp_path / "r/source-only"), pair[1])
     assert plain.metrics["accuracy"] == pytest.approx(metrics["controls"]["source-only"]["accuracy"], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("method", "option"), [("shot", {"smoothing": 0.1}), ("adda", {"class_weight": "balanced"}),
+                           ("adabn", {"lr": 1e-3}), ("adabn", {"batch": 8}), ("dann", {"focal": 2.0})],
+)  # fmt: skip
+def test_options_without_effect_are_refused(method: str, option, pair, source_run: str, tmp_path: Path) -> None:
+    told = {"target": pair[1], "init": source_run, "method": method, "controls": "none", "out": str(tmp_path / "r")}
+    with pytest.raises(InputError, match="--" + next(iter(option)).replace("_", "-")):
+        regraft.fit(pair[0], **told, **option)
+
+
+def test_one_rate_for_a_network_from_scratch(pair, source_run: str, tmp_path: Path) -> None:
+    """Blocks that no pretraining has seen learn alike, whether the source's model is trained here or taken."""
+    options = {**QUICK, "method": "dann", "target": pair[1]}
+    here = regraft.fit(pair[0], out=str(tmp_path / "h"), **options)
+    taken = regraft.fit(pair[0], out=str(tmp_path / "t"), **options | {"backbone": None, "init": source_run})
+    pretrained = regraft.fit(pair[0], out=str(tmp_path / "p"), **options | {"backbone": "regraft_tiny"})
+    decays = [r.choice["phases"][0]["layer_decay"] for r in (here, taken, pretrained)]
+    assert decays[0] == decays[1] == 1.0 and decays[2] < 1.0
 
 
 def test_the_source_is_trained_first(pair, tmp_path: Path) -> None:

@@ -45,11 +45,11 @@ class Body(nn.Module):
     Each block takes the output of the one before; together they hold every parameter of the body once. ``pool``,
     which has none, turns the last block's output into (N, D).
 
-    A new body is frozen: no gradients, and batch normalisation keeps its statistics even in train mode. ``storable`` is
-    false where what its blocks hand on is no tensor that could be kept for later epochs.
+    A new body is frozen: no gradients, and batch normalisation keeps its statistics even in train mode. ``fixed`` first
+    blocks never learn; where there are some, what they hand on is no tensor that could be stored.
     """
 
-    storable = True
+    fixed = 0
 
     def __init__(self, blocks: Sequence[tuple[str, nn.Module]], pool: nn.Module) -> None:
         super().__init__()
@@ -71,10 +71,15 @@ class Body(nn.Module):
 
     def freeze(self, blocks: int | None = None) -> Body:
         """Freezes the first ``blocks`` blocks (all by default) and lets the others learn."""
-        self._frozen = len(self.chain) if blocks is None else blocks
+        self._frozen = len(self.chain) if blocks is None else max(self.fixed, blocks)
         for i, block in enumerate(self.chain.values()):
             block.requires_grad_(i >= self._frozen)
         return self.train(self.training)
+
+    def norms(self) -> list[nn.modules.batchnorm._BatchNorm]:
+        """The batch normalisation of the blocks that may learn."""
+        blocks = list(self.chain.values())[self.fixed :]
+        return [m for b in blocks for m in b.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
     def train(self, mode: bool = True) -> Body:
         super().train(mode)

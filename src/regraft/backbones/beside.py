@@ -55,10 +55,7 @@ class Joined(nn.Module):
 class BesideBody(Body):
     """The first of its blocks never learns, and what it hands on is no tensor that could be stored."""
 
-    storable = False
-
-    def freeze(self, blocks: int | None = None) -> Body:
-        return super().freeze(blocks if blocks is None else max(1, blocks))
+    fixed = 1
 
     def maps(self, x: Tensor) -> dict[int, Tensor]:
         kept: Any = self.chain["kept"]

@@ -100,8 +100,11 @@ def adapt(
         raise InputError(f"--method {settings['method']} is for classes; the label is a number here.")
     if data.modality == "table" and border < len(network.body.blocks):
         raise InputError(f"--method {settings['method']} trains a network, and a table has none: take mlp-probe.")
-    if (text and border < len(network.body.blocks)) or not network.body.storable:
+    if (text and border < len(network.body.blocks)) or network.body.fixed:
         border = 0  # there are no activations of one shape that could be stored
+    if network.body.fixed and (plan.prepare or all(p.frozen > network.body.fixed for p in plan.phases)):
+        raise InputError(f"--method {settings['method']} leaves the small part of {network.name} as it is drawn; take "
+                         "finetune or lp-ft, which train it.")  # fmt: skip
     if settings["mix"] in ("cutmix", "mosaic") and border:
         raise InputError(f"--mix {settings['mix']} joins pictures, and {settings['method']} learns from stored "
                          "activations; take mixup.")  # fmt: skip
@@ -236,6 +239,9 @@ def check(network: Pretrained, data: Dataset, settings: dict[str, Any]) -> None:
     both = method == "joint" or settings["target"] is not None
     if network.recipe["architecture"] in ("raw", "tfidf", "fusion") and (both or data.modality != "table"):
         raise InputError(f"--method {method} trains one network on pictures or texts; the backbone is {network.name}.")
+    if method == "joint" and network.body.fixed:
+        raise InputError(f"--method joint: {network.name} has a part that stays as it is, and every domain wants its "
+                         "own statistics; name one network.")  # fmt: skip
     for option in ("augment", "mix"):
         if data.modality != "image" and settings[option] not in (None, "none"):
             raise InputError(f"--{option} {settings[option]} is for pictures; these are {data.modality}s.")

@@ -34,7 +34,7 @@ from regraft.data.dataset import Dataset
 from regraft.errors import InputError
 from regraft.methods.base import Options, gentle
 from regraft.methods.logistic import targets_of
-from regraft.methods.steps import DomainPlan, Norm, Sizes, SourceTraining, take_statistics
+from regraft.methods.steps import DomainPlan, Sizes, SourceTraining, take_statistics
 from regraft.model.heads import LinearHead
 from regraft.model.model import Model
 from regraft.training.batches import Batches
@@ -124,10 +124,10 @@ def source_model(job: Job, method: Any, rows: Rows) -> SourceModel:
 
 def idle(plan: DomainPlan, settings: dict[str, Any]) -> None:
     """Raises ``InputError`` for an option that only training the source would have had a use for."""
-    useless = ["smoothing", "class_weight"] * (not plan.source)
-    useless += ["epochs", "lr", "augment", "patience", "schedule", "ema", "accumulate"] * (not plan.phases)
+    useless = ["smoothing", "class_weight"] * (not (plan.source and plan.labels))
+    useless += ["batch", "epochs", "lr", "augment", "patience", "schedule", "ema", "accumulate"] * (not plan.phases)
     for name in useless:
-        if settings[name] is not None:
+        if settings[name] not in (None, "none"):
             raise InputError(f"--{name.replace('_', '-')}: the source's model comes from --init {settings['init']}, "
                              f"and {settings['method']} trains nothing that this would change.")  # fmt: skip
 
@@ -147,7 +147,7 @@ def adapted(
         plan = replace(plan, phases=tuple(replace(p, layer_decay=gentle(blocks)) for p in plan.phases))
     learner = Learner(copy.deepcopy(source.network.body).to(device), copy.deepcopy(source.head).to(device))
     learner.head.requires_grad_(True)
-    if plan.statistics and not any(isinstance(m, Norm) for m in learner.body.modules()):
+    if plan.statistics and not learner.body.norms():
         raise InputError(f"--method {settings['method']}: {source.network.name} has no batch normalisation to adapt.")
     if plan.statistics and settings["batch_norm"] == "keep":
         raise InputError(f"--batch-norm keep: {settings['method']} takes the statistics of the target.")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from regraft.backbones.beside import SMALL
 from regraft.commands.controls import check_controls
 from regraft.commands.search import is_auto
 from regraft.data.augment import Policy
 from regraft.errors import InputError, UnknownName
 from regraft.features.engines import ENGINES
+from regraft.features.fusion import parts_in
 from regraft.methods import METHODS
 from regraft.training.checks import check_training
 from regraft.training.mixing import MIXES
@@ -95,6 +97,9 @@ def _training(settings: dict[str, Any]) -> None:
     for name in TRAINING:
         if settings[name] is not None and closed:
             raise InputError(f"--{name} is for methods that train a network; {method} has no use for it.")
+    if closed and SMALL in parts_in(settings["backbone"] or ""):
+        raise InputError(f"--backbone {settings['backbone']}: {method} trains no network, and the small one would "
+                         "stay as it is drawn; take lp-ft or finetune.")  # fmt: skip
     check_training(settings)
     if settings["mix"] not in (None, *MIXES):
         raise UnknownName("mix", settings["mix"], MIXES)

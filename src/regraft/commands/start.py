@@ -26,13 +26,13 @@ def started(
     ``InputError`` where the run's network is of another architecture than ``backbone``.
     """
     if init is None:
-        return network_for(split.train.items, backbone, weights, size), None
+        return network_for(split.train.items, backbone, weights, size, trains=True), None
     if weights is not None:
         raise InputError(f"--init {init} brings its own weights; leave out --weights {weights}.")
     model, manifest = artefact.load(init)
     network = model.network
     named = backbone not in (None, network.name)
-    if named and not _same_architecture(network_for(split.train.items, backbone), network):
+    if named and not _same_architecture(network_for(split.train.items, backbone, trains=True), network):
         raise InputError(f"--init {init} holds the network {network.name}, and --backbone asks for {backbone}: the "
                          "weights of one do not fit the other; leave out one of the two.")  # fmt: skip
     if network.spec.modality != split.train.modality:
@@ -52,7 +52,10 @@ def started(
 
 def _same_architecture(a: Pretrained, b: Pretrained) -> bool:
     keys = ("library", "architecture", "block", "config", "words")
-    return a.spec.view == b.spec.view and all(a.recipe.get(k) == b.recipe.get(k) for k in keys)
+    inner = [n.recipe.get("of", {}) for n in (a, b)]
+    return a.spec.view == b.spec.view and all(
+        one.get(k) == other.get(k) for one, other in ((a.recipe, b.recipe), inner) for k in keys
+    )
 
 
 def brought(model: Model, classes: tuple[str, ...], name: str) -> tuple[LinearHead | None, Problem]:

@@ -78,6 +78,9 @@ def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> di
             split = make_split(
                 opened, settings["val"], format=settings["format"], hints=hints, seed=settings["seed"], store=store
             )
+        if split.train.modality == "table":
+            raise InputError("--share parameters trains a network, and a table has none; --share features fits a head "
+                             "for each task.")  # fmt: skip
         if jobs:
             network = next(iter(jobs.values())).network
         else:

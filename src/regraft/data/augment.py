@@ -31,6 +31,9 @@ Rng = np.random.Generator
 Operation = Callable[[Any, Rng], Any]
 _SMOOTH = InterpolationMode.BILINEAR
 
+DRAWN = 2
+"""How pictures are drawn: a number that changes where the same draw would give other pixels than before."""
+
 
 def crop(least: float) -> Operation:
     """A random part of at least ``least`` of the area and of nearly the same shape, at the size of the whole.
@@ -222,7 +225,7 @@ class Augmented:
 
     def digest(self, i: int) -> bytes:
         """The item's own digest turned by the view's, so that each view is stored as a row of its own."""
-        mark = f"{self.policy}{self.spec}{self.seed}/{self.view}".encode()
+        mark = f"{DRAWN}{self.policy}{self.spec}{self.seed}/{self.view}".encode()
         turn = hashlib.blake2b(mark, digest_size=16).digest()
         return bytes(a ^ b for a, b in zip(self.items.digest(i), turn, strict=True))
 

@@ -57,15 +57,23 @@ def _part(name: str, items: Items, weights: str | Path | None) -> Pretrained:
 
 
 def network_for(
-    items: Items, backbone: str | None = None, weights: str | Path | None = None, size: int | None = None
+    items: Items,
+    backbone: str | None = None,
+    weights: str | Path | None = None,
+    size: int | None = None,
+    *,
+    trains: bool = False,
 ) -> Pretrained:
     """The network called ``backbone``, or the default for these items, frozen; fed pictures of ``size`` pixels.
 
-    ``A+B`` is several side by side, ``A+small`` one and a small one that learns, ``tfidf`` a map that has yet to be
-    learned (`regraft.features.fusion.learned`).
+    ``A+B`` is several side by side, ``A+small`` one and a small one that is to be trained (``trains``), ``tfidf`` a map
+    that has yet to be learned (`regraft.features.fusion.learned`).
     """
     names = parts_in(backbone or default_backbone(items))
-    if SMALL in names and len(names) != 2:
+    if SMALL in names and not trains:
+        raise InputError(f"{backbone}: the small network is drawn at random and learns by 'regraft fit' with a method "
+                         "that trains it, such as lp-ft.")  # fmt: skip
+    if SMALL in names and (len(names) != 2 or names.count(SMALL) != 1):
         raise InputError(f"{backbone}: {SMALL} stands beside one network, as in mobilenet_v2+{SMALL}.")
     learns_too, names = SMALL in names, [n for n in names if n != SMALL]
     if weights is not None and len(names) > 1:

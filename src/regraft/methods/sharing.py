@@ -44,13 +44,13 @@ class OwnBlock(nn.Module):
 
 def own_bodies(body: Body, tasks: int) -> Body:
     """One body of as many blocks, each of them an `OwnBlock`."""
-    return Body([(name, OwnBlock(block, tasks)) for name, block in body.blocks], body.pool)
+    return type(body)([(name, OwnBlock(block, tasks)) for name, block in body.blocks], body.pool)
 
 
 def body_of(body: Body, task: int) -> Body:
     """The body of one task, out of `own_bodies`."""
     blocks: list[Any] = body.blocks
-    return Body([(name, block.of_task[task]) for name, block in blocks], body.pool)
+    return type(body)([(name, block.of_task[task]) for name, block in blocks], body.pool)
 
 
 def turn(body: nn.Module, task: int) -> None:
@@ -61,13 +61,13 @@ def turn(body: nn.Module, task: int) -> None:
 
 
 def apart(body: nn.Module, task: int) -> Tensor:
-    """Half the squared distance of a task's body to the mean of the others', which stay where they are."""
+    """Half the squared distance of what learns in a task's body to the others' mean, which stays where it is."""
     found: list[Tensor] = []
     for block in body.modules():
         if isinstance(block, OwnBlock):
             own, *others = (dict(b.named_parameters()) for b in _first(block.of_task, task))
             found += [(p - torch.stack([o[n].detach() for o in others]).mean(0)).square().sum()
-                      for n, p in own.items()]  # fmt: skip
+                      for n, p in own.items() if p.requires_grad]  # fmt: skip
     return torch.stack(found).sum() / 2
 
 

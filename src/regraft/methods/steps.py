@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from regraft.backbones.base import Body
 from regraft.methods.base import Options, Phase, Plan, gentle
 
 Norm = nn.modules.batchnorm._BatchNorm
@@ -114,9 +115,9 @@ def take_statistics(learner: Any, batches: Any, size: int = 256) -> None:
 
 
 @contextmanager
-def counting(body: nn.Module) -> Iterator[None]:
+def counting(body: Body) -> Iterator[None]:
     """Inside, without gradients, batch normalisation's statistics become the means over the batches that pass."""
-    layers = [m for m in body.modules() if isinstance(m, Norm)]
+    layers = body.norms()
     kept = [m.momentum for m in layers]
     for layer in layers:
         layer.reset_running_stats()

@@ -39,7 +39,7 @@ from regraft.model.model import Model
 from regraft.runtime import cache_dir, versions
 from regraft.types import PreprocessSpec, TargetSpec
 
-FORMAT, FORMAT_VERSION, TASKS_VERSION = "regraft-artefact", 1, 2
+FORMAT, FORMAT_VERSION, TASKS_VERSION, OWN_VERSION = "regraft-artefact", 1, 2, 3
 MANIFEST, MODEL, BACKBONE = "manifest.json", "model.safetensors", "backbone.safetensors"
 TOKENIZER, PARTS = "tokenizer", "parts"
 
@@ -63,9 +63,10 @@ def save_tasks(
     tensors = {f"{i}.{k}": v for i, m in enumerate(models.values()) for k, v in _tensors(m).items()}
     tensors |= _changed(first)
     tasks = {name: {**_task(m), "record": records[name]} for name, m in models.items()}
-    if first is not next(iter(models.values())).network:
+    own = first is not next(iter(models.values())).network
+    if own:
         tasks = {name: {**task, "part": i} for i, (name, task) in enumerate(tasks.items())}
-    return _write(folder, first, tensors, {"tasks": tasks}, metrics, TASKS_VERSION)
+    return _write(folder, first, tensors, {"tasks": tasks}, metrics, OWN_VERSION if own else TASKS_VERSION)
 
 
 def side_by_side(networks: dict[str, Pretrained]) -> Pretrained:
@@ -144,7 +145,9 @@ def _write_network(network: Pretrained, folder: Path, changed: bool) -> None:
     parts = parts_of(network)
     for i, part in enumerate(parts if len(parts) > 1 else ()):
         _write_network(part, folder / PARTS / str(i), False)
-    if network.body.state_dict() and not changed:
+    if "adapted_by" in network.provenance and not changed:  # one of several: nobody else will want its weights
+        write_state(folder / BACKBONE, network.body.state_dict())
+    elif network.body.state_dict() and not changed:
         _link(_blob(network), folder / BACKBONE)
     for name, data in network.files.items():
         (folder / TOKENIZER).mkdir(exist_ok=True)
@@ -164,7 +167,8 @@ def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor]) 
         return table_network(TableMap.from_bytes(files[COLUMNS]))
     network = catalog.rebuild(entry["name"], entry["recipe"], PreprocessSpec.from_json(entry["spec"]), body, files)
     network.provenance = entry["provenance"]
-    network.seen = catalog.seen_by(entry["recipe"]["architecture"], entry["provenance"]["weights"])
+    architecture = entry["recipe"].get("of", entry["recipe"])["architecture"]
+    network.seen = catalog.seen_by(architecture, entry["provenance"]["weights"])
     return network
 
 
@@ -208,9 +212,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ArtefactError(f"{folder / MANIFEST} cannot be read: {error}.") from error
     if manifest.get("format") != FORMAT:
         raise ArtefactError(f"{folder / MANIFEST} is not the manifest of a regraft model.")
-    if manifest["format_version"] > TASKS_VERSION:
+    if manifest["format_version"] > OWN_VERSION:
         raise ArtefactError(
-            f"{folder} has format version {manifest['format_version']}; this regraft reads up to {TASKS_VERSION}: "
+            f"{folder} has format version {manifest['format_version']}; this regraft reads up to {OWN_VERSION}: "
             "upgrade regraft."
         )
     damaged = damage(folder, manifest)
@@ -269,10 +273,17 @@ def load_tasks(path: str | Path) -> tuple[dict[str, Model], dict[str, Any]]:
     except (SafetensorError, OSError) as error:
         raise ArtefactError(f"{folder} cannot be read: {error}.") from error
     several = "tasks" in manifest
-    networks = {name: parts_of(network)[one["part"]] if "part" in one else network for name, one in tasks.items()}
+    networks = {name: _own(network, one["part"], name) if "part" in one else network for name, one in tasks.items()}
     models = {name: _read_task(networks[name], one, state, f"{i}." if several else "")
               for i, (name, one) in enumerate(tasks.items())}  # fmt: skip
     return models, manifest
+
+
+def _own(network: Pretrained, part: int, task: str) -> Pretrained:
+    """The network of one task, out of `side_by_side`, under its own name again."""
+    found = parts_of(network)[part]
+    found.name = found.name.removesuffix(f" ({task})")
+    return found
 
 
 def _read_task(network: Pretrained, entry: dict[str, Any], state: dict[str, Tensor], prefix: str) -> Model:

@@ -67,11 +67,14 @@ def _what(target: dict[str, Any]) -> str:
 
 
 def tasks_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
-    """The card of several tasks on one network; ``metrics`` by task."""
+    """The card of several tasks on one network, or on one each; ``metrics`` by task."""
     network = manifest["network"]
+    each = [p["name"].removesuffix(f" ({n})") for n, p in zip(manifest["tasks"], network.get("parts", ()), strict=False)
+            if "part" in manifest["tasks"][n]]  # fmt: skip
+    base, how = (each[0], "one for each task") if each else (network["name"], "run once")
     lines = ["---", "library_name: regraft", "tags: [regraft, transfer-learning, multi-task]",
-             f"base_model: {json.dumps(network['name'])}", "---", "# A regraft model of several tasks", "",
-             f"- network: {network['name']}, weights {network['provenance'].get('weights')}, run once"]  # fmt: skip
+             f"base_model: {json.dumps(base)}", "---", "# A regraft model of several tasks", "",
+             f"- network: {base}, weights {network['provenance'].get('weights')}, {how}"]  # fmt: skip
     for name, task in manifest["tasks"].items():
         val = metrics[name].get("val") or {}
         key = HEADLINE[task["target"]["task"]][0]

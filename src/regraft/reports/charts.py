@@ -262,7 +262,7 @@ def against_truth(truth: NDArray[Any], predicted: NDArray[Any]) -> str:
 @styled
 def residuals(predicted: NDArray[Any], off: NDArray[Any], sigma: float) -> str:
     """The truth less the prediction against the prediction, both (n,), with two sigma on either side; beside it how
-    often each difference occurs, and the normal density that the model's intervals stand on.
+    often each difference occurs, and the normal density of that sigma.
     """
     figure = Figure(figsize=(5.6, 4.0))
     axes, beside = figure.subplots(1, 2, sharey=True, width_ratios=[3, 1])

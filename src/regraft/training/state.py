@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from regraft.backbones.base import Body
+from regraft.data.augment import DRAWN
 from regraft.errors import InputError
 from regraft.version import __version__
 
@@ -88,7 +89,7 @@ class Progress:
 
 def versions() -> dict[str, str]:
     """What the bits of a resumed run depend on."""
-    return {"regraft": __version__, "torch": torch.__version__}
+    return {"regraft": __version__, "torch": torch.__version__, "augmentation": str(DRAWN)}
 
 
 def check_same(state: dict[str, Any], settings: Settings, folder: Path) -> None:
