@@ -48,9 +48,11 @@ def test_torchvisions_own_answers(kind: str, name: str) -> None:
     with torch.inference_mode():
         wanted = theirs.eval()([picture[0].float() / 255])[0]
         found = ours.eval().found(ours.through([picture]), frame, 0.1)[0]
-    assert len(wanted["scores"]) > 0 and torch.equal(found.labels + 1, wanted["labels"])
+    assert len(wanted["scores"]) == len(found.scores) > 0
     assert torch.allclose(found.scores, wanted["scores"], atol=1e-5)
-    assert torch.allclose(found.xyxy, wanted["boxes"], atol=1e-2)
+    alike = (found.labels[:, None] + 1 == wanted["labels"]) & ((found.scores[:, None] - wanted["scores"]).abs() < 1e-5)
+    same = alike & ((found.xyxy[:, None] - wanted["boxes"]).abs().amax(2) < 1e-2)
+    assert same.any(1).all() and same.any(0).all(), "in any order where scores are equal"
 
 
 @pytest.mark.parametrize("kind", TWO)

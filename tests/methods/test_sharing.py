@@ -26,7 +26,7 @@ def test_the_noise_that_is_learned_is_the_loss() -> None:
 def test_a_batch_teaches_its_own_head() -> None:
     torch.manual_seed(0)
     heads = Heads([nn.Linear(4, 3), nn.Linear(4, 1)])
-    learner = SimpleNamespace(head=heads, extra=nn.Module(), features=lambda x: x)
+    learner = SimpleNamespace(head=heads, extra=nn.Module(), body=nn.Module(), features=lambda x: x)
     loss = TaskLoss([LOSSES["classification"], LOSSES["regression"]], [3, 1], 0.0)
     x, targets = torch.randn(5, 4), torch.eye(3)[[0, 1, 2, 0, 1]]
     none, of_classes = loss(learner, SimpleNamespace(x=x, domain=0), targets)

@@ -149,7 +149,9 @@ class Familiar:
         return cls(centre, scale, classes, everything, bank.astype(np.float32), not own_units, {}, 0.0)
 
     def scores(self, rows: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-        """Each score (n,) of features (n, d)."""
+        """Each score (n,) of features (n, d), to the precision of float32: the last bits of the products hang on how
+        many rows are looked at together.
+        """
         rows = np.asarray(rows, np.float64)
         x = (rows - self.centre) / self.scale
         found = {"mahalanobis": self.classes.squares(x).min(1)}
@@ -158,7 +160,7 @@ class Familiar:
         apart = _apart(_lengths(rows) if self.unit_length else x, self.bank.astype(np.float64))
         k = min(NEIGHBOURS, len(self.bank)) - 1
         found["knn"] = np.sqrt(np.partition(apart, k, axis=1)[:, k])
-        return found
+        return {name: score.astype(np.float32).astype(np.float64) for name, score in found.items()}
 
     def unlike(self, scores: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
         """(n,) which inputs are unlike the training data: above its threshold in any score."""
