@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from common import SHARED, keep, need, regraft_fit, unzipped, written
+from common import RESULTS, SHARED, keep, need, regraft_fit, unzipped, written
 
 PARTS = ("bccd", "fewer", "fusion", "heads", "formats", "speed")
 SEEDS = (0, 1, 2)
 DETECTORS: dict[str, list[str]] = {
     "yolo": ["--detector", "yolo", "--epochs", "16"],
     "fasterrcnn": ["--detector", "fasterrcnn", "--backbone", "mobilenet_v2", "--epochs", "12"],
-    "ssd": ["--detector", "ssd", "--backbone", "mobilenet_v2", "--epochs", "40"],
+    "ssd": ["--detector", "ssd", "--backbone", "mobilenet_v2", "--epochs", "24"],
 }
 METHODS = ("finetune", "head-only", "scratch")
 COUNTS = (10, 25, 50, 205)
@@ -98,6 +98,29 @@ def fewer(work: Path) -> None:
                            *(["--epochs", "16"] if count == len(whole) else []))  # fmt: skip
 
             seeds_of("fewer", f"{count} {method}", found, fitted, (0,))
+    plot(found)
+
+
+def plot(found: dict[str, Any]) -> None:
+    """mAP on test against the pictures learned from, by method."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(5.2, 3.4), dpi=90)
+    for method in METHODS:
+        values = [found.get(f"{count} {method}", {}).get("map", float("nan")) for count in COUNTS]
+        axes.plot(COUNTS, values, marker="o", label=method)
+    axes.set(
+        xscale="log", xlabel="pictures to learn from", ylabel="mAP on test", title="BCCD, YOLOX-nano", ylim=(0, 0.7)
+    )
+    axes.set_xticks(COUNTS, [str(n) for n in COUNTS])
+    axes.minorticks_off()
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(RESULTS / "fewer_pictures.png")
+    pyplot.close(figure)
 
 
 def fusion(work: Path) -> None:

@@ -336,8 +336,12 @@ def detection(r: dict[str, Any]) -> list[str]:
     out = ["## Boxes (`bench_detection.py`)", ""]
 
     def rows(part: dict[str, Any]) -> list[list[Any]]:
-        return [[name, *(f"{m[k]:.3f} ({m[f'{k}_lowest']:.3f} to {m[f'{k}_highest']:.3f})" for k in ("map50", "map")),
-                 len(m["runs"]), f"{m['seconds_median']:.0f}"] for name, m in part.items()]  # fmt: skip
+        return [[name, *(spread(m, k) for k in ("map50", "map")), len(m["runs"]), f"{m['seconds_median']:.0f}"]
+                for name, m in part.items()]  # fmt: skip
+
+    def spread(m: dict[str, Any], k: str) -> str:
+        ends = f" ({m[f'{k}_lowest']:.3f} to {m[f'{k}_highest']:.3f})" if len(m["runs"]) > 1 else ""
+        return f"{m[k]:.3f}{ends}"
 
     head = ["mAP50 (lowest to highest)", "mAP", "seeds", "seconds"]
     if "bccd" in r:
@@ -347,7 +351,11 @@ def detection(r: dict[str, Any]) -> list[str]:
         out += [f"Options: {'; '.join(shown)}.", ""]
     if "fewer" in r:
         out += ["The same with fewer pictures to learn from (`yolo`):", ""]
-        out += table(["pictures, method", *head], rows(r["fewer"]))
+        out += [
+            *table(["pictures, method", *head], rows(r["fewer"])),
+            "![fewer pictures](results/fewer_pictures.png)",
+            "",
+        ]
     if "fusion" in r:
         out += ["A frozen pretrained body beside a small one that learns, under one SSD head, against each alone:", ""]
         out += table(["body", *head], rows(r["fusion"]))
