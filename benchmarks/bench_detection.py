@@ -1,8 +1,8 @@
 """Detectors on BCCD's blood cells: what each reaches, what transfer is worth, and what it costs.
 
 Needs the shared data and weights. Parts (all without arguments): bccd, larger, fewer, fusion, heads, formats, speed.
-`bccd` takes about an hour and a half on two cores, `fewer` half an hour. Settings were chosen on val; the figures are of
-test, whose pictures no fit has seen.
+`bccd` takes about an hour and a half on two cores, `fewer` half an hour. Settings were chosen on val; the figures are
+of test, whose pictures no fit has seen.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SEEDS = (0, 1, 2)
 DETECTORS: dict[str, list[str]] = {
     "yolo": ["--detector", "yolo", "--epochs", "16"],
     "fasterrcnn": ["--detector", "fasterrcnn", "--backbone", "mobilenet_v2", "--epochs", "12"],
-    "ssd": ["--detector", "ssd", "--backbone", "mobilenet_v2", "--epochs", "24"],
+    "ssd": ["--detector", "ssd", "--backbone", "mobilenet_v2", "--epochs", "16"],
 }
 METHODS = ("finetune", "head-only", "scratch")
 COUNTS = (10, 25, 50, 205)

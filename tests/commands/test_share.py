@@ -261,3 +261,18 @@ def test_the_command_repeats_from_its_record(table: str, at: Path, monkeypatch, 
     assert Path("r/model/model.safetensors").read_bytes() == Path("s/model/model.safetensors").read_bytes()
     shown = call("predict", "s", "p/disc/000.png")
     assert "form" in shown and "light" in shown
+
+
+def test_tasks_of_a_dataframe(table: str, at: Path, fresh_cache) -> None:
+    """Named by what they are, not by their contents, whichever way they share."""
+    import pandas as pd
+
+    frame = pd.read_csv(table)
+    for how, more in (("features", {}), ("parameters", {"epochs": 1, "batch": 8, "augment": "none"})):
+        found = regraft.fit(frame, label="form,light", share=how, controls="none", out=how, **more)
+        assert set(found.tasks) == {"form", "light"}
+        record = json.loads((at / how / "run.json").read_text())
+        assert record["settings"]["data"] == [f"DataFrame of {len(frame)} rows"]
+        for task in ("form", "light"):
+            own = json.loads((at / how / "tasks" / task / "run.json").read_text())
+            assert own["settings"]["data"] == f"DataFrame of {len(frame)} rows"

@@ -97,8 +97,8 @@ def fit(
     """
     settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume", "network")}
     several = isinstance(data, list | tuple)
-    settings |= {"data": [_named(d) for d in data] if several else _named(data)}
-    settings |= {k: None if v is None else _named(v) for k, v in (("val", val), ("target", target))}
+    settings |= {"data": [name_of(d) for d in data] if several else name_of(data)}
+    settings |= {k: None if v is None else name_of(v) for k, v in (("val", val), ("target", target))}
     hints = Hints(label, group, task, text, drop=drop)
     if not several:
         opened = open_data(data, format=format, hints=hints)
@@ -159,7 +159,7 @@ def fit(
     return result
 
 
-def _named(data: Any) -> str:
+def name_of(data: Any) -> str:
     if isinstance(data, Dataset):
         return data.name
     return f"DataFrame of {len(data)} rows" if hasattr(data, "columns") else str(data)

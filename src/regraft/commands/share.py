@@ -15,7 +15,7 @@ import numpy as np
 from regraft.backbones.base import Pretrained
 from regraft.commands import runfolder
 from regraft.commands.auditing import audited
-from regraft.commands.fit import fit
+from regraft.commands.fit import fit, name_of
 from regraft.commands.job import FitResult
 from regraft.commands.search import is_auto, remembered
 from regraft.commands.tasks import fit_together, not_looked_at, same_data
@@ -95,11 +95,11 @@ def share(
         raise InputError("tfidf is counted in each task's own items; tasks share a pretrained network.")
     tasks = named(data, label)
     begun = time.perf_counter()
-    path = runfolder.folder_for(out, str(data[0]), "shared", resume)
+    path = runfolder.folder_for(out, name_of(data[0]), "shared", resume)
     if resume and is_auto(options.get("backbone")):
         options |= remembered(path)
     settings: dict[str, Any] = {
-        "data": [str(d) for d in data],
+        "data": [name_of(d) for d in data],
         "share": how,
         "label": label,
         **options,
@@ -179,6 +179,8 @@ def named(data: Sequence[Any], label: str | None) -> dict[str, tuple[Any, str | 
 
 
 def _stem(data: Any) -> str:
+    if hasattr(data, "columns"):
+        return "table"
     where = split_part(str(data))[0].rstrip("/").removeprefix("embedded:")
     return re.sub(r"[^A-Za-z0-9_-]+", "-", Path(where).name.split(".")[0]).strip("-") or "task"
 

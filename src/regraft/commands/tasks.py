@@ -11,7 +11,7 @@ from typing import Any
 
 from regraft.commands import runfolder
 from regraft.commands.adapt import Adapted, Start, adapt
-from regraft.commands.fit import fit
+from regraft.commands.fit import fit, name_of
 from regraft.commands.job import FitResult, Given, Job
 from regraft.commands.search import is_auto
 from regraft.commands.settings import check, check_task
@@ -66,7 +66,7 @@ def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> di
             raise InputError(f"--{option.replace('_', '-')} {options[option]}: --share parameters has no use for it.")
     jobs: dict[str, Job] = {}
     for name, (data, column) in tasks.items():
-        settings = usual | options | {"data": str(data), "label": column, "out": str(run.work / "tasks" / name),
+        settings = usual | options | {"data": name_of(data), "label": column, "out": str(run.work / "tasks" / name),
                                       "drop": not_looked_at(tasks, name, options.get("drop"))}  # fmt: skip
         check(settings)
         set_threads(settings["threads"])
