@@ -21,7 +21,7 @@ from common import keep, need, unzipped
 from regraft.metrics import abstention_curve
 
 LEVEL = 0.9
-LAST_K = {"method": "last-k", "epochs": 20, "lr": 1e-3}
+LAST_K = {"method": "last-k", "epochs": 20, "lr": 2e-4}
 
 
 def table(work: Path) -> dict[str, Any]:
