@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from common import RESULTS, SHARED, keep, need, regraft_fit, unzipped, written
+from common import SHARED, keep, need, regraft_fit, save_plot, unzipped, written
 
 PARTS = ("bccd", "larger", "fewer", "fusion", "heads", "formats", "speed")
 SEEDS = (0, 1, 2)
@@ -126,12 +126,7 @@ def plot(found: dict[str, Any]) -> None:
     axes.set(
         xscale="log", xlabel="pictures to learn from", ylabel="mAP on test", title="BCCD, YOLOX-nano", ylim=(0, 0.7)
     )
-    axes.set_xticks(COUNTS, [str(n) for n in COUNTS])
-    axes.minorticks_off()
-    axes.legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(RESULTS / "fewer_pictures.png")
-    pyplot.close(figure)
+    save_plot(figure, axes, COUNTS, "fewer_pictures")
 
 
 def fusion(work: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import regraft
-from common import RESULTS, keep, need
+from common import keep, need, save_plot
 from regraft import metrics
 from regraft.data.items import Texts
 from regraft.features.choice import network_for
@@ -222,12 +222,7 @@ def plot(curves: dict[str, list[dict[str, Any]]]) -> None:
         axes.fill_between(labels, [p["low"] for p in points], [p["high"] for p in points], alpha=0.12,
                           color=line.get_color())  # fmt: skip
     axes.set(xscale="log", xlabel="labels a class", ylabel="accuracy", title="rt-polarity, few labels")
-    axes.set_xticks(labels, [str(n) for n in labels])
-    axes.minorticks_off()
-    axes.legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(RESULTS / "few_labels_text.png")
-    pyplot.close(figure)
+    save_plot(figure, axes, labels, "few_labels_text")
 
 
 PARTS = {"english": english, "chinese": chinese, "across": across, "domain": domain, "finetune": finetune, "few": few}

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,18 @@ def keep(name: str, parts: Iterable[str], part: str, figures: dict[str, Any], **
     """Writes the figures of one part beside those of the others of ``parts``, below ``head``."""
     found = written(name) | {part: figures}
     write(name, {**({"seeds": "0"} | head), **{p: found[p] for p in parts if p in found}})
+
+
+def save_plot(figure: Any, axes: Any, at: Sequence[int], name: str) -> None:
+    """A plot whose horizontal axis is marked ``at`` these numbers, as ``results/NAME.png``."""
+    from matplotlib import pyplot
+
+    axes.set_xticks(at, [str(n) for n in at])
+    axes.minorticks_off()
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(RESULTS / f"{name}.png")
+    pyplot.close(figure)
 
 
 def write(name: str, figures: dict[str, Any]) -> None:

@@ -65,3 +65,10 @@ def test_unknown_names(items: PictureArray) -> None:
         views(items, "stron")
     with pytest.raises(UnknownName, match="did you mean 'rotate'"):
         views(items, "crop,rotat")
+
+
+def test_views_of_another_way_of_drawing_are_stored_apart(items: PictureArray, monkeypatch) -> None:
+    one = Augmented(items, SPEC, Policy("light"), 0, 0)
+    before = one.digest(0)
+    monkeypatch.setattr("regraft.data.augment.DRAWN", 99)
+    assert one.digest(0) != before

@@ -57,13 +57,12 @@ def save_tasks(
     models: dict[str, Model], folder: Path, *, metrics: dict[str, Any], records: dict[str, dict[str, Any]]
 ) -> Path:
     """Writes several tasks as one artefact: a head each on one network, or where theirs differ a network each."""
-    first = next(iter(models.values())).network
-    if len({tuple(p.digest() for p in parts_of(m.network)) for m in models.values()}) > 1:
-        first = side_by_side({n: m.network for n, m in models.items()})
+    own = len({tuple(p.digest() for p in parts_of(m.network)) for m in models.values()}) > 1
+    networks = {name: m.network for name, m in models.items()}
+    first = side_by_side(networks) if own else next(iter(networks.values()))
     tensors = {f"{i}.{k}": v for i, m in enumerate(models.values()) for k, v in _tensors(m).items()}
     tensors |= _changed(first)
     tasks = {name: {**_task(m), "record": records[name]} for name, m in models.items()}
-    own = first is not next(iter(models.values())).network
     if own:
         tasks = {name: {**task, "part": i} for i, (name, task) in enumerate(tasks.items())}
     return _write(folder, first, tensors, {"tasks": tasks}, metrics, OWN_VERSION if own else TASKS_VERSION)
