@@ -112,3 +112,15 @@ def test_few_rows_flag_as_many_as_is_said() -> None:
         assert known.expected == pytest.approx(1 / 51)
         flagged.append(known.unlike(known.scores(rng.lognormal(size=(2000, 5)))).mean())
     assert 0.85 / 51 < np.mean(flagged) < 1.15 / 51
+
+
+def test_scores_hang_on_no_neighbours() -> None:
+    """The same bits for a row alone, among others, and in another place: a resumed prediction is that of a whole one."""
+    rng = np.random.default_rng(0)
+    rows, y = rng.normal(size=(200, 96)).astype(np.float32), np.arange(200) % 3
+    known = Familiar.fitted(rows, y, np.arange(200) % 5)
+    new = rng.normal(size=(150, 96)).astype(np.float32)
+    together = known.scores(new)
+    for some in (np.arange(150)[::-1], np.arange(37), np.array([149]), np.arange(50, 120)):
+        for name, values in known.scores(new[some]).items():
+            assert np.array_equal(values, together[name][some]), name

@@ -7,9 +7,6 @@ from functools import partial
 
 from torch import Tensor, nn
 
-_LEAST = 1e-7
-"""Of 1 - p in focal losses: a power below 1 has no slope at 0, where an answer rounds to certain."""
-
 Loss = Callable[[Tensor, Tensor, float, Tensor | None], Tensor]
 
 
@@ -53,7 +50,7 @@ def focal_cross_entropy(
     Lin et al. 2017 (https://arxiv.org/abs/1708.02002), equation 4, for the class of several that is the true one.
     """
     logs = logits.log_softmax(1)
-    each = -(targets * (1 - logs.exp()).clamp(min=_LEAST) ** gamma * logs).sum(1)
+    each = -(targets * (1 - logs.exp()).clamp(min=0) ** gamma * logs).sum(1)
     return (each if class_weight is None else each * (targets * class_weight).sum(1)).mean()
 
 
@@ -63,7 +60,7 @@ def focal_binary(
     """`binary_cross_entropy` without smoothing, each term times ``(1 - p) ** gamma``, p that of its truth."""
     each = nn.functional.binary_cross_entropy_with_logits(logits, targets, weight=class_weight, reduction="none")
     p = logits.sigmoid()
-    return (each * (1 - targets * p - (1 - targets) * (1 - p)).clamp(min=_LEAST) ** gamma).mean()
+    return (each * (1 - targets * p - (1 - targets) * (1 - p)).clamp(min=0) ** gamma).mean()
 
 
 def loss_of(task: str, focal: float = 0.0) -> Loss:
