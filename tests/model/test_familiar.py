@@ -115,7 +115,7 @@ def test_few_rows_flag_as_many_as_is_said() -> None:
 
 
 def test_scores_hang_on_no_neighbours() -> None:
-    """The same bits for a row alone, among others, and in another place: a resumed prediction is that of a whole one."""
+    """The same bits for a row alone, among others and elsewhere: a resumed prediction is that of a whole one."""
     rng = np.random.default_rng(0)
     rows, y = rng.normal(size=(200, 96)).astype(np.float32), np.arange(200) % 3
     known = Familiar.fitted(rows, y, np.arange(200) % 5)
