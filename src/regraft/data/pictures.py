@@ -131,24 +131,23 @@ def fit(picture: Picture, spec: PreprocessSpec) -> Picture:
     channels = 1 if spec.colour == "grey" else 3
     if picture.ndim == 3 and picture.shape[2] == 1:
         picture = picture[:, :, 0]
-    is_grey = picture.ndim == 2
-    image = Image.fromarray(picture)
-    if channels == 1 and not is_grey:
-        image = image.convert("L")
-    resample = _RESAMPLING[spec.interpolation]
-    if spec.resize is None:
-        if image.size != (spec.width, spec.height):
-            image = image.resize((spec.width, spec.height), resample)
+    ready = spec.resize is None and picture.shape[:2] == (spec.height, spec.width)
+    if ready and (picture.ndim == 2 or channels == 3):
+        out = picture
     else:
-        image = _resize_and_crop(image, spec, resample)
-    out = np.asarray(image)
+        out = np.asarray(_scaled(Image.fromarray(picture), spec))
     if out.ndim == 2:
         out = np.repeat(out[:, :, None], channels, 2)
     return np.ascontiguousarray(out[:, :, ::-1]) if spec.colour == "bgr" else out
 
 
-def _resize_and_crop(image: Image.Image, spec: PreprocessSpec, resample: Image.Resampling) -> Image.Image:
-    assert spec.resize is not None
+def _scaled(image: Image.Image, spec: PreprocessSpec) -> Image.Image:
+    if spec.colour == "grey" and image.mode != "L":
+        image = image.convert("L")
+    resample = _RESAMPLING[spec.interpolation]
+    if spec.resize is None:
+        size = (spec.width, spec.height)
+        return image if image.size == size else image.resize(size, resample)
     w, h = image.size
     side = spec.resize
     w, h = (side, int(side * h / w)) if w <= h else (int(side * w / h), side)
