@@ -137,7 +137,9 @@ def test_a_hidden_layer_on_a_table(at: Path) -> None:
     assert result.metrics["val"]["r2"] > 0.8, "no line says |a|"
     assert result.metrics["controls"]["linear-probe"]["r2"] < 0.3 < result.gain_over_probe["value"] + 0.3
     assert regraft.load("run").predict(pd.DataFrame({"b": [0.0], "a": [2.0]}))[0] == pytest.approx(2, abs=0.4)
-    assert "interval" in result.decision
+    assert "interval" in result.decision and result.metrics["val"]["interval"]["coverage"] > 0.8
+    assert result.choice["inner_items"] == 48
+    assert result.decision["sigma_by"] == "41 items that the head had not seen", "none of the 48 that chose the epoch"
 
 
 def test_classes_of_a_table(at: Path) -> None:

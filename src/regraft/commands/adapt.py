@@ -18,7 +18,7 @@ from torch import nn
 from regraft.backbones import beside, catalog
 from regraft.backbones.base import Body, Pretrained
 from regraft.commands.feeds import make_feed
-from regraft.commands.inner import Inner, inner_split, judged_at_best
+from regraft.commands.inner import Inner, held_out, inner_split, judged_at_best
 from regraft.commands.split import Rows
 from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
@@ -82,8 +82,9 @@ def adapt(
 ) -> Adapted:
     """Trains on the items of ``rows`` by the phases of ``method``; logs and checkpoints go to the run's ``folder``.
 
-    From 100 items on, 15 % are held out inside the training part to choose the epoch and the temperature. Frozen first
-    blocks are computed once, in four augmented views a picture.
+    From 100 items on, 15 % are held out inside the training part to choose the epoch and the temperature, and where
+    intervals are asked for 15 % of the rest to find their width. Frozen first blocks are computed once, in four
+    augmented views a picture.
     """
     network, seed = start.network, settings["seed"]
     check(network, data, settings)
@@ -119,6 +120,10 @@ def adapt(
     learn, hold = inner_split(labels, groups, seed)
     if plan.refit:  # nothing is chosen by items held out
         learn, hold = np.arange(len(data)), hold[:0]
+    sure = hold
+    if settings["interval"] and len(hold):  # what chose the epoch is known too well to promise how far off others are
+        rest, sure = held_out(labels[learn], None if groups is None else groups[learn], seed)
+        learn, sure = learn[rest], learn[sure]
     if plan.head == "probe" and len(hold):  # what chooses the epoch must be new to the head that training starts from
         own = fit_features(rows.x[learn], labels[learn], data.target, class_weight=settings["class_weight"],
                            record=start.record).head  # fmt: skip
@@ -138,8 +143,12 @@ def adapt(
     feed = make_feed(base, border, data.take(learn), rows.x[learn], policy, **feeds)
     weights = row_weights(targets, settings["class_weight"])
     judge = Policy("none", policy.flips)
-    inner = Inner(make_feed(base, border, data.take(hold), rows.x[hold], judge, **feeds, views=1), targets[hold], link,
-                  None if weights is None else weights[hold], device, task)  # fmt: skip
+
+    def aside(items: NDArray[np.int64]) -> Inner:
+        plain = make_feed(base, border, data.take(items), rows.x[items], judge, **feeds, views=1)
+        return Inner(plain, targets[items], link, None if weights is None else weights[items], device, task)
+
+    inner = aside(hold)
     usual = "keep" if plan.pretrained and base.has_learned else "learn"
     loop = loop_settings(settings, task, targets[learn], fingerprint(rows), usual)
     curve = None
@@ -154,8 +163,8 @@ def adapt(
         processes=processes,
     )  # fmt: skip
     settled(learner.head)
-    known = labels[hold]
-    temperature, logits = calibrated(learner, inner, unit, zero)
+    known = labels[sure]
+    temperature, logits = calibrated(learner, inner if sure is hold else aside(sure), unit, zero)
     unjudged = not len(hold)
     record = {
         "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan.phases],

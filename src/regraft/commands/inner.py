@@ -23,6 +23,13 @@ def inner_split(
     """Positions to learn from and positions to choose by: 15 % from 100 items on, else none."""
     if len(labels) < FROM:
         return np.arange(len(labels)), np.zeros(0, np.int64)
+    return held_out(labels, groups, seed)
+
+
+def held_out(
+    labels: NDArray[Any], groups: NDArray[Any] | None, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions to learn from and 15 % held out, of every class or tenth of the numbers alike; no group is torn."""
     return hold_out(strata(labels), groups, share=SHARE, seed=seed)
 
 
