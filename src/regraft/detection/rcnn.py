@@ -24,7 +24,7 @@ from regraft.detection.trunks import SideBySide, Trunk
 
 PARTS = {"loss_objectness": "objectness", "loss_rpn_box_reg": "proposals", "loss_classifier": "classes",
          "loss_box_reg": "boxes"}  # fmt: skip
-PYRAMID, HIDDEN, ROIS = 128, 512, 128
+PYRAMID, HIDDEN, ROIS, POSITIVE = 128, 512, 256, 0.5
 
 
 class FasterRcnn(Detector):
@@ -129,7 +129,7 @@ def on_trunk(
         names = [str(i) for i in range(len(trunk.levels))]
         roi_heads = RoIHeads(
             MultiScaleRoIAlign(names, 7, 2), TwoMLPHead(PYRAMID * 49, HIDDEN),
-            FastRCNNPredictor(HIDDEN, len(classes) + 1), 0.5, 0.5, ROIS, 0.25, None, 0.05, 0.5, MOST,
+            FastRCNNPredictor(HIDDEN, len(classes) + 1), 0.5, 0.5, ROIS, POSITIVE, None, 0.05, 0.5, MOST,
         )  # fmt: skip
         return FasterRcnn(trunk, fpn, rpn, roi_heads, classes, frame, recipe)
 
