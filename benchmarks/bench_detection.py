@@ -1,7 +1,7 @@
 """Detectors on BCCD's blood cells: what each reaches, what transfer is worth, and what it costs.
 
-Needs the shared data and weights. Parts (all without arguments): bccd, larger, fewer, fusion, heads, formats, speed.
-`bccd` takes about an hour and a half on two cores, `fewer` half an hour. Settings were chosen on val; the figures are
+Needs the shared data and weights. Parts (all without arguments): bccd, fewer, fusion, heads, formats, speed.
+`bccd` takes about two hours and a half on two cores, `fewer` half an hour. Settings were chosen on val; the figures are
 of test, whose pictures no fit has seen.
 """
 
@@ -21,7 +21,7 @@ import torch
 
 from common import SHARED, keep, need, regraft_fit, save_plot, unzipped, written
 
-PARTS = ("bccd", "larger", "fewer", "fusion", "heads", "formats", "speed")
+PARTS = ("bccd", "fewer", "fusion", "heads", "formats", "speed")
 SEEDS = (0, 1, 2)
 DETECTORS: dict[str, list[str]] = {
     "yolo": ["--detector", "yolo", "--epochs", "16"],
@@ -82,14 +82,6 @@ def bccd_part(work: Path) -> None:
             del found[name]  # measured with other options
         seeds_of("bccd", name, found, lambda seed, n=name, o=options: fit(
             work, f"{n}-{seed}", str(bccd()), *o, "--seed", str(seed)))  # fmt: skip
-
-
-def larger(work: Path) -> None:
-    """Faster R-CNN on pictures of their own 640 pixels, where `bccd` shrinks them to the default of 512; one seed."""
-    found = written("detection").get("larger", {})
-    options = [*DETECTORS["fasterrcnn"], "--size", "640"]
-    seeds_of("larger", "fasterrcnn, 640 pixels", found, lambda seed: fit(
-        work, f"larger-{seed}", str(bccd()), *options, "--seed", str(seed)), (0,))  # fmt: skip
 
 
 def fewer(work: Path) -> None:
@@ -259,7 +251,6 @@ def speed(work: Path) -> None:
 if __name__ == "__main__":
     ways = {
         "bccd": bccd_part,
-        "larger": larger,
         "fewer": fewer,
         "fusion": fusion,
         "heads": heads,

@@ -346,7 +346,7 @@ def detection(r: dict[str, Any]) -> list[str]:
     head = ["mAP50 (lowest to highest)", "mAP", "seeds", "seconds"]
     if "bccd" in r:
         out += ["BCCD's 72 test pictures, 205 to learn from; seconds of the fit, start-up included:", ""]
-        out += table(["detector", *head], rows(r["bccd"] | r.get("larger", {})))
+        out += table(["detector", *head], rows(r["bccd"]))
         shown = [f"{name}: `{next(iter(m['runs'].values()))['options']}`" for name, m in r["bccd"].items()]
         out += [f"Options: {'; '.join(shown)}.", ""]
     if "fewer" in r:
