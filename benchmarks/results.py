@@ -405,8 +405,10 @@ method that trains, and with `--method auto` the method, are chosen by the soft 
 the target (SND, Saito et al. 2021): answers that are alike for many items at once. It was fixed beforehand for two
 reasons. No method here makes it large itself, while entropy, information maximisation and the nuclear norm are what
 `shot`, `mcc`, `pseudo-label` and `self-training` optimise and so cannot judge them. And it was looked at on MNIST ->
-scikit-learn's digits alone, whose rank correlation stands below with those of the others. The report names them
-too, and says so where most of the independent ones favour the model of the source alone.
+scikit-learn's digits alone, whose rank correlation stands below with those of the others. What SND cannot see is a
+collapse: answers that are all alike are the densest there are. So a model whose answers tell less than half of the nats
+that source-only's tell is never chosen. The report names the other validators too, and says so where most of the
+independent ones favour the model of the source alone.
 
 ## Which method
 

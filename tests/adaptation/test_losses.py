@@ -248,3 +248,15 @@ def test_the_better_model_scores_higher() -> None:
         "snd",
         "dev",
     }
+
+
+def test_answers_that_collapsed_are_never_preferred() -> None:
+    rng = np.random.default_rng(0)
+    sure = 8 * np.eye(4)[rng.integers(4, size=200)] + 0.1 * rng.normal(size=(200, 4))
+    doubtful, alike = sure / 6, np.tile([2.0, 0.0, 0.0, 0.0], (200, 1)) + 0.01 * rng.normal(size=(200, 4))
+    density = [V.soft_neighbourhood_density(V.probabilities(z)) for z in (sure, doubtful, alike)]
+    assert density[2] > max(density[:2]), "the density alone cannot see that all answers are alike"
+    before = V.information(doubtful)
+    scores = [V.preference(z, before) for z in (sure, doubtful, alike)]
+    assert scores[:2] == density[:2] and scores[2] < 0 < min(density)
+    assert V.collapsed(0.49, 1.0) and not V.collapsed(0.5, 1.0)

@@ -203,10 +203,12 @@ def test_what_does_not_go_together(pair) -> None:
 def test_a_worse_model_is_said_to_look_worse(pair, tmp_path: Path, monkeypatch) -> None:
     coral = METHODS.get("coral")
     good = coral.fit_domains
-    mixed = lambda s, y, t, learn, seed=0: good(s, np.roll(y, 1), t, learn, seed=seed)
-    monkeypatch.setattr(coral, "fit_domains", mixed)
-    result = regraft.fit(pair[0], target=pair[1], out=str(tmp_path / "r"), **QUICK)
-    assert any(p["kind"] == "looks-worse" for p in result.problems)
-    assert "looks worse than source-only" in (tmp_path / "r/report.html").read_text()
+    for share, words in ((0.3, "looks worse than source-only"), (1.0, "have collapsed")):
+        wrong = lambda y, share=share: np.where(np.arange(len(y)) < share * len(y), np.roll(y, 1), y)
+        mixed = lambda s, y, t, learn, seed=0, wrong=wrong: good(s, wrong(y), t, learn, seed=seed)
+        monkeypatch.setattr(coral, "fit_domains", mixed)
+        result = regraft.fit(pair[0], target=pair[1], out=str(tmp_path / "r"), overwrite=True, **QUICK)
+        assert [words in p["message"] for p in result.problems if p["kind"] == "looks-worse"] == [True]
+        assert words in (tmp_path / "r/report.html").read_text()
     saved = json.loads((tmp_path / "r/source-only/manifest.json").read_text())
     assert saved["record"]["method"] == "source-only"

@@ -5,6 +5,7 @@ A validator never judges a method that makes it large itself: see ``OPTIMISES`` 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +77,22 @@ def soft_neighbourhood_density(rows: Array, temperature: float = 0.05) -> float:
     p = np.exp(logs)
     np.fill_diagonal(logs, 0.0)
     return float(-(p * logs).sum(1).mean())
+
+
+def preference(logits: Array, before: float) -> float:
+    """What epochs and methods are chosen by: the soft neighbourhood density of the probabilities of ``logits`` (n, K),
+    and a number below 0 where the answers have collapsed.
+
+    Answers that are all alike have the highest density there is; ``before`` is what source-only's tell (`information`),
+    and answers that tell less than half of it count as collapsed.
+    """
+    density = soft_neighbourhood_density(probabilities(logits))
+    return density - math.log(len(logits)) if collapsed(information(logits), before) else density
+
+
+def collapsed(nats: float, before: float) -> bool:
+    """Whether answers that tell ``nats`` (`information`) have collapsed, where those of source-only tell ``before``."""
+    return nats < before / 2
 
 
 def rank_me(features: Array) -> float:

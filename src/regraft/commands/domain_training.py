@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from regraft.adaptation.validators import probabilities, soft_neighbourhood_density, spread
+from regraft.adaptation.validators import information, preference, spread
 from regraft.backbones.base import Pretrained
 from regraft.commands.adapt import (
     GENTLE_ON_TEXTS,
@@ -167,7 +167,7 @@ def adapted(
     two = TwoDomains(feed(data, policy) if plan.source else None, feed(goal, policy), feed(goal, plain), options.epochs)
     targets = targets_of(rows.y, classes) if plan.source else np.zeros((len(goal), classes))
     loop = loop_settings(settings, "classification", targets_of(rows.y, classes), fingerprint(rows))
-    judge = Judge(feed(goal.take(spread(np.arange(len(goal)), LOOKED_AT, seed)), plain), classes, device)
+    judge = Judge(feed(goal.take(spread(np.arange(len(goal)), LOOKED_AT, seed)), plain), classes, device, learner)
     history: list[dict[str, Any]] = []
     if plan.phases:
         progress = train(learner, plan.phases, two, targets, loop, folder=job.run.work / "checkpoints",
@@ -186,13 +186,16 @@ def adapted(
 
 
 class Judge(Inner):
-    """Judges a learner by its answers on the target without labels: minus their soft neighbourhood density."""
+    """Judges a learner by its answers on the target without labels: minus `preference`; ``before`` learned the source
+    alone.
+    """
 
-    def __init__(self, feed: Batches, classes: int, device: str) -> None:
+    def __init__(self, feed: Batches, classes: int, device: str, before: Learner) -> None:
         super().__init__(feed, np.zeros((len(feed), classes)), "softmax", None, device, "classification")
+        self.before = information(self.logits(before.eval()))
 
     def loss(self, learner: Learner) -> float:
-        return -soft_neighbourhood_density(probabilities(self.logits(learner)))
+        return -preference(self.logits(learner), self.before)
 
 
 def default_epochs(n: int) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from regraft.adaptation.validators import VALIDATORS, Seen, judged, spread
+from regraft.adaptation.validators import VALIDATORS, Seen, collapsed, information, judged, preference, spread
 from regraft.commands.controls import majority
 from regraft.commands.evidence import write_domains, write_evidence
 from regraft.commands.judging import gain
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from regraft.commands.job import Job
 
 CHOOSES = "snd"
-"""The validator that chooses the epoch and the method, fixed beforehand: no method here makes it large by itself."""
+"""The validator that chooses the epoch and the method, fixed beforehand: no method here makes it large by itself. A
+model whose answers have collapsed, which it cannot see, is never preferred (`preference`).
+"""
 
 SOURCE_ONLY = "source-only"
 LOOKED_AT = 2000
@@ -116,7 +118,8 @@ def _chosen_by(method: Any) -> str:
 
 def _chosen(views: dict[str, Domain]) -> tuple[str, dict[str, Any]]:
     """The model that the validator prefers, and what it said of each."""
-    scores = {name: judged(view.seen(), [CHOOSES])[CHOOSES] for name, view in views.items()}
+    answers = {name: spread(view.seen().logits, LOOKED_AT) for name, view in views.items()}
+    scores = {name: preference(logits, information(answers[SOURCE_ONLY])) for name, logits in answers.items()}
     best = max(scores, key=lambda name: scores[name])
     return best, {"validator": CHOOSES, "scores": scores, "taken": best}
 
@@ -204,7 +207,14 @@ def report(
 
 
 def worse(scores: dict[str, dict[str, float]], optimises: tuple[str, ...], target: Dataset) -> list[Problem]:
-    """What to say where most validators that the method does not make large itself favour the source-only model."""
+    """What to say where the answers have collapsed, or where most validators that the method does not make large itself
+    favour the source-only model.
+    """
+    left, before = (scores[who]["im"] for who in ("adapted", SOURCE_ONLY))
+    if collapsed(left, before):
+        text = (f"the adapted model's answers on the target have collapsed: they tell {left:.2f} nats, those of "
+                f"source-only {before:.2f}; take the model in {SOURCE_ONLY}/")  # fmt: skip
+        return [Problem("looks-worse", target.name, text)]
     independent = [n for n in ("entropy", "im", "bnm", "snd", "dev") if n not in optimises]
     lower = [n for n in independent if scores["adapted"][n] < scores[SOURCE_ONLY][n]]
     if 2 * len(lower) <= len(independent):

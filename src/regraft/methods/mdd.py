@@ -18,12 +18,13 @@ from regraft.methods.steps import DomainPlan, exact, passed
 
 SUMMARY = "adapts to --target: no second head can tell it apart by a margin (Zhang et al. 2019)"
 OPTIMISES: tuple[str, ...] = ()
-RATE, MARGIN = 1e-3, 4.0
+RATE, MARGIN, STRONGEST = 1e-3, 4.0, 0.1
+"""Top rate; the margin, and how strongly the features hinder the second head in the end, as the authors set them."""
 
 
 def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
     source, logits, target, of_target = passed(learner, x)
-    strength = rising(x.progress)
+    strength = STRONGEST * rising(x.progress)
     with exact(x):
         second = [learner.extra(reverse(f, strength)) for f in (source, target)]
         return logits, -margin_disparity(logits, second[0], of_target, second[1], MARGIN)
