@@ -90,3 +90,16 @@ def test_spec_survives_json() -> None:
 
     spec = PreprocessSpec(resize=256, colour="bgr")
     assert PreprocessSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+@pytest.mark.parametrize("colour", ["rgb", "bgr", "grey"])
+@pytest.mark.parametrize("channels", [0, 1, 3])
+def test_a_picture_of_the_right_size_passes_as_it_is(colour, channels: int) -> None:
+    shape = (6, 6, channels) if channels else (6, 6)
+    picture = np.rot90(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))  # seen through other strides
+    found = pictures.fit(picture, PreprocessSpec(height=6, width=6, colour=colour))
+    flat = picture[..., 0] if channels == 1 else picture
+    image = Image.fromarray(np.ascontiguousarray(flat)).convert("L" if colour == "grey" else "RGB")
+    wanted = np.asarray(image).reshape(6, 6, -1)
+    assert found.flags.c_contiguous
+    assert (found == (wanted[..., ::-1] if colour == "bgr" else wanted)).all()

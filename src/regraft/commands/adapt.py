@@ -122,8 +122,9 @@ def adapt(
         learn, hold = np.arange(len(data)), hold[:0]
     sure = hold
     if settings["interval"] and len(hold):  # what chose the epoch is known too well to promise how far off others are
-        rest, sure = held_out(labels[learn], None if groups is None else groups[learn], seed)
-        learn, sure = learn[rest], learn[sure]
+        rest, more = held_out(labels[learn], None if groups is None else groups[learn], seed)
+        if len(more):  # no group could be spared otherwise
+            learn, sure = learn[rest], learn[more]
     if plan.head == "probe" and len(hold):  # what chooses the epoch must be new to the head that training starts from
         own = fit_features(rows.x[learn], labels[learn], data.target, class_weight=settings["class_weight"],
                            record=start.record).head  # fmt: skip

@@ -133,7 +133,7 @@ def fit(picture: Picture, spec: PreprocessSpec) -> Picture:
         picture = picture[:, :, 0]
     ready = spec.resize is None and picture.shape[:2] == (spec.height, spec.width)
     if ready and (picture.ndim == 2 or channels == 3):
-        out = picture
+        out = np.ascontiguousarray(picture)
     else:
         out = np.asarray(_scaled(Image.fromarray(picture), spec))
     if out.ndim == 2:
