@@ -56,7 +56,10 @@ def bccd() -> Path:
 
 def summed(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Mean, lowest and highest of the figures on test."""
-    found: dict[str, Any] = {"runs": runs, "seconds_median": float(np.median([r["seconds"] for r in runs.values()]))}
+    found: dict[str, Any] = {
+        "runs": dict(sorted(runs.items())),
+        "seconds_median": float(np.median([r["seconds"] for r in runs.values()])),
+    }
     for name in ("map50", "map"):
         values = [r["test"][name] for r in runs.values()]
         found |= {name: float(np.mean(values)), f"{name}_lowest": min(values), f"{name}_highest": max(values)}

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import regraft
+from regraft.commands.domain_training import Judge
 from regraft.commands.inner import inner_split
 from regraft.commands.split import make_split
 from regraft.commands.target import learn_from, open_target
@@ -184,6 +186,31 @@ def test_auto_takes_what_the_validator_prefers(pair, tmp_path: Path) -> None:
     assert result.choice["taken"] == max(scores, key=scores.get) and "snd" in result.metrics["chosen_by"]
     alone = regraft.fit(pair[0], target=pair[1], out=str(tmp_path / "a"), **{**QUICK, "method": result.choice["taken"]})
     assert alone.metrics["target"] == result.metrics["target"]
+
+
+def test_auto_takes_no_method_whose_answers_collapsed(pair, tmp_path: Path, monkeypatch) -> None:
+    coral = METHODS.get("coral")
+    good = coral.fit_domains
+    alike = lambda s, y, t, learn, seed=0: good(s, np.roll(y, 1), t, learn, seed=seed)
+    monkeypatch.setattr(coral, "fit_domains", alike)
+    result = regraft.fit(pair[0], target=pair[1], out=str(tmp_path / "r"), **{**QUICK, "method": "auto"})
+    assert result.choice["scores"]["coral"] < 0 and result.choice["taken"] != "coral"
+
+
+def test_no_epoch_whose_answers_collapsed_is_chosen() -> None:
+    class Feed:
+        def __len__(self) -> int:
+            return 200
+
+        def epoch(self, *_: int) -> list:
+            return [(8 * torch.eye(4)[torch.arange(200) % 4], np.arange(200))]
+
+    source_only, alike = torch.nn.Identity(), torch.nn.Linear(4, 4)
+    with torch.no_grad():
+        alike.weight.mul_(1e-3)
+        alike.bias.copy_(torch.tensor([2.0, 0, 0, 0]))
+    judge = Judge(Feed(), 4, "cpu", source_only)
+    assert judge.loss(source_only) < 0 < judge.loss(alike)
 
 
 def test_what_does_not_go_together(pair) -> None:

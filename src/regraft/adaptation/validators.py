@@ -160,6 +160,6 @@ def spread(x: Array, most: int, seed: int = 0) -> Array:
     return x if n <= most else x[np.sort(np.random.default_rng(seed).permutation(n)[:most])]
 
 
-def judged(seen: Seen, names: list[str] | None = None) -> dict[str, float]:
-    """The scores of the validators ``names`` (all by default)."""
-    return {name: VALIDATORS[name](seen) for name in names or VALIDATORS}
+def judged(seen: Seen) -> dict[str, float]:
+    """The scores of all validators."""
+    return {name: score(seen) for name, score in VALIDATORS.items()}

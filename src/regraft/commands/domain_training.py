@@ -167,9 +167,10 @@ def adapted(
     two = TwoDomains(feed(data, policy) if plan.source else None, feed(goal, policy), feed(goal, plain), options.epochs)
     targets = targets_of(rows.y, classes) if plan.source else np.zeros((len(goal), classes))
     loop = loop_settings(settings, "classification", targets_of(rows.y, classes), fingerprint(rows))
-    judge = Judge(feed(goal.take(spread(np.arange(len(goal)), LOOKED_AT, seed)), plain), classes, device, learner)
     history: list[dict[str, Any]] = []
     if plan.phases:
+        some = goal.take(spread(np.arange(len(goal)), LOOKED_AT, seed))
+        judge = Judge(feed(some, plain), classes, device, learner)
         progress = train(learner, plan.phases, two, targets, loop, folder=job.run.work / "checkpoints",
                          inner=judge.loss, report=Logs(job.run.work, bool(settings["tensorboard"])))  # fmt: skip
         history = progress.history

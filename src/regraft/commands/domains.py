@@ -118,7 +118,7 @@ def _chosen_by(method: Any) -> str:
 
 def _chosen(views: dict[str, Domain]) -> tuple[str, dict[str, Any]]:
     """The model that the validator prefers, and what it said of each."""
-    answers = {name: spread(view.seen().logits, LOOKED_AT) for name, view in views.items()}
+    answers = {name: view.model.logits(_some(view.target.x)) for name, view in views.items()}
     scores = {name: preference(logits, information(answers[SOURCE_ONLY])) for name, logits in answers.items()}
     best = max(scores, key=lambda name: scores[name])
     return best, {"validator": CHOOSES, "scores": scores, "taken": best}

@@ -25,6 +25,7 @@ from regraft.detection.trunks import SideBySide, Trunk
 PARTS = {"loss_objectness": "objectness", "loss_rpn_box_reg": "proposals", "loss_classifier": "classes",
          "loss_box_reg": "boxes"}  # fmt: skip
 PYRAMID, HIDDEN, ROIS, POSITIVE = 128, 512, 256, 0.5
+"""Channels of the pyramid and of the head; regions of a picture it learns from, and the share at most on boxes."""
 
 
 class FasterRcnn(Detector):
