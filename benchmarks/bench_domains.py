@@ -7,13 +7,15 @@ the target's part test; seed 0, and seeds 1 and 2 for source-only and the two me
 oracle is the same network trained on the target's labels. A method learns for the default number of epochs over the
 target, on MNIST for one. The validator that chooses was fixed on MNIST -> scikit-learn's digits, by seven methods with
 seed 0, judged on all digits. Later mdd collapsed on MNIST -> USPS to answers all alike, which SND prefers to any: since
-then answers that tell less than half of the nats that source-only's tell (im) are never chosen, and mdd reverses its
-gradients as gently as its authors do (0.1).
+then answers on the target that tell less than half of the nats (im) that source-only's tell on the source are not
+preferred to others, and mdd reverses its gradients as gently as its authors do (0.1). The runs here chose their epochs
+by half of what source-only's tell on the target, 2.03 to 2.23 nats, of 2.30 that ten digits can tell at most.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -41,6 +43,7 @@ from regraft.backbones.embedded import lenet
 nn = lenet.nn
 lenet.nn = types.SimpleNamespace(**{**vars(nn), "BatchNorm2d": lambda width: nn.Identity()})"""
 LEFT_OUT = {
+    "nothing": ("crop,rotate", ""),
     "crops and rotations": ("none", ""), "crops": ("rotate", ""), "rotations": ("crop", ""),
     "the head's norms": ("crop,rotate", PLAIN_HEAD), "batch normalisation": ("crop,rotate", NO_NORM),
 }  # fmt: skip
@@ -164,7 +167,8 @@ def chosen(part: dict[str, Any]) -> list[str]:
 
     def rank(method: str) -> tuple[bool, float]:
         found = part[method]["validators"]
-        return collapsed(found["im"]["adapted"], found["im"]["source-only"]), -found[CHOOSES]["adapted"]
+        most = math.log(10)  # no answers on the source tell more than its ten digits
+        return collapsed(found["im"]["adapted"], most), -found[CHOOSES]["adapted"]
 
     return sorted(part, key=rank)
 
@@ -221,26 +225,13 @@ def ingredients(work: Path) -> dict[str, Any]:
     """Source-only and shot without one ingredient each."""
     data = digits(work)
     found: dict[str, Any] = written("domains").get("ingredients", {})
-    whole = written("domains").get("mnist_usps", {}).get("seed 0", {})
-    if "shot" in whole:
-        found["all"] = whole["shot"]
     for missing, (augment, change) in LEFT_OUT.items():
         if missing not in found:
             options = [*NETWORK[:-1], augment, "--target", str(data["usps20"]), "--method", "shot"]
             where = work / f"i-{missing.replace(' ', '-')}"
             code = f"{change}\nfrom regraft.cli import main\nmain()"
-            command = [
-                sys.executable,
-                "-c",
-                code,
-                "-q",
-                "fit",
-                str(data["mnist"]),
-                *options,
-                "--out",
-                str(where),
-                "--json",
-            ]
+            command = [sys.executable, "-c", code, "-q", "fit", str(data["mnist"]), *options, "--out", str(where),
+                       "--json"]  # fmt: skip
             begun = time.perf_counter()
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:

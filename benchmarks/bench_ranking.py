@@ -23,7 +23,7 @@ import numpy as np
 
 from common import keep, need, regraft_fit, unzipped, written
 
-CANDIDATES = ["mobilenet_v2", "mobilenet_v2@12", "mobilenet_v2@6", "squeezenet1_0", "squeezenet1_0@8", "regraft_tiny",
+CANDIDATES = ["mobilenet_v2", "mobilenet_v2@12", "mobilenet_v2@6", "squeezenet1_0", "squeezenet1_0@5", "regraft_tiny",
               "regraft_tiny@4", "regraft_tiny@2", "random:mobilenet_v2", "random:squeezenet1_0", "random:regraft_tiny",
               "raw"]  # fmt: skip
 TUNED = ["mobilenet_v2", "squeezenet1_0", "regraft_tiny", "random:regraft_tiny"]

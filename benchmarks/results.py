@@ -251,7 +251,7 @@ def domains(r: dict[str, Any]) -> list[str]:
         out += [f"Rank correlation of the validators with the accuracy: {ranks}.", ""]
     if "ingredients" in r:
         out += ["What each ingredient adds (MNIST -> USPS, seed 0):", ""]
-        rows = [["nothing" if n == "all" else n, f"{v['source_only']:.4f}", interval(v)]
+        rows = [[n, f"{v['source_only']:.4f}", interval(v)]
                 for n, v in r["ingredients"].items()]  # fmt: skip
         out += table(["left out", "source-only", "shot"], rows)
     if "texts" in r:
@@ -320,9 +320,10 @@ def uncertainty(r: dict[str, Any]) -> list[str]:
     if "unlike" in r:
         scores = ("mahalanobis", "relative", "knn", "entropy")
         out += ["AUROC of inputs unlike the training data against those like it, beside the answers' entropy:", ""]
-        out += table(["model", "against", *scores, "flagged", "flagged of the usual"], [
-            [model, name, *(f"{v[k]:.3f}" for k in scores), f"{v['flagged']:.3f}", f"{m['flagged_of_the_usual']:.3f}"]
-            for model, m in r["unlike"].items() for name, v in m.items() if isinstance(v, dict)])  # fmt: skip
+        rows = [[model, name, *(f"{v[k]:.3f}" if k in v else "" for k in scores), f"{v['flagged']:.3f}",
+                 f"{m['flagged_of_the_usual']:.3f}"]
+                for model, m in r["unlike"].items() for name, v in m.items() if isinstance(v, dict)]  # fmt: skip
+        out += table(["model", "against", *scores, "flagged", "flagged of the usual"], rows)
     if "abstain" in r:
         shares = list(next(iter(r["abstain"].values()))["accuracy_by_share_left"])
         out += ["Accuracy where the least certain by entropy are left to a person, by the share left:", ""]

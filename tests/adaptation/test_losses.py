@@ -260,3 +260,7 @@ def test_answers_that_collapsed_are_never_preferred() -> None:
     scores = [V.preference(z, before) for z in (sure, doubtful, alike)]
     assert scores[:2] == density[:2] and scores[2] < 0 < min(density)
     assert V.collapsed(0.49, 1.0) and not V.collapsed(0.5, 1.0)
+    partly = alike + np.where(np.arange(200) < 40, 3.0, 0.0)[:, None] * np.eye(4)[1]
+    usual = V.information(sure)
+    assert V.preference(alike, usual) < V.preference(partly, usual) < 0, "of two that collapsed the one that tells more"
+    assert V.information(np.tile([2.0, 0, 0, 0], (7, 1))) == 0

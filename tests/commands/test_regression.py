@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import regraft
+from regraft.commands import auto
+from regraft.commands.inner import inner_parts, inner_split
 from regraft.data.sources import open_data
 from regraft.errors import DataError, InputError
 from tests.conftest import shape
@@ -217,3 +220,26 @@ def test_groups_stay_together(at: Path) -> None:
     assert data.groups is not None and "owner" not in data.items.columns  # type: ignore[attr-defined]
     result = regraft.fit("houses.csv", out="run", group="owner", controls="none")
     assert result.metrics["val"]["r2"] > 0.8
+
+
+def test_what_finds_the_width_of_intervals_chose_nothing() -> None:
+    y = np.random.default_rng(0).normal(size=200)
+    learn, hold, sure = inner_parts(y, None, 0, 0.9)
+    assert sorted([*learn, *hold, *sure]) == list(range(200)) and (len(hold), len(sure)) == (30, 26)
+    assert np.array_equal(hold, inner_split(y, None, 0)[1])
+    learn, hold, sure = inner_parts(y, np.arange(200) % 2, 0, 0.9)
+    assert np.array_equal(sure, hold) and len(learn) + len(hold) == 200, "no group is torn for it"
+
+
+def test_auto_judges_both_methods_on_what_both_learned_from(at: Path, monkeypatch) -> None:
+    seen = []
+    probe = auto._probe
+    monkeypatch.setattr(auto, "_probe", lambda *args: seen.append((args[4], args[5])) or probe(*args))
+    (at / "p").mkdir()
+    for i in range(150):
+        Image.fromarray(np.full((16, 16, 3), i, np.uint8)).save(at / f"p/{i:03}.png")
+    Path("t.csv").write_text("file,light\n" + "\n".join(f"p/{i:03}.png,{i}" for i in range(150)))
+    told = {"method": "auto", "epochs": 2, "controls": "none", "task": "regression"}
+    for name, interval, kept in (("plain", None, 102), ("wide", 0.8, 87)):
+        regraft.fit("t.csv", out=name, interval=interval, **told)
+        assert [len(part) for part in seen.pop()] == [kept, 18]

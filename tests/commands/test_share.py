@@ -147,6 +147,22 @@ def test_parameters_shared_by_classes_and_numbers(at: Path, soft: float | None) 
     assert 0 < row["light"]["value"] < 256 and row["time"]["label"] in ("day", "night")
 
 
+def test_intervals_of_shared_parameters_are_found_on_items_that_chose_nothing(at: Path) -> None:
+    from PIL import Image
+
+    rows = []
+    (at / "n").mkdir()
+    for i in range(130):
+        Image.fromarray(np.full((16, 16, 3), i, np.uint8)).save(at / f"n/{i}.png")
+        rows.append(f"n/{i}.png,{i},{i * i}")
+    Path("n.csv").write_text("file,light,square\n" + "\n".join(rows))
+    found = regraft.fit("n.csv", label="light,square", share="parameters", epochs=1, controls="none", out="i",
+                        task="regression", interval=0.8)  # fmt: skip
+    light = found.tasks["light"]
+    assert light.choice["inner_items"] == 16 and light.decision["sigma_by"].startswith("13 items")
+    assert light.decision["interval"]["radius"] > 0
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"share": "parameters", "method": "linear-probe"}, "trains as lp-ft"), ({"share": "features", "task_weights":

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import regraft
+from regraft.adaptation.validators import probabilities, soft_neighbourhood_density
 from regraft.commands.domain_training import Judge
 from regraft.commands.inner import inner_split
 from regraft.commands.split import make_split
@@ -191,10 +192,29 @@ def test_auto_takes_what_the_validator_prefers(pair, tmp_path: Path) -> None:
 def test_auto_takes_no_method_whose_answers_collapsed(pair, tmp_path: Path, monkeypatch) -> None:
     coral = METHODS.get("coral")
     good = coral.fit_domains
-    alike = lambda s, y, t, learn, seed=0: good(s, np.roll(y, 1), t, learn, seed=seed)
+
+    def alike(*args, **more):
+        fitted = good(*args, **more)
+        with torch.no_grad():
+            fitted.head.linear.weight.mul_(1e-9)
+        return fitted
+
     monkeypatch.setattr(coral, "fit_domains", alike)
     result = regraft.fit(pair[0], target=pair[1], out=str(tmp_path / "r"), **{**QUICK, "method": "auto"})
     assert result.choice["scores"]["coral"] < 0 and result.choice["taken"] != "coral"
+    monkeypatch.setattr(
+        "regraft.commands.domains.preference", lambda z, _: soft_neighbourhood_density(probabilities(z))
+    )
+    plain = regraft.fit(pair[0], target=pair[1], out=str(tmp_path / "p"), **{**QUICK, "method": "auto"})
+    assert plain.choice["taken"] == "coral", "the density alone takes what has collapsed"
+
+
+def test_auto_leaves_source_only_where_the_shift_has_collapsed_it(tmp_path: Path) -> None:
+    source = str(digits(tmp_path / "s.npz", 200, 0))
+    target = str(digits(tmp_path / "t.npz", 200, 1, change=lambda x: 0.1 * x))
+    result = regraft.fit(source, target=target, out=str(tmp_path / "r"), **{**QUICK, "method": "auto"})
+    assert result.choice["scores"]["source-only"] < 0 and result.choice["taken"] == "coral"
+    assert result.metrics["target"]["accuracy"] > result.metrics["controls"]["source-only"]["accuracy"] + 0.3
 
 
 def test_no_epoch_whose_answers_collapsed_is_chosen() -> None:
@@ -209,7 +229,7 @@ def test_no_epoch_whose_answers_collapsed_is_chosen() -> None:
     with torch.no_grad():
         alike.weight.mul_(1e-3)
         alike.bias.copy_(torch.tensor([2.0, 0, 0, 0]))
-    judge = Judge(Feed(), 4, "cpu", source_only)
+    judge = Judge(Feed(), Feed(), 4, "cpu", source_only)
     assert judge.loss(source_only) < 0 < judge.loss(alike)
 
 
@@ -230,7 +250,7 @@ def test_what_does_not_go_together(pair) -> None:
 def test_a_worse_model_is_said_to_look_worse(pair, tmp_path: Path, monkeypatch) -> None:
     coral = METHODS.get("coral")
     good = coral.fit_domains
-    for share, words in ((0.3, "looks worse than source-only"), (1.0, "have collapsed")):
+    for share, words in ((0.3, "looks worse than source-only"), (1.0, "look collapsed")):
         wrong = lambda y, share=share: np.where(np.arange(len(y)) < share * len(y), np.roll(y, 1), y)
         mixed = lambda s, y, t, learn, seed=0, wrong=wrong: good(s, wrong(y), t, learn, seed=seed)
         monkeypatch.setattr(coral, "fit_domains", mixed)

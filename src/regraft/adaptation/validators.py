@@ -5,7 +5,6 @@ A validator never judges a method that makes it large itself: see ``OPTIMISES`` 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +53,7 @@ def information(logits: Array) -> float:
     Musgrave, Belongie and Lim 2022 (https://arxiv.org/abs/2208.07360).
     """
     mean = probabilities(logits).mean(0)
-    return float(-(mean * np.log(np.maximum(mean, 1e-300))).sum()) + certainty(logits)
+    return max(0.0, float(-(mean * np.log(np.maximum(mean, 1e-300))).sum()) + certainty(logits))
 
 
 def nuclear_norm(logits: Array) -> float:
@@ -83,15 +82,18 @@ def preference(logits: Array, before: float) -> float:
     """What epochs and methods are chosen by: the soft neighbourhood density of the probabilities of ``logits`` (n, K),
     and a number below 0 where the answers have collapsed.
 
-    Answers that are all alike have the highest density there is; ``before`` is what source-only's tell (`information`),
-    and answers that tell less than half of it count as collapsed.
+    Answers that are all alike have the highest density there is; ``before`` is what source-only's answers on the source
+    tell (`information`), which no shift can lessen, and answers that tell less than half of it count as collapsed: the
+    less they tell, the lower.
     """
-    density = soft_neighbourhood_density(probabilities(logits))
-    return density - math.log(len(logits)) if collapsed(information(logits), before) else density
+    nats = information(logits)
+    return nats - before if collapsed(nats, before) else soft_neighbourhood_density(probabilities(logits))
 
 
 def collapsed(nats: float, before: float) -> bool:
-    """Whether answers that tell ``nats`` (`information`) have collapsed, where those of source-only tell ``before``."""
+    """Whether answers that tell ``nats`` (`information`) have collapsed, where source-only's on the source tell
+    ``before``.
+    """
     return nats < before / 2
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from regraft.backbones import beside, catalog
 from regraft.backbones.base import Body, Pretrained
 from regraft.commands.feeds import make_feed
-from regraft.commands.inner import Inner, held_out, inner_split, judged_at_best
+from regraft.commands.inner import Inner, inner_parts, judged_at_best
 from regraft.commands.split import Rows
 from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
@@ -117,14 +117,9 @@ def adapt(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             plan.prepare(body)
-    learn, hold = inner_split(labels, groups, seed)
+    learn, hold, sure = inner_parts(labels, groups, seed, settings["interval"])
     if plan.refit:  # nothing is chosen by items held out
-        learn, hold = np.arange(len(data)), hold[:0]
-    sure = hold
-    if settings["interval"] and len(hold):  # what chose the epoch is known too well to promise how far off others are
-        rest, more = held_out(labels[learn], None if groups is None else groups[learn], seed)
-        if len(more):  # no group could be spared otherwise
-            learn, sure = learn[rest], learn[more]
+        learn, hold, sure = np.arange(len(data)), hold[:0], hold[:0]
     if plan.head == "probe" and len(hold):  # what chooses the epoch must be new to the head that training starts from
         own = fit_features(rows.x[learn], labels[learn], data.target, class_weight=settings["class_weight"],
                            record=start.record).head  # fmt: skip

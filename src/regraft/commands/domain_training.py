@@ -170,7 +170,8 @@ def adapted(
     history: list[dict[str, Any]] = []
     if plan.phases:
         some = goal.take(spread(np.arange(len(goal)), LOOKED_AT, seed))
-        judge = Judge(feed(some, plain), classes, device, learner)
+        known = data.take(spread(np.arange(len(data)), LOOKED_AT, seed))
+        judge = Judge(feed(some, plain), feed(known, plain), classes, device, learner)
         progress = train(learner, plan.phases, two, targets, loop, folder=job.run.work / "checkpoints",
                          inner=judge.loss, report=Logs(job.run.work, bool(settings["tensorboard"])))  # fmt: skip
         history = progress.history
@@ -178,7 +179,8 @@ def adapted(
         take_statistics(learner, feed(goal, plain))
     record = {
         "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan.phases],
-        "loop": asdict(loop), "augment": policy.name, "history": history, "chosen_by": "snd on the target",
+        "loop": asdict(loop), "augment": policy.name, "history": history,
+        "chosen_by": "snd on the target" if plan.phases else "nothing had to be chosen",
     }  # fmt: skip
     network = changed(source.network, learner.body, settings["method"])
     head = learner.head.cpu().eval().requires_grad_(False)
@@ -187,13 +189,15 @@ def adapted(
 
 
 class Judge(Inner):
-    """Judges a learner by its answers on the target without labels: minus `preference`; ``before`` learned the source
-    alone.
+    """Judges a learner by its answers on the target without labels, ``feed``: minus `preference`; ``before`` learned
+    the ``source`` alone.
     """
 
-    def __init__(self, feed: Batches, classes: int, device: str, before: Learner) -> None:
-        super().__init__(feed, np.zeros((len(feed), classes)), "softmax", None, device, "classification")
-        self.before = information(self.logits(before.eval()))
+    def __init__(self, feed: Batches, source: Batches, classes: int, device: str, before: Learner) -> None:
+        more: Any = ("softmax", None, device, "classification")
+        super().__init__(feed, np.zeros((len(feed), classes)), *more)
+        on_source = Inner(source, np.zeros((len(source), classes)), *more)
+        self.before = information(on_source.logits(before.eval()))
 
     def loss(self, learner: Learner) -> float:
         return -preference(self.logits(learner), self.before)

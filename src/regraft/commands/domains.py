@@ -17,11 +17,11 @@ from regraft.commands.evidence import write_domains, write_evidence
 from regraft.commands.judging import gain
 from regraft.commands.split import Rows
 from regraft.commands.target import Target
-from regraft.data.dataset import Dataset
 from regraft.features.fusion import parts_of
 from regraft.features.rows import below
 from regraft.methods import METHODS
 from regraft.methods import linear_probe as PROBE
+from regraft.methods.base import Options
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.types import Problem
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 CHOOSES = "snd"
 """The validator that chooses the epoch and the method, fixed beforehand: no method here makes it large by itself. A
-model whose answers have collapsed, which it cannot see, is never preferred (`preference`).
+model whose answers have collapsed, which it cannot see, is never preferred to one whose have not (`preference`).
 """
 
 SOURCE_ONLY = "source-only"
@@ -50,6 +50,14 @@ class Domain:
     target: Rows
     judged: Rows | None
     unknown: Rows | None
+
+    def on_source(self) -> float:
+        """What the answers on the source tell, in nats: on held-out items, where there are any."""
+        return information(self.model.logits(_some((self.val if len(self.val.y) else self.train).x)))
+
+    def on_target(self) -> NDArray[Any]:
+        """Logits of the target's items."""
+        return self.model.logits(_some(self.target.x))
 
     def seen(self) -> Seen:
         """What a validator looks at: at most 2,000 items of each kind."""
@@ -111,15 +119,15 @@ def _chosen_by(method: Any) -> str:
     """What was chosen without the target's labels, and by what."""
     if hasattr(method, "ON_TARGET"):
         return f"the method, by {CHOOSES} on the target's items without labels"
-    if hasattr(method, "plan_domains"):
+    if hasattr(method, "plan_domains") and method.plan_domains(1, Options(1)).phases:
         return f"the epoch, by {CHOOSES} on the target's items without labels"
     return "nothing had to be chosen"
 
 
 def _chosen(views: dict[str, Domain]) -> tuple[str, dict[str, Any]]:
     """The model that the validator prefers, and what it said of each."""
-    answers = {name: view.model.logits(_some(view.target.x)) for name, view in views.items()}
-    scores = {name: preference(logits, information(answers[SOURCE_ONLY])) for name, logits in answers.items()}
+    usual = views[SOURCE_ONLY].on_source()
+    scores = {name: preference(view.on_target(), usual) for name, view in views.items()}
     best = max(scores, key=lambda name: scores[name])
     return best, {"validator": CHOOSES, "scores": scores, "taken": best}
 
@@ -196,8 +204,8 @@ def report(
         write_evidence(job.run.work, target.judged, after.judged, after.model, ours)
     elif job.split.val is not None and len(after.val.y):
         write_evidence(job.run.work, job.split.val, after.val, after.model, after.model.probabilities(after.val.x))
-    if scores:
-        job.split.problems += worse(scores, getattr(method, "OPTIMISES", ()), target.learn)
+    if said := looks_collapsed(before, after) or (scores and worse(scores, getattr(method, "OPTIMISES", ()))):
+        job.split.problems.append(Problem("looks-worse", target.learn.name, said))
     views = {"before": (before.train.x, before.target.x)}
     if after.model.network is not before.model.network:
         views["after"] = (after.train.x, after.target.x)
@@ -206,22 +214,24 @@ def report(
     return figures, won
 
 
-def worse(scores: dict[str, dict[str, float]], optimises: tuple[str, ...], target: Dataset) -> list[Problem]:
-    """What to say where the answers have collapsed, or where most validators that the method does not make large itself
-    favour the source-only model.
-    """
-    left, before = (scores[who]["im"] for who in ("adapted", SOURCE_ONLY))
-    if collapsed(left, before):
-        text = (f"the adapted model's answers on the target have collapsed: they tell {left:.2f} nats, those of "
-                f"source-only {before:.2f}; take the model in {SOURCE_ONLY}/")  # fmt: skip
-        return [Problem("looks-worse", target.name, text)]
+def looks_collapsed(before: Domain, after: Domain) -> str:
+    """What to say where the adapted model's answers on the target tell little and less than source-only's; else ""."""
+    left, plain, usual = information(after.on_target()), information(before.on_target()), before.on_source()
+    if left >= plain or not collapsed(left, usual):
+        return ""
+    told = f"they tell {left:.2f} nats, source-only's {plain:.2f} there and {usual:.2f} on the source"
+    return (f"the adapted model's answers on the target look collapsed: {told}; the model in {SOURCE_ONLY}/ may be the "
+            "better one")  # fmt: skip
+
+
+def worse(scores: dict[str, dict[str, float]], optimises: tuple[str, ...]) -> str:
+    """What to say where most validators that the method does not make large itself favour source-only; else ""."""
     independent = [n for n in ("entropy", "im", "bnm", "snd", "dev") if n not in optimises]
     lower = [n for n in independent if scores["adapted"][n] < scores[SOURCE_ONLY][n]]
     if 2 * len(lower) <= len(independent):
-        return []
-    text = (f"without the target's labels the adapted model looks worse than source-only ({', '.join(lower)} of "
+        return ""
+    return (f"without the target's labels the adapted model looks worse than source-only ({', '.join(lower)} of "
             f"{', '.join(independent)}): the model in {SOURCE_ONLY}/ may be the better one")  # fmt: skip
-    return [Problem("looks-worse", target.name, text)]
 
 
 def _open_set(after: Domain, known: NDArray[Any]) -> dict[str, Any]:

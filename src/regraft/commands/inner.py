@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from regraft.commands.split import strata
 from regraft.data.parts import hold_out
 from regraft.methods.logistic import Link, cross_entropy, optimal_temperature
+from regraft.runtime import say
 from regraft.training.batches import Batches
 from regraft.training.state import Learner
 
@@ -24,6 +25,22 @@ def inner_split(
     if len(labels) < FROM:
         return np.arange(len(labels)), np.zeros(0, np.int64)
     return held_out(labels, groups, seed)
+
+
+def inner_parts(
+    labels: NDArray[Any], groups: NDArray[Any] | None, seed: int, interval: float | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """`inner_split`, and positions to find the width of an ``interval`` by: 15 % of what would be learned from, since
+    what chose the epoch is known too well. Where no interval is asked for or no group can be spared, those that choose.
+    """
+    learn, hold = inner_split(labels, groups, seed)
+    if interval is None or not len(hold):
+        return learn, hold, hold
+    rest, sure = held_out(labels[learn], None if groups is None else groups[learn], seed)
+    if not len(sure):
+        say("no group can be spared to find the width of intervals by: the items that choose the epoch do it")
+        return learn, hold, hold
+    return learn[rest], hold, learn[sure]
 
 
 def held_out(

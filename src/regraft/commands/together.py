@@ -24,7 +24,7 @@ from regraft.commands.adapt import (
     rate_of,
 )
 from regraft.commands.feeds import make_feed
-from regraft.commands.inner import Inner, inner_split
+from regraft.commands.inner import Inner, inner_parts
 from regraft.commands.job import Job
 from regraft.commands.split import Rows
 from regraft.data.augment import Policy, may_flip
@@ -52,6 +52,7 @@ class Task:
     rows: Rows
     learn: NDArray[np.int64]
     hold: NDArray[np.int64]
+    sure: NDArray[np.int64]
     targets: NDArray[Any]
     unit: float
     zero: float
@@ -68,7 +69,7 @@ def task_of(job: Job) -> Task:
     rows, _ = job.rows(job.split.train)
     data, seed = job.split.train.take(rows.items), job.settings["seed"]
     groups = None if job.split.groups is None else job.split.groups[rows.items]
-    learn, hold = inner_split(rows.y, groups, seed)
+    learn, hold, sure = inner_parts(rows.y, groups, seed, job.settings["interval"])
     numbers = data.target.task == "regression"
     unit, zero = (float(rows.y[learn].std()) or 1.0, float(rows.y[learn].mean())) if numbers else (1.0, 0.0)
     probe = fit_features(rows.x[learn], rows.y[learn], data.target, seed=seed)
@@ -76,7 +77,7 @@ def task_of(job: Job) -> Task:
     if numbers:
         head.restate(1 / unit, -zero / unit)
     targets = (rows.y[:, None] - zero) / unit if numbers else targets_of(rows.y, len(data.classes))
-    return Task(data, rows, learn, hold, targets, unit, zero, head, probe.record)
+    return Task(data, rows, learn, hold, sure, targets, unit, zero, head, probe.record)
 
 
 def together(jobs: dict[str, Job], weights: str, soft: float | None, folder: Path) -> dict[str, Adapted]:
@@ -106,8 +107,12 @@ def together(jobs: dict[str, Job], weights: str, soft: float | None, folder: Pat
     extra = METHOD.Uncertainty(len(tasks)) if weights == "uncertainty" else None
     learner = Learner(body.to(device), METHOD.Heads([t.head for t in tasks]).to(device), 0,
                       None if extra is None else extra.to(device))  # fmt: skip
-    judges = [Inner(feed(t, t.hold, plain), t.targets[t.hold], link_of(t.data), None, device, t.data.target.task)
-              for t in tasks]  # fmt: skip
+
+    def aside(task: Task, items: NDArray[np.int64]) -> Inner:
+        kind = task.data.target.task
+        return Inner(feed(task, items, plain), task.targets[items], link_of(task.data), None, device, kind)
+
+    judges = [aside(t, t.hold) for t in tasks]
     widest = max(t.targets.shape[1] for t in tasks)
     targets = np.concatenate([np.pad(t.targets[t.learn], ((0, 0), (0, widest - t.targets.shape[1]))) for t in tasks])
     named = digest([fingerprint(t.rows) for t in tasks]).hex()
@@ -131,14 +136,14 @@ def together(jobs: dict[str, Job], weights: str, soft: float | None, folder: Pat
     }  # fmt: skip
     heads: Any = learner.head
     found = {}
-    for i, (name, task, judge, head) in enumerate(zip(jobs, tasks, judges, heads.of_task, strict=True)):
+    for i, (name, task, head) in enumerate(zip(jobs, tasks, heads.of_task, strict=True)):
         learner.head = head
         METHOD.turn(learner.body, i)
-        temperature, logits = calibrated(learner, judge, task.unit, task.zero)
+        temperature, logits = calibrated(learner, aside(task, task.sure), task.unit, task.zero)
         own = {**record, "temperature": temperature, "inner_items": len(task.hold), "inner_log_loss": None,
                "chosen_by": "inner splits of all tasks" if len(task.hold) else "last averaged weights"}  # fmt: skip
         head.cpu().eval().requires_grad_(False)
-        found[name] = Adapted(network, head, own, logits, task.rows.y[task.hold])
+        found[name] = Adapted(network, head, own, logits, task.rows.y[task.sure])
     bodies = [learner.body if soft is None else METHOD.body_of(learner.body, i) for i in range(len(tasks))]
     trained = [changed(network, b, "share parameters") for b in bodies]
     return {name: replace(one, network=n) for (name, one), n in zip(found.items(), trained, strict=True)}
