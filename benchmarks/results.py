@@ -271,21 +271,41 @@ def domains(r: dict[str, Any]) -> list[str]:
     return out
 
 
+def taus(sets: dict[str, Any], mean: dict[str, float] | None = None) -> list[str]:
+    """A row for each score, the best on average first, those that never ranked all networks last."""
+    most = {n: max(t["of"] for t in one["tau"].values()) for n, one in sets.items()}
+    names = dict.fromkeys(s for one in sets.values() for s in one["tau"])
+    found = {s: [one["tau"].get(s) for one in sets.values()] for s in names}
+    mean = mean or {s: sum(t["tau"] for t in v if t) / len([t for t in v if t]) for s, v in found.items()}
+    rows = []
+    partial = {s: all(t is None or t["of"] < most[n] for n, t in zip(sets, found[s], strict=True)) for s in names}
+    for s in sorted(names, key=lambda s: (partial[s], -mean[s])):
+        cells = [
+            "" if t is None else f"{t['tau']:.2f}" + (f" ({t['of']})" if t["of"] < most[n] else "")
+            for n, t in zip(sets, found[s], strict=True)
+        ]
+        rows.append([s, *cells, f"{mean[s]:.2f}"])
+    return table(["score", *sets, "mean"], rows)
+
+
 def ranking(r: dict[str, Any]) -> list[str]:
     out = ["## Which network (`bench_ranking.py`)", ""]
     if "speed" in r:
-        faster = r["speed"]["times_faster"]
-        out += [f"LogME at {' x '.join(f'{n:,}' for n in r['speed']['shape'])}: "
-                f"{faster['regraft_float32']['median']:.1f} times as fast as the published iteration from float32 "
-                f"features, {faster['regraft_float64']['median']:.1f} times from float64 (medians of pairs in turns).",
-                ""]  # fmt: skip
+        one, every = (r["speed"][k]["times_faster"] for k in ("one_thread", "all_threads"))
+        shape = " x ".join(f"{n:,}" for n in r["speed"]["shape"])
+        out += [f"LogME at {shape} against the published iteration: "
+                f"{one['regraft_float32']['median']:.1f} times as fast from float32 features and "
+                f"{one['regraft_float64']['median']:.1f} times from float64 on one thread, "
+                f"{every['regraft_float32']['median']:.1f} and {every['regraft_float64']['median']:.1f} times on "
+                f"{r['speed']['all_threads']['threads']} (medians of pairs in turns).", ""]  # fmt: skip
     if "scores" in r:
-        names = list(r["scores"]["sets"])
-        out += ["Weighted Kendall tau of each score with the test accuracy of a probe; the last two are controls:", ""]
-        cells = {s: [r["scores"]["sets"][n]["tau"].get(s) for n in names] for s in r["scores"]["mean_tau"]}
-        rows = [[s, *("" if c is None else f"{c['tau']:.2f}" for c in found), f"{r['scores']['mean_tau'][s]:.2f}"]
-                for s, found in sorted(cells.items(), key=lambda kv: -r["scores"]["mean_tau"][kv[0]])]  # fmt: skip
-        out += table(["score", *names, "mean"], rows)
+        out += ["Weighted Kendall tau of each score with the test accuracy of a probe, in brackets over how many "
+                "networks where not over all (`parameters` is the control; two networks have a published accuracy, too "
+                "few to rank):", ""]  # fmt: skip
+        out += taus(r["scores"]["sets"], r["scores"]["mean_tau"])
+    if "tuned" in r:
+        out += ["The same with the accuracy of four networks fine-tuned (lp-ft):", ""]
+        out += taus(r["tuned"])
     for name, one in r.get("auto", {}).items():
         out += [f"`--backbone auto` on {name}: {one['chosen']}, {one['accuracy']:.4f}; the best of all, {one['best']}, "
                 f"{one['accuracies'][one['best']]:.4f}; difference {points(one['gain'])} points, in "

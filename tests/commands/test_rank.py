@@ -1,6 +1,7 @@
 """Ranking: which candidates, by what, and what becomes of those that cannot be ranked."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 
 import regraft
 from regraft.commands.candidates import Candidate, names
-from regraft.commands.rank import favourites, ordered
+from regraft.commands.rank import dissent, favourites, ordered
 from regraft.errors import DataError, InputError, UnknownName
+from regraft.reports import charts
 from tests.conftest import write_shapes
 
 
@@ -139,6 +141,7 @@ def test_the_front_and_what_is_good_enough() -> None:
     assert [r.good_enough for r in found] == [True, True, False, False]
     assert found[2].behind["value"] == pytest.approx(0.5)
     assert favourites(found) == {"probe": "slow", "knn": "fast", "parameters": "slow"}
+    assert dissent(favourites(found), "slow") == {"fast": ["knn"]}
 
 
 def test_the_command_prints_one_json_object(shapes: Path, capsys, monkeypatch) -> None:
@@ -155,3 +158,13 @@ def test_the_command_prints_one_json_object(shapes: Path, capsys, monkeypatch) -
     with pytest.raises(SystemExit):
         cli.main()
     assert "ranked by probe" in capsys.readouterr().out
+
+
+def test_names_on_the_chart_lie_on_no_other() -> None:
+    points = [{"backbone": f"network_{i}", "items_per_second": v, "score": 0.9, "pareto": i == 0}
+              for i, v in enumerate([1000.0, 1010.0, 1020.0, 9000.0])]  # fmt: skip
+    svg = charts.ranking(points, "probe")
+    heights = [float(h) for h in re.findall(r' y="([\d.]+)"[^>]*>network_', svg)]
+    assert len(heights) == 4 and min(np.diff(sorted(heights[:3]))) > 9
+    assert sum(np.isclose(heights, heights[3])) == 2, "one that nothing is near stays beside its point"
+    assert "1,000" in svg and "mathdefault" not in svg

@@ -187,6 +187,15 @@ def ordered(tried: list[Candidate], by: str, seed: int = 0) -> list[Ranked]:
     return found
 
 
+def dissent(favourites: dict[str, str], best: str) -> dict[str, list[str]]:
+    """Network -> the scores and controls that would take it instead of ``best``."""
+    found: dict[str, list[str]] = {}
+    for name, backbone in favourites.items():
+        if backbone != best:
+            found.setdefault(backbone, []).append(name.replace("_", " "))
+    return found
+
+
 def favourites(ranking: list[Ranked]) -> dict[str, str]:
     """The first by each score, by size and by published accuracy."""
     found = {}

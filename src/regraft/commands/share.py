@@ -109,12 +109,12 @@ def share(
     }
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
-        before = {n: FitResult(**{**t, "classes": tuple(t["classes"])}) for n, t in done["tasks"].items()}
-        return Shared(**{**done, "tasks": before, "problems": [Problem(**p) for p in done["problems"]]})
+        finished = {n: FitResult(**{**t, "classes": tuple(t["classes"])}) for n, t in done["tasks"].items()}
+        return Shared(**{**done, "tasks": finished, "problems": [Problem(**p) for p in done["problems"]]})
     problems = in_common(tasks, options)
     results: dict[str, FitResult] = {}
     seconds: dict[str, float] = {}
-    network: Pretrained | None = None
+    models: dict[str, artefact.Loaded] = {}
     first_data = next(iter(tasks.values()))[0]
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
         if how == "parameters":
@@ -123,17 +123,18 @@ def share(
             started, own = time.perf_counter(), run.work / "tasks" / name
             say(f"task {name}")
             told = options | {"drop": not_looked_at(tasks, name, options.get("drop"))}
-            fitted = fit(one, label=column, out=str(own), resume=resume,
-                         network=network if same_data(one, first_data) else None, **told)  # fmt: skip
+            before = next(iter(models.values()), None)
+            known = before[0].network if before and same_data(one, first_data) else None
+            fitted = fit(one, label=column, out=str(own), resume=resume, network=known, **told)
             assert isinstance(fitted, FitResult)
             results[name] = fitted
-            network = network or artefact.load(own)[0].network
+            models[name] = artefact.load(own, before)
             seconds[name] = round(time.perf_counter() - started, 3)
             if is_auto(options.get("backbone")):
                 chosen = {"backbone": results[name].backbone, "budget": None}
                 options |= chosen
                 run.settings = run.settings | chosen
-        models = {n: artefact.load(run.work / "tasks" / n) for n in tasks}
+        models = models or {n: artefact.load(run.work / "tasks" / n) for n in tasks}
         alike = {_identity(m.network) for m, _ in models.values()}
         if len(alike) > 1 and soft is None:
             raise InputError("The tasks' items are of different sizes, and so are the networks made for them: name a "

@@ -233,13 +233,17 @@ def damage(folder: Path, manifest: dict[str, Any]) -> list[str]:
     return found
 
 
-def load(path: str | Path) -> tuple[Model, dict[str, Any]]:
+Loaded = tuple[Model, dict[str, Any]]
+
+
+def load(path: str | Path, beside: Loaded | None = None) -> Loaded:
     """The model and manifest of a run or artefact folder. Nothing in it is run; raises ``ArtefactError``.
 
-    ``FOLDER#TASK`` is one task of a model of several.
+    ``FOLDER#TASK`` is one task of a model of several. A network that is the same as that of ``beside``, loaded before,
+    is not read again.
     """
     where, task = split_task(path)
-    models, manifest = load_tasks(where)
+    models, manifest = load_tasks(where, beside)
     if "tasks" not in manifest and task is None:
         return models[""], manifest
     if task not in models or "tasks" not in manifest:
@@ -258,7 +262,13 @@ def split_task(path: str | Path) -> tuple[str, str | None]:
     return text, None
 
 
-def load_tasks(path: str | Path) -> tuple[dict[str, Model], dict[str, Any]]:
+def _same_network(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether two manifests name the same network, to the bit, outside of their ``MODEL``."""
+    files = [{k: v for k, v in m["files"].items() if k != MODEL} for m in (a, b)]
+    return bool(a["network"] == b["network"] and files[0] == files[1])
+
+
+def load_tasks(path: str | Path, beside: Loaded | None = None) -> tuple[dict[str, Model], dict[str, Any]]:
     """Every task of a model by name, all on the same network; a model of one task has the name ``""``."""
     folder = find(path)
     manifest = read_manifest(folder)
@@ -268,7 +278,10 @@ def load_tasks(path: str | Path) -> tuple[dict[str, Model], dict[str, Any]]:
     try:
         state = load_file(folder / MODEL)
         body = {k.removeprefix("body."): v for k, v in state.items() if k.startswith("body.")}
-        network = _read_network(manifest["network"], folder, body)
+        if beside is not None and not body and _same_network(manifest, beside[1]):
+            network = beside[0].network
+        else:
+            network = _read_network(manifest["network"], folder, body)
     except (SafetensorError, OSError) as error:
         raise ArtefactError(f"{folder} cannot be read: {error}.") from error
     several = "tasks" in manifest

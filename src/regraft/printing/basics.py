@@ -12,11 +12,15 @@ def print_json(value: Any) -> None:
     print(dump_json(value))
 
 
+class Written(str):
+    """A number that is text already."""
+
+
 def table(columns: list[str], rows: list[list[Any]]) -> None:
     """A plain aligned table: texts to the left, numbers to the right."""
     cells = [[_cell(v) for v in row] for row in rows]
     widths = [max(_width(c[i]) for c in [columns, *cells]) for i in range(len(columns))]
-    right = [all(isinstance(r[i], int | float) or r[i] is None for r in rows) for i in range(len(columns))]
+    right = [all(isinstance(r[i], int | float | Written) or r[i] is None for r in rows) for i in range(len(columns))]
     for line in [columns, *cells]:
         blanks = [" " * (w - _width(c)) for c, w in zip(line, widths, strict=True)]
         print("  ".join(b + c if r else c + b for c, b, r in zip(line, blanks, right, strict=True)).rstrip())

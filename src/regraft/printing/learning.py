@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from regraft.printing.basics import box_figures, figures, table
+from regraft.printing.basics import Written, box_figures, figures, table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,18 +169,19 @@ def print_demo(found: DemoResult, page: Path, what: str) -> None:
 
 def print_ranking(found: Ranking) -> None:
     """The candidates, best first, with the controls beside the scores; who was left out; where the scores disagree."""
+    from regraft.commands.rank import dissent
+
     names = list(dict.fromkeys(s for r in found.ranking for s in r.scores if s != found.by))
     print(f"{found.data}: {found.items} items, ranked by {found.by}")
     table(["", "backbone", found.by, *names, "ImageNet", "million parameters", "MB", "items/s", "seconds", "seen"],
           [[("*" if r.backbone == found.choice else "") + ("|" if r.pareto else ""), r.backbone, r.score,
-            *(r.scores.get(n) for n in names), r.published_accuracy, round(r.parameters / 1e6, 2),
-            round(r.megabytes, 1), round(r.items_per_second, 1), round(sum(r.seconds.values()), 1),
-            f"{100 * r.seen:.0f} %" if r.seen else ""]
+            *(r.scores.get(n) for n in names), r.published_accuracy, Written(f"{r.parameters / 1e6:.2f}"),
+            Written(f"{r.megabytes:.1f}"), Written(f"{r.items_per_second:,.0f}"),
+            Written(f"{sum(r.seconds.values()):.1f}"), f"{100 * r.seen:.0f} %" if r.seen else None]
            for r in found.ranking])  # fmt: skip
     print("| no other is as good and as fast; * the fastest that is good enough")
-    for name, backbone in found.favourites.items():
-        if backbone != found.ranking[0].backbone:
-            print(f"{name.replace('_', ' ')} would take {backbone}")
+    for backbone, scores in dissent(found.favourites, found.ranking[0].backbone).items():
+        print(f"{backbone} would be taken by {', '.join(scores)}")
     for r in found.ranking:
         if r.seen:
             print(f"warning: the pretraining of {r.backbone} saw the labels of {100 * r.seen:.0f} % of these items")

@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from regraft.densities import gaussian_density
@@ -304,17 +305,35 @@ def line(record: Mapping[str, Any]) -> str:
     return themed_svg(figure, "the fitted line")
 
 
+def _named(figure: Figure, axes: Any, points: Sequence[tuple[str, float, float]]) -> None:
+    """A name at the upper right of each point, moved up as far as it takes not to lie on another."""
+    line, letter = 11.0, 6.0  # in points of print
+    placed: list[tuple[float, float, float]] = []
+    for name, x, y in sorted(points, key=lambda p: p[2]):
+        left, at = axes.transData.transform((x, y)) * 72 / figure.dpi
+        right, height = left + letter * len(name), at
+        for begin, end, other in placed:
+            if begin < right and left < end and abs(height - other) < line:
+                height = other + line
+        placed.append((left, right, height))
+        axes.annotate(name, (x, y), xytext=(6, 4 + height - at), textcoords="offset points")
+
+
 @styled
 def ranking(points: Sequence[Mapping[str, Any]], what: str) -> str:
     """Candidates by speed and score; those on the front, which none beats at both, are joined."""
     figure, axes = _axes(6.4, 3.6)
     for p in points:
         axes.plot(p["items_per_second"], p["score"], "o", color=MAIN if p["pareto"] else OTHER, markersize=7)
-        axes.annotate(p["backbone"], (p["items_per_second"], p["score"]), xytext=(6, 4), textcoords="offset points")
     front = sorted((p["items_per_second"], p["score"]) for p in points if p["pareto"])
     axes.plot(*zip(*front, strict=True), color=MAIN, linewidth=1)
     axes.set_xscale("log")
+    speeds = [p["items_per_second"] for p in points]
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(speeds) < 30 * min(speeds) else (1,)))
+    axes.xaxis.set_major_formatter(lambda v, _: f"{v:,.0f}" if v >= 1 else f"{v:g}")
+    axes.xaxis.set_minor_formatter(lambda *_: "")
     axes.margins(0.15)
     axes.set_xlabel("items a second")
     axes.set_ylabel(what)
+    _named(figure, axes, [(p["backbone"], p["items_per_second"], p["score"]) for p in points])
     return themed_svg(figure, f"{what} against items a second")
