@@ -427,9 +427,11 @@ the target (SND, Saito et al. 2021): answers that are alike for many items at on
 reasons. No method here makes it large itself, while entropy, information maximisation and the nuclear norm are what
 `shot`, `mcc`, `pseudo-label` and `self-training` optimise and so cannot judge them. And it was looked at on MNIST ->
 scikit-learn's digits alone, whose rank correlation stands below with those of the others. What SND cannot see is a
-collapse: answers that are all alike are the densest there are. So a model whose answers tell less than half of the nats
-that source-only's tell is never chosen. The report names the other validators too, and says so where most of the
-independent ones favour the model of the source alone.
+collapse: answers that are all alike are the densest there are. So a model whose answers on the target
+tell less than half of the nats that source-only's tell on the source is never preferred to one whose answers tell more,
+and the report says that they look collapsed. A target with far fewer classes than the source, or nearly all of one, can
+look so too, and answers that are right but very unsure. The report names the other validators as well, and says so where
+most of the independent ones favour the model of the source alone.
 
 ## Which method
 
