@@ -430,8 +430,8 @@ scikit-learn's digits alone, whose rank correlation stands below with those of t
 collapse: answers that are all alike are the densest there are. So a model whose answers on the target
 tell less than half of the nats that source-only's tell on the source is never preferred to one whose answers tell more,
 and the report says that they look collapsed. A target with far fewer classes than the source, or nearly all of one, can
-look so too, and answers that are right but very unsure. The report names the other validators as well, and says so where
-most of the independent ones favour the model of the source alone.
+look so too, and answers that are right but very unsure. The report names the other validators as well, and says so
+where most of the independent ones favour the model of the source alone.
 
 ## Which method
 
