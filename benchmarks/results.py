@@ -251,8 +251,7 @@ def domains(r: dict[str, Any]) -> list[str]:
         out += [f"Rank correlation of the validators with the accuracy: {ranks}.", ""]
     if "ingredients" in r:
         out += ["What each ingredient adds (MNIST -> USPS, seed 0):", ""]
-        rows = [[n, f"{v['source_only']:.4f}", interval(v)]
-                for n, v in r["ingredients"].items()]  # fmt: skip
+        rows = [[n, f"{v['source_only']:.4f}", interval(v)] for n, v in r["ingredients"].items()]
         out += table(["left out", "source-only", "shot"], rows)
     if "texts" in r:
         out += ["Film reviews -> takeaway reviews, both Chinese:", ""]
@@ -271,12 +270,12 @@ def domains(r: dict[str, Any]) -> list[str]:
     return out
 
 
-def taus(sets: dict[str, Any], mean: dict[str, float] | None = None) -> list[str]:
+def taus(sets: dict[str, Any]) -> list[str]:
     """A row for each score, the best on average first, those that never ranked all networks last."""
     most = {n: max(t["of"] for t in one["tau"].values()) for n, one in sets.items()}
     names = dict.fromkeys(s for one in sets.values() for s in one["tau"])
     found = {s: [one["tau"].get(s) for one in sets.values()] for s in names}
-    mean = mean or {s: sum(t["tau"] for t in v if t) / len([t for t in v if t]) for s, v in found.items()}
+    mean = {s: sum(t["tau"] for t in v if t) / len([t for t in v if t]) for s, v in found.items()}
     rows = []
     partial = {s: all(t is None or t["of"] < most[n] for n, t in zip(sets, found[s], strict=True)) for s in names}
     for s in sorted(names, key=lambda s: (partial[s], -mean[s])):
@@ -302,7 +301,7 @@ def ranking(r: dict[str, Any]) -> list[str]:
         out += ["Weighted Kendall tau of each score with the test accuracy of a probe, in brackets over how many "
                 "networks where not over all (`parameters` is the control; two networks have a published accuracy, too "
                 "few to rank):", ""]  # fmt: skip
-        out += taus(r["scores"]["sets"], r["scores"]["mean_tau"])
+        out += taus(r["scores"]["sets"])
     if "tuned" in r:
         out += ["The same with the accuracy of four networks fine-tuned (lp-ft):", ""]
         out += taus(r["tuned"])

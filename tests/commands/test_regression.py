@@ -227,8 +227,8 @@ def test_what_finds_the_width_of_intervals_chose_nothing() -> None:
     learn, hold, sure = inner_parts(y, None, 0, 0.9)
     assert sorted([*learn, *hold, *sure]) == list(range(200)) and (len(hold), len(sure)) == (30, 26)
     assert np.array_equal(hold, inner_split(y, None, 0)[1])
-    learn, hold, sure = inner_parts(y, np.arange(200) % 2, 0, 0.9)
-    assert np.array_equal(sure, hold) and len(learn) + len(hold) == 200, "no group is torn for it"
+    learn, hold, sure = inner_parts(y, np.arange(200) % 4, 0, 0.9)
+    assert len(hold) and np.array_equal(sure, hold) and len(learn) + len(hold) == 200, "no group is torn for it"
 
 
 def test_auto_judges_both_methods_on_what_both_learned_from(at: Path, monkeypatch) -> None:

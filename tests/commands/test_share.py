@@ -9,6 +9,7 @@ import pytest
 import regraft
 from regraft.commands.share import named
 from regraft.errors import ArtefactError, InputError, UnknownName
+from regraft.model import artefact
 from tests.conftest import write_shapes
 
 
@@ -292,3 +293,13 @@ def test_tasks_of_a_dataframe(table: str, at: Path, fresh_cache) -> None:
         for task in ("form", "light"):
             own = json.loads((at / how / "tasks" / task / "run.json").read_text())
             assert own["settings"]["data"] == f"DataFrame of {len(frame)} rows"
+
+
+def test_a_network_is_read_again_only_where_it_is_another(table: str) -> None:
+    told = {"controls": "none", "backbone": "regraft_tiny"}
+    for name, options in (("a", told), ("b", told), ("other", told | {"backbone": "random:regraft_tiny"})):
+        regraft.fit(table, label="form", drop="light,parity", out=name, **options)
+    first = artefact.load("a")
+    assert artefact.load("b", first)[0].network is first[0].network
+    other = artefact.load("other", first)[0].network
+    assert other is not first[0].network and other.digest() == artefact.load("other")[0].network.digest()

@@ -263,8 +263,8 @@ def split_task(path: str | Path) -> tuple[str, str | None]:
 
 
 def _same_network(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Whether two manifests name the same network, to the bit, outside of their ``MODEL``."""
-    files = [{k: v for k, v in m["files"].items() if k != MODEL} for m in (a, b)]
+    """Whether two manifests name the same network, to the bit, whose weights do not lie in ``MODEL``."""
+    files = [{k: v for k, v in m["files"].items() if k.startswith((BACKBONE, PARTS, TOKENIZER))} for m in (a, b)]
     return bool(a["network"] == b["network"] and files[0] == files[1])
 
 
