@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Task = Literal["classification", "multilabel", "regression", "detection"]
 Modality = Literal["image", "text", "table"]
@@ -23,8 +23,9 @@ class TargetSpec:
 @dataclass(frozen=True)
 class Hints:
     """What the user says of the data, over what is recognised: the label's column (several with commas), what no split
-    may tear (a column, or for files a regular expression on their names), the task, the column of the texts, columns
-    that are not looked at (several with commas).
+    may tear (a column, or for files a regular expression on their names), the task, the columns of the texts and of
+    the pictures, of the parts, those of a table to learn from and those that are not looked at (several with commas),
+    and the encoding of text files.
 
     ``usual`` is the label's column where there is one of that name and the user names none.
     """
@@ -35,6 +36,17 @@ class Hints:
     text: str | None = None
     usual: str | None = None
     drop: str | None = None
+    image: str | None = None
+    part: str | None = None
+    features: str | None = None
+    encoding: str | None = None
+
+
+class Evidence(NamedTuple):
+    """What speaks for a format: words for a person, and how many labelled items it would give."""
+
+    text: str
+    items: int
 
 
 @dataclass(frozen=True)
