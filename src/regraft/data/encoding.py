@@ -27,7 +27,7 @@ class Decoded(NamedTuple):
     damaged: int = 0
 
 
-def decode_text(data: bytes) -> Decoded:
+def decode_text(data: bytes, encoding: str | None = None) -> Decoded:
     """By its byte order mark, else UTF-8, else GB18030 where that gives mostly Chinese, else Windows-1252.
 
     A file in which some lines are UTF-8 and some are not is decoded line by line.

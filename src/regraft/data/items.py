@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from regraft.data.wording import is_empty
 from regraft.errors import DataError, UnreadableItem
 from regraft.types import Modality
 
+NO_FAULTS: Mapping[Any, str] = {}
 Indices = NDArray[np.integer[Any]]
 
 
@@ -45,14 +46,19 @@ class Items(Protocol):
 
 
 class PictureFiles:
-    """Picture files in a folder or archive. ``root``, a prefix of the paths, is left out of the names."""
+    """Picture files in a folder or archive. ``root``, a prefix of the paths, is left out of the names; ``faults`` maps
+    those that cannot be read to why.
+    """
 
     modality: Modality = "image"
 
-    def __init__(self, tree: Tree, paths: Sequence[str], root: str = "") -> None:
+    def __init__(
+        self, tree: Tree, paths: Sequence[str], root: str = "", *, faults: Mapping[str, str] = NO_FAULTS
+    ) -> None:
         self.tree = tree
         self.paths = paths
         self.root = root
+        self.faults = faults
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -62,6 +68,8 @@ class PictureFiles:
 
     def read(self, i: int) -> bytes:
         """The bytes of the file, still encoded."""
+        if self.paths[i] in self.faults:
+            raise UnreadableItem(self.faults[self.paths[i]])
         return self.tree.read(self.paths[i])
 
     def digest(self, i: int) -> bytes:
@@ -71,7 +79,7 @@ class PictureFiles:
         return pictures.decode(self.read(i))
 
     def take(self, indices: Indices) -> PictureFiles:
-        return PictureFiles(self.tree, [self.paths[i] for i in indices], self.root)
+        return PictureFiles(self.tree, [self.paths[i] for i in indices], self.root, faults=self.faults)
 
 
 class ArrayItems:
@@ -145,13 +153,19 @@ class PictureObjects:
 
 
 class Texts:
-    """Texts in memory. ``names`` is a name for each, or one for all of them: ``X`` for ``X[17]``."""
+    """Texts in memory. ``names`` is a name for each, or one for all of them: ``X`` for ``X[17]``; ``faults`` maps the
+    places of those that cannot be read to why.
+    """
 
     modality: Modality = "text"
 
-    def __init__(self, texts: Sequence[str], names: str | Sequence[str], index: Indices | None = None) -> None:
+    def __init__(
+        self, texts: Sequence[str], names: str | Sequence[str], index: Indices | None = None, *,
+        faults: Mapping[int, str] = NO_FAULTS,
+    ) -> None:  # fmt: skip
         self.texts = texts
         self.names = names
+        self.faults = faults
         self.index = np.arange(len(texts)) if index is None else np.asarray(index)
 
     def __len__(self) -> int:
@@ -165,13 +179,15 @@ class Texts:
         return hashlib.blake2b(self.load(i).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def load(self, i: int) -> str:
+        if int(self.index[i]) in self.faults:
+            raise UnreadableItem(self.faults[int(self.index[i])])
         text = self.texts[int(self.index[i])]
         if is_empty(text):
             raise UnreadableItem("it is empty")
         return text
 
     def take(self, indices: Indices) -> Texts:
-        return Texts(self.texts, self.names, self.index[indices])
+        return Texts(self.texts, self.names, self.index[indices], faults=self.faults)
 
 
 class JoinedItems:

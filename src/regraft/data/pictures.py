@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import re
 import struct
 import warnings
 import zlib
@@ -48,6 +49,17 @@ class Examined(NamedTuple):
     format: str
     rotated: bool
     frames: int
+
+
+_MAGIC = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8|BM|RIFF....WEBP|II\*\0|MM\0\*|P[1-6]\s|\0\0\0.ftyp|\0\0\0\x0cjP|\xff\x4f\xff\x51",
+    re.DOTALL,
+)
+
+
+def looks_like_picture(head: bytes) -> bool:
+    """Whether a file that begins so could be a picture."""
+    return _MAGIC.match(head) is not None
 
 
 def decode(data: bytes) -> Picture:

@@ -6,6 +6,7 @@ import lzma
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -27,6 +28,10 @@ class Tree(Protocol):
 
     def folders(self) -> list[str]:
         """All folders, sorted, empty ones too."""
+        ...
+
+    def below(self, folder: str) -> Iterator[str]:
+        """The files below a folder ("" or a path with a slash at its end), relative to it, one at a time."""
         ...
 
     def read(self, name: str) -> bytes:
@@ -60,6 +65,13 @@ class Directory:
             folders += [(relative / d).as_posix() for d in inner]
             files += [(relative / n).as_posix() for n in names if not _hidden(n)]
         return sorted(files, key=_order), sorted(folders, key=_order)
+
+    def below(self, folder: str) -> Iterator[str]:
+        root = self.path / folder
+        for here, inner, names in os.walk(root):
+            inner[:] = sorted(d for d in inner if not _hidden(d))
+            relative = Path(here).relative_to(root)
+            yield from ((relative / n).as_posix() for n in sorted(names) if not _hidden(n))
 
     def read(self, name: str) -> bytes:
         try:
@@ -102,7 +114,12 @@ class Archive:
     def folders(self) -> list[str]:
         return sorted(self._folders, key=_order)
 
+    def below(self, folder: str) -> Iterator[str]:
+        return (name.removeprefix(folder) for name in self.files() if name.startswith(folder))
+
     def read(self, name: str) -> bytes:
+        if name not in self._files:
+            raise UnreadableItem("the archive has no such file")
         info = self._files[name]
         if info.file_size > MEMBER_LIMIT:
             raise UnreadableItem(f"it would unpack to {info.file_size / 1e9:.1f} GB")
