@@ -75,7 +75,8 @@ class Hints:
     and the encoding of text files.
 
     ``usual`` is the label's column where there is one of that name and the user names none; ``kept`` are the columns
-    that a model learned from, which are read again by name.
+    that a model learned from, which are read again by name; where one is missing the data is refused, unless
+    ``lenient``.
     """
 
     label: str | None = None
@@ -89,6 +90,7 @@ class Hints:
     features: str | None = None
     encoding: str | None = None
     kept: Roles | None = None
+    lenient: bool = False
 
 
 class Evidence(NamedTuple):

@@ -152,7 +152,8 @@ def fit(
         if target is None:
             result = job.result(METHODS.get(method))
         else:
-            hints = hints_of(settings, group=None, task=task or split.train.target.task)
+            hints = hints_of(settings, group=None, task=task or split.train.target.task, kept=split.train.roles,
+                             lenient=True)  # fmt: skip
             goal = open_target(target, split.train, split.val, mapping=mapping, hints=hints, labels=target_labels,
                                seed=seed)  # fmt: skip
             if goal.labelled is not None:

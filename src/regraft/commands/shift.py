@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,7 @@ def shift(
     opened = training_part(open_data(source, format=format, hints=hints))
     if opened.target.task != "classification":
         raise InputError(f"{opened.name} is for {opened.target.task}; the shift is measured for one class an item.")
-    goal = open_target(target, opened, mapping=mapping, hints=hints)
+    goal = open_target(target, opened, mapping=mapping, hints=replace(hints, kept=opened.roles, lenient=True))
     network = network_for(opened.items, backbone)
     runner, store = Runner(network, engine, resolve_device(device)), RowStore()
     problems = list(goal.problems)

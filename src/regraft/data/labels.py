@@ -68,7 +68,9 @@ def label_column(
             some = [t for t in texts if t]
     if task is None:
         separator = separator or _separator(some)
-        task, doubt = ("multilabel", "") if lists or separator else _number_or_class(name, some)
+        task, doubt = (
+            ("multilabel", "") if lists or separator else _number_or_class(name, some, whole=bool(missing.any()))
+        )
     if task == "multilabel":
         return _multilabel(name, cells, missing, some, separator)
     if task == "regression":
@@ -108,12 +110,13 @@ def _compound(rows: list[list[str]]) -> bool:
     return sum(map(len, places)) == len(set().union(*places))
 
 
-def _number_or_class(name: str, texts: list[str]) -> tuple[Task, str]:
+def _number_or_class(name: str, texts: list[str], *, whole: bool) -> tuple[Task, str]:
     """``regression`` or ``classification``, and what is said of it where it could be the other.
 
     Dates and numbers with a unit count as numbers, which will be refused. Numbers with fractions are numbers; whole
     ones are classes where they are few and each is there often: up to 20 of them, or numbered through from 0 or 1 (or
-    in a column called label) and there 3 times each, or 20 times each.
+    in a column called label) and there 3 times each, or 20 times each. Those written as 7.0 have fractions, unless
+    ``whole``: pandas writes whole numbers so where some are missing.
     """
     some = [t for t in texts if not is_missing(t)]
     kind = kind_of(some)
@@ -122,7 +125,8 @@ def _number_or_class(name: str, texts: list[str]) -> tuple[Task, str]:
         return "classification", ""
     values = {v for v in map(number, different) if v is not None and math.isfinite(v)}
     count, repeats = len(different), len(some) / max(1, len(different))
-    if kind != "number" or any(v % 1 for v in values):
+    written = not whole and count > FEW_NUMBERS and all(map(_FLOAT.fullmatch, different))
+    if kind != "number" or written or any(v % 1 for v in values):
         few = kind == "number" and count <= FEW_CLASSES and repeats >= 2
         if few and count == 2:
             return "classification", ""

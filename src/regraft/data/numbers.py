@@ -68,6 +68,11 @@ def style_of(texts: Sequence[str]) -> str:
     return fitting[0] if fitting else ""
 
 
+def fits(texts: Sequence[str], style: str) -> bool:
+    """Whether all numbers among the cells could be written in this style."""
+    return all(_STYLED[style].fullmatch(t) for t in texts if _NUMBERISH.fullmatch(t))
+
+
 def as_plain(text: str, style: str) -> str:
     """A cell with its number written as 1234.5; as it is where it holds none in this style."""
     if style not in STYLES or not _STYLED[style].fullmatch(text):

@@ -22,6 +22,14 @@ TASKS = ("classification", "multilabel", "regression", "detection")
 BOXES = ("coco", "voc", "yolo", "box-table")
 FOLDERS = ("image-folder", "text-folder")
 ARRAYS = ("idx", "cifar")
+_AS_CSV, _UNPACKED = "save it as .csv or .parquet", "unpack it, or pack it as a .zip"
+_AS_NPZ = "save its arrays as .npz, with keys such as train_images and train_labels"
+SAVED_AS = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".feather", ".arrow", ".orc", ".sav", ".dta", ".sqlite", ".db"), _AS_CSV),
+    **dict.fromkeys((".tar", ".tgz", ".rar", ".7z", ".bz2", ".xz"), _UNPACKED),
+    **dict.fromkeys((".pkl", ".pickle", ".pt", ".npy", ".h5", ".hdf5", ".mat"), _AS_NPZ),
+    ".json": "a table is read as JSON lines (.jsonl, an object a line); boxes as COCO's files are",
+}  # fmt: skip
 
 
 def split_part(data: str) -> tuple[str, str | None]:
@@ -171,6 +179,8 @@ def _not_recognised(path: Path, format: str | None) -> str:
             f"{path} holds {seen}: no class folders with pictures (CLASS/*.jpg or train/CLASS/*.jpg) or texts "
             "(CLASS/*.txt), no boxes (COCO, Pascal VOC, YOLO), no IDX files."
         )
+    if (instead := SAVED_AS.get(path.suffix.lower())) is not None:
+        return f"{path} is not read by regraft: {instead}."
     return (
         f"{path} is of no known format; known are a folder or zip of class folders, tables (.csv, .tsv, .jsonl, "
         ".parquet), boxes (COCO, Pascal VOC, YOLO), .npz, IDX files, CIFAR batches, texts by polarity (.pos, .neg)."

@@ -31,10 +31,8 @@ def print_inspection(found: Inspection) -> None:
         facts.append("languages: " + ", ".join(f"{name} {n}" for name, n in list(found.languages.items())[:8]))
     print("; ".join(facts))
     if found.roles:
-        overrule = (
-            "--label, --part, --group, --features" if found.columns else "--text, --image, --label, --part, --group"
-        )
-        print(f"{Roles.from_json(found.roles)} ({overrule} overrule)")
+        which = "--features" if found.columns else "--text, --image"
+        print(f"{Roles.from_json(found.roles)} ({which}, --label, --task, --part, --group overrule)")
     if len(found.targets) > 1:
         print(f"label columns: {', '.join(f'{n} ({t})' for n, t in found.targets.items())}; choose one with --label")
     if found.numbers:

@@ -12,7 +12,7 @@ from typing import Any
 
 from regraft.data.formats.readers import Columns, Table
 from regraft.data.memory import Memory
-from regraft.data.numbers import has_unit, kind_of
+from regraft.data.numbers import has_unit, kind_of, number
 from regraft.data.parts import part_of
 from regraft.data.pictures import SUFFIXES, looks_like_picture
 from regraft.data.trees import Archive, Tree
@@ -28,6 +28,7 @@ YES_MEANS = {"isvalid": "val", "isval": "val", "isvalidation": "val", "istest": 
              "holdout": "val"}  # fmt: skip
 _TRUTH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False, "1.0": True, "0.0": False,
           "t": True, "f": False, "y": True, "n": False}  # fmt: skip
+_STEM_NAME = re.compile(r"(^|[\W_])(id|name|image|img)$|[a-z]id$")
 MOST_PARTS, MOST_FILES = 10, 50_000
 LOOKED_AT = 1000
 FEW_LABELS = 20
@@ -60,14 +61,10 @@ def image_column(table: Table, taken: Collection[str | None]) -> str | None:
     best = max(shares, key=lambda n: (shares[n], n.lower() in IMAGE_NAMES), default="")
     if best and shares[best] >= 0.5:
         return best
-    if not any(_may_be_stem(v) for v in table.columns.values()):
-        return None
-    stems = pictures_by_stem(table)
-    for name, values in table.columns.items() if stems else ():
-        cells = [cell_text(v) for v in values[:500]]
-        if name not in taken and _may_be_stem(values) and _share(c in stems for c in cells) >= 0.5:
-            return name
-    return None
+    named = [n for n in table.columns if n not in taken and (n.lower() in IMAGE_NAMES or _STEM_NAME.search(n.lower()))]
+    named = [n for n in named if _may_be_stem(table.columns[n])]
+    stems = pictures_by_stem(table) if named else {}
+    return next((n for n in named if _share(cell_text(v) in stems for v in table.columns[n][:500]) >= 0.5), None)
 
 
 def pictures_by_stem(table: Table) -> dict[str, list[str]]:
@@ -221,6 +218,10 @@ def header_problems(columns: Columns, labels: list[str]) -> list[Problem]:
         Problem("no-header", name, "is the name of a column and a label in it: the first line looks like a row, and "
                 "was read as the names of the columns")
         for name in labels if any(cell_text(v) == name for v in columns[name])
+    ] + [
+        Problem("no-header", name, "is the name of a column and looks like a value: the first line looks like a row, "
+                "and was read as the names of the columns")
+        for name in columns if name not in labels and (_is_path(name) or number(name or "x") is not None)
     ]  # fmt: skip
 
 

@@ -133,6 +133,12 @@ def _csv(text: str, table: Table, comma: str) -> Table:
             values.append("" if why else row[i])
         table.rows.append(number)
     table.columns = columns
+    if len(table.faults) * 2 > len(table.rows):
+        place, why = next(iter(table.faults.items()))
+        raise DataError(
+            f"{table.where}: most rows cannot be read; row {table.rows[place]} {why} in the header ("
+            f"{', '.join(names[:5])}). Is the first line a title, or the separator another one?"
+        )
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from regraft.data.formats.columns import (
@@ -25,8 +25,9 @@ from regraft.types import Hints, Modality, Problem, Roles
 SPLIT_NAMES = {"split", "splits", "fold", "folds", "set", "subset", "part", "partition", "usage", "phase", "holdout",
                "isvalid", "isval", "isvalidation", "istest", "istrain", "datasplit", "datasetsplit", "cvfold",
                "kfold"}  # fmt: skip
-INDEX_NAMES = {"", "index", "idx", "level0", "row", "rowid", "rowno", "rownr", "rownum", "rownumber", "rownames", "no",
-               "nr", "unnamed", "lfdnr", "序号", "编号", "行号"}  # fmt: skip
+LEAST_COUNTED = 10
+INDEX_NAMES = {"index", "idx", "columnindex", "row", "rowid", "rowno", "rownr", "rownum", "rownumber", "rownames", "no",
+               "nr", "lfdnr", "序号", "编号", "行号"}  # fmt: skip
 _ID = re.compile(
     r"(?i:(.*[\W_])?(id|ids|uid|uuid|guid|identifier))|.*[a-z]I[dD]|(?i:(passenger|customer|user|sample)id)"
 )
@@ -43,14 +44,14 @@ def item_column(table: Table, hints: Hints, modality: str | None = None) -> tupl
     for name, kind, option in told:
         if name and modality in (None, kind):
             return wanted(name, columns, where, option), kind
-    if kept is not None and modality in (None, kept.modality):
+    if kept is not None and modality in (None, kept.modality) and (kept.item in ("", *columns) or not hints.lenient):
         if kept.item and kept.item not in columns:
             raise DataError(f"{where} has no column {kept.item!r}, which the model reads; it has {', '.join(columns)}: "
                             f"--{kept.modality} names the one to read in its place.")  # fmt: skip
         return kept.item, kept.modality
     if modality == "table":
         return "", "table"
-    taken = {hints.group, hints.part, *named(hints.label)}
+    taken = {hints.group, hints.part, *named(hints.label, columns)}
     image = None if modality == "text" else image_column(table, taken)
     text = None if modality == "image" else text_column(columns, taken)
     if image and text and not _some_are_there(table, image):
@@ -74,7 +75,7 @@ def roles_of(table: Table, hints: Hints) -> tuple[Roles, list[Problem]]:
     item, kind = item_column(table, hints)
     said: list[Problem] = []
     group = wanted(hints.group, columns, where, "--group") if hints.group else ""
-    of_label = {*named(hints.label)} | ({hints.usual} if hints.usual in columns else set())
+    of_label = {*named(hints.label, columns)} | ({hints.usual} if hints.usual in columns else set())
     part = _part_column(table, hints, {item, group, *of_label})
     unused = {} if kept is not None else _never_used(table, hints, {item, group, part, *of_label}, said)
     if kind != "table":
@@ -84,11 +85,11 @@ def roles_of(table: Table, hints: Hints) -> tuple[Roles, list[Problem]]:
                             "columns of numbers and categories.")  # fmt: skip
     for name in [n for n, values in columns.items() if n != item and _is_structured(values)]:
         unused[name] = "no plain values"
-    free = [name for name in columns if name not in (item, part, group) and name not in unused]
+    free = [name for name in columns if name and name not in (item, part, group) and name not in unused]
     if hints.label:
-        labels = [wanted(name, columns, where, "--label") for name in named(hints.label)]
-    elif kept is not None and all(name in columns for name in kept.labels):
-        labels = list(kept.labels)
+        labels = [wanted(name, columns, where, "--label") for name in named(hints.label, columns)]
+    elif kept is not None and (all(name in columns for name in kept.labels) or not hints.lenient):
+        labels = [_kept_label(name, columns, where) for name in kept.labels]
     elif hints.usual in columns and hints.usual != item:
         labels = [str(hints.usual)]
     elif kind == "table":
@@ -104,19 +105,30 @@ def roles_of(table: Table, hints: Hints) -> tuple[Roles, list[Problem]]:
         features = _features(table, hints, [n for n in free if n not in labels], labels)
         unused = {n: why for n, why in unused.items() if n not in features}
         said = [p for p in said if p.item not in features]
-    known = {item, part, group, *labels, *features, *unused}
+    known = {*labels, *features, *unused} | ({item, part, group} - {""})
     unused |= {name: "" for name in columns if name not in known}
     return Roles(kind, item, dict.fromkeys(labels, "classification"), part, group, features, unused=unused), said
 
 
-def named(listed: str | None) -> list[str]:
-    """``a, b`` -> its names."""
+def named(listed: str | None, columns: Collection[str] = ()) -> list[str]:
+    """``a, b`` -> its names; the whole where a column is called so."""
+    if listed in columns:
+        return [str(listed)]
     return [name.strip() for name in (listed or "").split(",") if name.strip()]
+
+
+def _kept_label(name: str, columns: Collection[str], where: str) -> str:
+    if name not in columns:
+        raise DataError(
+            f"{where} has no column {name!r}, which the model learned to tell; it has "
+            f"{', '.join(columns)}: --label names the one to judge by."
+        )
+    return name
 
 
 def without(table: Table, drop: str | None) -> Table:
     """The table less the columns named in ``drop``; one that is not there is listed."""
-    gone = set(named(drop))
+    gone = set(named(drop, table.columns))
     said = [Problem("no-such-column", name, f"--drop names it; {table.where} has no such column")
             for name in sorted(gone - set(table.columns))]  # fmt: skip
     columns = {n: v for n, v in table.columns.items() if n not in gone}
@@ -125,7 +137,7 @@ def without(table: Table, drop: str | None) -> Table:
 
 def _features(table: Table, hints: Hints, free: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
     if hints.features:
-        found = [wanted(n, table.columns, table.where, "--features") for n in named(hints.features)]
+        found = [wanted(n, table.columns, table.where, "--features") for n in named(hints.features, table.columns)]
         return tuple(n for n in found if n not in labels)
     if hints.kept is not None:
         return tuple(n for n in hints.kept.features if n in table.columns)
@@ -150,7 +162,8 @@ def _part_column(table: Table, hints: Hints, taken: set[str]) -> str:
 def _never_used(table: Table, hints: Hints, taken: set[str], said: list[Problem]) -> dict[str, str]:
     """Columns that are neither labels nor learned from unless the user names them: column -> why."""
     found: dict[str, str] = {}
-    told = {*taken, *named(hints.features)}
+    told = {*taken, *named(hints.features, table.columns)} - {""}
+    others = len([n for n in table.columns if n not in told])
     for name, values in table.columns.items():
         if name in told:
             continue
@@ -160,7 +173,7 @@ def _never_used(table: Table, hints: Hints, taken: set[str], said: list[Problem]
             text = (f"looks like a split ({few}), and names no part train: it is neither used nor learned from; --part "
                     f"{name} uses it, --group {name} keeps its rows together")  # fmt: skip
             said.append(Problem("split-column", name, text))
-        elif name in table.index or _is_index(name, values):
+        elif name in table.index or _is_index(name, values) or (others > 1 and _counts(values)):
             found[name] = "an index"
             text = f"is an index, so it is not learned from; --features {name},... does"
             said.append(Problem("index-column", name or "(a column without a name)", text))
@@ -182,8 +195,16 @@ def _is_split(name: str) -> bool:
 
 
 def _is_index(name: str, values: Sequence[object]) -> bool:
-    """Named as an index (also ``Unnamed: 0``), with another whole number in each row."""
-    return re.sub(r"\d+$", "", _plain(name)) in INDEX_NAMES and _all_differ(values) and all(map(_is_whole, values))
+    """Named as an index, with another whole number in each row; without a name, as pandas leaves it, any."""
+    plain = re.sub(r"\d+$", "", _plain(name))
+    nameless = plain in ("", "unnamed", "level")
+    return (nameless or (plain in INDEX_NAMES and _all_differ(values))) and all(map(_is_whole, values))
+
+
+def _counts(values: Sequence[object]) -> bool:
+    """Whether it counts the rows: 0, 1, 2, ... or 1, 2, 3, ..."""
+    found = [number(cell_text(v)) for v in values]
+    return len(found) >= LEAST_COUNTED and found[0] in (0, 1) and found == [found[0] + i for i in range(len(found))]
 
 
 def _is_id(name: str, values: Sequence[object]) -> bool:

@@ -34,7 +34,7 @@ from regraft.data.formats.readers import ENDINGS, Columns, Table, ending_of, rea
 from regraft.data.formats.roles import item_column, roles_of, without
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.labels import LabelColumn, label_column
-from regraft.data.numbers import STYLES, as_plain, style_of, why_not
+from regraft.data.numbers import STYLES, as_plain, fits, style_of, why_not
 from regraft.data.trees import Directory, Tree
 from regraft.errors import DataError
 from regraft.types import Evidence, Hints, Problem, Roles
@@ -145,7 +145,8 @@ def _items(table: Table, column: str, kind: str) -> tuple[Items, list[Problem]]:
 
 
 def _cells(columns: dict[str, list[str]], styles: dict[str, str], table: Table) -> Cells:
-    plain = {n: [as_plain(t, styles[n]) for t in texts] if n in styles else texts for n, texts in columns.items()}
+    plain = {n: [as_plain(t, styles[n]) for t in texts] if n in styles and fits(texts, styles[n]) else texts
+             for n, texts in columns.items()}  # fmt: skip
     return Cells(plain, [f"row {row}" for row in table.rows], table.where, faults=table.faults)
 
 
