@@ -1,6 +1,7 @@
 """What the columns of a table are: decided once, said, kept in the model and read again by name."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -283,3 +284,40 @@ def test_a_text_with_a_slash_is_no_path(tmp_path: Path) -> None:
     assert [p.kind for p in found.problems] == ["taken-as-text"]
     with pytest.raises(DataError, match="nothing at"):
         predict(run, ["gone/texts.txt"])
+
+
+def test_tables_in_folders_and_zips(tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path, 4)
+    rows = [f"{p.relative_to(folder)},{'ab'[i % 2]}" for i, p in enumerate(sorted(folder.rglob("*.png")))]
+    flat = tmp_path / "flat"
+    for row in rows:
+        name = row.split(",")[0]
+        (flat / "images").mkdir(parents=True, exist_ok=True)
+        (flat / "images" / name.replace("/", "_")).write_bytes((folder / name).read_bytes())
+    csv(flat / "labels.csv", "path,label", [f"images/{r.replace('/', '_')}" for r in rows])
+    with zipfile.ZipFile(tmp_path / "flat.zip", "w") as z:
+        for file in sorted(flat.rglob("*.*")):
+            z.write(file, Path("flat") / file.relative_to(flat))
+    by_file = open_data(str(flat / "labels.csv"))
+    for path in (flat, tmp_path / "flat.zip"):
+        found = open_data(str(path))
+        assert found.format == "table" and found.classes == ("a", "b") and found.y.tolist() == by_file.y.tolist()
+        assert [found.items.digest(i) for i in range(8)] == [by_file.items.digest(i) for i in range(8)]
+        assert [found.items.name(i) for i in range(8)] == [by_file.items.name(i) for i in range(8)]
+    csv(folder / "metadata.csv", "path,label", rows)
+    classes = open_data(str(folder))
+    assert classes.format == "image-folder" and "--format table" in said_of(classes, "other-format")
+    assert open_data(str(folder), format="table").classes == ("a", "b")
+    csv(folder / "metadata.csv", "input,label,entropy_bits", [f"{r},0.1" for r in rows])
+    assert not open_data(str(folder)).problems, "answers that regraft wrote are no data"
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    csv(texts / "a.csv", "text,label", [f"{FINE},p", f"{DULL[:11]},n"])
+    assert open_data(str(texts)).modality == "text"
+    csv(texts / "b.csv", "text,label", [f"{FINE},p", f"{DULL[:11]},n"])
+    with pytest.raises(DataError, match=r"holds the tables a.csv, b.csv: name one of them"):
+        open_data(str(texts))
+
+
+def said_of(data: Dataset, kind: str) -> str:
+    return next(p.message for p in data.problems if p.kind == kind)

@@ -163,6 +163,8 @@ def open_inputs(data: str, *, modality: str | None = None, hints: Hints = Hints(
             )
             if texts is not None:
                 return Read(texts, [])
+            if table.sniff(path):
+                return table.read_items(path, hints, modality)
     found = open_data(str(data), hints=hints)
     return Read(found.items, list(found.problems))
 

@@ -12,7 +12,7 @@ read as that table.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,20 +35,50 @@ from regraft.data.formats.roles import item_column, roles_of, without
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.labels import LabelColumn, label_column
 from regraft.data.numbers import STYLES, as_plain, fits, style_of, why_not
-from regraft.data.trees import Directory, Tree
+from regraft.data.pictures import SUFFIXES
+from regraft.data.trees import Directory, Tree, open_tree
 from regraft.errors import DataError
 from regraft.types import Evidence, Hints, Problem, Roles
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_TABLES = 10
+_ANSWERS = {"input", "entropy_bits"}
 _CALLED = {"text": ("text", "texts"), "image": ("picture", "pictures"), "table": ("number", "numbers")}
 
 
 def sniff(path: Path) -> Evidence | None:
-    if ending_of(path.name) not in ENDINGS or not path.is_file():
+    if path.is_file() and ending_of(path.name) in ENDINGS:
+        return Evidence(f"a table ({ending_of(path.name)[1:]})", 1)
+    tree = open_tree(path)
+    found = [] if tree is None else tables_in(tree)
+    if not found:
         return None
-    return Evidence(f"a table ({ending_of(path.name)[1:]})", 1)
+    return Evidence(f"a table in a folder ({', '.join(f for f, _ in found)})", max(n for _, n in found), weak=True)
+
+
+def tables_in(tree: Tree) -> list[tuple[str, int]]:
+    """The tables at the top of a folder or archive, each with how many items it would give: rows whose pictures are
+    there, where there are pictures, else all rows. Answers that regraft wrote are none.
+    """
+    files = tree.files()
+    top = min((f.count("/") for f in files), default=0)
+    tables = [f for f in files if f.count("/") == top and ending_of(f) in ENDINGS]
+    pictures, found = any(PurePosixPath(f).suffix.lower() in SUFFIXES for f in files), []
+    for file in tables[:MOST_TABLES]:
+        try:
+            table = read_table(tree, file).good()
+            kind = item_column(table, Hints(), "image" if pictures else None)
+        except DataError:
+            continue
+        count = len(table.rows)
+        if pictures:
+            there, paths, _ = picture_paths(table, kind[0])
+            count = sum(there.exists(p) for p in paths)
+        if count and not set(table.columns) >= _ANSWERS:
+            found.append((file, count))
+    return found
 
 
 def read(path: Path, hints: Hints = Hints()) -> Dataset:
@@ -122,7 +152,15 @@ def read_dated(data: Path | pd.DataFrame, hints: Hints = Hints(), date: str | No
 
 
 def _opened(path: Path, hints: Hints) -> Table:
-    return read_table(Directory(path.parent), path.name, hints.encoding)
+    if path.is_file() and ending_of(path.name) in ENDINGS:
+        return read_table(Directory(path.parent), path.name, hints.encoding)
+    tree = open_tree(path)
+    found = [] if tree is None else tables_in(tree)
+    if tree is None or len(found) != 1:
+        several = ", ".join(f for f, _ in found)
+        raise DataError(f"{path} holds the tables {several}: name one of them, others with --val." if found else
+                        f"{path} is no table, and holds none that names pictures or texts.")  # fmt: skip
+    return read_table(tree, found[0][0], hints.encoding)
 
 
 def _as_texts(columns: Columns) -> dict[str, list[str]]:
