@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from regraft.data import pictures
+from regraft.data.names import shown
 from regraft.data.trees import Tree
 from regraft.data.wording import is_empty
 from regraft.errors import DataError, UnreadableItem
@@ -58,7 +59,7 @@ class PictureFiles:
         return len(self.paths)
 
     def name(self, i: int) -> str:
-        return self.paths[i].removeprefix(self.root)
+        return shown(self.paths[i].removeprefix(self.root))
 
     def read(self, i: int) -> bytes:
         """The bytes of the file, still encoded."""
