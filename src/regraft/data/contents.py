@@ -31,7 +31,7 @@ def contents(
     strange = odd([*files, *folders])
     how = guess_of(strange) if strange else None
     if how is not None:
-        first = spelled(strange[0], how)
+        first = min(spelled(name, how) for name in strange)
         text = (f"is one of {len(strange)} names that are not UTF-8; read as {how.encoding} "
                 f"({min(how.confidence, 0.99):.0%} sure)")  # fmt: skip
         problems.append(Problem("name-encoding", first, text))

@@ -121,7 +121,7 @@ class TableRows(ArrayItems):
 
 
 class PictureObjects:
-    """Pillow pictures held by the caller."""
+    """Pillow pictures held by the caller; each reads like the file that it was opened from."""
 
     modality: Modality = "image"
 
@@ -139,7 +139,7 @@ class PictureObjects:
         return hashlib.blake2b(f"{picture.shape}".encode() + picture.tobytes(), digest_size=16).digest()
 
     def load(self, i: int) -> pictures.Picture:
-        return np.asarray(pictures.to_rgb(self.images[i]))
+        return pictures.examine_object(self.images[i]).picture
 
     def take(self, indices: Indices) -> PictureObjects:
         return PictureObjects([self.images[i] for i in indices])

@@ -86,7 +86,7 @@ class Directory:
         return _bytes(self.where(name))
 
     def exists(self, name: str) -> bool:
-        return self.where(name).is_file()
+        return os.path.isfile(self.where(name))
 
     def __getstate__(self) -> dict[str, Path]:
         return {"path": self.path}
