@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from regraft.data import pictures
+from regraft.data.names import shown
 from regraft.data.trees import Tree
 from regraft.data.wording import is_empty
 from regraft.errors import DataError, UnreadableItem
@@ -64,7 +65,7 @@ class PictureFiles:
         return len(self.paths)
 
     def name(self, i: int) -> str:
-        return self.paths[i].removeprefix(self.root)
+        return shown(self.paths[i].removeprefix(self.root))
 
     def read(self, i: int) -> bytes:
         """The bytes of the file, still encoded."""
@@ -128,7 +129,7 @@ class TableRows(ArrayItems):
 
 
 class PictureObjects:
-    """Pillow pictures held by the caller."""
+    """Pillow pictures held by the caller; each reads like the file that it was opened from."""
 
     modality: Modality = "image"
 
@@ -146,7 +147,7 @@ class PictureObjects:
         return hashlib.blake2b(f"{picture.shape}".encode() + picture.tobytes(), digest_size=16).digest()
 
     def load(self, i: int) -> pictures.Picture:
-        return np.asarray(pictures.to_rgb(self.images[i]))
+        return pictures.examine_object(self.images[i]).picture
 
     def take(self, indices: Indices) -> PictureObjects:
         return PictureObjects([self.images[i] for i in indices])

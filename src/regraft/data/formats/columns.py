@@ -10,12 +10,13 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from regraft.data.archives import Archive
 from regraft.data.formats.readers import Columns, Table
 from regraft.data.memory import Memory
 from regraft.data.numbers import has_unit, kind_of, number
 from regraft.data.parts import part_of
 from regraft.data.pictures import SUFFIXES, looks_like_picture
-from regraft.data.trees import Archive, Tree
+from regraft.data.trees import Tree
 from regraft.errors import DataError, UnknownName
 from regraft.types import Problem
 
