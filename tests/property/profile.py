@@ -1,4 +1,4 @@
-"""How many random examples a property is tried on: a fixed draw of so many, or REGRAFT_EXAMPLES times as many at will."""
+"""How many random examples a property is tried on: a fixed draw, or REGRAFT_EXAMPLES times as many at will."""
 
 from __future__ import annotations
 

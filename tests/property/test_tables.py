@@ -1,5 +1,5 @@
-"""The rule, on random tables with planted oddities: every row is an item, or a problem names it, or the table is refused
-in a sentence; whatever it is written in, it is read the same.
+"""The rule, on random tables with planted oddities: every row is an item, or a problem names it, or the table is
+refused in a sentence; whatever it is written in, it is read the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ from regraft.errors import InputError, UnreadableItem
 from regraft.types import Hints
 from tests.property.profile import examples
 
-WORDS = ["a fine film", "a dull film", "long and loud", "the cast is a delight", "味道很好，送餐也很快", "größer, schöner"]
+WORDS = [
+    "a fine film",
+    "a dull film",
+    "long and loud",
+    "the cast is a delight",
+    "味道很好，送餐也很快",
+    "größer, schöner",
+]
 LABELS = [["pos", "neg"], ["yes", "no", "on"], ["01", "1", "007"], ["a, b", "c"], ["1", "2", "3"], ["NA", "none"],
           ["1,5", "2,5", "3"], ["a|b", "a", "b"], ["Ünï", "uni"], ["True", "False"]]  # fmt: skip
 PARTS = [[], ["train", "val"], ["Training", "test set"], ["True", "False"], ["train", "holdout"], ["a", "b"]]
@@ -132,14 +139,13 @@ def test_all_ways_to_hand_over_a_table_agree(table: dict[str, Any]) -> None:
 @st.composite
 def numeric(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
     n = draw(st.integers(6, 20))
-    kinds = draw(st.lists(st.sampled_from(["number", "comma", "category", "id", "index", "date", "gaps", "unit", "words"]),
-                          min_size=1, max_size=4))  # fmt: skip
+    kinds = draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=4))
     columns = {f"{kind}{i}" if kind not in ("id", "index") else kind: kind for i, kind in enumerate(kinds)}
 
     def cell(kind: str, i: int) -> str:
         k = draw(st.integers(0, 999))
-        return {"number": f"{k / 8}", "comma": f"{k},{i % 7}", "category": "abc"[k % 3], "id": f"u{i:03d}", "index": str(i),
-                "date": f"2024-01-{1 + k % 28:02d}", "gaps": "" if k % 3 else str(k), "unit": f"{k} m2",
+        return {"number": f"{k / 8}", "comma": f"{k},{i % 7}", "category": "abc"[k % 3], "id": f"u{i:03d}",
+                "index": str(i), "date": f"2024-01-{1 + k % 28:02d}", "gaps": "" if k % 3 else str(k), "unit": f"{k} m2",
                 "words": draw(any_text).strip()}[kind]  # fmt: skip
 
     rows = [[cell(kind, i) for kind in columns.values()] + [f"{draw(st.integers(0, 99))}.5"] for i in range(n)]
