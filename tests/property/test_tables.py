@@ -22,14 +22,8 @@ from regraft.errors import InputError, UnreadableItem
 from regraft.types import Hints
 from tests.property.profile import examples
 
-WORDS = [
-    "a fine film",
-    "a dull film",
-    "long and loud",
-    "the cast is a delight",
-    "味道很好，送餐也很快",
-    "größer, schöner",
-]
+WORDS = ["a fine film", "a dull film", "long and loud", "味道很好，送餐也很快", "größer, schöner"]
+KINDS = ["number", "comma", "category", "id", "index", "date", "gaps", "unit", "words"]
 LABELS = [["pos", "neg"], ["yes", "no", "on"], ["01", "1", "007"], ["a, b", "c"], ["1", "2", "3"], ["NA", "none"],
           ["1,5", "2,5", "3"], ["a|b", "a", "b"], ["Ünï", "uni"], ["True", "False"]]  # fmt: skip
 PARTS = [[], ["train", "val"], ["Training", "test set"], ["True", "False"], ["train", "holdout"], ["a", "b"]]
@@ -145,7 +139,8 @@ def numeric(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
     def cell(kind: str, i: int) -> str:
         k = draw(st.integers(0, 999))
         return {"number": f"{k / 8}", "comma": f"{k},{i % 7}", "category": "abc"[k % 3], "id": f"u{i:03d}",
-                "index": str(i), "date": f"2024-01-{1 + k % 28:02d}", "gaps": "" if k % 3 else str(k), "unit": f"{k} m2",
+                "index": str(i),
+                "date": f"2024-01-{1 + k % 28:02d}", "gaps": "" if k % 3 else str(k), "unit": f"{k} m2",
                 "words": draw(any_text).strip()}[kind]  # fmt: skip
 
     rows = [[cell(kind, i) for kind in columns.values()] + [f"{draw(st.integers(0, 99))}.5"] for i in range(n)]
