@@ -35,7 +35,9 @@ class Archive:
         for info in self._zip.infolist():
             spelling = _spelling(info)
             if _leads_out(spelling):
-                problems.append(Problem("unsafe-name", shown(spelling), "a name that leads out of the archive; left out"))
+                problems.append(
+                    Problem("unsafe-name", shown(spelling), "a name that leads out of the archive; left out")
+                )
             elif not any(map(hidden, re.split(r"[/\\]", spelling))):
                 if spelling in entries and not _is_folder(spelling):
                     text = "is in the archive more than once; the last one is read, which unpacking would leave"
@@ -75,7 +77,9 @@ class Archive:
         try:
             return self._zip.read(info)
         except NotImplementedError as error:
-            raise UnreadableItem(f"the archive's entry is packed in a way that Python cannot unpack: {error}") from error
+            raise UnreadableItem(
+                f"the archive's entry is packed in a way that Python cannot unpack: {error}"
+            ) from error
         except _DAMAGE as error:
             raise UnreadableItem(f"the archive's entry is damaged: {error}") from error
 

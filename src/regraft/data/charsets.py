@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from regraft.data import letters
@@ -141,7 +141,8 @@ def cost(text: str, name: str) -> float:
         if _is_letter(c):
             (plain if c < "\x80" else marked)[c] += n
     if languages[0] in letters.LATIN:
-        return bits + min(_letters_cost(marked, name) + _a_to_z(plain, name) for name in languages)
+        return bits + min(_letters_cost(marked, language) + against
+                          for language, against in _a_to_z(plain, languages).items())  # fmt: skip
     # a lonely character of another script among Latin words is rarely meant
     foreign = min(FOREIGN, 0.3 * sum(plain.values()))
     return bits + foreign + min(_letters_cost(marked, language) for language in languages)
@@ -152,27 +153,18 @@ def _letters_cost(marked: Mapping[str, int], language: str) -> float:
     return rarer + sum(n * _letter_bits(c, language) for c, n in marked.items())
 
 
-def _a_to_z(plain: Mapping[str, int], language: str) -> float:
-    """What the letters without marks say against a language: of many no more than of ``HEARD`` of them, since marked
-    words stand among English ones often enough.
+def _a_to_z(plain: Mapping[str, int], languages: Iterable[str]) -> dict[str, float]:
+    """What the letters without marks say against each language: of many no more than of ``HEARD`` of them, since
+    marked words stand among English ones often enough.
     """
-    bits = {name: sum(n * order.index(c.lower()) for c, n in plain.items()) for name, order in letters.A_TO_Z.items()}
+    bits = {name: sum(n * place[c.lower()] for c, n in plain.items()) for name, place in _PLACES.items()}
     share = min(1.0, HEARD / max(sum(plain.values()), 1))
-    return 0.18 * share * (bits[language] - min(bits.values()))
+    return {name: 0.18 * share * (bits[name] - min(bits.values())) for name in languages}
 
 
+_PLACES = {name: {c: i for i, c in enumerate(order)} for name, order in letters.A_TO_Z.items()}
 HEARD = 40
 FOREIGN = 5.0
-
-
-def _triples(text: str) -> Counter[tuple[str, str, str]]:
-    """Each character with its neighbours, counted."""
-    return Counter(zip(" " + text, text, text[1:] + " ", strict=False))
-
-
-def _language_cost(triples: Mapping[tuple[str, str, str], int], language: str) -> float:
-    rarer = letters.LATIN[language][1] if language in letters.LATIN else 0.0
-    return rarer + sum(n * _bits(*triple, language) for triple, n in triples.items())
 
 
 def _sample(data: bytes) -> bytes:
@@ -243,7 +235,7 @@ def _is_han(c: str) -> bool:
     return "\u3400" <= c <= "\u9fff" or "\uf900" <= c <= "\ufaff"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _standard(name: str) -> frozenset[str]:
     """The characters of a national standard, or of its first half, which holds the common ones."""
     codec, first, last = _STANDARDS[name]
@@ -257,7 +249,7 @@ _STANDARDS = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def _table(language: str) -> dict[str, float]:
     """Character -> bits, of those that are common in a language."""
     if language in letters.LATIN:
@@ -283,7 +275,7 @@ def _spread(*parts: tuple[str, float, float]) -> dict[str, float]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _known(script: str) -> frozenset[str]:
     """The letters of all languages of a script."""
     strings: Iterable[str] = (*(s for s, _ in letters.LATIN.values()), *letters.ALPHABETS.values())
@@ -301,4 +293,6 @@ def _plain(encoding: str) -> str:
     if name in CANDIDATES or name in WIDER or encoding in CANDIDATES:
         return encoding if encoding in CANDIDATES else name
     known = codecs.lookup(encoding).name
-    return {"shift-jis": "shift_jis", "shift_jis": "shift_jis", "euc_kr": "euc-kr", "euc_jp": "euc-jp"}.get(known, known)
+    return {"shift-jis": "shift_jis", "shift_jis": "shift_jis", "euc_kr": "euc-kr", "euc_jp": "euc-jp"}.get(
+        known, known
+    )

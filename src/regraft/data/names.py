@@ -63,5 +63,3 @@ def _bytes(name: str) -> bytes:
 def order(name: str) -> list[str]:
     """Sorted as a walk would go: by folder, then by name."""
     return name.split("/")
-
-

@@ -14,7 +14,7 @@ from regraft.data.dataset import Dataset
 from regraft.data.formats import FORMATS, image_folder, polarity, table, text_folder
 from regraft.data.items import Items
 from regraft.errors import DataError, UnknownName
-from regraft.types import Hints, Problem
+from regraft.types import Evidence, Hints, Problem
 
 TASKS = ("classification", "multilabel", "regression", "detection")
 BOXES = ("coco", "voc", "yolo", "box-table")
@@ -59,10 +59,12 @@ def _open(where: str, format: str | None, hints: Hints) -> Dataset:
             continue
         module = FORMATS.get(name)
         evidence = module.sniff(path)
+        if isinstance(evidence, Evidence):
+            evidence = evidence.text
         if evidence:
             if hints.task == "detection" and name not in BOXES:
                 raise DataError(f"--task detection: {path} holds no boxes that are recognised (it is {evidence}).")
-            if hints.task not in (None, "classification", "detection") and name != "table":
+            if hints.task not in (None, "classification", "detection") and name not in ("table", "npz", "idx"):
                 raise DataError(f"--task {hints.task}: {path} has one class an item; a table can hold several.")
             for option, column in (("--label", hints.label), ("--text", hints.text)):
                 if column and name != "table":
@@ -98,13 +100,13 @@ def open_items(data: str, *, modality: str | None = None, text: str | None = Non
     arrays = ("idx", "cifar")
     if part is None and path.exists() and not any(FORMATS.get(name).sniff(path) for name in arrays):
         pictures = image_folder.picture_files(path) if modality in (None, "image") else None
-        if pictures is not None and len(pictures):
-            return pictures
+        if pictures is not None and len(pictures[0]):
+            return pictures[0]
         texts = (
             (text_folder.text_files(path) or polarity.lines_to_predict(path)) if modality in (None, "text") else None
         )
         if texts is not None:
-            return texts
+            return texts[0]
         if table.sniff(path):
             return table.read_items(path, text=text, modality=modality)
     return open_data(str(data)).items

@@ -154,7 +154,9 @@ class _Walk:
         """The way to a linked folder, () where it is not to be entered: it would hold itself."""
         real, here = os.path.realpath(entry.path), os.path.realpath(place.path)
         self._entered[real] += 1
-        if self._entered[real] > MOST_TIMES or any(w == real or w.startswith(real + os.sep) for w in (*place.ways, here)):
+        if self._entered[real] > MOST_TIMES or any(
+            w == real or w.startswith(real + os.sep) for w in (*place.ways, here)
+        ):
             self._problem("circular-link", below, f"is a link to {shown(real)}, which it lies in; it is not followed")
             return ()
         return (*place.ways, real)
