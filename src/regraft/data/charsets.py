@@ -141,7 +141,8 @@ def cost(text: str, name: str) -> float:
         if _is_letter(c):
             (plain if c < "\x80" else marked)[c] += n
     if languages[0] in letters.LATIN:
-        return bits + min(_letters_cost(marked, name) + _a_to_z(plain, name) for name in languages)
+        return bits + min(_letters_cost(marked, language) + against
+                          for language, against in _a_to_z(plain, languages).items())  # fmt: skip
     # a lonely character of another script among Latin words is rarely meant
     foreign = min(FOREIGN, 0.3 * sum(plain.values()))
     return bits + foreign + min(_letters_cost(marked, language) for language in languages)
@@ -152,27 +153,18 @@ def _letters_cost(marked: Mapping[str, int], language: str) -> float:
     return rarer + sum(n * _letter_bits(c, language) for c, n in marked.items())
 
 
-def _a_to_z(plain: Mapping[str, int], language: str) -> float:
-    """What the letters without marks say against a language: of many no more than of ``HEARD`` of them, since marked
-    words stand among English ones often enough.
+def _a_to_z(plain: Mapping[str, int], languages: Iterable[str]) -> dict[str, float]:
+    """What the letters without marks say against each language: of many no more than of ``HEARD`` of them, since
+    marked words stand among English ones often enough.
     """
-    bits = {name: sum(n * order.index(c.lower()) for c, n in plain.items()) for name, order in letters.A_TO_Z.items()}
+    bits = {name: sum(n * place[c.lower()] for c, n in plain.items()) for name, place in _PLACES.items()}
     share = min(1.0, HEARD / max(sum(plain.values()), 1))
-    return 0.18 * share * (bits[language] - min(bits.values()))
+    return {name: 0.18 * share * (bits[name] - min(bits.values())) for name in languages}
 
 
+_PLACES = {name: {c: i for i, c in enumerate(order)} for name, order in letters.A_TO_Z.items()}
 HEARD = 40
 FOREIGN = 5.0
-
-
-def _triples(text: str) -> Counter[tuple[str, str, str]]:
-    """Each character with its neighbours, counted."""
-    return Counter(zip(" " + text, text, text[1:] + " ", strict=False))
-
-
-def _language_cost(triples: Mapping[tuple[str, str, str], int], language: str) -> float:
-    rarer = letters.LATIN[language][1] if language in letters.LATIN else 0.0
-    return rarer + sum(n * _bits(*triple, language) for triple, n in triples.items())
 
 
 def _sample(data: bytes) -> bytes:

@@ -71,7 +71,7 @@ def _open(where: str, format: str | None, hints: Hints) -> Dataset:
     evidence = rivals.pop(name)
     if hints.task == "detection" and name not in BOXES:
         raise DataError(f"--task detection: {path} holds no boxes that are recognised (it is {evidence.text}).")
-    if hints.task not in (None, "classification", "detection") and name not in ("table", "npz"):
+    if hints.task not in (None, "classification", "detection") and name not in ("table", "npz", "idx"):
         raise DataError(f"--task {hints.task}: {path} has one class an item; a table can hold several.")
     for option in ("label", "text", "image", "part", "features"):
         if getattr(hints, option) and name != "table":
@@ -154,15 +154,13 @@ def open_inputs(data: str, *, modality: str | None = None, hints: Hints = Hints(
             return table.read_items(path, hints, modality)
         if not any(FORMATS.get(name).sniff(path) for name in ARRAYS):
             pictures = image_folder.picture_files(path) if modality in (None, "image") else None
-            if pictures is not None and len(pictures):
-                return Read(pictures, [])
-            texts = (
-                (text_folder.text_files(path) or polarity.lines_to_predict(path))
-                if modality in (None, "text")
-                else None
-            )
-            if texts is not None:
-                return Read(texts, [])
+            if pictures is not None and len(pictures[0]):
+                return Read(*pictures)
+            if modality in (None, "text"):
+                told = hints.encoding
+                texts = text_folder.text_files(path, told) or polarity.lines_to_predict(path, told)
+                if texts is not None:
+                    return Read(*texts)
             if table.sniff(path):
                 return table.read_items(path, hints, modality)
     found = open_data(str(data), hints=hints)
