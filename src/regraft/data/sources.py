@@ -14,7 +14,7 @@ from regraft.data.dataset import Dataset
 from regraft.data.formats import FORMATS, image_folder, polarity, table, text_folder
 from regraft.data.items import Items
 from regraft.errors import DataError, UnknownName
-from regraft.types import Hints, Problem
+from regraft.types import Evidence, Hints, Problem
 
 TASKS = ("classification", "multilabel", "regression", "detection")
 BOXES = ("coco", "voc", "yolo", "box-table")
@@ -59,6 +59,7 @@ def _open(where: str, format: str | None, hints: Hints) -> Dataset:
             continue
         module = FORMATS.get(name)
         evidence = module.sniff(path)
+        evidence = evidence.text if isinstance(evidence, Evidence) else evidence
         if evidence:
             if hints.task == "detection" and name not in BOXES:
                 raise DataError(f"--task detection: {path} holds no boxes that are recognised (it is {evidence}).")
