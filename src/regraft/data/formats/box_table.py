@@ -185,30 +185,29 @@ def _read_table(
     crowds = columns[roles.crowd] if roles.crowd else [""] * len(rows)
     pictures: dict[str, Annotated] = {}
     for i, row in enumerate(rows):
-        called = f"{file}, row {row}"
+        name, called = names[i], f"{file}, row {row}"
         own = cell_text(columns[roles.part][i]) if roles.part else ""
-        if not names[i]:
-            problems.append(Problem("no-path", called, "names no picture; left out"))
+        if not name or (own and not part_of(own)):
+            text = f"has the part {own}, which is none of train, val, test" if name else "names no picture"
+            problems.append(Problem("missing-part" if name else "no-path", called, f"{text}; left out"))
             continue
-        if own and not part_of(own):
-            problems.append(Problem("missing-part", called, f"has the part {own}, which is none of train, val, test; "
-                                    "left out"))  # fmt: skip
-            continue
-        if names[i] not in pictures:
-            pictures[names[i]] = _picture(
-                answers.paths[names[i]], names[i], shares, [columns[n][i] for n in roles.size]
-            )
-            pictures[names[i]].part = part_of(own) or part or part_of_path(pictures[names[i]].path)
-        elif own and part_of(own) != pictures[names[i]].part:
-            where = f"{part_of(own)} and of {pictures[names[i]].part}"
-            problems.append(
-                Problem("same-part", called, f"is of a picture that is of {where}; it is kept out of train")
-            )
-            pictures[names[i]].part = max(part_of(own) or "", pictures[names[i]].part, key=lambda p: p != "train")
+        if name not in pictures:
+            size = [columns[n][i] for n in roles.size]
+            pictures[name] = _picture(answers.paths[name], name, shares, size)
+            pictures[name].part = part_of(own) or part or part_of_path(pictures[name].path)
+        _check_part(pictures[name], part_of(own), called, problems)
         label = among(str(columns[roles.label][i] or ""), listed)
         crowd = cell_text(crowds[i]).lower() in ("1", "true", "yes")
-        _add(pictures[names[i]], boxes[i], label, roles.corners, crowd, called, problems)
+        _add(pictures[name], boxes[i], label, roles.corners, crowd, called, problems)
     return list(pictures.values())
+
+
+def _check_part(picture: Annotated, part: str | None, called: str, problems: list[Problem]) -> None:
+    """Keeps a picture that another row says to be of another part out of train."""
+    if part and part != picture.part:
+        text = f"is of a picture that is of {part} and of {picture.part}; it is kept out of train"
+        problems.append(Problem("same-part", called, text))
+        picture.part = part if picture.part == "train" else picture.part
 
 
 def _name(cell: object, index: PictureIndex) -> str:

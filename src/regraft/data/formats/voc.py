@@ -221,9 +221,8 @@ def _parts(tree: Tree, files: Sequence[str], annotations: Sequence[str], problem
     by_key: dict[str, list[str]] = {}
     for file in annotations:
         by_key.setdefault(key_of(file), []).append(file)
-    lines = {
-        f: _lines(tree, f) for f in sorted(lists, key=lambda f: (_stem(f) != "trainval", _part_list(f) != "train", f))
-    }
+    lists.sort(key=lambda f: (PurePosixPath(f).stem != "trainval", _part_list(f) != "train", f))
+    lines = {f: _lines(tree, f) for f in lists}
     named = {f: {line: _named(line, _above(f), by_key) for line in some} for f, some in lines.items()}
     if not any(there for one in named.values() for there in one.values()):
         # the lists lie apart from the XML files
@@ -243,10 +242,6 @@ def _parts(tree: Tree, files: Sequence[str], annotations: Sequence[str], problem
                     problems.append(Problem("same-part", xml, text))
                 found[xml] = part
     return found
-
-
-def _stem(file: str) -> str:
-    return PurePosixPath(file).stem
 
 
 def _above(file: str) -> str:
