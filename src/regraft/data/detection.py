@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +51,12 @@ class Annotated:
 def is_picture(name: str) -> bool:
     """Whether a file's name ends as those of pictures do."""
     return "." + name.rpartition(".")[2].lower() in SUFFIXES
+
+
+def are_shares(values: Iterable[float]) -> bool:
+    """Whether the numbers of boxes are shares of the picture's sides: none above 1, and not all of them whole."""
+    some = [v for v in values if math.isfinite(v)]
+    return bool(some) and max(some) <= 1 and any(v % 1 for v in some)
 
 
 def detection_dataset(

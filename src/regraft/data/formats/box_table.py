@@ -11,12 +11,12 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from regraft.data.dataset import Dataset
-from regraft.data.detection import Annotated, detection_dataset, is_picture, unnamed
+from regraft.data.detection import Annotated, are_shares, detection_dataset, is_picture, unnamed
 from regraft.data.encoding import decode_text, encoding_problems, unzipped
 from regraft.data.formats.columns import Columns, cell_text
 from regraft.data.formats.pairing import (
@@ -91,12 +91,6 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
         name, tree, pictures, classes, root=index.root, format="box-table", evidence=_evidence(files),
         problems=problems,
     )  # fmt: skip
-
-
-def are_shares(values: Iterable[float]) -> bool:
-    """Whether the numbers of boxes are shares of the picture's sides: none above 1, and not all of them whole."""
-    some = [v for v in values if math.isfinite(v)]
-    return bool(some) and max(some) <= 1 and any(v % 1 for v in some)
 
 
 def _evidence(files: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ that is not below that folder is missing, wherever else a picture of its name ma
 from __future__ import annotations
 
 import bisect
+import itertools
 import posixpath
 import re
 import unicodedata
@@ -163,7 +164,7 @@ class PictureIndex:
     ) -> tuple[dict[str, str | Problem], list[Problem]]:
         """Resolves names less the folder that all of them share: as little of it as leaves names that are found."""
         steps = {name: tail.split("/") for name, tail in tails.items()}
-        shared = len(posixpath.commonprefix([s[:-1] for s in steps.values()]))
+        shared = shared_steps([s[:-1] for s in steps.values()])
         for gone in range(shared + 1):
             if min(map(len, steps.values())) - gone < least:
                 break
@@ -212,6 +213,11 @@ def folder_of(path: str) -> str:
     return path[: path.rfind("/") + 1]
 
 
+def shared_steps(paths: Iterable[Sequence[str]]) -> int:
+    """How many steps at their beginning all ``paths`` share."""
+    return sum(1 for _ in itertools.takewhile(lambda step: len(set(step)) == 1, zip(*paths, strict=False)))
+
+
 def _at(places: Places, bases: Iterable[str]) -> list[str]:
     return [path for base in bases for path in places.get(base, ())]
 
@@ -222,8 +228,8 @@ def _last(path: str) -> str:
 
 def _rank(base: str, own: str, part: str) -> tuple[bool, int, bool]:
     """How near the folder ``base`` is to an annotation file in the folder ``own`` that is of a ``part``."""
-    shared = posixpath.commonprefix([base.split("/")[:-1], own.split("/")[:-1]])
-    return base == own, len(shared), bool(part) and part_of_path(f"{base}x") == part
+    shared = shared_steps([base.split("/")[:-1], own.split("/")[:-1]])
+    return base == own, shared, bool(part) and part_of_path(f"{base}x") == part
 
 
 def _contradicts(a: str, b: str) -> bool:
@@ -255,7 +261,8 @@ def in_order(listed: Sequence[str], labels: Iterable[str]) -> list[str]:
     value, words by letter).
     """
     used = set(labels)
-    first = [name if name in used or name.strip() not in used else name.strip() for name in listed]
+    typed = {name: name.strip() for name in listed if name not in used and name.strip() not in listed}
+    first = [typed[name] if typed.get(name) in used else name for name in listed]
     digits = bool(used) and all(re.fullmatch("[0-9]+", label) for label in used)
     return list(dict.fromkeys([*first, *(sorted(used, key=int) if digits else sorted(used))]))
 
