@@ -71,7 +71,9 @@ def class_list(classes: Sequence[str]) -> str:
     if odd is not None:
         raise InputError(f"The class {odd!r} cannot stand in classes.txt, which has a name a line: rename it, or "
                          "choose coco or json.")  # fmt: skip
-    return "".join(f"{name}\n" for name in classes)
+    text = "".join(f"{name}\n" for name in classes)
+    # the first of these would be taken for a mark of the encoding
+    return f"\ufeff{text}" if text.startswith("\ufeff") else text
 
 
 def file_names(data: Dataset) -> list[str]:

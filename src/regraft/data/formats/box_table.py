@@ -13,10 +13,10 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from regraft.data.dataset import Dataset
-from regraft.data.detection import Annotated, are_shares, detection_dataset, is_picture, unnamed
+from regraft.data.detection import Annotated, are_shares, detection_dataset, unnamed
 from regraft.data.encoding import decode_text, encoding_problems, unzipped
 from regraft.data.formats.columns import Columns, cell_text
 from regraft.data.formats.pairing import (
@@ -25,9 +25,7 @@ from regraft.data.formats.pairing import (
     head_of,
     in_order,
     listed_classes,
-    nfc,
     part_of_path,
-    spelled,
 )  # fmt: skip
 from regraft.data.formats.table import csv_columns
 from regraft.data.parts import part_of
@@ -66,9 +64,8 @@ def sniff(path: Path) -> Evidence | None:
     tree, files = _files(path)
     if tree is None or not files:
         return None
-    there = {PurePosixPath(nfc(p)).name.lower() for p in tree.files() if is_picture(p)}
-    stems = {name.rpartition(".")[0] for name in there}
-    return Evidence(_evidence(files), sum(_count(tree, file, there, stems) for file in files))
+    index = PictureIndex(tree)
+    return Evidence(_evidence(files), sum(_count(tree, file, index) for file in files))
 
 
 def read(path: Path, hints: Hints = Hints()) -> Dataset:
@@ -131,15 +128,15 @@ def _head(tree: Tree, file: str) -> tuple[_Roles, list[dict[str, str]], float] |
     return roles, cells, max(1.0, size / max(1, len(head)))
 
 
-def _count(tree: Tree, file: str, there: set[str], stems: set[str]) -> int:
+def _count(tree: Tree, file: str, index: PictureIndex) -> int:
     """How many pictures with boxes a table gives, by its head."""
     found = _head(tree, file)
     if found is None:
         return 0
     roles, cells, times = found
     good = [c for c in cells if sum(math.isfinite(_number(c.get(n, "")) or 0.0) for n in roles.numbers) == 4]
-    names = {spelled(c.get(roles.path, "").strip())[1].rpartition("/")[2].lower() for c in good}
-    return round(times * sum(name in there or name in stems for name in names))
+    answers = index.resolve((_name(c.get(roles.path, ""), index) for c in good), near=file).paths.values()
+    return round(times * len({a for a in answers if isinstance(a, str)}))
 
 
 def _roles(names: list[str]) -> _Roles | None:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from regraft.data.dataset import Dataset
-from regraft.data.detection import Annotated, detection_dataset, is_picture, unnamed
+from regraft.data.detection import Annotated, detection_dataset, unnamed
 from regraft.data.encoding import decode_text, encoding_problems
 from regraft.data.formats.pairing import PictureIndex, head_of, nfc, part_of_path
 from regraft.data.trees import Directory, Tree, open_tree
@@ -34,15 +34,14 @@ def sniff(path: Path) -> Evidence | None:
     tree, files = _files(path)
     if tree is None or not files:
         return None
-    there = {PurePosixPath(nfc(p)).name for p in tree.files() if is_picture(p)}
-    count = 0
+    index, count = PictureIndex(tree), 0
     for file in files:
         try:
             text = decode_text(tree.read(file)).text
         except UnreadableItem:
             continue
-        named = {nfc(_unescaped(name)).replace("\\", "/") for name in _NAME.findall(text)}
-        count += sum(name.rpartition("/")[2] in there for name in named)
+        answers = index.resolve(map(_unescaped, _NAME.findall(text)), near=file).paths.values()
+        count += len({a for a in answers if isinstance(a, str)})
     return Evidence(_evidence(files), count)
 
 

@@ -144,14 +144,15 @@ class PictureIndex:
         worth = {b: (counts[b], own.startswith(b), _last(b).lower() in PICTURE_FOLDERS) for b in top}
         most = max(worth.values(), default=None)
         bases = [b for b in top if worth[b] == most]
-        return {name: self._one(name, _at(one, bases), near) for name, one in places.items()}
+        return {name: self._one(name, _at(one, bases), bases, near) for name, one in places.items()}
 
-    def _one(self, name: str, found: list[str], near: str) -> str | Problem:
-        if len(found) == 1:
+    def _one(self, name: str, found: list[str], bases: Sequence[str], near: str) -> str | Problem:
+        """The path of a name that was ``found``, or the problem, where that is none or ``bases`` are equal rivals."""
+        if len(found) == 1 and len(bases) == 1:
             return found[0]
         if found:
-            rivals = " or ".join(sorted(found)[:3])
-            text = f"may mean {rivals} ({near}); left out: put the annotation file beside its pictures, or remove one"
+            rivals = sorted(found) if len(bases) == 1 else sorted(base + name for base in bases)
+            text = f"may mean {' or '.join(rivals[:3])} ({near}); left out: put the annotation file beside its pictures"
             return Problem("ambiguous-file", name, text)
         if not self._called:
             self._called = {_last(nfc(p)).casefold(): p for p in self.paths}
@@ -174,7 +175,7 @@ class PictureIndex:
                 name, path = next((n, v) for n, v in found.items() if isinstance(v, str))
                 text = f"its names come from elsewhere: {name} is taken for {path}, and the others likewise"
                 return found, [Problem("moved-root", near, text)]
-        return {name: self._one(name, [], near) for name in tails}, []
+        return {name: self._one(name, [], (), near) for name in tails}, []
 
 
 def head_of(tree: Tree, file: str, limit: int) -> bytes:

@@ -119,8 +119,9 @@ def _by_folder(index: PictureIndex, left: list[str], names: Mapping[str, str], f
         if group not in used:
             for called in ({f: f.removeprefix(group).rpartition(".")[0] for f in files}, names):
                 paths = free.resolve((called[f] for f in files if f in called), near).paths
-                answers = {f: paths[called[f]] for f in files if f in called}
-                if any(isinstance(a, str) for a in answers.values()):
+                answers = answers or {f: paths[called[f]] for f in files if f in called}
+                if any(isinstance(a, str) for a in paths.values()):
+                    answers = {f: paths[called[f]] for f in files if f in called}
                     break
         meant = Counter(a for a in answers.values() if isinstance(a, str))
         for file in files:

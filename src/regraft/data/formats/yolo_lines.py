@@ -49,7 +49,8 @@ class Reading:
     def edges(self, values: Sequence[float]) -> Edges | None:
         """Left, top, right, bottom in shares; None where the line has another number of numbers than was meant."""
         n, pose = len(values), 4 + self.points * self.dims
-        if n in (4, 5) or (n == 6 and self.tracks) or (self.points and n in (pose, pose + 1, pose + 2)):
+        posed = self.points and (n in (pose, pose + 1) or (n == pose + 2 and values[-1] % 1 == 0))
+        if n in (4, 5) or posed or (n == 6 and self.tracks):
             cx, cy, w, h = values[:4]
             return cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
         if self.given:

@@ -151,10 +151,10 @@ def parts_of(
                for key, value in settings.items() if part_of(str(key))
                for entry in (value if isinstance(value, list) else [value]) if entry not in NOTHING]  # fmt: skip
     entries.sort(key=lambda one: one[0] != "train")
-    own = folder_of(where)
+    base, own = str(settings.get("path") or ""), folder_of(where)
     above = [own[: i + 1] for i in range(len(own) - 2, -1, -1) if own[i] == "/"] + ([""] if own else [])
     for top in (own, *above):
-        tops = [_candidates(entry, part, str(settings.get("path") or ""), tree, top) for part, _, entry in entries]
+        tops = [_candidates(entry, part, base, tree, top, where.endswith(".data")) for part, _, entry in entries]
         places = [next((p for p in some if _is_there(p, tree, index)), None) for some in tops]
         if any(places):
             break
@@ -172,11 +172,12 @@ def parts_of(
 
 
 def _add(pictures: list[str], part: str, called: str, found: dict[str, str], problems: list[Problem]) -> None:
-    """Counts ``pictures`` to ``part``. What is of another part too stays out of train, but for a part that is all of
-    it of another: that is none of its own.
+    """Counts ``pictures`` to ``part``. What is of another part too stays out of train, but for a part that holds all
+    of another: that is none of its own.
     """
     others = [p for p in pictures if found.get(p, part) != part]
-    if others and len(others) == len(pictures):
+    whole = {p for p, other in found.items() if others and other == found[others[0]]}
+    if others and len(others) == len(pictures) and whole <= set(pictures):
         text = f"names pictures of {found[others[0]]} only; they stay in {found[others[0]]}"
         problems.append(Problem("same-part", called, text))
         return
@@ -202,12 +203,13 @@ def _pictures(place: str, tree: Tree, index: PictureIndex, problems: list[Proble
     return [p for p in answer.paths.values() if isinstance(p, str)]
 
 
-def _candidates(entry: str, part: str, base: str, tree: Tree, own: str) -> list[str]:
+def _candidates(entry: str, part: str, base: str, tree: Tree, own: str, darknet: bool) -> list[str]:
     """The paths that an entry of settings in the folder ``own`` may mean, best first: below ``path``, or else below the
     folder itself.
 
-    Of a relative entry only steps that lead upwards are left out (Roboflow's ``../train/images``); of an absolute one
-    from another machine two steps are kept, or one that says the part.
+    Of a relative entry only steps that lead upwards are left out (Roboflow's ``../train/images``), in ``darknet``'s
+    settings also the first, since it names files from where it was started; of an absolute one from another machine two
+    steps are kept, or one that says the part.
     """
     absolute, tail = spelled(entry)
     if absolute:
@@ -222,5 +224,7 @@ def _candidates(entry: str, part: str, base: str, tree: Tree, own: str) -> list[
         plain = re.sub(r"^(\.\./)+", "", f"{tail}/").rstrip("/")
         bases = ["/".join(below[i:]) for i in range(len(below))]
         tails = [posixpath.join(b, t) for t in (tail, plain) for b in [*bases, ""]]
+        if darknet:
+            tails.append(plain.partition("/")[2] or plain)
     found = [posixpath.normpath(posixpath.join(own, t)) for t in tails]
     return list(dict.fromkeys(p for p in found if not p.startswith("..")))
