@@ -11,6 +11,9 @@
             ├── ArtefactError     a model or run folder that is not whole, or that stands in the way
             └── DiskError         no space, or no right to write
 
+    UserWarning
+    └── DataWarning               something in the data was set aside; what, stands in it
+
 Every message is one sentence: what, where, and what would be right.
 """
 
@@ -50,6 +53,10 @@ class ArtefactError(InputError):
 
 class DiskError(InputError):
     """Nothing can be written: no space, or no right to."""
+
+
+class DataWarning(UserWarning):
+    """Something in the data was set aside."""
 
 
 class UnknownName(InputError):

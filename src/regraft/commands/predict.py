@@ -109,8 +109,8 @@ def predict(
     bulk = Bulk(Path(out), about, columns, resume=resume, overwrite=overwrite)
     resumed = min(bulk.done, rows.total)
     bulk.check(rows.digests(resumed))
-    for row, items, position in rows.stream(resumed):
-        bulk.add(row, _content(items, position))
+    for row, some, position in rows.stream(resumed):
+        bulk.add(row, _content(some, position))
     return PredictResult(model, rows.total, bulk.finish(), out, resumed=resumed, problems=problems)
 
 
@@ -210,35 +210,34 @@ class _Sorter:
         where = _UNREADABLE if "error" in row else _UNSURE if row.get("abstain") else self._of(row["label"])
         steps = [step for step in PurePosixPath(row["input"]).parts if step not in ("/", ".", "..")]
         target = self.folder.joinpath(where, *steps)
-        source = items.tree.path / items.paths[position]
-        inside_archive = not source.is_file()
-        if inside_archive and "error" in row:
+        source = items.tree.where(items.paths[position])
+        on_disk = source is not None and source.is_file()
+        if not on_disk and "error" in row:
             return
-        data = items.read(position) if inside_archive else None
+        data = None if on_disk else items.read(position)
         with disk_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             free = _free(target, source, data)
             if free is None:
                 return
-            target = free
-            if data is not None:
-                target.write_bytes(data)
+            if data is not None or source is None:
+                free.write_bytes(data or b"")
             elif self.copy:
-                shutil.copyfile(source, target)
+                shutil.copyfile(source, free)
             else:
                 try:
-                    target.hardlink_to(source)
+                    free.hardlink_to(source)
                 except OSError:
-                    target.symlink_to(source.resolve())
+                    free.symlink_to(source.resolve())
 
 
-def _free(target: Path, source: Path, data: bytes | None) -> Path | None:
+def _free(target: Path, source: Path | None, data: bytes | None) -> Path | None:
     """A name that is free for this picture, or None where the very picture is there already."""
     first, number = target, 2
     while target.exists() or target.is_symlink():
-        if data is None and target.exists() and target.samefile(source):
+        if data is None and source is not None and target.exists() and target.samefile(source):
             return None
-        if target.exists() and target.read_bytes() == (source.read_bytes() if data is None else data):
+        if target.exists() and target.read_bytes() == (source.read_bytes() if data is None and source else data):
             return None
         target, number = first.with_name(f"{first.stem}-{number}{first.suffix}"), number + 1
     return target
