@@ -26,7 +26,7 @@ def picture(path: Path, **more: Any) -> Path:
 
 
 def told(data: Dataset) -> list[tuple[str, str]]:
-    return sorted((p.kind, p.item) for p in data.problems)
+    return sorted((p.kind, p.item) for p in data.problems if p.kind != "other-format")
 
 
 def boxes(data: Dataset, i: int = 0) -> list[list[float]]:
@@ -162,8 +162,8 @@ def read_voc(root: Path, data: bytes, **more: Any) -> Dataset:
         ("utf8", "utf-8", "e\u0301"),
         ("", "utf-8", "猫"),
         ("", "utf-16", "猫"),
-        ("", "gbk", "猫猫狗狗"),
-        ("utf-8", "gbk", "猫猫狗狗"),
+        ("", "gbk", "行人和汽车"),
+        ("utf-8", "gbk", "行人和汽车"),
     ],
 )
 def test_xml_of_any_encoding(declared: str, encoding: str, name: str, tmp_path: Path) -> None:

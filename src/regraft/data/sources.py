@@ -79,7 +79,7 @@ def _open(where: str, format: str | None, hints: Hints) -> Dataset:
             raise DataError(f"{told}: {path} is no table (it is {evidence.text}), so it has no columns.")
     found = FORMATS.get(name).read(path, hints)
     others = [Problem("other-format", where, f"is read as {name}; it could be {e.text} too: --format {n} reads it so")
-              for n, e in rivals.items() if e.items and not (e.weak and n in FOLDERS)]  # fmt: skip
+              for n, e in rivals.items() if _is_rival(n, e, name)]  # fmt: skip
     return replace(found, evidence=found.evidence or evidence.text, problems=(*found.problems, *others))
 
 
@@ -119,6 +119,15 @@ def best(found: Mapping[str, Evidence]) -> str:
     strong = {n: e for n, e in found.items() if not e.weak} or found
     most = max(e.items for e in strong.values())
     return next(n for n, e in strong.items() if 2 * e.items >= most)
+
+
+def _is_rival(name: str, evidence: Evidence, taken: str) -> bool:
+    """Whether another format is worth a word: an annotation file that leads to nothing too; every table of boxes is a
+    table.
+    """
+    if (name, taken) == ("table", "box-table") or (evidence.weak and name in FOLDERS):
+        return False
+    return evidence.items > 0 or name in BOXES
 
 
 def _grouped(data: Dataset, hints: Hints) -> Dataset:

@@ -134,9 +134,15 @@ def _count(tree: Tree, file: str, index: PictureIndex) -> int:
     if found is None:
         return 0
     roles, cells, times = found
-    good = [c for c in cells if sum(math.isfinite(_number(c.get(n, "")) or 0.0) for n in roles.numbers) == 4]
+    good = [c for c in cells if all(_numberish(c.get(n, "")) for n in roles.numbers)]
     answers = index.resolve((_name(c.get(roles.path, ""), index) for c in good), near=file).paths.values()
     return round(times * len({a for a in answers if isinstance(a, str)}))
+
+
+def _numberish(cell: str) -> bool:
+    """Whether a cell is empty or a number, if perhaps one that will not be read."""
+    found = _number(cell.replace(",", "."))
+    return found is None or math.isfinite(found)
 
 
 def _roles(names: list[str]) -> _Roles | None:
