@@ -16,7 +16,7 @@ from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.sources import open_items
 from regraft.detection.artefact import is_detector
 from regraft.errors import InputError
-from regraft.files import digest, disk_errors
+from regraft.files import digest, disk_errors, output
 from regraft.predictor import Predictor, TaskPredictor, load_any
 from regraft.runtime import set_threads
 from regraft.tent import adapting
@@ -85,7 +85,7 @@ def predict(
         raise InputError("--sort-into makes a folder a class, and the model gives numbers.")
     if sort_into and not all(isinstance(items, PictureFiles) for _, items in sources):
         raise InputError("--sort-into takes picture files; arrays have no file to link or copy.")
-    sorter = _Sorter(Path(sort_into), copy) if sort_into else None
+    sorter = None if sort_into is None else _Sorter(output(sort_into, "--sort-into"), copy)
     rows = _Rows(predictor, sources, sorter)
     if out is None:
         kept = list(rows.stream(0))
@@ -93,7 +93,7 @@ def predict(
     about = {"model": predictor.manifest["files"], "inputs": [str(t) for t in inputs], "names": rows.digest(),
              "sort_into": sort_into}  # fmt: skip
     columns = columns_of(predictor.model) if isinstance(predictor, Predictor) else {}
-    bulk = Bulk(Path(out), about, columns, resume=resume, overwrite=overwrite)
+    bulk = Bulk(output(out), about, columns, resume=resume, overwrite=overwrite)
     resumed = min(bulk.done, rows.total)
     for row in rows.stream(resumed):
         bulk.add(row)

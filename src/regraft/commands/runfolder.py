@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.errors import ArtefactError, InputError
-from regraft.files import disk_errors, dump_json, replace_folder, write_json
+from regraft.files import disk_errors, dump_json, output, replace_folder, write_json
 
 SETTINGS, LOG = "run.json", "log.jsonl"
 
@@ -88,8 +88,8 @@ def interrupted(data: str, method: str, root: Path = Path("runs")) -> Path | Non
 
 def folder_for(out: str | None, data: str, method: str, resume: bool) -> Path:
     """``out``, else the interrupted run to resume, else the next free name; raises ``InputError`` where none is."""
-    if out:
-        return Path(out)
+    if out is not None:
+        return output(out)
     if not resume:
         return next_out(data, method)
     left = interrupted(data, method)

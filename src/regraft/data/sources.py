@@ -14,6 +14,7 @@ from regraft.data.dataset import Dataset
 from regraft.data.formats import FORMATS, image_folder, polarity, table, text_folder
 from regraft.data.items import Items
 from regraft.errors import DataError, UnknownName
+from regraft.files import path_of
 from regraft.types import Hints, Problem
 
 TASKS = ("classification", "multilabel", "regression", "detection")
@@ -22,7 +23,7 @@ BOXES = ("coco", "voc", "yolo", "box-table")
 
 def split_part(data: str) -> tuple[str, str | None]:
     """``data.npz#test`` -> (``data.npz``, ``test``); a file whose own name has a # keeps it."""
-    if "#" in data and not Path(data).exists():
+    if "#" in data and not path_of(data, "DATA").exists():
         path, _, part = data.rpartition("#")
         return path, part
     return data, None
@@ -51,7 +52,7 @@ def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -
 def _open(where: str, format: str | None, hints: Hints) -> Dataset:
     if where.startswith("embedded:"):
         return embedded.read(where.removeprefix("embedded:"))
-    path = Path(where).expanduser()
+    path = path_of(where, "DATA")
     if not path.exists():
         raise DataError(f"There is nothing at {where!r}: a folder, a file or embedded:digits is wanted.")
     for name in [format] if format else FORMATS:
@@ -94,7 +95,7 @@ def open_items(data: str, *, modality: str | None = None, text: str | None = Non
     ``modality``, image, text or table, overrules what is looked for first; ``text`` names the column of the texts.
     """
     where, part = split_part(str(data))
-    path = Path(where).expanduser()
+    path = path_of(where, "DATA")
     arrays = ("idx", "cifar")
     if part is None and path.exists() and not any(FORMATS.get(name).sniff(path) for name in arrays):
         pictures = image_folder.picture_files(path) if modality in (None, "image") else None

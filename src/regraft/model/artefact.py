@@ -31,7 +31,7 @@ from regraft.errors import ArtefactError
 from regraft.features.fusion import TERMS, fuse, parts_of, tfidf
 from regraft.features.tables import COLUMNS, TableMap, table_network
 from regraft.features.tfidf import TfIdf
-from regraft.files import disk_errors, new_file, new_folder, sha256, write_json, write_text
+from regraft.files import disk_errors, new_file, new_folder, path_of, sha256, write_json, write_text
 from regraft.model.card import model_card, tasks_card
 from regraft.model.familiar import Familiar
 from regraft.model.heads import HEADS
@@ -192,7 +192,7 @@ def _link(source: Path, target: Path) -> None:
 
 def find(path: str | Path) -> Path:
     """The artefact folder that ``path``, a run or an artefact, means; raises ``ArtefactError``."""
-    folder = Path(path).expanduser()
+    folder = path_of(path, "MODEL")
     for candidate in (folder, folder / "model"):
         if (candidate / MANIFEST).is_file():
             return candidate
@@ -256,7 +256,7 @@ def load(path: str | Path, beside: Loaded | None = None) -> Loaded:
 def split_task(path: str | Path) -> tuple[str, str | None]:
     """``runs/mine#colour`` -> (``runs/mine``, ``colour``)."""
     text = str(path)
-    if "#" in text and not Path(text).expanduser().exists():
+    if "#" in text and not path_of(text, "MODEL").exists():
         where, _, task = text.rpartition("#")
         return where, task
     return text, None
