@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
 
-from regraft.errors import DiskError, InputError
+from regraft.errors import ArtefactError, DiskError, InputError, RegraftError
 from regraft.files import why
 
 P = ParamSpec("P")
@@ -63,3 +65,15 @@ def bordered(function: Callable[P, R]) -> Callable[P, R]:
 
     call.__module__ = "regraft"  # where it is found again, by pickle too
     return call
+
+
+@contextlib.contextmanager
+def written_by_regraft(what: str | os.PathLike[str], kind: type[InputError] = ArtefactError) -> Iterator[None]:
+    """Around the reading of what regraft itself wrote: where that fails, other hands or a bad copy changed it."""
+    try:
+        yield
+    except RegraftError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise kind(f"{what} is damaged or not of this regraft ({reason}): copy it again or repeat the run.") from error

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from regraft.backbones.base import Pretrained
+from regraft.border import written_by_regraft
 from regraft.commands import runfolder, search
 from regraft.commands.auto import DEFAULT_BUDGET
 from regraft.commands.detect import DetectionResult, detect
@@ -119,7 +120,8 @@ def fit(
         settings |= search.remembered(path)
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
-        return FitResult(**{**done, "classes": tuple(done["classes"])})
+        with written_by_regraft(path):
+            return FitResult(**{**done, "classes": tuple(done["classes"])})
 
     set_threads(threads)
     where = resolve_device(device)

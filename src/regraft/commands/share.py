@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from regraft.backbones.base import Pretrained
+from regraft.border import written_by_regraft
 from regraft.commands import runfolder
 from regraft.commands.auditing import audited
 from regraft.commands.fit import fit, name_of
@@ -109,8 +110,9 @@ def share(
     }
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
-        finished = {n: FitResult(**{**t, "classes": tuple(t["classes"])}) for n, t in done["tasks"].items()}
-        return Shared(**{**done, "tasks": finished, "problems": [Problem(**p) for p in done["problems"]]})
+        with written_by_regraft(path):
+            finished = {n: FitResult(**{**t, "classes": tuple(t["classes"])}) for n, t in done["tasks"].items()}
+            return Shared(**{**done, "tasks": finished, "problems": [Problem(**p) for p in done["problems"]]})
     problems = in_common(tasks, options)
     results: dict[str, FitResult] = {}
     seconds: dict[str, float] = {}
