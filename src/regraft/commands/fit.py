@@ -15,7 +15,7 @@ from regraft.commands.domain_training import train_target
 from regraft.commands.domains import fit_target
 from regraft.commands.job import FitResult, Job
 from regraft.commands.joint import fit_joint
-from regraft.commands.settings import check, check_task, seconds_of
+from regraft.commands.settings import check, check_task, hints_of, seconds_of
 from regraft.commands.split import make_split
 from regraft.commands.start import started
 from regraft.commands.target import learn_from, open_target
@@ -27,7 +27,6 @@ from regraft.features.rows import Runner
 from regraft.features.store import RowStore
 from regraft.methods import METHODS
 from regraft.runtime import Stopwatch, resolve_device, say, set_threads
-from regraft.types import Hints
 
 
 def fit(
@@ -44,8 +43,12 @@ def fit(
     controls: str = "majority,raw,random",
     label: str | None = None,
     text: str | None = None,
+    image: str | None = None,
+    features: str | None = None,
     drop: str | None = None,
     group: str | None = None,
+    part: str | None = None,
+    encoding: str | None = None,
     task: str | None = None,
     class_weight: str | None = None,
     size: int | None = None,
@@ -91,7 +94,8 @@ def fit(
     Where the label is a number, ``alpha`` is the strength of the ridge (by default that of most evidence, 0 for none),
     ``interval`` the level of intervals around predictions, ``quantiles`` those to predict beside the mean. ``target``
     is data of another domain to adapt to, whose labels, if it has any, only serve to report, but for ``target_labels``
-    of them; ``mapping`` renames its classes (``kitten=cat``). ``drop`` names columns of a table that are not looked at.
+    of them; ``mapping`` renames its classes (``kitten=cat``). ``text``, ``image``, ``features``, ``part`` and ``group``
+    say what the columns of a table are, ``drop`` names those that are not looked at.
     ``network`` takes the place of what ``backbone`` names, with all it has learned. ``outliers`` lets the model flag
     what is unlike the training data. Writes a run folder: ``model/`` (the artefact), ``run.json``, ``log.jsonl``,
     ``predictions.csv``. Raises ``InputError`` and its kinds, see `regraft.errors`.
@@ -100,7 +104,7 @@ def fit(
     several = isinstance(data, list | tuple)
     settings |= {"data": [name_of(d) for d in data] if several else name_of(data)}
     settings |= {k: None if v is None else name_of(v) for k, v in (("val", val), ("target", target))}
-    hints = Hints(label, group, task, text, drop=drop)
+    hints = hints_of(settings)
     if not several:
         opened = open_data(data, format=format, hints=hints)
         if opened.target.task == "detection":
@@ -150,7 +154,8 @@ def fit(
         if target is None:
             result = job.result(METHODS.get(method))
         else:
-            hints = Hints(label, None, task, text, drop=drop)
+            hints = hints_of(settings, group=None, task=task or split.train.target.task, kept=split.train.roles,
+                             lenient=True)  # fmt: skip
             goal = open_target(target, split.train, split.val, mapping=mapping, hints=hints, labels=target_labels,
                                seed=seed)  # fmt: skip
             if goal.labelled is not None:

@@ -19,6 +19,7 @@ from regraft.commands.auditing import audited
 from regraft.commands.fit import fit, name_of
 from regraft.commands.job import FitResult
 from regraft.commands.search import is_auto, remembered
+from regraft.commands.settings import hints_of
 from regraft.commands.tasks import fit_together, not_looked_at, same_data
 from regraft.data.sources import open_data, split_part
 from regraft.errors import InputError, UnknownName
@@ -29,7 +30,7 @@ from regraft.methods import METHODS
 from regraft.methods.sharing import WEIGHTS
 from regraft.model import artefact
 from regraft.runtime import say
-from regraft.types import Hints, Problem
+from regraft.types import Problem
 
 WAYS = ("features", "parameters")
 TRAINS = "lp-ft"
@@ -190,8 +191,8 @@ def _stem(data: Any) -> str:
 
 def in_common(tasks: dict[str, tuple[Any, str | None]], options: dict[str, Any]) -> list[Problem]:
     """What of the tasks' items is in one task only. Raises ``InputError`` where they are of different kinds."""
-    group, task, text, drop = (options.get(k) for k in ("group", "task", "text", "drop"))
-    hints = {n: Hints(c, group, task, text, drop=not_looked_at(tasks, n, drop)) for n, (_, c) in tasks.items()}
+    hints = {n: hints_of(options, label=c, drop=not_looked_at(tasks, n, options.get("drop")))
+             for n, (_, c) in tasks.items()}  # fmt: skip
     opened = {n: open_data(d, format=options.get("format"), hints=hints[n]) for n, (d, _) in tasks.items()}
     boxes = [n for n, d in opened.items() if d.target.task == "detection"]
     if boxes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,9 @@ def shift(
     format: str | None = None,
     label: str | None = None,
     text: str | None = None,
+    image: str | None = None,
+    features: str | None = None,
+    encoding: str | None = None,
     seed: int = 0,
     device: str = "auto",
     engine: str = "auto",
@@ -81,10 +84,11 @@ def shift(
     At most 2,000 items a domain are looked at. Raises ``InputError`` where one is empty or they share no class.
     """
     set_threads(threads)
-    opened = training_part(open_data(source, format=format, hints=Hints(label, text=text)))
+    hints = Hints(label, text=text, image=image, features=features, encoding=encoding)
+    opened = training_part(open_data(source, format=format, hints=hints))
     if opened.target.task != "classification":
         raise InputError(f"{opened.name} is for {opened.target.task}; the shift is measured for one class an item.")
-    goal = open_target(target, opened, mapping=mapping, hints=Hints(label, text=text))
+    goal = open_target(target, opened, mapping=mapping, hints=replace(hints, kept=opened.roles, lenient=True))
     network = network_for(opened.items, backbone)
     runner, store = Runner(network, engine, resolve_device(device)), RowStore()
     problems = list(goal.problems)

@@ -39,6 +39,11 @@ class Split:
     repeated: int = 0
     """How many of the training items are there again to weigh more."""
 
+    @property
+    def columns(self) -> dict[str, Any] | None:
+        """What the columns of the training table are, for the record; None where it is no table."""
+        return None if self.train.roles is None else self.train.roles.to_json()
+
 
 @dataclass
 class Rows:
@@ -75,7 +80,18 @@ def make_split(
     require_target(whole.data.take(learn))
     if val is not None:
         task = opened.target.task if hints.task or opened.format == "table" else None
-        judged = open_data(val, format=format, hints=replace(hints, task=task, usual=opened.target_name))
+        judged = open_data(
+            val,
+            format=format,
+            hints=replace(
+                hints,
+                task=task,
+                usual=opened.target_name,
+                kept=opened.roles,
+                part=None,
+                group=None,
+            ),
+        )
         if judged.target.task != opened.target.task:
             raise DataError(f"{judged.name} is for {judged.target.task} and {opened.name} for {opened.target.task}.")
         other = audited(evaluation_part(judged), store)

@@ -16,26 +16,28 @@ from regraft.data.pictures import SUFFIXES
 from regraft.data.sources import open_items, split_part
 from regraft.data.trees import Directory
 from regraft.errors import DataError
+from regraft.types import Hints
 
 
-def as_items(x: Any, what: str = "X", *, modality: str | None = None) -> Items:
+def as_items(x: Any, what: str = "X", *, modality: str | None = None, hints: Hints = Hints()) -> Items:
     """``X`` as items.
 
     Taken are: the path of a picture, a folder or a data set; a list of picture paths or of Pillow pictures; a list,
     array or Series of texts; an array of pictures (n, h, w) or (n, h, w, 1 or 3), uint8 or float in 0..1; a numeric
     table (n, d); a Dataset. Strings are paths where all of them are files or end as pictures do, else texts;
-    ``modality`` overrules: with text a list holds texts, and a string that names no file is one.
+    ``modality`` overrules: with text a list holds texts, and a string that names no file is one; ``hints`` name the
+    columns of a table.
     """
     if isinstance(x, Dataset):
         return x.items
     if isinstance(x, str | Path):
         if modality == "text" and isinstance(x, str) and not x.startswith("embedded:") and not _is_there(x):
             return Texts([x], what)
-        return open_items(str(x), modality=modality)
+        return open_items(str(x), modality=modality, hints=hints)
     if hasattr(x, "load") and hasattr(x, "take"):
         return x  # type: ignore[no-any-return]
-    if hasattr(x, "columns") and modality == "table":
-        return table.read_items(x, modality=modality)
+    if hasattr(x, "columns") and modality is not None:
+        return table.read_items(x, hints, modality).items
     if isinstance(x, Image.Image):
         return PictureObjects([x])
     if isinstance(x, Sequence) and len(x) and isinstance(x[0], Image.Image):

@@ -16,7 +16,7 @@ from regraft.data.detection import Annotated, detection_dataset, is_picture
 from regraft.data.encoding import decode_text, encoding_problems, unzipped
 from regraft.data.formats.columns import cell_text
 from regraft.data.formats.pairing import PictureIndex, listed_classes, part_of_path
-from regraft.data.formats.table import csv_columns
+from regraft.data.formats.readers import csv_columns
 from regraft.data.parts import part_of
 from regraft.data.trees import Directory, Tree, open_tree
 from regraft.errors import DataError, UnreadableItem
