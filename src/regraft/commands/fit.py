@@ -20,6 +20,7 @@ from regraft.commands.split import make_split
 from regraft.commands.start import started
 from regraft.commands.target import learn_from, open_target
 from regraft.data.dataset import Dataset
+from regraft.data.frames import is_frame
 from regraft.data.sources import open_data
 from regraft.errors import InputError
 from regraft.features.fusion import learned
@@ -169,4 +170,4 @@ def fit(
 def name_of(data: Any) -> str:
     if isinstance(data, Dataset):
         return data.name
-    return f"DataFrame of {len(data)} rows" if hasattr(data, "columns") else str(data)
+    return f"DataFrame of {len(data)} rows" if is_frame(data) else str(data)
