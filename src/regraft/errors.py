@@ -12,7 +12,7 @@
             └── DiskError         no space, or no right to write
 
     UserWarning
-    └── DataWarning               something in the data was set aside; what, stands in it
+    └── DataWarning               what `regraft fit` would list, told to Python callers who get no list
 
 Every message is one sentence: what, where, and what would be right.
 """
@@ -56,7 +56,7 @@ class DiskError(InputError):
 
 
 class DataWarning(UserWarning):
-    """Something in the data was set aside."""
+    """Something about the data that a person should know: a `regraft.types.Problem` where there is no list of them."""
 
 
 class UnknownName(InputError):

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from regraft.border import written_by_regraft
 from regraft.errors import ArtefactError
 from regraft.files import disk_errors, jsonable, new_file, write_json, write_text
 from regraft.model.model import Model
@@ -49,7 +50,9 @@ class Bulk:
             self.work.mkdir(parents=True, exist_ok=True)
             plain = jsonable(about)
             state = self.work / "about.json"
-            if state.exists() and json.loads(state.read_text(encoding="utf-8")) != plain:
+            with written_by_regraft(state):
+                before = json.loads(state.read_text(encoding="utf-8")) if state.exists() else plain
+            if before != plain:
                 raise ArtefactError(f"{self.work} belongs to another model or other inputs: --overwrite drops it.")
             write_json(state, plain)
         self.chunks = len(self._files())
@@ -94,8 +97,10 @@ class Bulk:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with open(path, encoding="utf-8") as f:
-        yield from map(json.loads, f)
+    """The answers of a chunk, each with what names its content; raises ``ArtefactError`` where they are no such."""
+    with written_by_regraft(path), open(path, encoding="utf-8") as f:
+        for line in map(json.loads, f):
+            yield {"content": line["content"], "row": line["row"]}
 
 
 @contextmanager

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from regraft.data.box_writers import WRITERS, check_writable
 from regraft.data.sources import open_data
 from regraft.errors import InputError, UnknownName
-from regraft.files import new_folder
+from regraft.files import new_folder, output
 from regraft.types import Hints, Problem
 
 
@@ -36,7 +35,7 @@ def convert(data: str, *, to: str, out: str, format: str | None = None, link: bo
     """
     if to not in WRITERS:
         raise UnknownName("format", to, WRITERS)
-    folder = Path(out).expanduser()
+    folder = output(out)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"--out {out} exists: choose a new folder; nothing was touched.")
     found = open_data(data, format=format, hints=Hints(task="detection"))

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from regraft.backbones.base import Pretrained
+from regraft.border import written_by_regraft
 from regraft.commands import runfolder, search
 from regraft.commands.auto import DEFAULT_BUDGET
 from regraft.commands.detect import DetectionResult, detect
@@ -19,6 +20,7 @@ from regraft.commands.split import make_split
 from regraft.commands.start import started
 from regraft.commands.target import learn_from, open_target
 from regraft.data.dataset import Dataset
+from regraft.data.frames import is_frame
 from regraft.data.sources import open_data
 from regraft.errors import InputError
 from regraft.features.fusion import learned
@@ -123,7 +125,8 @@ def fit(
         settings |= search.remembered(path)
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
-        return FitResult(**{**done, "classes": tuple(done["classes"])})
+        with written_by_regraft(path):
+            return FitResult(**{**done, "classes": tuple(done["classes"])})
 
     set_threads(threads)
     where = resolve_device(device)
@@ -167,4 +170,4 @@ def fit(
 def name_of(data: Any) -> str:
     if isinstance(data, Dataset):
         return data.name
-    return f"DataFrame of {len(data)} rows" if hasattr(data, "columns") else str(data)
+    return f"DataFrame of {len(data)} rows" if is_frame(data) else str(data)

@@ -15,6 +15,7 @@ from regraft.commands.trends import between, periods
 from regraft.commands.wording import Term, Wording, clipped
 from regraft.data.formats import table
 from regraft.data.formats.table import DatedTexts
+from regraft.data.frames import is_frame
 from regraft.data.inputs import as_items
 from regraft.data.sources import open_inputs
 from regraft.errors import DataError, InputError
@@ -178,7 +179,7 @@ def insights(
 
 def _opened(data: Any, hints: Hints, date: str | None) -> DatedTexts:
     path = Path(data).expanduser() if isinstance(data, str | Path) else None
-    if path is None and hasattr(data, "columns"):
+    if path is None and is_frame(data):
         return table.read_dated(data, hints, date)
     if path is not None and path.is_file() and table.sniff(path):
         return table.read_dated(path, hints, date)

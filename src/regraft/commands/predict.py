@@ -18,7 +18,7 @@ from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.sources import is_there, open_inputs
 from regraft.detection.artefact import is_detector
 from regraft.errors import InputError, UnreadableItem
-from regraft.files import digest, disk_errors
+from regraft.files import digest, disk_errors, output
 from regraft.predictor import Predictor, TaskPredictor, load_any
 from regraft.runtime import set_threads
 from regraft.tent import adapting
@@ -98,7 +98,7 @@ def predict(
     if sort_into and not all(isinstance(items, PictureFiles) for _, items in sources):
         raise InputError("--sort-into takes picture files; arrays have no file to link or copy.")
     classes = predictor.classes_.tolist() if isinstance(predictor, Predictor) else []
-    sorter = _Sorter(Path(sort_into), copy, classes) if sort_into else None
+    sorter = None if sort_into is None else _Sorter(output(sort_into, "--sort-into"), copy, classes)
     rows = _Rows(predictor, sources, sorter)
     if out is None:
         kept = [row for row, _, _ in rows.stream(0)]
@@ -106,7 +106,7 @@ def predict(
     about = {"model": predictor.manifest["files"], "inputs": [str(t) for t in inputs], "names": rows.digest(),
              "sort_into": sort_into}  # fmt: skip
     columns = columns_of(predictor.model) if isinstance(predictor, Predictor) else {}
-    bulk = Bulk(Path(out), about, columns, resume=resume, overwrite=overwrite)
+    bulk = Bulk(output(out), about, columns, resume=resume, overwrite=overwrite)
     resumed = min(bulk.done, rows.total)
     bulk.check(rows.digests(resumed))
     for row, some, position in rows.stream(resumed):

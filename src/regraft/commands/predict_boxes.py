@@ -17,6 +17,7 @@ from regraft.data.videos import frames, is_video
 from regraft.detection.base import BATCH
 from regraft.detection.predictor import BoxPredictor, load
 from regraft.errors import ArtefactError, InputError, UnknownName, UnreadableItem
+from regraft.files import output
 
 Named = tuple[str, Picture | str]
 
@@ -96,15 +97,16 @@ def predict_boxes(
         raise UnknownName("format", form, WRITERS)
     if out is None and form is not None:
         raise InputError(f"--as {form} needs --out, the folder to make.")
-    if out is not None and Path(out).exists():
+    folder = None if out is None else output(out)
+    if folder is not None and folder.exists():
         raise ArtefactError(f"{out} exists: choose another --out; nothing was touched.")
     predictor = load(model, device=device)
     counts = [0, 0]
     answers = _counted(box_answers(predictor, inputs, tiles), counts)
-    if out is None:
+    if folder is None:
         rows = [record(answer, predictor.detector.classes) for answer in answers]
         return rows, counts[0], counts[1]
-    write_found(answers, predictor.detector.classes, Path(out), form or "json")
+    write_found(answers, predictor.detector.classes, folder, form or "json")
     return [], counts[0], counts[1]
 
 

@@ -31,6 +31,9 @@ MAP_POINTS = 250
 ALIKE, NEAR = 0.5, 1.0
 """Up to ``ALIKE`` of proxy A-distance the domains count as one; up to ``NEAR`` a class lies in that of the other."""
 
+LEAST_ROWS = 2
+"""Of one item there is no half to learn from and half to judge on."""
+
 
 @dataclass(frozen=True)
 class Shift:
@@ -135,8 +138,9 @@ def _rows(
     some = data.take(spread(np.arange(len(data)), MOST_ROWS, seed))
     found = runner.stored(some.items, store)
     problems += [Problem("unreadable", some.items.name(i), why) for i, why in sorted(found.failed.items())]
-    if not len(found.positions):
-        raise DataError(f"None of the items of {data.name} can be read.")
+    if len(found.positions) < LEAST_ROWS:
+        raise DataError(f"{data.name} holds {len(found.positions)} items that can be read; a shift is measured on "
+                        f"{LEAST_ROWS} or more a domain.")  # fmt: skip
     return found.rows, some.y[found.positions]
 
 

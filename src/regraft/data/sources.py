@@ -14,6 +14,7 @@ from regraft.data import embedded
 from regraft.data.dataset import Dataset
 from regraft.data.formats import FORMATS, image_folder, polarity, table, text_folder
 from regraft.data.formats.table import Read
+from regraft.data.frames import is_frame
 from regraft.data.items import Items
 from regraft.errors import DataError, UnknownName
 from regraft.types import Evidence, Hints, Problem
@@ -50,7 +51,7 @@ def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -
         raise UnknownName("task", str(hints.task), TASKS)
     if isinstance(data, Dataset):
         return data
-    if hasattr(data, "columns"):
+    if is_frame(data):
         return table.of_frame(data, hints)
     where, part = split_part(str(data))
     whole = _grouped(_open(where, format, hints), hints)

@@ -22,7 +22,7 @@ from regraft.data.items import Items, TableRows
 from regraft.data.numbers import is_missing, kind_of, number, why_not
 from regraft.errors import InputError
 from regraft.features.mapped import Mapped, MappedRows
-from regraft.types import PreprocessSpec
+from regraft.types import PreprocessSpec, Problem
 
 COLUMNS = "columns.json"
 MOST_LEVELS = 50
@@ -96,6 +96,25 @@ class TableMap:
                 values[i] = value
         return np.where(np.isnan(values), self.numbers[name], values)[:, None]
 
+    def oddities(self, cells: Cells) -> list[Problem]:
+        """What of other rows is filled in, or was not there to be learned: gaps, and categories that are new."""
+        found = []
+        for name in (n for n in self.order if n in cells.columns):
+            texts = cells.texts(name)
+            gaps, known = sum(map(is_missing, texts)), {self.base.get(name), *self.levels.get(name, ())}
+            if name in self.numbers:
+                in_place = f"the median of training, {self.numbers[name]:g},"
+            else:
+                in_place = "their own category" if "" in known else f"the most frequent one, {self.base[name]},"
+            if gaps:
+                text = f"has {gaps:,} missing values of {len(texts):,}: {in_place} stands in for them"
+                found.append(Problem("missing-values", name, text))
+            new = sorted({t for t in texts if not is_missing(t)} - known) if name in self.levels else []
+            if new:
+                text = f"holds what training did not ({', '.join(new[:5])}): {self.base[name]} stands in for it"
+                found.append(Problem("unknown-category", name, text))
+        return found
+
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
 
@@ -122,6 +141,10 @@ class TableNetwork(Mapped):
         if not isinstance(items, Cells):
             raise InputError("Columns are learned from a table with named columns: a CSV file or a DataFrame.")
         return table_network(TableMap.fitted(items))
+
+    def oddities(self, cells: Cells) -> list[Problem]:
+        """`TableMap.oddities` of what was learned."""
+        return [] if self.model is None else self.model.oddities(cells)
 
     def rows_of(self, items: Items) -> MappedRows:
         assert self.model is not None

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from regraft.data.encoding import decode_text, encoding_problems, unzipped
+from regraft.data.frames import frame_columns
 from regraft.data.trees import Directory, Tree
 from regraft.errors import DataError, UnreadableItem
 from regraft.types import Problem
@@ -68,10 +69,9 @@ def ending_of(name: str) -> str:
 
 def read_frame(frame: pd.DataFrame) -> Table:
     """A DataFrame, its paths relative to the current folder; raises ``DataError`` where two columns share a name."""
-    names = [str(name) for name in frame.columns]
-    _unlike(names, "the DataFrame")
-    columns = {name: frame.iloc[:, i].tolist() for i, name in enumerate(names)}
-    return Table("DataFrame", "the DataFrame", Directory(Path()), "", columns, list(range(len(frame))))
+    columns = frame_columns(frame)
+    _unlike([name for name, _ in columns], "the DataFrame")
+    return Table("DataFrame", "the DataFrame", Directory(Path()), "", dict(columns), list(range(len(frame))))
 
 
 def read_table(tree: Tree, file: str, encoding: str | None = None) -> Table:

@@ -186,6 +186,12 @@ def _never_used(table: Table, hints: Hints, taken: set[str], said: list[Problem]
     return found
 
 
+def called_ids(table: Table) -> dict[str, str]:
+    """The columns that are called and filled as an index or as ids are: column -> which of the two."""
+    found = {name: "an index" for name, values in table.columns.items() if _is_index(name, values)}
+    return found | {name: "ids" for name, values in table.columns.items() if _is_id(name, values)}
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.lower())
 
@@ -196,7 +202,7 @@ def _is_split(name: str) -> bool:
 
 def _is_index(name: str, values: Sequence[object]) -> bool:
     """Named as an index, with another whole number in each row; without a name, as pandas leaves it, any."""
-    plain = re.sub(r"\d+$", "", _plain(name))
+    plain = re.sub(r"(?<=\D)\d+$", "", _plain(name))
     nameless = plain in ("", "unnamed", "level")
     return (nameless or (plain in INDEX_NAMES and _all_differ(values))) and all(map(_is_whole, values))
 

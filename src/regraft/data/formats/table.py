@@ -31,7 +31,7 @@ from regraft.data.formats.columns import (
 )
 from regraft.data.formats.numeric import feature_columns
 from regraft.data.formats.readers import ENDINGS, Columns, Table, ending_of, read_frame, read_table
-from regraft.data.formats.roles import item_column, roles_of, without
+from regraft.data.formats.roles import called_ids, item_column, roles_of, without
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.labels import LabelColumn, label_column
 from regraft.data.numbers import STYLES, as_plain, fits, style_of, why_not
@@ -104,6 +104,36 @@ def read_items(data: Path | pd.DataFrame, hints: Hints = Hints(), modality: str 
         said.append(Problem("column-read", column, f"is the column of the {_CALLED[kind][1]} that are read"))
     items, more = _items(table, column, kind)
     return Read(items, [*said, *more])
+
+
+def of_features(frame: pd.DataFrame) -> tuple[Cells, Roles, list[Problem]]:
+    """A DataFrame whose columns are all handed over to be learned from, the roles they get, and what to say of them.
+
+    What `regraft fit` leaves out of a table is left out: ids, dates, names, what is constant or empty.
+    """
+    table, problems = read_frame(frame), []
+    names = [f"row {row}" for row in table.rows]
+    unused = called_ids(table)
+    for name, what in unused.items():
+        problems.append(Problem("id-column", name, f"is {what}, so it is not learned from; another name changes that"))
+    columns = _as_texts({n: values for n, values in table.columns.items() if n not in unused})
+    columns, styles = _plain_numbers(columns, Hints(), names, table.where, problems)
+    columns = feature_columns(columns, names, table.where, problems)
+    unused = {n: unused.get(n, "holds nothing to learn from") for n in table.columns if n not in columns}
+    roles = Roles("table", features=tuple(columns), decimals=styles, unused=unused)
+    return Cells(columns, names, table.where), roles, problems
+
+
+def only_column(frame: pd.DataFrame) -> Roles | None:
+    """The role of the only column of a DataFrame, where it holds texts or pictures; else None."""
+    table = read_frame(frame)
+    if len(table.columns) != 1:
+        return None
+    try:
+        column, kind = item_column(table, Hints())
+    except DataError:
+        return None
+    return Roles(kind, column)
 
 
 @dataclass
