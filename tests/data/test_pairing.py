@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from regraft.data.dataset import Dataset
-from regraft.data.formats.pairing import PictureIndex, part_of_path
+from regraft.data.formats.pairing import PictureIndex, part_of_path, pictures_of
 from regraft.data.formats.partners import partners
 from regraft.data.sources import open_data
 from regraft.data.trees import Directory
@@ -28,9 +28,13 @@ def pictures(root: Path, *names: str) -> Path:
     return root
 
 
+def index_of(root: Path) -> PictureIndex:
+    return PictureIndex(Directory(root), pictures_of(Directory(root).files()))
+
+
 def resolved(root: Path, names: list[str], near: str = "ann.json", **more: Any) -> list[str]:
     """The path of each name, or the kind of its problem in <>."""
-    found = PictureIndex(Directory(root)).resolve(names, near, **more)
+    found = index_of(root).resolve(names, near, **more)
     return [f"<{p.kind}>" if isinstance(p := found.paths[n], Problem) else p for n in names] + [
         p.kind for p in found.problems
     ]
@@ -146,13 +150,13 @@ def test_lists_that_start_elsewhere(tmp_path: Path) -> None:
     ],
 )
 def test_label_files(there: list[str], label: str, expected: str, tmp_path: Path) -> None:
-    index = PictureIndex(Directory(pictures(tmp_path, *there)))
+    index = index_of(pictures(tmp_path, *there))
     found = partners(index, [label])
     assert found.of.get(label) == expected or found.missing[label].kind == expected
 
 
 def test_a_folder_of_pictures_with_labels_is_no_partner_of_another(tmp_path: Path) -> None:
-    index = PictureIndex(Directory(pictures(tmp_path, "images/1.png", "images/2.png")))
+    index = index_of(pictures(tmp_path, "images/1.png", "images/2.png"))
     found = partners(index, ["labels/1.txt", "notes/2.txt"])
     assert found.of == {"labels/1.txt": "images/1.png"} and list(found.missing) == ["notes/2.txt"]
     both = partners(index, ["images/1.txt", "labels/1.txt"])
@@ -365,3 +369,13 @@ def test_lists_of_voc(tmp_path: Path) -> None:
 )
 def test_parts_of_paths(path: str, part: str) -> None:
     assert part_of_path(path) == part
+
+
+def test_results_of_runs_are_no_labels(tmp_path: Path) -> None:
+    labelled(tmp_path, "images/1.png", "images/2.png")
+    pictures(tmp_path, "runs/detect/predict/1.png")
+    (tmp_path / "runs/detect/predict/labels").mkdir()
+    (tmp_path / "runs/detect/predict/labels/1.txt").write_text("0 0.1 0.1 0.1 0.1 0.9\n")
+    data = open_data(str(tmp_path))
+    assert seen(data) == {"1.png": ("", [40.0]), "2.png": ("", [40.0])} and told(data) == [("runs", "runs")]
+    assert len(open_data(str(tmp_path / "runs" / "detect" / "predict"), format="yolo")) == 1

@@ -22,10 +22,12 @@ from regraft.data.formats.columns import cell_text
 from regraft.data.formats.pairing import (
     PictureIndex,
     among,
+    data_files,
     head_of,
     in_order,
     listed_classes,
     part_of_path,
+    pictures_of,
 )  # fmt: skip
 from regraft.data.formats.readers import Columns, csv_columns
 from regraft.data.parts import part_of
@@ -64,7 +66,7 @@ def sniff(path: Path) -> Evidence | None:
     tree, files = _files(path)
     if tree is None or not files:
         return None
-    index = PictureIndex(tree)
+    index = PictureIndex(tree, pictures_of(data_files(tree)[0]))
     return Evidence(_evidence(files), sum(_count(tree, file, index) for file in files))
 
 
@@ -72,10 +74,10 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
     """Classes as ``classes.txt`` orders them, else in alphabetical order (numbers by value)."""
     tree, files = _files(path)
     assert tree is not None
-    index = PictureIndex(tree)
-    listed = listed_classes(tree, tree.files()) if len(files) == 1 else []
+    there, problems = data_files(tree)
+    index = PictureIndex(tree, pictures_of(there))
+    listed = listed_classes(tree, there) if len(files) == 1 else []
     alone = path.is_file() and path.suffix.lower() != ".zip"
-    problems: list[Problem] = []
     pictures: list[Annotated] = []
     for file in files:
         part = "" if alone else part_of_path(file)
@@ -100,7 +102,7 @@ def _files(path: Path) -> tuple[Tree | None, list[str]]:
         names = [path.name]
     else:
         tree = open_tree(path)
-        names = [f for f in tree.files() if f.lower().endswith(ENDINGS)] if tree else []
+        names = [f for f in data_files(tree)[0] if f.lower().endswith(ENDINGS)] if tree else []
     return tree, [f for f in names if tree is not None and _head(tree, f)]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from regraft.data.dataset import Dataset
 from regraft.data.detection import Annotated, detection_dataset, unnamed
 from regraft.data.encoding import decode_text, encoding_problems
-from regraft.data.formats.pairing import PictureIndex, head_of, nfc, part_of_path
+from regraft.data.formats.pairing import PictureIndex, data_files, head_of, nfc, part_of_path, pictures_of
 from regraft.data.trees import Directory, Tree, open_tree
 from regraft.errors import DataError, UnreadableItem
 from regraft.types import Evidence, Hints, Problem
@@ -34,7 +34,7 @@ def sniff(path: Path) -> Evidence | None:
     tree, files = _files(path)
     if tree is None or not files:
         return None
-    index, count = PictureIndex(tree), 0
+    index, count = PictureIndex(tree, pictures_of(data_files(tree)[0])), 0
     for file in files:
         try:
             text = decode_text(tree.read(file)).text
@@ -49,10 +49,10 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
     """Boxes and crowds of all files together; classes in the order of their category numbers."""
     tree, files = _files(path)
     assert tree is not None
-    problems: list[Problem] = []
+    there, problems = data_files(tree)
     records = _records(tree, files, problems)
     classes, names = _classes(records, problems)
-    index = PictureIndex(tree)
+    index = PictureIndex(tree, pictures_of(there))
     pictures: list[Annotated] = []
     alone = path.suffix.lower() == ".json" and path.is_file()
     for file, record in records:
@@ -74,13 +74,13 @@ def _evidence(files: list[str]) -> str:
 def _files(path: Path) -> tuple[Tree | None, list[str]]:
     """The annotation files at ``path``: those called instances where there are any."""
     if path.is_file() and path.suffix.lower() == ".json":
-        inside = path.parent.name.lower() in ("annotations", "labels")
         folder = path.resolve().parent
+        inside = folder.name.lower() in ("annotations", "labels")
         tree: Tree | None = Directory(folder.parent if inside else folder)
         found = [f"{folder.name}/{path.name}" if inside else path.name]
     else:
         tree = open_tree(path)
-        found = [f for f in tree.files() if f.lower().endswith(".json")] if tree else []
+        found = [f for f in data_files(tree)[0] if f.lower().endswith(".json")] if tree else []
     found = [f for f in found if tree is not None and _looks_so(tree, f)]
     instances = [f for f in found if PurePosixPath(f).name.startswith("instances")]
     return tree, instances or found

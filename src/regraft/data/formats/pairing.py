@@ -63,9 +63,9 @@ class Ends:
 class PictureIndex:
     """The pictures of a tree. ``root`` is the folder, with a slash, that all of them lie below."""
 
-    def __init__(self, tree: Tree, paths: Sequence[str] | None = None) -> None:
+    def __init__(self, tree: Tree, paths: Sequence[str]) -> None:
         self.tree = tree
-        self.paths = [f for f in tree.files() if is_picture(f)] if paths is None else paths
+        self.paths = paths
         self._ends: dict[bool, Ends] = {}
         self._called: dict[str, str] = {}
         shared = []
@@ -176,6 +176,20 @@ class PictureIndex:
                 text = f"its names come from elsewhere: {name} is taken for {path}, and the others likewise"
                 return found, [Problem("moved-root", near, text)]
         return {name: self._one(name, [], (), near) for name in tails}, []
+
+
+def data_files(tree: Tree) -> tuple[list[str], list[Problem]]:
+    """The files of a tree less what runs wrote below a folder called runs, and the problem that says so."""
+    files = tree.files()
+    kept = [f for f in files if "runs" not in f.split("/")[:-1]]
+    if not kept or len(kept) == len(files):
+        return files, []
+    text = f"{len(files) - len(kept)} files below a folder of this name are taken for results of runs; left out"
+    return kept, [Problem("runs", "runs", text)]
+
+
+def pictures_of(files: Iterable[str]) -> list[str]:
+    return [f for f in files if is_picture(f)]
 
 
 def head_of(tree: Tree, file: str, limit: int) -> bytes:

@@ -16,16 +16,18 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from regraft.data.dataset import Dataset
-from regraft.data.detection import Annotated, detection_dataset, is_picture
+from regraft.data.detection import Annotated, detection_dataset
 from regraft.data.encoding import decode_text
 from regraft.data.formats.pairing import (
     PictureIndex,
     among,
+    data_files,
     folder_of,
     head_of,
     in_order,
     listed_classes,
     part_of_path,
+    pictures_of,
     some_of,
 )  # fmt: skip
 from regraft.data.formats.partners import Partners, key_of, partners
@@ -44,7 +46,7 @@ LOOKED_AT = 20
 def sniff(path: Path) -> Evidence | None:
     """XML files with ``<annotation>``; counted are those with a picture."""
     tree = open_tree(path)
-    names = tree.files() if tree else []
+    names = data_files(tree)[0] if tree else []
     files = [f for f in names if f.lower().endswith(".xml")]
     if tree is None or not files:
         return None
@@ -53,7 +55,7 @@ def sniff(path: Path) -> Evidence | None:
     good = [file for file, head in heads.items() if _ROOT.search(head)]
     if not good:
         return None
-    index = PictureIndex(tree, [f for f in names if is_picture(f)])
+    index = PictureIndex(tree, pictures_of(names))
     count = len(partners(index, files).of)
     if not count:
         written = {f: m[1].strip() for f in good if (m := re.search(r"<filename>([^<]*)", heads[f]))}
@@ -69,9 +71,8 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
     """
     tree = open_tree(path)
     assert tree is not None
-    files = tree.files()
-    index = PictureIndex(tree, [f for f in files if is_picture(f)])
-    problems: list[Problem] = []
+    files, problems = data_files(tree)
+    index = PictureIndex(tree, pictures_of(files))
     roots, broken = _annotations(tree, files, index.root, problems)
     written = {f: (root.findtext("filename") or "").strip() for f, root in roots.items()}
     pairs = partners(index, [*roots, *broken], written)

@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from regraft.data.dataset import Dataset
-from regraft.data.detection import Annotated, detection_dataset, is_picture
+from regraft.data.detection import Annotated, detection_dataset
 from regraft.data.formats.pairing import (
     CLASS_LISTS,
     PICTURE_FOLDERS,
     PictureIndex,
+    data_files,
     folder_of,
     head_of,
     part_of_path,
+    pictures_of,
     some_of,
 )  # fmt: skip
 from regraft.data.formats.partners import LABEL_FOLDERS, Partners, partners
@@ -54,9 +56,9 @@ def sniff(path: Path) -> Evidence | None:
         tree = open_tree(path)
     if tree is None:
         return None
-    files = tree.files()
+    files = data_files(tree)[0]
     texts = _texts(files)
-    index = PictureIndex(tree, [f for f in files if texts and is_picture(f)])
+    index = PictureIndex(tree, pictures_of(files) if texts else [])
     settings = own or settings_file(tree, files)[0]
     pairs = partners(index, texts) if index.paths else Partners()
     marked = [f for f in pairs.missing if _is_marked(f)]
@@ -75,15 +77,15 @@ def sniff(path: Path) -> Evidence | None:
 def read(path: Path, hints: Hints = Hints()) -> Dataset:
     """Classes as data.yaml or classes.txt orders them, else by their numbers."""
     tree = open_tree(path) or Directory(path.resolve().parent)
-    files = tree.files()
-    index = PictureIndex(tree, [f for f in files if is_picture(f)])
+    files, problems = data_files(tree)
+    index = PictureIndex(tree, pictures_of(files))
     given = path.is_file() and path.suffix.lower() != ".zip"
-    name, problems = (path.name, []) if given else settings_file(tree, files)
+    name, others = (path.name, []) if given else settings_file(tree, files)
     settings = read_settings(tree, name) if name else {}
     classes = class_names(settings, tree, files, name or "")
     lists = settings if name else part_lists(tree, files)
     parts, more = parts_of(lists, tree, name or next(iter(lists.values()), ""), index)
-    problems += more
+    problems += [*others, *more]
     if "nc" in settings and classes and str(settings["nc"]) != str(len(classes)):
         text = f"says nc: {settings['nc']}, and names {len(classes)} classes; the names count"
         problems.append(Problem("wrong-count", name or "", text))
