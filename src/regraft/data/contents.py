@@ -24,7 +24,7 @@ def contents(
     files: Iterable[str], folders: Iterable[str], read: Callable[[str], bytes], clean: Callable[[str], str] = str
 ) -> Contents:
     """The names of ``files`` and ``folders`` as they are spelled, made writable; ``read`` takes a spelling, ``clean``
-    is what else is done to names once they are decoded.
+    is what else is done to names once they are decoded, "" where one is to be left out.
     """
     files, folders = list(files), list(folders)
     problems: list[Problem] = []
@@ -38,6 +38,8 @@ def contents(
     called: dict[str, str] = {}
     for file in files:
         name = clean(spelled(file, how))
+        if not name:
+            continue
         if name in called:
             name, taken = _free(name, called), name
             problems.append(Problem("same-name", name, f"is another spelling of {taken} (Unicode); both are kept"))
@@ -62,7 +64,7 @@ def _folders(folders: list[str], how: Guess | None, clean: Callable[[str], str],
     places: dict[str, str] = {}
     for folder in folders:
         name = clean(spelled(folder, how))
-        if places.setdefault(name, folder) != folder:
+        if name and places.setdefault(name, folder) != folder:
             text = "is the name of two folders in different spellings (Unicode); they are read as one"
             problems.append(Problem("same-name", name, text))
     return set(places)
