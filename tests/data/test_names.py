@@ -40,8 +40,12 @@ def packed(path: Path, names: list[tuple[bytes, int]], extra: dict[int, bytes] |
     body, directory = b"", b""
     for i, (name, flags) in enumerate(names):
         data, field = picture(i), (extra or {}).get(i, b"")
-        head = struct.pack("<HHHHHIIIHH", 20, flags, 0, 0, 33, zlib.crc32(data), len(data), len(data), len(name), len(field))
-        directory += b"PK\1\2" + struct.pack("<H", 20) + head + struct.pack("<HHHII", 0, 0, 0, 0, len(body)) + name + field
+        head = struct.pack(
+            "<HHHHHIIIHH", 20, flags, 0, 0, 33, zlib.crc32(data), len(data), len(data), len(name), len(field)
+        )
+        directory += (
+            b"PK\1\2" + struct.pack("<H", 20) + head + struct.pack("<HHHII", 0, 0, 0, 0, len(body)) + name + field
+        )
         body += b"PK\3\4" + head + name + field + data
     end = struct.pack("<HHHHIIH", 0, 0, len(names), len(names), len(directory), len(body), 0)
     path.write_bytes(body + directory + b"PK\5\6" + end)
@@ -49,10 +53,17 @@ def packed(path: Path, names: list[tuple[bytes, int]], extra: dict[int, bytes] |
 
 
 def test_names_that_are_no_utf8_are_decoded_and_said(tmp_path: Path) -> None:
-    root = folder(tmp_path / "d", b"vert\xe9/\xe0 l'\xe9cole.png", b"vert\xe9/2.png", b"rouge/\xeele.png", b"rouge/4.png")
+    root = folder(
+        tmp_path / "d", b"vert\xe9/\xe0 l'\xe9cole.png", b"vert\xe9/2.png", b"rouge/\xeele.png", b"rouge/4.png"
+    )
     found = open_data(str(root))
     assert found.classes == ("rouge", "verté")
-    assert [found.items.name(i) for i in range(4)] == ["rouge/4.png", "rouge/île.png", "verté/2.png", "verté/à l'école.png"]
+    assert [found.items.name(i) for i in range(4)] == [
+        "rouge/4.png",
+        "rouge/île.png",
+        "verté/2.png",
+        "verté/à l'école.png",
+    ]
     assert all(found.items.load(i).shape == (12, 12, 3) for i in range(4))
     (problem,) = found.problems
     assert problem.kind == "name-encoding" and "cp1252" in problem.message and "% sure" in problem.message
@@ -60,7 +71,8 @@ def test_names_that_are_no_utf8_are_decoded_and_said(tmp_path: Path) -> None:
 
 def test_nothing_downstream_meets_a_lonely_surrogate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    root = folder(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9t\xe9")), *(b"%s/%d.png" % (c, i) for c in (b"a", b"vert\xe9") for i in range(6)))  # fmt: skip
+    names = [b"%s/%d.png" % (c, i) for c in (b"a", b"vert\xe9") for i in range(6)]
+    root = folder(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9t\xe9")), *names)
     assert open_data(str(root)).name == "été"
     result = regraft.fit(str(root), out="run", backbone="regraft_tiny", controls="none", outliers=False)
     written = [p for p in Path("run").rglob("*") if p.suffix in (".json", ".jsonl", ".html", ".csv", ".md")]
@@ -97,12 +109,17 @@ def test_two_folders_that_are_one_in_unicode_are_one_class_and_said(tmp_path: Pa
 
 
 CODE_PAGES = {
-    "gb18030": ["照片/小猫/可爱的猫.png", "照片/小狗/黑色的狗.png"], "big5": ["照片/貓咪/可愛的貓.png", "照片/狗狗/黑色的狗.png"],
-    "shift_jis": ["写真/ねこ/かわいい猫.png", "写真/いぬ/黒い犬.png"], "euc-kr": ["사진/고양이/예쁜.png", "사진/강아지/검은.png"],
-    "cp866": ["фото/кошка/моя кошка.png", "фото/собака/большая.png"], "cp1251": ["фото/кошка/моя.png", "фото/собака/мой.png"],
-    "cp437": ["Bilder/Bäume/größter.png", "Bilder/Häuser/schöne.png"], "cp850": ["photos/forêt/été.png", "photos/mer/plage à midi.png"],
-    "cp1252": ["Bilder/Bäume/größter.png", "Bilder/Häuser/schöne.png"], "utf-8": ["照片/小猫/可爱.png", "照片/小狗/黑.png"],
-}  # fmt: skip
+    "gb18030": ["照片/小猫/可爱的猫.png", "照片/小狗/黑色的狗.png"],
+    "big5": ["照片/貓咪/可愛的貓.png", "照片/狗狗/黑色的狗.png"],
+    "shift_jis": ["写真/ねこ/かわいい猫.png", "写真/いぬ/黒い犬.png"],
+    "euc-kr": ["사진/고양이/예쁜.png", "사진/강아지/검은.png"],
+    "cp866": ["фото/кошка/моя кошка.png", "фото/собака/большая.png"],
+    "cp1251": ["фото/кошка/моя.png", "фото/собака/мой.png"],
+    "cp437": ["Bilder/Bäume/größter.png", "Bilder/Häuser/schöne.png"],
+    "cp850": ["photos/forêt/été.png", "photos/mer/plage à midi.png"],
+    "cp1252": ["Bilder/Bäume/größter.png", "Bilder/Häuser/schöne.png"],
+    "utf-8": ["照片/小猫/可爱.png", "照片/小狗/黑.png"],
+}
 
 
 @pytest.mark.parametrize("encoding", CODE_PAGES)
@@ -153,7 +170,9 @@ def test_what_archives_hold_beside_plain_files(tmp_path: Path) -> None:
     found = open_data(str(path))
     names = [found.items.name(i) for i in range(len(found))]
     assert names == ["a/1.png", "a/2.png", "a/X.png", "a/x.PNG", "b/1.png", "b/linked.png"]
-    assert (found.items.load(0) == found.items.load(5)).all() and found.items.digest(0) == open_data(str(path)).items.digest(0)
+    assert (found.items.load(0) == found.items.load(5)).all() and found.items.digest(0) == open_data(
+        str(path)
+    ).items.digest(0)
     assert {(p.kind, p.item) for p in found.problems} == {
         ("duplicate-name", "a/1.png"), ("not-a-picture", "b/inner.zip"), ("dangling-link", "b/gone.png"),
         ("empty-class", "B"),

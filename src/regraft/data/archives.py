@@ -13,6 +13,7 @@ from posixpath import dirname, join, normpath
 
 from regraft.data.contents import contents
 from regraft.data.names import hidden, shown
+from regraft.data.tool_output import SIGN
 from regraft.errors import DataError, UnreadableItem
 from regraft.types import Problem
 
@@ -132,7 +133,7 @@ def _unicode_path(extra: bytes, name: bytes) -> str | None:
 def _slashes(name: str) -> str:
     """A decoded name with slashes between its parts, "" where one of them is hidden."""
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-    return "" if any(map(hidden, parts)) else "/".join(parts)
+    return "" if any(hidden(part) and part != SIGN for part in parts) else "/".join(parts)
 
 
 def _is_folder(info: zipfile.ZipInfo, spelling: str) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from regraft.data.charsets import Guess
 from regraft.data.names import guess_of, odd, order, spelled
-from regraft.data.tool_output import is_below, tool_output
+from regraft.data.tool_output import SIGN, is_below, tool_output
 from regraft.types import Problem
 
 
@@ -54,6 +54,7 @@ def contents(
     for folder, whose in left_out.items():
         text = f"was written by {whose}, as its files tell; it is no data and left out"
         problems.append(Problem("tool-output", folder, text))
+    called = {name: file for name, file in called.items() if name.rpartition("/")[2] != SIGN}
     if left_out:
         called = {name: file for name, file in called.items() if not is_below(name, left_out)}
         places = _without(places, called, left_out)

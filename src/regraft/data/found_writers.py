@@ -11,6 +11,7 @@ from regraft.boxes import Boxes, Found
 from regraft.data.box_writers import yolo_lines
 from regraft.data.drawing import draw_found
 from regraft.data.pictures import Picture
+from regraft.data.tool_output import SIGN
 from regraft.errors import UnknownName
 from regraft.files import dump_json, new_folder
 
@@ -111,3 +112,6 @@ def write_found(answers: Iterable[Answer], classes: Sequence[str], folder: Path,
         raise UnknownName("format", form, WRITERS)
     with new_folder(folder) as work:
         WRITERS[form](answers, classes, work)
+        if form == "pictures":
+            # else a later look at the photos beside would take the drawings for more of them
+            (work / SIGN).write_text("pictures on which regraft drew the boxes that it found\n", "utf-8")
