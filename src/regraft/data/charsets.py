@@ -111,6 +111,11 @@ STRANGE, ENOUGH = 14.5, 20
 """Where so many characters beyond ASCII cost more bits than so on the average, no language of ours explains them."""
 
 
+def least_cost(text: str) -> float:
+    """Bits that a text costs in whatever language, however it was encoded."""
+    return min(cost(text, name) - CANDIDATES[name][0] for name in CANDIDATES)
+
+
 def _costs(sample: bytes, names: Iterable[str], usual: Mapping[str, float]) -> dict[str, float]:
     return {name: cost(decoded(sample, name), name) - usual.get(name, 0.0) for name in names}
 
@@ -185,7 +190,7 @@ def _is_letter(c: str) -> bool:
 def _place_bits(before: str, c: str, after: str, eastern: bool) -> float:
     """What a character costs between its neighbours in any language; of letters beyond ASCII what is odd about it."""
     if c < "\x80":
-        return _ascii_bits(c) + (8.0 if c.isalpha() and before > "\x7f" and _script(before) != "LATIN" else 0.0)
+        return _ascii_bits(c) + (8.0 if c.isalpha() and _is_foreign(before) else 0.0)
     if not _is_letter(c):
         return _mark_bits(before, c, after, eastern)
     bits = 0.0 if before.isalpha() or after.isalpha() else 4.0
@@ -194,6 +199,10 @@ def _place_bits(before: str, c: str, after: str, eastern: bool) -> float:
     if "\uff61" <= c <= "\uff9f" and "\uff61" <= before <= "\uff9f":
         bits -= 4.5
     return bits + (8.0 if not eastern and before.isalpha() and _script(before) != _script(c) else 0.0)
+
+
+def _is_foreign(c: str) -> bool:
+    return c > "\x7f" and c.isalpha() and _script(c) != "LATIN"
 
 
 def _mark_bits(before: str, c: str, after: str, eastern: bool) -> float:

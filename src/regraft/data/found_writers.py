@@ -15,6 +15,7 @@ from regraft.data.detection import is_picture
 from regraft.data.drawing import draw_found
 from regraft.data.formats.pairing import shared_steps
 from regraft.data.pictures import Picture
+from regraft.data.tool_output import SIGN
 from regraft.errors import UnknownName
 from regraft.files import dump_json, new_folder
 from regraft.files import write_json as write_json_file
@@ -153,3 +154,6 @@ def write_found(answers: Iterable[Answer], classes: Sequence[str], folder: Path,
         class_list(classes)
     with new_folder(folder) as work:
         WRITERS[form](answers, classes, work)
+        if form == "pictures":
+            # else a later look at the photos beside would take the drawings for more of them
+            (work / SIGN).write_text("pictures on which regraft drew the boxes that it found\n", "utf-8")
