@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any, Self
 
@@ -124,26 +124,25 @@ def _tell(problems: Sequence[Problem]) -> None:
 
 def _is_table(x: Any) -> bool:
     """Whether scikit-learn's own validation should look at ``x``: everything but pictures, paths, texts and items."""
-    if isinstance(x, str | bytes | bytearray | PurePath | Image.Image) or hasattr(x, "targets"):
-        return False
-    if isinstance(x, Mapping) and not hasattr(x, "shape"):  # some of scipy's sparse arrays are mappings
-        return False
-    if (hasattr(x, "load") and hasattr(x, "digest")) or hasattr(x, "read"):
+    if _is_item(x) or hasattr(x, "targets") or (hasattr(x, "load") and hasattr(x, "digest")):
         return False
     if isinstance(x, list | tuple):
-        return not len(x) or (isinstance(x[0], list | tuple | int | float | np.number) and np.ndim(x[0]) < 2) or (
-            np.ndim(x[0]) == 1 and not isinstance(x[0], str | bytes))  # fmt: skip
-    shape, kind = getattr(x, "shape", None), getattr(getattr(x, "dtype", None), "kind", "")
+        if not x:
+            raise DataError("Found array with 0 sample(s) while a minimum of 1 is required.")
+        first = x[0][0] if isinstance(x[0], list | tuple) and x[0] else x[0]
+        return not _is_item(x[0]) and getattr(first, "ndim", 0) < 2 and not isinstance(first, list | tuple)
+    shape = getattr(x, "shape", None)
     if shape is None:
         return hasattr(x, "__array__")
-    several = len(shape) in (3, 4) or (kind in "UOST" and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)))
-    return not (several and _holds_items(x, len(shape)))
+    if getattr(getattr(x, "dtype", None), "kind", "") in "UOST" and (len(shape) == 1 or shape[1:] == (1,)):
+        first = next(iter(np.ravel(x)), "")
+        return not _is_item(first) and getattr(first, "ndim", 0) < 2
+    return len(shape) not in (3, 4)
 
 
-def _holds_items(x: Any, axes: int) -> bool:
-    """Whether an array, or a column of objects, holds pictures, paths or texts."""
-    first = next(iter(np.ravel(x)), None) if axes < 3 else None
-    return axes > 2 or first is None or isinstance(first, str | bytes | PurePath | Image.Image) or np.ndim(first) > 1
+def _is_item(x: Any) -> bool:
+    """Whether it is one path, text or picture by itself."""
+    return isinstance(x, str | bytes | bytearray | memoryview | PurePath | Image.Image) or hasattr(x, "read")
 
 
 class _Model(_OnNetwork):

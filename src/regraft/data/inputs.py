@@ -57,18 +57,21 @@ def as_items(x: Any, what: str = "X", *, modality: str | None = None, hints: Hin
     if hasattr(x, "toarray"):
         raise DataError(f"{what} is sparse; x.toarray() is taken.")
     if isinstance(x, Mapping | set | frozenset) or not isinstance(x, Iterable):
-        raise DataError(f"{what} is a {type(x).__name__}; wanted are {WANTED}.")
+        raise DataError(f"{what} is of the type {type(x).__name__}; wanted are {WANTED}.")
     values = listed(x, what)
     if values is not None and len(values):
         found = _of_list(values, what, modality)
         if found is not None:
             return found
     array = as_array(x, what)
-    return _none_of(modality) if modality is not None and not len(array) else _of_array(array, what, modality)
+    nothing = array.ndim > 0 and len(array) == 0
+    return _none_of(modality) if modality is not None and nothing else _of_array(array, what, modality)
 
 
 def _of_frame(frame: Any, modality: str | None, hints: Hints) -> Items:
     """A column of texts or paths where it is the only one, or where that is what the model takes; else the rows."""
+    if modality is not None and not len(frame):
+        return _none_of(modality)
     if modality is None:
         only = table.only_column(frame)
         modality, hints = (only.modality, Hints(kept=only)) if only else ("table", hints)
@@ -104,6 +107,8 @@ def _of_list(values: list[Any], what: str, modality: str | None) -> Items | None
         if modality == "table":
             raise DataError(f"{what} holds strings ({strings[0]!r}), and the model takes rows of numbers.")
         return _of_strings(strings, what, modality, paths=any(isinstance(v, PurePath) for v in values))
+    if kind == "bytes" and modality == "text":
+        raise DataError(f"{what} holds bytes, and the model takes texts: [x.decode() for x in {what}].")
     if modality not in (None, "image"):
         raise DataError(f"{what} holds pictures, and the model takes {_CALLED[modality]}.")
     if kind == "picture":
@@ -111,7 +116,7 @@ def _of_list(values: list[Any], what: str, modality: str | None) -> Items | None
     if kind == "bytes":
         names = [f"{what}[{i}]" for i in range(len(values))]
         return PictureFiles(Memory(dict(zip(names, map(_content, values), strict=True))), names)
-    return None if one_shape(values) else picture_objects(values, what)
+    return _of_array(as_array(values, what), what, modality) if one_shape(values) else picture_objects(values, what)
 
 
 def _kind(value: Any) -> str:
@@ -138,7 +143,8 @@ def _content(value: Any) -> bytes:
 
 
 def _of_strings(strings: list[str], what: str, modality: str | None, *, paths: bool) -> Items:
-    named = all(PurePosixPath(s).suffix.lower() in SUFFIXES for s in strings)
+    some = [s for s in strings if s] or strings
+    named = all(PurePosixPath(s).suffix.lower() in SUFFIXES for s in some)
     there = [_is_file(s) for s in strings]
     if modality == "text":
         if paths or (named and all(there)):

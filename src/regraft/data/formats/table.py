@@ -203,11 +203,11 @@ def _items(table: Table, column: str, kind: str) -> tuple[Items, list[Problem]]:
     if kind == "text":
         return Texts([cell_text(v) for v in table.columns[column]], names, faults=table.faults), []
     tree, paths, said = picture_paths(table, column)
+    empty = {names[i]: "the cell of its picture is empty" for i, path in enumerate(paths) if not path}
     for i in table.faults:
         paths[i] = names[i]
     for i, path in enumerate(paths):
         paths[i] = path or names[i]
-    empty = {names[i]: "the cell of its picture is empty" for i, p in enumerate(paths) if p == names[i]}
     faults = empty | {names[i]: why for i, why in table.faults.items()}
     return PictureFiles(tree, paths, table.folder, faults=faults), said
 
