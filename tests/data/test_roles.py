@@ -287,7 +287,7 @@ def test_a_text_with_a_slash_is_no_path(tmp_path: Path) -> None:
 
 
 def test_tables_in_folders_and_zips(tmp_path: Path) -> None:
-    folder = write_shapes(tmp_path, 4)
+    folder = write_shapes(tmp_path / "photos", 4)
     rows = [f"{p.relative_to(folder)},{'ab'[i % 2]}" for i, p in enumerate(sorted(folder.rglob("*.png")))]
     flat = tmp_path / "flat"
     for row in rows:
@@ -309,7 +309,7 @@ def test_tables_in_folders_and_zips(tmp_path: Path) -> None:
     assert classes.format == "image-folder" and "--format table" in said_of(classes, "other-format")
     assert open_data(str(folder), format="table").classes == ("a", "b")
     csv(folder / "metadata.csv", "input,label,entropy_bits", [f"{r},0.1" for r in rows])
-    assert not open_data(str(folder)).problems, "answers that regraft wrote are no data"
+    assert "other-format" not in said(open_data(str(folder))).values(), "answers that regraft wrote are no data"
     texts = tmp_path / "texts"
     texts.mkdir()
     csv(texts / "a.csv", "text,label", [f"{FINE},p", f"{DULL[:11]},n"])

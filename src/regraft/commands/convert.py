@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from regraft.data.box_writers import WRITERS
+from regraft.data.box_writers import WRITERS, check_writable
 from regraft.data.sources import open_data
 from regraft.errors import InputError, UnknownName
 from regraft.files import new_folder, output
@@ -30,7 +30,8 @@ def convert(data: str, *, to: str, out: str, format: str | None = None, link: bo
     """Writes ``data`` as ``coco``, ``voc``, ``yolo`` or ``csv`` into the new folder ``out``.
 
     What `regraft inspect` sets aside is left out, and listed. ``link`` makes hard links to the pictures where the disk
-    allows it, in place of copies. Raises ``InputError`` where ``out`` exists.
+    allows it, in place of copies. Raises ``InputError`` where ``out`` exists, or where the format has no place for
+    a class's name or for the parts.
     """
     if to not in WRITERS:
         raise UnknownName("format", to, WRITERS)
@@ -38,6 +39,7 @@ def convert(data: str, *, to: str, out: str, format: str | None = None, link: bo
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"--out {out} exists: choose a new folder; nothing was touched.")
     found = open_data(data, format=format, hints=Hints(task="detection"))
+    check_writable(found, to)
     with new_folder(folder) as work:
         WRITERS[to](found, work, link)
     crowds = sum(int(boxes.crowd.sum()) for boxes in found.y)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -97,10 +97,11 @@ def predict(
         raise InputError("--sort-into makes a folder a class, and the model gives numbers.")
     if sort_into and not all(isinstance(items, PictureFiles) for _, items in sources):
         raise InputError("--sort-into takes picture files; arrays have no file to link or copy.")
-    sorter = None if sort_into is None else _Sorter(output(sort_into, "--sort-into"), copy)
+    classes = predictor.classes_.tolist() if isinstance(predictor, Predictor) else []
+    sorter = None if sort_into is None else _Sorter(output(sort_into, "--sort-into"), copy, classes)
     rows = _Rows(predictor, sources, sorter)
     if out is None:
-        kept = [row for row, _ in rows.stream(0)]
+        kept = [row for row, _, _ in rows.stream(0)]
         return PredictResult(model, rows.total, sum("error" in r for r in kept), None, kept, problems=problems)
     about = {"model": predictor.manifest["files"], "inputs": [str(t) for t in inputs], "names": rows.digest(),
              "sort_into": sort_into}  # fmt: skip
@@ -108,8 +109,8 @@ def predict(
     bulk = Bulk(output(out), about, columns, resume=resume, overwrite=overwrite)
     resumed = min(bulk.done, rows.total)
     bulk.check(rows.digests(resumed))
-    for row, content in rows.stream(resumed):
-        bulk.add(row, content)
+    for row, some, position in rows.stream(resumed):
+        bulk.add(row, _content(some, position))
     return PredictResult(model, rows.total, bulk.finish(), out, resumed=resumed, problems=problems)
 
 
@@ -149,8 +150,8 @@ class _Rows:
         places = ((items, i) for _, items in self.sources for i in range(len(items)))
         return (_content(items, i) for items, i in islice(places, first))
 
-    def stream(self, skip: int) -> Iterator[tuple[Row, str]]:
-        """Each record, and what names the content that it was made of."""
+    def stream(self, skip: int) -> Iterator[tuple[Row, Items, int]]:
+        """Each record, and the item it is of."""
         for text, items in self.sources:
             start = min(skip, len(items))
             skip -= start
@@ -159,10 +160,11 @@ class _Rows:
                 for position, row in self.predictor.describe(rest, answers):  # type: ignore[arg-type]
                     if self.sorter:
                         self.sorter.add(rest, position, row)
-                    yield {**row, "input": _shown(text, row["input"], rest)}, _content(rest, position)
+                    yield {**row, "input": _shown(text, row["input"], rest)}, rest, position
 
 
 def _content(items: Items, i: int) -> str:
+    """What names the content of an item."""
     try:
         return items.digest(i).hex()
     except UnreadableItem as error:
@@ -176,48 +178,66 @@ def _shown(text: str, name: str, items: Items) -> str:
     return text if Path(text).is_file() and Path(text).name == name else str(Path(text) / name)
 
 
+_UNREADABLE, _UNSURE = "unreadable", "unsure"
+
+
 class _Sorter:
-    """Puts each picture into the folder of its class: a hard link where the disk allows, else a symbolic one.
+    """Puts each picture into the folder of its class, below the folders that it lies in: a hard link where the disk
+    allows, else a symbolic one.
 
     What lies there already is never touched: the same picture again is left, another of that name gets a number.
     """
 
-    def __init__(self, folder: Path, copy: bool) -> None:
+    def __init__(self, folder: Path, copy: bool, classes: Iterable[str]) -> None:
         self.folder = folder
         self.copy = copy
+        self.folders: dict[str, str] = {}
+        for label in classes:
+            self._of(label)
+
+    def _of(self, label: str) -> str:
+        """The folder of a class; no two classes have the same, and none that of what has no class."""
+        if label not in self.folders:
+            plain = re.sub(r"[/\\\0]", "_", label).strip(".") or "_"
+            taken, name, number = {*self.folders.values(), _UNREADABLE, _UNSURE}, plain, 2
+            while name in taken:
+                name, number = f"{plain}-{number}", number + 1
+            self.folders[label] = name
+        return self.folders[label]
 
     def add(self, items: Items, position: int, row: Row) -> None:
         assert isinstance(items, PictureFiles)
-        label = "unreadable" if "error" in row else "unsure" if row.get("abstain") else row["label"]
-        folder = self.folder / (re.sub(r"[/\\\0]", "_", label).strip(".") or "_")
-        source = items.tree.path / items.paths[position]
-        inside_archive = not source.is_file()
-        if inside_archive and "error" in row:
+        where = _UNREADABLE if "error" in row else _UNSURE if row.get("abstain") else self._of(row["label"])
+        steps = [step for step in PurePosixPath(row["input"]).parts if step not in ("/", ".", "..")]
+        target = self.folder.joinpath(where, *steps)
+        source = items.tree.where(items.paths[position])
+        on_disk = source is not None and source.is_file()
+        if not on_disk and "error" in row:
             return
-        data = items.read(position) if inside_archive else None
-        with disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            target = _free(folder / row["input"].replace("/", "__"), source, data)
-            if target is None:
+        data = None if on_disk else items.read(position)
+        with disk_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            free = _free(target, source, data)
+            if free is None:
                 return
-            if data is not None:
-                target.write_bytes(data)
+            if data is not None or source is None:
+                free.write_bytes(data or b"")
             elif self.copy:
-                shutil.copyfile(source, target)
+                shutil.copyfile(source, free)
             else:
                 try:
-                    target.hardlink_to(source)
+                    free.hardlink_to(source)
                 except OSError:
-                    target.symlink_to(source.resolve())
+                    free.symlink_to(source.resolve())
 
 
-def _free(target: Path, source: Path, data: bytes | None) -> Path | None:
+def _free(target: Path, source: Path | None, data: bytes | None) -> Path | None:
     """A name that is free for this picture, or None where the very picture is there already."""
     first, number = target, 2
     while target.exists() or target.is_symlink():
-        if data is None and target.exists() and target.samefile(source):
+        if data is None and source is not None and target.exists() and target.samefile(source):
             return None
-        if target.exists() and target.read_bytes() == (source.read_bytes() if data is None else data):
+        if target.exists() and target.read_bytes() == (source.read_bytes() if data is None and source else data):
             return None
         target, number = first.with_name(f"{first.stem}-{number}{first.suffix}"), number + 1
     return target

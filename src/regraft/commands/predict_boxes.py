@@ -28,21 +28,27 @@ def box_answers(predictor: BoxPredictor, inputs: list[str], size: int | None = N
 
     With ``size`` a picture is looked at in overlapping tiles of at most so many pixels a side.
     """
-    pictures = chain.from_iterable(map(_pictures, inputs))
+    sources = [(text, None if is_video(text) else _items(text)) for text in inputs]
+    pictures = chain.from_iterable(_pictures(text, items) for text, items in sources)
     while some := list(islice(pictures, BATCH)):
         yield from _answered(predictor, some, size)
 
 
-def _pictures(text: str) -> Iterator[Named]:
+def _items(text: str) -> Items:
     """The pictures that one argument names."""
-    if is_video(text):
-        yield from frames(text)
-        return
     items = as_items(text, modality="image")
     if items.modality != "image":
         raise InputError(f"A detector takes pictures; {text} holds items of the kind {items.modality}.")
-    for i in range(len(items)):
-        yield _loaded(text, items, i)
+    return items
+
+
+def _pictures(text: str, items: Items | None) -> Iterator[Named]:
+    """The pictures of one argument, or, where that is a video, its frames."""
+    if items is None:
+        yield from frames(text)
+    else:
+        for i in range(len(items)):
+            yield _loaded(text, items, i)
 
 
 def _loaded(text: str, items: Items, i: int) -> Named:

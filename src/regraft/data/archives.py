@@ -14,6 +14,7 @@ from posixpath import dirname, join, normpath
 
 from regraft.data.contents import contents
 from regraft.data.names import hidden, shown
+from regraft.data.tool_output import SIGN
 from regraft.errors import DataError, UnreadableItem
 from regraft.types import Problem
 
@@ -36,17 +37,16 @@ class Archive:
         for info in self._zip.infolist():
             spelling = _spelling(info)
             if _leads_out(spelling):
-                problems.append(
-                    Problem("unsafe-name", shown(spelling), "a name that leads out of the archive; left out")
-                )
-            elif not any(map(hidden, re.split(r"[/\\]", spelling))):
-                if spelling in entries and not _is_folder(spelling):
-                    text = "is in the archive more than once; the last one is read, which unpacking would leave"
-                    problems.append(Problem("duplicate-name", shown(spelling), text))
-                entries[spelling] = info
+                text = "a name that leads out of the archive; left out"
+                problems.append(Problem("unsafe-name", shown(spelling), text))
+                continue
+            if spelling in entries and not _is_folder(info, spelling):
+                text = "is in the archive more than once; the last one is read, which unpacking would leave"
+                problems.append(Problem("duplicate-name", shown(spelling), text))
+            entries[spelling] = info
         self._links(entries, problems)
-        files = [s for s in entries if not _is_folder(s)]
-        folders = [s.rstrip("/\\") for s in entries if _is_folder(s)]
+        folders = [s for s, info in entries.items() if _is_folder(info, s)]
+        files = [s for s, info in entries.items() if not _is_folder(info, s)]
         found = contents(files, folders, lambda spelling: self._bytes(entries[spelling]), _slashes)
         self._files = {name: entries[spelling] for name, spelling in found.files.items()}
         self._folders = found.folders
@@ -135,11 +135,14 @@ def _unicode_path(extra: bytes, name: bytes) -> str | None:
 
 
 def _slashes(name: str) -> str:
-    return "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+    """A decoded name with slashes between its parts, "" where one of them is hidden."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    return "" if any(hidden(part) and part != SIGN for part in parts) else "/".join(parts)
 
 
-def _is_folder(spelling: str) -> bool:
-    return spelling.endswith(("/", "\\"))
+def _is_folder(info: zipfile.ZipInfo, spelling: str) -> bool:
+    # a backslash may also be the second byte of a character
+    return spelling.endswith("/") or (spelling.endswith("\\") and info.file_size == 0)
 
 
 def _leads_out(spelling: str) -> bool:

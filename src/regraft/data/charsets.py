@@ -111,6 +111,11 @@ STRANGE, ENOUGH = 14.5, 20
 """Where so many characters beyond ASCII cost more bits than so on the average, no language of ours explains them."""
 
 
+def least_cost(text: str) -> float:
+    """Bits that a text costs in whatever language, however it was encoded."""
+    return min(cost(text, name) - CANDIDATES[name][0] for name in CANDIDATES)
+
+
 def _costs(sample: bytes, names: Iterable[str], usual: Mapping[str, float]) -> dict[str, float]:
     return {name: cost(decoded(sample, name), name) - usual.get(name, 0.0) for name in names}
 
@@ -141,7 +146,8 @@ def cost(text: str, name: str) -> float:
         if _is_letter(c):
             (plain if c < "\x80" else marked)[c] += n
     if languages[0] in letters.LATIN:
-        return bits + min(_letters_cost(marked, name) + _a_to_z(plain, name) for name in languages)
+        return bits + min(_letters_cost(marked, language) + against
+                          for language, against in _a_to_z(plain, languages).items())  # fmt: skip
     # a lonely character of another script among Latin words is rarely meant
     foreign = min(FOREIGN, 0.3 * sum(plain.values()))
     return bits + foreign + min(_letters_cost(marked, language) for language in languages)
@@ -152,27 +158,18 @@ def _letters_cost(marked: Mapping[str, int], language: str) -> float:
     return rarer + sum(n * _letter_bits(c, language) for c, n in marked.items())
 
 
-def _a_to_z(plain: Mapping[str, int], language: str) -> float:
-    """What the letters without marks say against a language: of many no more than of ``HEARD`` of them, since marked
-    words stand among English ones often enough.
+def _a_to_z(plain: Mapping[str, int], languages: Iterable[str]) -> dict[str, float]:
+    """What the letters without marks say against each language: of many no more than of ``HEARD`` of them, since
+    marked words stand among English ones often enough.
     """
-    bits = {name: sum(n * order.index(c.lower()) for c, n in plain.items()) for name, order in letters.A_TO_Z.items()}
+    bits = {name: sum(n * place[c.lower()] for c, n in plain.items()) for name, place in _PLACES.items()}
     share = min(1.0, HEARD / max(sum(plain.values()), 1))
-    return 0.18 * share * (bits[language] - min(bits.values()))
+    return {name: 0.18 * share * (bits[name] - min(bits.values())) for name in languages}
 
 
+_PLACES = {name: {c: i for i, c in enumerate(order)} for name, order in letters.A_TO_Z.items()}
 HEARD = 40
 FOREIGN = 5.0
-
-
-def _triples(text: str) -> Counter[tuple[str, str, str]]:
-    """Each character with its neighbours, counted."""
-    return Counter(zip(" " + text, text, text[1:] + " ", strict=False))
-
-
-def _language_cost(triples: Mapping[tuple[str, str, str], int], language: str) -> float:
-    rarer = letters.LATIN[language][1] if language in letters.LATIN else 0.0
-    return rarer + sum(n * _bits(*triple, language) for triple, n in triples.items())
 
 
 def _sample(data: bytes) -> bytes:
@@ -193,7 +190,7 @@ def _is_letter(c: str) -> bool:
 def _place_bits(before: str, c: str, after: str, eastern: bool) -> float:
     """What a character costs between its neighbours in any language; of letters beyond ASCII what is odd about it."""
     if c < "\x80":
-        return _ascii_bits(c) + (8.0 if c.isalpha() and before > "\x7f" and _script(before) != "LATIN" else 0.0)
+        return _ascii_bits(c) + (8.0 if c.isalpha() and _is_foreign(before) else 0.0)
     if not _is_letter(c):
         return _mark_bits(before, c, after, eastern)
     bits = 0.0 if before.isalpha() or after.isalpha() else 4.0
@@ -202,6 +199,10 @@ def _place_bits(before: str, c: str, after: str, eastern: bool) -> float:
     if "\uff61" <= c <= "\uff9f" and "\uff61" <= before <= "\uff9f":
         bits -= 4.5
     return bits + (8.0 if not eastern and before.isalpha() and _script(before) != _script(c) else 0.0)
+
+
+def _is_foreign(c: str) -> bool:
+    return c > "\x7f" and c.isalpha() and _script(c) != "LATIN"
 
 
 def _mark_bits(before: str, c: str, after: str, eastern: bool) -> float:

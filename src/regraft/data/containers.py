@@ -1,4 +1,4 @@
-"""Opening the files of pictures: which they are, how they stand, how many bits they hold, and why some cannot be read."""
+"""Opening the files of pictures: which they are, how they stand, how many bits they hold, why some cannot be read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1",
 
 # what Pillow's readers are known to raise on damaged files
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, AttributeError, OverflowError,
-          MemoryError, RuntimeError, struct.error, zlib.error)  # fmt: skip
+          MemoryError, RuntimeError, AssertionError, struct.error, zlib.error)  # fmt: skip
 # too large pictures are refused below, in a sentence
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -129,7 +129,7 @@ def _register_heif() -> None:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """How a picture is stored, by its EXIF or XMP tag: 1 (upright) to 8; 1 where the tag is damaged or means nothing."""
+    """How a picture is stored, by its EXIF or XMP tag: 1 (upright) to 8; 1 where the tag is damaged or odd."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except DAMAGE:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from regraft.data.charsets import Guess
 from regraft.data.names import guess_of, odd, order, spelled
-from regraft.data.tool_output import is_below, tool_output
+from regraft.data.tool_output import SIGN, is_below, tool_output
 from regraft.types import Problem
 
 
@@ -24,7 +24,7 @@ def contents(
     files: Iterable[str], folders: Iterable[str], read: Callable[[str], bytes], clean: Callable[[str], str] = str
 ) -> Contents:
     """The names of ``files`` and ``folders`` as they are spelled, made writable; ``read`` takes a spelling, ``clean``
-    is what else is done to names once they are decoded.
+    is what else is done to names once they are decoded, "" where one is to be left out.
     """
     files, folders = list(files), list(folders)
     problems: list[Problem] = []
@@ -38,6 +38,8 @@ def contents(
     called: dict[str, str] = {}
     for file in files:
         name = clean(spelled(file, how))
+        if not name:
+            continue
         if name in called:
             name, taken = _free(name, called), name
             problems.append(Problem("same-name", name, f"is another spelling of {taken} (Unicode); both are kept"))
@@ -52,6 +54,7 @@ def contents(
     for folder, whose in left_out.items():
         text = f"was written by {whose}, as its files tell; it is no data and left out"
         problems.append(Problem("tool-output", folder, text))
+    called = {name: file for name, file in called.items() if name.rpartition("/")[2] != SIGN}
     if left_out:
         called = {name: file for name, file in called.items() if not is_below(name, left_out)}
         places = _without(places, called, left_out)
@@ -62,7 +65,7 @@ def _folders(folders: list[str], how: Guess | None, clean: Callable[[str], str],
     places: dict[str, str] = {}
     for folder in folders:
         name = clean(spelled(folder, how))
-        if places.setdefault(name, folder) != folder:
+        if name and places.setdefault(name, folder) != folder:
             text = "is the name of two folders in different spellings (Unicode); they are read as one"
             problems.append(Problem("same-name", name, text))
     return set(places)

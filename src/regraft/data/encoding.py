@@ -205,8 +205,11 @@ def _utf8(line: bytes) -> str | None:
         return line.decode("utf-8")
     except UnicodeDecodeError:
         text = line.decode("utf-8", errors="replace")
-        whole = sum(c > "\x7f" and c != "\ufffd" for c in text)
-        return text if _surely_utf8(text.replace("\ufffd", "")) and text.count("\ufffd") <= 0.2 * whole else None
+        damaged = text.count("\ufffd")
+        long = sum(c > "\u07ff" for c in text) - damaged
+        short = sum("\x7f" < c <= "\u07ff" for c in text)
+        # characters of three bytes are hardly ever so by chance, those of two now and then
+        return text if damaged <= 0.2 * long or damaged <= 0.1 * short else None
 
 
 def _surely_utf8(text: str) -> bool:

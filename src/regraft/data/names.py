@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
-from regraft.data.charsets import Guess, decoded, guess
+from regraft.data.charsets import Guess, decoded, guess, least_cost
 
 _LONELY = re.compile("[\ud800-\udfff]")
 
@@ -44,12 +45,23 @@ def guess_of(names: Iterable[str]) -> Guess:
 
 
 def spelled(name: str, how: Guess | None) -> str:
-    """A name in NFC, its odd pieces decoded as ``how`` says."""
+    """A name in NFC, its odd pieces decoded as ``how`` says, the encoding of the names beside it."""
     if name.isascii():
         return name
-    if how is not None and _LONELY.search(name):
-        name = "/".join(decoded(_bytes(p), how.encoding) if _LONELY.search(p) else p for p in name.split("/"))
+    if how is not None:
+        name = "/".join(_decoded(piece, how.encoding) for piece in name.split("/"))
     return unicodedata.normalize("NFC", name)
+
+
+@lru_cache(maxsize=1 << 12)
+def _decoded(piece: str, encoding: str) -> str:
+    """A piece of a name; one that is UTF-8 only by chance, as it then reads worse, is decoded too."""
+    if piece.isascii():
+        return piece
+    text = decoded(_bytes(piece), encoding)
+    if _LONELY.search(piece) or ("\ufffd" not in text and least_cost(text) < least_cost(piece)):
+        return text
+    return piece
 
 
 def _bytes(name: str) -> bytes:

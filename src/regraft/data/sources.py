@@ -72,7 +72,7 @@ def _open(where: str, format: str | None, hints: Hints) -> Dataset:
     evidence = rivals.pop(name)
     if hints.task == "detection" and name not in BOXES:
         raise DataError(f"--task detection: {path} holds no boxes that are recognised (it is {evidence.text}).")
-    if hints.task not in (None, "classification", "detection") and name not in ("table", "npz"):
+    if hints.task not in (None, "classification", "detection") and name not in ("table", "npz", "idx"):
         raise DataError(f"--task {hints.task}: {path} has one class an item; a table can hold several.")
     for option in ("label", "text", "image", "part", "features"):
         if getattr(hints, option) and name != "table":
@@ -80,7 +80,7 @@ def _open(where: str, format: str | None, hints: Hints) -> Dataset:
             raise DataError(f"{told}: {path} is no table (it is {evidence.text}), so it has no columns.")
     found = FORMATS.get(name).read(path, hints)
     others = [Problem("other-format", where, f"is read as {name}; it could be {e.text} too: --format {n} reads it so")
-              for n, e in rivals.items() if e.items and not (e.weak and n in FOLDERS)]  # fmt: skip
+              for n, e in rivals.items() if _is_rival(n, e, name)]  # fmt: skip
     return replace(found, evidence=found.evidence or evidence.text, problems=(*found.problems, *others))
 
 
@@ -122,6 +122,15 @@ def best(found: Mapping[str, Evidence]) -> str:
     return next(n for n, e in strong.items() if 2 * e.items >= most)
 
 
+def _is_rival(name: str, evidence: Evidence, taken: str) -> bool:
+    """Whether another format is worth a word: an annotation file that leads to nothing too; every table of boxes is a
+    table.
+    """
+    if (name, taken) == ("table", "box-table") or (evidence.weak and name in FOLDERS):
+        return False
+    return evidence.items > 0 or name in BOXES
+
+
 def _grouped(data: Dataset, hints: Hints) -> Dataset:
     """Groups by a regular expression on the items' names, for data that has no columns."""
     if not hints.group or data.groups is not None:
@@ -155,15 +164,13 @@ def open_inputs(data: str, *, modality: str | None = None, hints: Hints = Hints(
             return table.read_items(path, hints, modality)
         if not any(FORMATS.get(name).sniff(path) for name in ARRAYS):
             pictures = image_folder.picture_files(path) if modality in (None, "image") else None
-            if pictures is not None and len(pictures):
-                return Read(pictures, [])
-            texts = (
-                (text_folder.text_files(path) or polarity.lines_to_predict(path))
-                if modality in (None, "text")
-                else None
-            )
-            if texts is not None:
-                return Read(texts, [])
+            if pictures is not None and len(pictures[0]):
+                return Read(*pictures)
+            if modality in (None, "text"):
+                told = hints.encoding
+                texts = text_folder.text_files(path, told) or polarity.lines_to_predict(path, told)
+                if texts is not None:
+                    return Read(*texts)
             if table.sniff(path):
                 return table.read_items(path, hints, modality)
     found = open_data(str(data), hints=hints)

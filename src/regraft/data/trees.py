@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from regraft.data.archives import Archive
 from regraft.data.contents import Contents, contents
 from regraft.data.names import guess_of, hidden, odd, shown, spelled
+from regraft.data.tool_output import SIGN
 from regraft.errors import DataError, UnreadableItem
 from regraft.types import Problem
 
@@ -147,18 +148,17 @@ class _Walk:
     def _seen(self, entry: os.DirEntry[str], place: _Place) -> _Place | None:
         """Notes an entry; a folder that is to be listed is returned."""
         below = f"{place.below}/{entry.name}" if place.below else entry.name
-        if hidden(entry.name):
-            return None
-        if entry.is_file():
+        kind = "hidden" if hidden(entry.name) and entry.name != SIGN else _kind(entry)
+        if kind == "file":
             self.files.append(below)
-        elif entry.is_dir():
+        elif kind == "folder":
             ways = self._ways(entry, place, below) if entry.is_symlink() else place.ways
             if ways:
                 self.folders.append(below)
                 return _Place(entry.path, below, ways)
-        elif entry.is_symlink():
+        elif kind == "link":
             self._problem("dangling-link", below, f"is a link to {shown(_target(entry.path))}, which is not there")
-        else:
+        elif kind == "other":
             self._problem("not-a-file", below, "is neither a file nor a folder; left out")
         return None
 
@@ -175,6 +175,18 @@ class _Walk:
 
     def _problem(self, kind: str, below: str, text: str) -> None:
         self.problems.append(Problem(kind, shown(below), text))
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    try:
+        if entry.is_file():
+            return "file"
+        if entry.is_dir():
+            return "folder"
+    except OSError:
+        # a link that leads to itself
+        return "link"
+    return "link" if entry.is_symlink() else "other"
 
 
 def _target(path: str) -> str:

@@ -145,7 +145,7 @@ def text_column(columns: Columns, taken: Collection[str | None]) -> str | None:
             continue
         if _share(bool(_NUMBER.fullmatch(c)) or _is_path(c) for c in cells) < 0.5:
             called.setdefault(name.lower(), name)
-        if _share(_is_prose(c) for c in cells) >= 0.5:
+        if _share(_is_prose(c) for c in cells) >= 0.5 and 2 * len(cells) >= len(_sample(values)):
             prose[name] = sum(map(len, cells)) / len(cells)
             if len(set(cells)) > 0.3 * len(cells):
                 various.add(name)

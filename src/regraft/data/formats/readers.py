@@ -144,8 +144,8 @@ def _csv(text: str, table: Table, comma: str) -> Table:
 
 def _swallowed(row: Sequence[str], comma: str, wide: int) -> bool:
     """Whether a cell holds whole lines that could be rows."""
-    inner = [line for cell in row if "\n" in cell for line in cell.split("\n")[1:-1] or [""]]
-    return wide > 1 and bool(inner) and all(len(line.split(comma)) == wide for line in inner)
+    inner = [line for cell in row for line in cell.split("\n")[1:-1]]
+    return wide > 1 and any(len(line.split(comma)) == wide for line in inner)
 
 
 def separator_of(text: str, usual: str) -> str:
