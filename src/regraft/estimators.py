@@ -24,7 +24,7 @@ from regraft.data.cells import Cells
 from regraft.data.dataset import Dataset
 from regraft.data.formats.table import of_features, only_column
 from regraft.data.frames import is_frame
-from regraft.data.inputs import as_items
+from regraft.data.inputs import as_items, as_read_by
 from regraft.data.items import Items, TableRows
 from regraft.data.labels import LEAST_ROWS
 from regraft.data.targets import as_labels, as_numbers
@@ -67,7 +67,7 @@ class _OnNetwork(BaseEstimator):
         if network is None:
             items = as_items(x)
         else:
-            items = as_items(x, modality=network.spec.modality, hints=Hints(kept=self.columns_))
+            items = as_read_by(network.spec.modality, x, Hints(kept=self.columns_))
         if not len(items):
             raise DataError("Found array with 0 sample(s) while a minimum of 1 is required.")
         return items

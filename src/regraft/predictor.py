@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.data.inputs import as_items
+from regraft.data.inputs import as_read_by
 from regraft.data.items import Items
 from regraft.errors import DataError, InputError
 from regraft.features.extract import Extracted
@@ -70,7 +70,7 @@ class Predictor:
 
     def items(self, x: Any) -> Items:
         """``x`` as items of the kind the model takes: a list of strings holds texts for a model of texts."""
-        return as_items(x, modality=self.modality, hints=self.hints)
+        return as_read_by(self.modality, x, self.hints)
 
     def answer(self, x: Any) -> Answers:
         """All answers at once; items that cannot be read are in ``failed``."""

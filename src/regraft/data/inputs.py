@@ -21,7 +21,7 @@ from regraft.data.pictures import SUFFIXES
 from regraft.data.sources import is_there, open_items
 from regraft.data.trees import Directory
 from regraft.errors import DataError
-from regraft.types import Hints
+from regraft.types import Hints, Modality
 
 _CALLED = {"image": "pictures", "text": "texts", "table": "rows of numbers"}
 WANTED = ("paths, texts, Pillow pictures, bytes of picture files, an array of pictures (n, h, w) or (n, h, w, 3), a "
@@ -66,6 +66,18 @@ def as_items(x: Any, what: str = "X", *, modality: str | None = None, hints: Hin
     array = as_array(x, what)
     nothing = array.ndim > 0 and len(array) == 0
     return _none_of(modality) if modality is not None and nothing else _of_array(array, what, modality)
+
+
+def as_read_by(modality: Modality, x: Any, hints: Hints = Hints()) -> Items:
+    """``X`` as items for a model of that modality; paths of pictures that are there are no texts to it."""
+    items = as_items(x, modality=modality, hints=hints)
+    if modality == "text" and isinstance(items, Texts) and len(items) and all(map(_is_picture, items.texts)):
+        raise DataError(f"X holds paths of pictures ({items.texts[0]!r}), and the model takes texts.")
+    return items
+
+
+def _is_picture(text: str) -> bool:
+    return PurePosixPath(text).suffix.lower() in SUFFIXES and _is_file(text)
 
 
 def _of_frame(frame: Any, modality: str | None, hints: Hints) -> Items:
@@ -147,7 +159,7 @@ def _of_strings(strings: list[str], what: str, modality: str | None, *, paths: b
     named = all(PurePosixPath(s).suffix.lower() in SUFFIXES for s in some)
     there = [_is_file(s) for s in strings]
     if modality == "text":
-        if paths or (named and all(there)):
+        if paths:
             raise DataError(f"{what} holds paths ({strings[0]!r}), and the model takes texts themselves.")
         return Texts(strings, what)
     if modality != "image" and not paths and not named and not all(there):
@@ -182,7 +194,8 @@ def _of_array(array: NDArray[Any], what: str, modality: str | None) -> Items:
     if modality == "text" or (modality == "table" and array.ndim != 2):
         raise DataError(f"{what} has the shape {shape}, and the model takes {_CALLED[modality]}.")
     if modality == "image" and array.ndim == 2:
-        raise DataError(f"{what} has the shape {shape}: one grey picture? A list of pictures is wanted: [x].")
+        raise DataError(f"{what} has the shape {shape}, and the model takes an image an item: of one grey picture a "
+                        "list is wanted, [x].")  # fmt: skip
     if array.ndim == 2 and kind in "fiub":
         numbers = array.astype(np.float64)
         if not np.isfinite(numbers).all():
