@@ -115,7 +115,7 @@ def of_features(frame: pd.DataFrame) -> tuple[Cells, Roles, list[Problem]]:
     names = [f"row {row}" for row in table.rows]
     unused = called_ids(table)
     for name, what in unused.items():
-        problems.append(Problem("id-column", name, f"is {what}, so it is not learned from; another name changes that"))
+        problems.append(Problem("id-column", name, f"{what}, so it is not learned from; under another name it is"))
     columns = _as_texts({n: values for n, values in table.columns.items() if n not in unused})
     columns, styles = _plain_numbers(columns, Hints(), names, table.where, problems)
     columns = feature_columns(columns, names, table.where, problems)
