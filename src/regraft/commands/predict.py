@@ -71,6 +71,7 @@ def predict(
     the items before it answers.
     """
     set_threads(threads)
+    inputs = [inputs] if isinstance(inputs, str) else [str(one) for one in inputs]
     if is_detector(model):
         if resume or overwrite or sort_into or copy or adapt or text or image or encoding or engine != "auto":
             raise InputError("--resume, --overwrite, --sort-into, --copy, --adapt, --text, --image, --encoding and "

@@ -200,9 +200,9 @@ def _never_used(table: Table, hints: Hints, taken: set[str], said: list[Problem]
 
 
 def called_ids(table: Table) -> dict[str, str]:
-    """The columns that are called and filled as an index or as ids are: column -> which of the two."""
-    found = {name: "an index" for name, values in table.columns.items() if _is_index(name, values)}
-    return found | {name: "ids" for name, values in table.columns.items() if _is_id(name, values)}
+    """The columns that are called and filled as an index or as ids are: column -> what is said of it."""
+    found = {name: "is an index" for name, values in table.columns.items() if _is_index(name, values)}
+    return found | {name: "holds ids" for name, values in table.columns.items() if _is_id(name, values)}
 
 
 def _plain(name: str) -> str:
