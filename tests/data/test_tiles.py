@@ -95,7 +95,7 @@ def test_each_form(answers: list[Answer], tmp_path: Path) -> None:
     lines = (tmp_path / "yolo" / "a.txt").read_text().splitlines()
     assert [float(v) for v in lines[0].split()] == pytest.approx([1, 0.250615, 0.5, 0.30123, 0.5, 0.9])
     assert (tmp_path / "yolo" / "a-2.txt").read_text() == "" and not (tmp_path / "yolo" / "gone.txt").exists()
-    assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == ["a-2.jpg", "a.jpg"]
+    assert sorted(p.name for p in (tmp_path / "pictures").glob("*.jpg")) == ["a-2.jpg", "a.jpg"]
     assert np.asarray(Image.open(tmp_path / "pictures" / "a.jpg")).max() > 100
     with pytest.raises(UnknownName, match="xml"):
         write_found([], [], tmp_path / "x", "xml")
