@@ -15,6 +15,7 @@ from regraft.commands.bulk import ENDINGS, Bulk, Row, columns_of
 from regraft.commands.predict_boxes import predict_boxes
 from regraft.data.formats.table import Read
 from regraft.data.items import Items, PictureFiles, Texts
+from regraft.data.names import shown
 from regraft.data.sources import is_there, open_inputs
 from regraft.detection.artefact import is_detector
 from regraft.errors import InputError, UnreadableItem
@@ -176,7 +177,7 @@ def _shown(text: str, name: str, items: Items) -> str:
     """The name of an item as its user would type it."""
     if not isinstance(items, PictureFiles):
         return name
-    return text if Path(text).is_file() and Path(text).name == name else str(Path(text) / name)
+    return shown(text if Path(text).is_file() and Path(text).name == name else str(Path(text) / name))
 
 
 _UNREADABLE, _UNSURE = "unreadable", "unsure"

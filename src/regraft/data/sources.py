@@ -55,8 +55,10 @@ def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -
         return table.of_frame(data, hints)
     if not isinstance(data, str | PurePath):
         kind = type(data).__name__
-        raise DataError(f"The data is of the type {kind}; wanted is a path, embedded:digits or a DataFrame with labels: "
-                        "from arrays and lists regraft.Classifier and Regressor learn.")  # fmt: skip
+        raise DataError(
+            f"The data is of the type {kind}; wanted is a path, embedded:digits or a labelled DataFrame; "
+            "from arrays and lists regraft.Classifier and Regressor learn."
+        )
     where, part = split_part(str(data))
     whole = _grouped(_open(where, format, hints), hints)
     if hints.drop and whole.format != "table":
