@@ -88,9 +88,10 @@ def test_optimal_temperature_of_a_known_case() -> None:
     assert logistic.optimal_temperature(logits, hot) == pytest.approx(4 / np.log(3), rel=1e-6)
 
 
-def test_smoothed_targets_are_laplace() -> None:
-    t = logistic.smoothed_targets(np.eye(2))
-    assert np.allclose(t, [[0.75, 0.25], [0.25, 0.75]])
+def test_smoothed_targets_hold_one_example_of_doubt_in_all() -> None:
+    t = logistic.smoothed_targets(np.eye(10)[np.arange(30) % 10])
+    assert np.allclose(t.sum(1), 1) and t[0, 0] == pytest.approx(30.1 / 31) and t[0, 1] == pytest.approx(0.1 / 31)
+    assert np.allclose(logistic.smoothed_targets(np.array([[1.0], [0], [0]]), "sigmoid"), [[7 / 8], [1 / 8], [1 / 8]])
 
 
 def test_few_examples_take_the_stated_default() -> None:

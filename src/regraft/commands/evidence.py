@@ -53,7 +53,7 @@ def _number_rows(names: list[str], truth: list[str], model: Model, values: NDArr
     asked = model.decision.get("quantiles", ())
     head = ["input", "label", "predicted", "sigma", *(["low", "high"] if ends is not None else ()),
             *(f"q:{q:g}" for q in asked)]  # fmt: skip
-    more = values[:, 1:] if ends is None else np.hstack([ends, values[:, 1:]])
+    more = model.quantiles(values) if ends is None else np.hstack([ends, model.quantiles(values)])
     return [head, *([name, y, f"{v[0]:.9g}", f"{model.sigma:.9g}", *(f"{w:.9g}" for w in m)]
                     for name, y, v, m in zip(names, truth, values, more, strict=True))]  # fmt: skip
 
