@@ -85,6 +85,12 @@ def standard_scaling(x: Array) -> Scaling:
     return Scaling(x.mean(0), scale * (np.sqrt(rows.sum(1).mean()) or 1.0))
 
 
+def by_own_units(x: Array) -> Scaling:
+    """Each column of x (n, d) by its own mean and standard deviation, and nothing more."""
+    x = np.asarray(x, np.float64)
+    return Scaling(x.mean(0), standardised(x)[1])
+
+
 def standardised(x: Array) -> tuple[Array, Array]:
     """Centred columns of x (n, d), and their standard deviations (d,), 1 where a column varies by rounding alone."""
     centred = x - x.mean(0)

@@ -164,8 +164,11 @@ class _Data:
         return ("standard",) if self.own_units else SCALINGS
 
     def scaling(self, name: str) -> Scaling:
-        n = len(self.widths)
-        return blockwise([name] * n, [1.0] * n, self.rows, self.widths, self.y[:, None])
+        return _scaling(name, self.rows, self.y, self.widths)
+
+
+def _scaling(name: str, rows: NDArray[Any], y: NDArray[Any], widths: Sequence[int]) -> Scaling:
+    return blockwise([name] * len(widths), [1.0] * len(widths), rows, widths, y[:, None])
 
 
 def _chosen(data: _Data, alpha: float | None) -> dict[str, Any]:
