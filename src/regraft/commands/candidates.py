@@ -16,7 +16,7 @@ from regraft.data.dataset import Dataset
 from regraft.errors import InputError, RegraftError
 from regraft.features.choice import network_for
 from regraft.features.cost import cost, speed
-from regraft.features.fusion import TfIdfNetwork, parts_in, parts_of
+from regraft.features.fusion import TfIdfNetwork, learned, parts_in, parts_of
 from regraft.features.rows import Runner
 from regraft.features.source import source_probabilities
 from regraft.features.store import RowStore
@@ -100,6 +100,7 @@ def measured(
     network = network_for(data.items, name, size=None if name == "raw" else size)
     if any(isinstance(p, TfIdfNetwork) for p in parts_of(network)):
         raise InputError("tfidf is counted in the data at hand: there is no pretraining to rank")
+    network = learned(network, data.items)
     runner = Runner(network, device=device)
     seconds = {"load": time.perf_counter() - begun}
     begun = time.perf_counter()

@@ -18,7 +18,7 @@ from regraft.data.sources import open_data
 from regraft.densities import kl_divergence
 from regraft.errors import DataError, InputError
 from regraft.features.choice import network_for
-from regraft.features.fusion import parts_of
+from regraft.features.fusion import learned, parts_of
 from regraft.features.rows import Runner
 from regraft.features.store import RowStore
 from regraft.methods.domains import logits_of
@@ -83,7 +83,7 @@ def shift(
     if opened.target.task != "classification":
         raise InputError(f"{opened.name} is for {opened.target.task}; the shift is measured for one class an item.")
     goal = open_target(target, opened, mapping=mapping, hints=Hints(label, text=text))
-    network = network_for(opened.items, backbone)
+    network = learned(network_for(opened.items, backbone), opened.items)
     runner, store = Runner(network, engine, resolve_device(device)), RowStore()
     problems = list(goal.problems)
     x, y = _rows(opened, runner, store, seed, problems)

@@ -60,7 +60,10 @@ class Spectrum(NamedTuple):
         left, s, right = np.linalg.svd(x, full_matrices=False)
         keep = s > max(x.shape) * np.finfo(np.float64).eps * s.max(initial=0.0)
         uy = left[:, keep].T @ projected
-        return cls(s[keep], right[keep].T, uy, max(0.0, float(y @ y - uy @ uy)), len(y))
+        whole = float(y @ y)
+        rest = whole - float(uy @ uy)
+        # where the axes hold all of y, what is left is rounding
+        return cls(s[keep], right[keep].T, uy, rest if rest > 1e-13 * len(y) * whole else 0.0, len(y))
 
     @property
     def free(self) -> int:
