@@ -53,12 +53,8 @@ def test_coefficients_are_in_the_units_of_the_table(tmp_path) -> None:
 def test_a_change_of_units_changes_no_answer(alpha: float) -> None:
     x, classes, numbers = people(60)
     other = x * [1e6, 1e-3, 1e-7] + [1e3, -5, 1]
-    for model, y in (
-        (Regressor("raw", alpha=alpha), numbers),
-        (Regressor("raw"), numbers),
-        (Classifier("raw"), classes),
-    ):
-        ask = "predict_proba" if y is classes else "predict"
+    models = {"predict": (Regressor("raw", alpha=alpha), Regressor("raw")), "predict_proba": (Classifier("raw"),)}
+    for ask, model, y in ((k, m, classes if "proba" in k else numbers) for k, some in models.items() for m in some):
         found = [getattr(model.fit(form, y), ask)(form) for form in (x, other)]
         assert found[1] == pytest.approx(found[0], abs=1e-5)
 
