@@ -1,8 +1,8 @@
 """ECE and log loss of the probe at 1, 2, 3, 5, 10 and all labels a class: do its probabilities hold what they say?
 
 Digits come with scikit-learn; USPS, hymenoptera and reviews are taken from the shared folder and left out where they
-are absent. `--as NAME` keeps the figures under that name beside those of other versions (PYTHONPATH chooses the version):
-by default `now`. Some minutes on one core.
+are absent. `--as NAME` (by default `now`) keeps the figures under that name beside those of other versions;
+PYTHONPATH chooses the version. Some minutes on one core.
 """
 
 from __future__ import annotations

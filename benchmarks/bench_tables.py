@@ -7,6 +7,7 @@ Needs nothing but scikit-learn, whose tables these are; two with mixed units are
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -74,6 +75,7 @@ def compared(table: Table, ours: Any, theirs: Any, splitter: Any) -> dict[str, A
 
 
 def main() -> None:
+    warnings.simplefilter("ignore", FutureWarning)  # of what will be called otherwise in scikit-learn
     begun = time.perf_counter()
     found: dict[str, Any] = {"accuracy": {}, "r2": {}}
     for name, table in CLASSES.items():
