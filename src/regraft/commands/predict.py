@@ -89,6 +89,9 @@ def predict(
     if isinstance(predictor, TaskPredictor) and (sort_into or (out and Path(out).suffix.lower() != ".jsonl")):
         raise InputError(f"{model} answers {len(predictor.tasks)} tasks: --out takes a .jsonl file for them; for one "
                          f"of them name it, as {model}#{next(iter(predictor.tasks))}.")  # fmt: skip
+    for option, column, kind in (("text", text, "text"), ("image", image, "image")):
+        if column and predictor.modality != kind:
+            raise InputError(f"--{option} {column}: {model} reads items of the kind {predictor.modality}.")
     hints = replace(predictor.hints, text=text, image=image, encoding=encoding)
     read = [(one, _opened(predictor, one, hints)) for one in inputs]
     sources = [(one, found.items) for one, found in read]
