@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,6 +98,13 @@ class Found:
     def above(self, threshold: float) -> Found:
         """Those whose score is at least ``threshold``."""
         return self.take(self.scores >= threshold)
+
+
+def classes_present(truth: Iterable[Boxes], classes: int) -> Ints:
+    """(n, classes) 1 where a picture holds a box of the class, crowds left out: what a split is stratified by."""
+    rows = [np.bincount(np.unique(b.labels[~b.crowd]), minlength=classes) for b in truth]
+    found: Ints = np.array(rows, np.int64).reshape(-1, classes)
+    return found
 
 
 def areas(xyxy: Floats) -> Floats:

@@ -179,12 +179,3 @@ def _class_problems(boxes: NDArray[Any], parts: NDArray[Any], classes: Sequence[
         if others and not counts["train"][k]:
             where = ", ".join(f"{n} in {p or 'no part'}" for p, n in others.items())
             found.append(Problem("class-not-in-train", name, f"has boxes ({where}), and none in train to learn from"))
-
-
-def rarest_class(truth: Sequence[Boxes], classes: int) -> NDArray[np.int64]:
-    """(n,) the rarest class of each picture, ``classes`` where it has no box: what a split is stratified by."""
-    counts = np.zeros(classes + 1, np.int64)
-    for boxes in truth:
-        counts[np.unique(boxes.labels)] += 1
-    return np.array([min(set(b.labels.tolist()), key=lambda k: (counts[k], k), default=classes) for b in truth],
-                    np.int64)  # fmt: skip

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.boxes import Found
+from regraft.boxes import Found, classes_present
 from regraft.data.augment import may_flip
 from regraft.data.box_augment import BoxPolicy
 from regraft.data.dataset import Dataset
-from regraft.data.detection import rarest_class
 from regraft.data.items import Items
 from regraft.data.parts import hold_out
 from regraft.detection.base import BATCH, FLOOR, Detector, Framed
@@ -116,7 +115,7 @@ def inner_pictures(data: Dataset, groups: NDArray[Any] | None, seed: int) -> tup
     """Positions to learn from and to choose by: 15 % from 100 pictures on, else none."""
     if len(data) < FROM:
         return np.arange(len(data)), np.zeros(0, np.int64)
-    return hold_out(rarest_class(list(data.y), len(data.classes)), groups, share=SHARE, seed=seed)
+    return hold_out(classes_present(data.y, len(data.classes)), groups, share=SHARE, seed=seed)
 
 
 def default_epochs(n: int) -> int:
