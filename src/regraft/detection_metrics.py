@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.boxes import Boxes, Found, areas, intersections, iou
-from regraft.metrics import bootstrap_indices, percentiles
+from regraft.intervals import half_samples, mean_of_classes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 RECALLS = np.linspace(0.0, 1.0, 101)
 SIZES = ("all", "small", "medium", "large")
 MOST = (1, 10, 100)
-DRAWS = 300
+HALVES = 100
 MISSED, IGNORED = -1, -2
 
 
@@ -33,8 +33,9 @@ def evaluate(truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[s
     the classes that have a true box; ``map_small``, ``map_medium`` and ``map_large`` by the area of the true box (up to
     32 x 32, up to 96 x 96 pixels, more); ``ar_1``, ``ar_10``, ``ar_100`` the mean recall with so many boxes a picture
     and ``ar_small`` ... by size; ``per_class`` maps a name to ``map``, ``map50``, ``map75``, ``ar_100`` and ``boxes``,
-    the number of its true ones; ``map_ci95`` is the 95 % interval of ``map`` over draws of the pictures. Boxes marked
-    as crowd count neither way. Lin et al. 2014 (https://arxiv.org/abs/1405.0312), as pycocotools measures.
+    the number of its true ones; ``map_ci95`` is the 95 % interval of ``map`` over pictures, which counts in that few
+    true boxes of a class make its average precision too high. Boxes marked as crowd count neither way. Lin et al. 2014
+    (https://arxiv.org/abs/1405.0312), as pycocotools measures.
     """
     precision, recall = _accumulated(truth, found, len(classes))
     figures: dict[str, Any] = {
@@ -131,11 +132,23 @@ def resampled_map(
 ) -> Floats:
     """(d,) the mean average precision over IoUs of 0.5 to 0.95 of each draw of pictures, a row of ``draws`` (d, n).
 
-    A picture drawn twice counts twice. NaN where a draw holds no true box. Boxes are matched once for all draws.
+    A picture drawn twice counts twice. NaN where a draw holds no true box.
+    """
+    values = weighted_precisions(truth, found, classes, np.stack([np.bincount(r, minlength=len(truth)) for r in draws]))
+    some = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        means: Floats = np.where(some, values, 0).sum(1) / some.sum(1)
+    return means
+
+
+def weighted_precisions(
+    truth: Sequence[Boxes], found: Sequence[Found], classes: int, times: NDArray[np.integer[Any]]
+) -> Floats:
+    """(d, classes) the average precision over IoUs of 0.5 to 0.95 where the n pictures count ``times`` (d, n); NaN
+    where a class has no true box there. Boxes are matched once for all.
     """
     judge, n = _judge(truth, found, classes, None, 1), len(truth)
-    times = np.stack([np.bincount(row, minlength=n) for row in draws])
-    values = np.full((classes, len(draws)), np.nan)
+    values = np.full((len(times), classes), np.nan)
     for k in range(classes):
         there = [(i, e) for i, e in enumerate(judge.evalImgs[k * n : (k + 1) * n]) if e is not None]
         if not there:
@@ -148,11 +161,8 @@ def resampled_map(
         hit = np.concatenate([e["dtMatches"] for _, e in there], 1)[:, order] > 0
         for d, weight in enumerate(times):
             if total := float(weight @ positives):
-                values[k, d] = _precision(hit & counts, ~hit & counts, weight[picture], total)
-    some = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        means: Floats = np.where(some, values, 0).sum(0) / some.sum(0)
-    return means
+                values[d, k] = _precision(hit & counts, ~hit & counts, weight[picture], total)
+    return values
 
 
 def _precision(hits: NDArray[np.bool_], errors: NDArray[np.bool_], weight: Ints, total: float) -> float:
@@ -165,14 +175,34 @@ def _precision(hits: NDArray[np.bool_], errors: NDArray[np.bool_], weight: Ints,
     return float(np.mean([p[i].mean() for p, i in zip(padded, at, strict=True)]))
 
 
+def pictures_with(truth: Sequence[Boxes], classes: int) -> Ints:
+    """(classes,) how many pictures hold a true box of each, those of crowds left out."""
+    counts = np.zeros(classes, np.int64)
+    for boxes in truth:
+        counts[np.unique(boxes.labels[~boxes.crowd])] += 1
+    return counts
+
+
 def map_interval(
-    truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str], *, draws: int = DRAWS, seed: int = 0
+    truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str], *, draws: int = HALVES, seed: int = 0
 ) -> list[float] | None:
-    """The 95 % percentile bootstrap interval of ``map``, pictures drawn anew; None where there is no true box."""
+    """The 95 % interval of ``map``, from ``draws`` halves of the pictures (`regraft.intervals.mean_of_classes`); None
+    where there is no true box.
+    """
     if not any((~t.crowd).any() for t in truth):
         return None
-    found_in = resampled_map(truth, found, len(classes), bootstrap_indices(len(truth), draws, seed))
-    return percentiles(found_in[~np.isnan(found_in)])
+    whole, halves = _halved(truth, found, len(classes), draws, seed)
+    return mean_of_classes(whole, halves, pictures_with(truth, len(classes)), len(truth))
+
+
+def _halved(
+    truth: Sequence[Boxes], found: Sequence[Found], classes: int, draws: int, seed: int
+) -> tuple[Floats, Floats]:
+    """(classes,) average precisions on all pictures, and (draws, classes) on halves of them."""
+    n = len(truth)
+    taken = np.concatenate([np.ones((1, n), np.int64), half_samples(n, draws, seed).astype(np.int64)])
+    values = weighted_precisions(truth, found, classes, taken)
+    return values[0], values[1:]
 
 
 def map_gain(
@@ -181,17 +211,20 @@ def map_gain(
     theirs: Sequence[Found],
     classes: Sequence[str],
     *,
-    draws: int = DRAWS,
+    draws: int = HALVES,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """``value``, the difference of two detectors' ``map`` on the same pictures, and ``ci95``, its paired percentile
-    bootstrap interval, pictures drawn anew.
-    """  # fmt: skip
-    rows = bootstrap_indices(len(truth), draws, seed)
-    a, b = (resampled_map(truth, one, len(classes), rows) for one in (ours, theirs))
-    difference = (mean_ap(truth, ours, classes) or 0.0) - (mean_ap(truth, theirs, classes) or 0.0)
-    apart = (a - b)[~np.isnan(a - b)]
-    return {"value": difference, "ci95": percentiles(apart) if len(apart) else [difference, difference]}
+    """``value``, the difference of two detectors' ``map`` on the same pictures, and ``ci95``, its 95 % interval, from
+    the same halves of the pictures for both.
+    """
+    (a, a_halves), (b, b_halves) = (_halved(truth, one, len(classes), draws, seed) for one in (ours, theirs))
+    apart, halves = a - b, a_halves - b_halves
+    if np.isnan(apart).all():
+        return {"value": 0.0, "ci95": [0.0, 0.0]}
+    if not np.nan_to_num(apart).any() and not np.nan_to_num(halves).any():
+        return {"value": 0.0, "ci95": [0.0, 0.0]}  # they find the same
+    ends = mean_of_classes(apart, halves, pictures_with(truth, len(classes)), len(truth), gain=True)
+    return {"value": float(np.nanmean(apart)), "ci95": ends}
 
 
 def _annotations(truth: Sequence[Boxes]) -> list[dict[str, Any]]:

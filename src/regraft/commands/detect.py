@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from regraft.boxes import Found
 from regraft.commands.box_evidence import write_detections
 from regraft.commands.boxes_split import BoxSplit, split_boxes
@@ -29,7 +31,8 @@ class DetectionResult:
     """What a fit of a detector was and what it reached, and what ``--json`` prints.
 
     ``metrics["val"]`` holds COCO's figures on pictures that were not trained on (None where none could be held out),
-    see `regraft.detection_metrics.evaluate`; ``metrics["controls"]["scratch"]`` those of the same detector from random
+    see `regraft.detection_metrics.evaluate`; where some judged pictures have a copy in training, ``val_without_copies``
+    those without them; ``metrics["controls"]["scratch"]`` those of the same detector from random
     weights, where it was asked for, and ``gain`` what transfer adds to its ``map``. ``decision`` holds the
     ``threshold`` from which boxes are shown.
     """
@@ -104,6 +107,10 @@ class _Job:
             write_detections(run.work, split.val, found, decision["threshold"])
             val = evaluate(list(split.val.y), found, split.val.classes)
         figures: dict[str, Any] = {"val": val, "controls": {}}
+        if split.val is not None and found is not None and split.copied is not None:
+            alone = np.flatnonzero(~split.copied)
+            rest = evaluate([split.val.y[i] for i in alone], [found[i] for i in alone], split.val.classes)
+            figures["val_without_copies"] = {"items": len(alone), **(rest if len(alone) else {})}
         with self.watch("controls"):
             gain = self.gain(found, figures) if settings["controls"] == CONTROL else None
         run.log("judged", val=val, gain=gain)
