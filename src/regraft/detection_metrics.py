@@ -108,6 +108,20 @@ def _judge(
 
     if len(truth) != len(found):
         raise ValueError(f"{len(truth)} pictures have true boxes and {len(found)} were looked at.")
+
+    class Judge(COCOeval):  # type: ignore[misc]
+        """Takes a difficult object for a thing of its own size, not for a crowd that anything may lie in."""
+
+        def computeIoU(self, image: int, category: int) -> Any:
+            overlap, there = super().computeIoU(image, category), self._gts[image, category]
+            marks = np.array([g["difficult"] for g in there], bool)
+            if len(overlap) and marks.any():
+                said = sorted(self._dts[image, category], key=lambda d: -d["score"])[: self.params.maxDets[-1]]
+                own = _difficult(*(_corners([b["bbox"] for b in some]) for some in (said, there)),
+                                 marks, np.array([g["iscrowd"] for g in there], bool))  # fmt: skip
+                overlap[:, marks] = own[:, marks]
+            return overlap
+
     there, said = _annotations(truth), _results(found)
     with contextlib.redirect_stdout(io.StringIO()):
         coco, answers = COCO(), COCO()
@@ -118,7 +132,7 @@ def _judge(
                 "annotations": boxes,
             }
             one.createIndex()
-        judge = COCOeval(coco, answers, "bbox")
+        judge = Judge(coco, answers, "bbox")
         if ious is not None:
             judge.params.iouThrs = np.asarray(ious)
         judge.params.areaRng = judge.params.areaRng[:sizes]
@@ -227,14 +241,31 @@ def map_gain(
     return {"value": float(np.nanmean(apart)), "ci95": ends}
 
 
+def _corners(boxes: Sequence[Sequence[float]]) -> Floats:
+    """COCO's left, top, width, height as left, top, right, bottom."""
+    xywh = np.asarray(boxes, np.float64).reshape(-1, 4)
+    return np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1)
+
+
+def _difficult(found: Floats, truth: Floats, difficult: NDArray[np.bool_], aside: NDArray[np.bool_]) -> Floats:
+    """(k, m) the overlap (IoU) of each found box with those true ones that are ``difficult`` (m,) and that it overlaps
+    most of all objects, else 0: as VOC's development kit asks, any number of boxes may lie on one. ``aside`` (m,) are
+    these and crowds.
+    """
+    overlap = iou(found, truth)
+    objects = np.where(difficult | ~aside, overlap, 0.0)
+    return np.where(difficult & (overlap >= objects.max(1, initial=0.0)[:, None]), overlap, 0.0)
+
+
 def _annotations(truth: Sequence[Boxes]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for i, boxes in enumerate(truth):
         sizes = np.concatenate([boxes.xyxy[:, :2], boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]], 1).tolist()
-        for box, area, k, crowd in zip(sizes, boxes.areas.tolist(), boxes.labels.tolist(), boxes.crowd, strict=True):
+        marks = zip(boxes.labels.tolist(), boxes.crowd.tolist(), boxes.difficult.tolist(), strict=True)
+        for box, area, (k, crowd, difficult) in zip(sizes, boxes.areas.tolist(), marks, strict=True):
             # pycocotools takes the number 0 for "not matched"
             rows.append({"id": len(rows) + 1, "image_id": i, "category_id": k, "bbox": box, "area": area,
-                         "iscrowd": int(crowd)})  # fmt: skip
+                         "iscrowd": int(crowd), "difficult": difficult})  # fmt: skip
     return rows
 
 
@@ -255,10 +286,12 @@ def _mean(values: Floats) -> float | None:
 
 
 def matched(truth: Boxes, found: Found, least: float = 0.5) -> Ints:
-    """(k,) the true box that each found one hits, ``MISSED`` for none, ``IGNORED`` inside a crowd.
+    """(k,) the true box that each found one hits, ``MISSED`` for none, ``IGNORED`` inside a crowd or on a difficult
+    one.
 
     As COCO matches: best first, each takes the free true box of its class that it overlaps most, with an IoU of at
-    least ``least``; a crowd may be hit by many that lie in it.
+    least ``least``; a crowd may be hit by many that lie in it, a difficult object by many that overlap it so much, and
+    no other object more.
     """
     hit = np.full(len(found), MISSED, np.int64)
     if not len(truth) or not len(found):
@@ -275,13 +308,20 @@ def matched(truth: Boxes, found: Found, least: float = 0.5) -> Ints:
 
 
 def in_crowd(truth: Boxes, found: Found, least: float = 0.5) -> NDArray[np.bool_]:
-    """(k,) whether at least a share ``least`` of a found box lies in a crowd of its class."""
+    """(k,) whether at least a share ``least`` of a found box lies in a crowd of its class, or it overlaps a difficult
+    object of its class so much, and no other more.
+    """
     if not truth.crowd.any() or not len(found):
         return np.zeros(len(found), np.bool_)
-    crowd = truth.take(truth.crowd)
-    shared = intersections(found.xyxy, crowd.xyxy) / np.maximum(areas(found.xyxy), 1e-12)[:, None]
-    inside: NDArray[np.bool_] = ((shared >= least) & (found.labels[:, None] == crowd.labels[None])).any(1)
-    return inside
+    shared = intersections(found.xyxy, truth.xyxy) / np.maximum(areas(found.xyxy), 1e-12)[:, None]
+    same = found.labels[:, None] == truth.labels[None]
+    inside = (shared >= least) & same & (truth.crowd & ~truth.difficult)
+    for i in np.flatnonzero(same[:, truth.difficult].any(1)):
+        mine = same[i]
+        own = _difficult(found.xyxy[i : i + 1], truth.xyxy[mine], truth.difficult[mine], truth.crowd[mine])
+        inside[i, mine] |= own[0] >= least
+    found_inside: NDArray[np.bool_] = inside.any(1)
+    return found_inside
 
 
 def best_threshold(truth: Sequence[Boxes], found: Sequence[Found], least: float = 0.5) -> dict[str, float]:

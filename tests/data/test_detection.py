@@ -237,7 +237,8 @@ def test_voc(tmp_path: Path) -> None:
     data = open_data(str(tmp_path))
     assert data.format == "voc" and data.classes == ("bird", "cat", "dog")
     assert data.parts.tolist() == ["train", "train", "val"] and data.items.name(0) == "1.jpg"
-    assert data.y[0].xyxy.tolist() == [[1, 2, 30.5, 40], [5, 5, 9, 9]] and data.y[0].crowd.tolist() == [False, True]
+    assert data.y[0].xyxy.tolist() == [[1, 2, 30.5, 40], [5, 5, 9, 9]]
+    assert data.y[0].difficult.tolist() == data.y[0].crowd.tolist() == [False, True]
     assert len(data.y[1]) == 0
     assert kinds(data) == ["class-not-in-train", "missing-part", "no-annotation"]
     assert "bird: has boxes (1 in val), and none in train" in " ".join(f"{p.item}: {p.message}" for p in data.problems)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.boxes import Boxes, classes_present
+from regraft.boxes import classes_present
 from regraft.commands.auditing import audited
 from regraft.data.audit import copies_between, few_judged, rows_of
 from regraft.data.dataset import Dataset
@@ -103,8 +103,8 @@ def _of(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int
     place = np.array([classes.index(name) if name in classes else -1 for name in data.classes] or [-1])
     boxes = np.empty(len(data), object)
     for i, one in enumerate(data.y):
-        kept = place[one.labels] >= 0
-        boxes[i] = Boxes(one.xyxy[kept], place[one.labels[kept]], one.crowd[kept])
+        kept = one.take(place[one.labels] >= 0)
+        boxes[i] = replace(kept, labels=place[kept.labels])
     left = {name: count for name, count in data.class_counts().items() if count and name not in classes}
     target = {data.target_name: TargetSpec("detection", classes)}
     return replace(data, targets=target, labels={data.target_name: boxes}), left

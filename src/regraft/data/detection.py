@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,9 @@ def detection_dataset(
             continue
         labels = np.array([position[label] for label in picture.labels], np.int64)
         xyxy = _upright(picture, shape, called, found)
-        boxes.append(checked(Boxes(xyxy, labels, np.array(picture.crowd, bool)), shape, kept, called, found))
+        crowd = np.array(picture.crowd, bool)
+        difficult = crowd if format == "voc" else ()  # what VOC marks is no crowd, but one object
+        boxes.append(checked(Boxes(xyxy, labels, crowd, difficult), shape, kept, called, found))
         paths.append(picture.path)
         parts.append(picture.part)
     if not paths:
@@ -139,7 +141,7 @@ def checked(boxes: Boxes, shape: Shape, classes: Sequence[str], called: str, fou
             found.append(Problem("outside", called, f"{what} lies outside the picture; set aside"))
         else:
             found.append(Problem("outside", called, f"{what} reaches {beyond[i]:g} pixels beyond the picture; clipped"))
-    clipped = Boxes(inside, boxes.labels, boxes.crowd).take(keep)
+    clipped = replace(boxes, xyxy=inside).take(keep)
     once = _without_copies(clipped, classes, called, found)
     if len(once) > MANY:
         text = f"has {len(once)} boxes: COCO's figures look at the best {MANY} found of each class"

@@ -130,7 +130,7 @@ def loop_settings(settings: dict[str, Any], data: str) -> Settings:
     return Settings(**{"batch": LEARNED, "clip": CLIP, "seed": settings["seed"], "data": data, **asked})
 
 
-def view_of(settings: dict[str, Any], classes: tuple[str, ...], epochs: int) -> View:
+def view_of(settings: dict[str, Any], classes: tuple[str, ...], epochs: int, stretch: bool = False) -> View:
     """How pictures are augmented; not mirrored where the classes would not mean the same, and the last third of the
     epochs without pictures joined.
     """
@@ -139,7 +139,7 @@ def view_of(settings: dict[str, Any], classes: tuple[str, ...], epochs: int) -> 
         say("pictures are not mirrored: these classes would not mean the same")
     joins = (settings["mix"] or "").split("+")
     policy = BoxPolicy(settings["augment"] or POLICY, flips)
-    return View(policy, round(epochs * 2 / 3), "mosaic" in joins, "mixup" in joins)
+    return View(policy, round(epochs * 2 / 3), "mosaic" in joins, "mixup" in joins, stretch)
 
 
 def detections(detector: Detector, items: Items, floor: float = FLOOR) -> list[Found]:
@@ -156,7 +156,7 @@ def detections(detector: Detector, items: Items, floor: float = FLOOR) -> list[F
 
 def _feed(detector: Detector, data: Dataset, settings: dict[str, Any], epochs: int, store: RowStore) -> Batches:
     """Frames augmented anew each epoch, or the stored maps of some views where the first blocks stay frozen."""
-    view = view_of(settings, data.classes, epochs)
+    view = view_of(settings, data.classes, epochs, detector.stretches)
     frames = scaled_frames(detector.frame) if settings["multi_scale"] else [detector.frame]
     feed = FrameBatches(data.items, list(data.y), view, frames, settings["seed"])
     if not detector.border:
