@@ -185,7 +185,6 @@ def test_pictures_come_to_ssd_as_its_weights_have_learned_them(name: str, shape:
     assert found.scores == pytest.approx(wanted["scores"].numpy(), abs=5e-3)
     overlap = iou(found.xyxy[:20], wanted["boxes"].double().numpy()).max(1)
     assert (overlap > 0.97).mean() > 0.7, "all but some at the cut after 100; letterboxed, boxes lie elsewhere"
-    assert found.xyxy.max(0)[2] > 0.9 * shape[1] and found.xyxy.max(0)[3] > 0.9 * shape[0]
 
 
 def test_stretched_boxes_are_learned_from_and_the_artefact_remembers(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from regraft.commands.detect_settings import CONTROL, checked
 from regraft.commands.detect_start import started, untrained_like
 from regraft.commands.runfolder import RunFolder, finished, folder_for
 from regraft.data.dataset import Dataset
-from regraft.detection import artefact
+from regraft.detection import artefact, catalog
 from regraft.detection.base import Detector
 from regraft.detection.folding import folded
 from regraft.detection_metrics import evaluate, map_gain
@@ -76,6 +76,8 @@ def detect(
         split = split_boxes(opened, val, format=settings["format"], seed=settings["seed"], store=store)
     with watch("prepare"):
         detector = started(split, settings)
+        if settings["backbone"] is None:  # the one whose weights are on this machine
+            settings["backbone"] = catalog.named(detector.recipe)[1]
     with RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
         job = _Job(run, settings, split, detector.to(device), store, watch, run.work)
         result = job.result()
