@@ -117,8 +117,8 @@ def _judge(
             marks = np.array([g["difficult"] for g in there], bool)
             if len(overlap) and marks.any():
                 said = sorted(self._dts[image, category], key=lambda d: -d["score"])[: self.params.maxDets[-1]]
-                own = _difficult(*(_corners([b["bbox"] for b in some]) for some in (said, there)),
-                                 marks, np.array([g["iscrowd"] for g in there], bool))  # fmt: skip
+                found, true = (_corners([b["bbox"] for b in some]) for some in (said, there))
+                own = _difficult(found, true, marks, np.array([g["iscrowd"] for g in there], bool))
                 overlap[:, marks] = own[:, marks]
             return overlap
 

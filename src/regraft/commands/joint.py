@@ -24,7 +24,7 @@ from regraft.commands.split import Rows, Split, make_split, relabel
 from regraft.commands.start import started
 from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
-from regraft.data.items import JoinedItems, Renamed
+from regraft.data.items import Items, JoinedItems, Renamed
 from regraft.errors import InputError
 from regraft.features.store import RowStore
 from regraft.files import digest
@@ -261,7 +261,7 @@ class _Shown:
 
     def data(self) -> Dataset:
         """The items as one data set, each under its domain's name and its own."""
-        items = [Renamed(d.items, f"{name}: ") for name, d in zip(self.names, self.judged, strict=True)]
+        items: list[Items] = [Renamed(d.items, f"{n}: ") for n, d in zip(self.names, self.judged, strict=True)]
         first, y = self.judged[0], np.concatenate([d.y for d in self.judged])
         return replace(first, items=reduce(JoinedItems, items), labels={first.target_name: y},
                        parts=np.full(len(y), ""), groups=None)  # fmt: skip

@@ -79,7 +79,7 @@ def detection_dataset(
         labels = np.array([position[label] for label in picture.labels], np.int64)
         xyxy = _upright(picture, shape, called, found)
         crowd = np.array(picture.crowd, bool)
-        difficult = crowd if format == "voc" else ()  # what VOC marks is no crowd, but one object
+        difficult = crowd & (format == "voc")  # what VOC marks is no crowd, but one object
         boxes.append(checked(Boxes(xyxy, labels, crowd, difficult), shape, kept, called, found))
         paths.append(picture.path)
         parts.append(picture.part)

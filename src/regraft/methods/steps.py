@@ -115,9 +115,11 @@ def take_statistics(learner: Any, batches: Any, size: int = 256) -> None:
 
 
 def even_size(n: int, most: int) -> int:
-    """The size of batches, of at most ``most`` and more than half of that, with which the last of n items' is fullest:
-    statistics of two or three items are none.
+    """The size of batches: ``most``, where the last of n items' is an eighth of that or more, else the size above half
+    of it with which the last is fullest. Statistics of two or three items are none.
     """
+    if n <= most or n % most == 0 or n % most >= most // 8:
+        return most
     return max(range(most, most // 2, -1), key=lambda size: (n % size or size) / size)
 
 
