@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import regraft
-from regraft.errors import DataError, InputError
+from regraft.errors import DataError, DataWarning, InputError
 
 OPTIONS: dict[str, Any] = {"method": "scratch", "size": 64, "epochs": 2, "batch": 4}
 
@@ -73,3 +74,70 @@ def test_nothing_to_learn_from() -> None:
         regraft.Detector(**OPTIONS).fit(x, [{"boxes": [], "labels": []}] * 2)
     with pytest.raises(DataError, match="2 pictures and y 1"):
         regraft.Detector(**OPTIONS).fit(x, [{"boxes": [], "labels": []}])
+
+
+@pytest.mark.parametrize(
+    ("box", "says"),
+    [([60, 60, 20, 20], "no area"), ([500, 500, 600, 600], "outside"), ([5, 5, 5, 20], "no area"),
+     ([40, 40, 90, 60], "clipped")],
+)  # fmt: skip
+def test_boxes_that_cannot_be_are_told(box: list[float], says: str) -> None:
+    x, y = squares(6)
+    y[4] = {"boxes": [box], "labels": ["dark"]}
+    with pytest.warns(DataWarning, match=rf"y\[4\]: a box of dark at .*{says}"):
+        one = regraft.Detector(**OPTIONS | {"epochs": 1}).fit(x, y)
+    assert [p.item for p in one.problems_] == ["y[4]"] and one.classes_.tolist() == ["bright", "dark"]
+    y[0]["labels"] = ["blue"]
+    with pytest.warns(DataWarning, match=r"y\[0\]: has boxes of blue"):
+        figures = one.evaluate(x, y)
+    assert figures["per_class"]["dark"]["boxes"] == 2 - (says != "clipped")
+    with pytest.warns(DataWarning) as caught:
+        one.score(x, y)
+    assert caught[0].filename == __file__
+
+
+def test_nothing_is_said_of_good_boxes(recwarn: pytest.WarningsRecorder) -> None:
+    x, y = squares(4)
+    assert regraft.Detector(**OPTIONS | {"epochs": 1}).fit(x, y).problems_ == []
+    assert not [w for w in recwarn if issubclass(w.category, DataWarning)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"boxes": [[1, 2, None, 4]], "labels": ["a"]}, r"y\[0\] has boxes or labels that make no array|finite"),
+     ({"boxes": [[1, 2, 3, 4], [1, 2]], "labels": ["a", "b"]}, r"y\[0\] has boxes or labels that make no array"),
+     ({"boxes": [[1, 2], [3, 4]], "labels": ["a"]}, r"y\[0\] has boxes of the shape \(2, 2\)"),
+     ({"boxes": [[1, 2, 30, 40]], "labels": [None]}, r"y\[0\] has a label that is empty"),
+     ({"boxes": [[1, 2, 30, 40]], "labels": ["a"], "size": 7}, r"y\[0\] has the size 7"),
+     (None, r"y\[0\] must be a dict")],
+)  # fmt: skip
+def test_entries_that_cannot_be_are_named(change: Any, message: str) -> None:
+    x, y = squares(4)
+    with pytest.raises(DataError, match=message):
+        regraft.Detector(**OPTIONS).fit(x, [change, *y[1:]])
+
+
+@pytest.mark.parametrize("y", [None, 7, "boxes", {"boxes": [], "labels": []}])
+def test_y_that_is_no_list(y: Any) -> None:
+    with pytest.raises(DataError, match="each picture takes one dict"):
+        regraft.Detector(**OPTIONS).fit(squares(1)[0], y)
+
+
+def test_only_boxes_that_cannot_be() -> None:
+    x, _ = squares(2)
+    with pytest.raises(DataError, match=r"no box to learn from: y\[0\]: a box of a at \(60, 60, 20, 20\) has no area"):
+        regraft.Detector(**OPTIONS).fit(x, [{"boxes": [[60, 60, 20, 20]], "labels": ["a"]}] * 2)
+
+
+def test_boxes_drawn_on_a_picture_as_it_is_stored(tmp_path: Path) -> None:
+    """A picture that EXIF turns: boxes whose ``size`` is that of the file are turned with it, as by the command."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for i in range(4):
+        Image.fromarray(np.full((48, 64, 3), 40 * i, np.uint8)).save(tmp_path / f"{i}.jpg", exif=exif)
+    paths = [str(tmp_path / f"{i}.jpg") for i in range(4)]
+    y = [{"boxes": [[40, 10, 60, 30]], "labels": ["a"], "size": (64, 48)}] * 4
+    one = regraft.Detector(**OPTIONS | {"epochs": 1}).fit(paths, y)
+    assert one.problems_ == []
+    with pytest.warns(DataWarning, match="reaches 12 pixels beyond"):
+        regraft.Detector(**OPTIONS | {"epochs": 1}).fit(paths, [{k: v for k, v in e.items() if k != "size"} for e in y])

@@ -82,6 +82,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'regraft' has no attribute {name!r}")
     value = getattr(import_module(_WHERE.get(name, "regraft.api")), name)
+    if name not in _WHERE:  # a command: what fails below it ends here
+        value = import_module("regraft.border").bordered(value)
     globals()[name] = value
     return value
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +15,22 @@ from sklearn.utils.validation import check_is_fitted
 
 from regraft.boxes import Boxes, Found
 from regraft.data.dataset import Dataset
+from regraft.data.detection import Annotated, checked, upright
 from regraft.data.facts import Facts
 from regraft.data.inputs import as_items
-from regraft.data.items import Items
+from regraft.data.items import Items, PictureFiles
+from regraft.data.pictures import Shape, shape_of
 from regraft.detection import artefact, catalog
 from regraft.detection.folding import folded
 from regraft.detection_metrics import evaluate
-from regraft.errors import DataError
+from regraft.errors import DataError, DataWarning, UnreadableItem
 from regraft.features.facts import facts
 from regraft.features.store import RowStore
 from regraft.methods.detectors import DEFAULT
 from regraft.runtime import Stopwatch, resolve_device
 from regraft.training import boxes as training
 from regraft.training.checks import check_training
-from regraft.types import TargetSpec
+from regraft.types import Problem, TargetSpec
 
 _LEFT_OPEN = ("accumulate", "schedule", "ema", "patience", "batch_norm", "tensorboard")
 
@@ -43,7 +46,8 @@ class Detector(BaseEstimator):
     epochs, lr, batch, blocks, augment, mix, multi_scale, size : as on the command line.
     threshold : the score from which boxes are told of; by default chosen inside the training pictures.
 
-    After ``fit``: ``classes_`` the names that were in ``y``, ``threshold_``, and ``record_`` of the training.
+    After ``fit``: ``classes_`` the names that were in ``y``, ``threshold_``, ``record_`` of the training, and
+    ``problems_``, what was wrong with boxes, by their place in ``y``.
     """
 
     def __init__(
@@ -83,20 +87,29 @@ class Detector(BaseEstimator):
 
     def fit(self, X: Any, y: Sequence[dict[str, Any]]) -> Self:
         """``X`` n pictures as in `regraft.data.inputs.as_items`; ``y`` n dicts: ``boxes`` (k, 4) of left, top, right,
-        bottom in pixels, and ``labels`` (k,) of any class names; k may be 0.
+        bottom in pixels of the upright picture, and ``labels`` (k,) of any class names; k may be 0. With ``size``,
+        (width, height) of the picture the boxes were drawn on, those on one that its EXIF tag turns are turned too.
 
-        Raises ``DataError`` where a picture cannot be read, or boxes and labels do not belong together.
+        Boxes that `regraft inspect` would set aside (outside, without area, twice) are set aside with a
+        ``DataWarning``. Raises ``DataError`` where a picture cannot be read, where boxes and labels do not belong
+        together, or where no box is left.
         """
         settings = {**dict.fromkeys(_LEFT_OPEN), **self.get_params()}
         check_training(settings)
         training.check(settings)
         items = _pictures(X)
-        truth, self.classes_ = _truth(y, len(items))
+        entries = _entries(y, len(items))
+        truth, self.classes_ = _truth(entries)
         store = RowStore()
         known, failed = facts(items, store)
         for i, why in sorted(failed.items()):
             raise DataError(f"{items.name(i)} cannot be used: {why}.")
         classes = tuple(map(str, self.classes_))
+        truth, self.problems_ = _checked(truth, entries, items, classes)
+        if not any(map(len, truth)):
+            first = self.problems_[0]
+            raise DataError(f"y has no box to learn from: {first.item}: {first.message}.")
+        _warn(self.problems_, 3)
         assert isinstance(known, Facts)
         network = catalog.for_classes(
             self.detector, classes, known.info[:, :2].tolist(), scratch=self.method == "scratch", weights=self.weights,
@@ -128,14 +141,23 @@ class Detector(BaseEstimator):
 
     def score(self, X: Any, y: Sequence[dict[str, Any]]) -> float:
         """COCO's mAP in 0..1 over the classes of the fit."""
-        mean: float | None = self.evaluate(X, y)["map"]
+        mean: float | None = self._figures(X, y, 3)["map"]
         return mean or 0.0
 
     def evaluate(self, X: Any, y: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """COCO's figures, see `regraft.detection_metrics.evaluate`."""
+        """COCO's figures, see `regraft.detection_metrics.evaluate`.
+
+        Boxes of classes that were not in the fit, and those that cannot be, are left out with a ``DataWarning``.
+        """
+        return self._figures(X, y, 3)
+
+    def _figures(self, X: Any, y: Sequence[dict[str, Any]], depth: int) -> dict[str, Any]:
         check_is_fitted(self)
         items = _pictures(X)
-        truth, _ = _truth(y, len(items), self.classes_)
+        entries = _entries(y, len(items))
+        truth, _ = _truth(entries, self.classes_)
+        truth, problems = _checked(truth, entries, items, tuple(map(str, self.classes_)))
+        _warn([*_others(entries, self.classes_), *problems], depth + 1)
         found: list[Found] = training.detections(self._ready, items)
         return evaluate(list(truth), found, list(map(str, self.classes_)))
 
@@ -154,29 +176,101 @@ def _pictures(x: Any) -> Items:
     return items
 
 
-def _truth(
-    y: Sequence[dict[str, Any]], n: int, classes: NDArray[Any] | None = None
-) -> tuple[NDArray[Any], NDArray[Any]]:
+class _Entry(NamedTuple):
+    """(k, 4) corners, (k,) class names, and the size (width, height) of what they were drawn on, where it is told."""
+
+    xyxy: NDArray[np.float64]
+    names: NDArray[Any]
+    size: tuple[float, float] | None
+
+
+def _entries(y: Any, n: int) -> list[_Entry]:
+    """``y`` checked; raises ``DataError`` naming the entry that is wrong."""
+    if not hasattr(y, "__len__") or isinstance(y, str | dict) or len(y) != n:
+        many = f"{len(y)} entries" if hasattr(y, "__len__") else f"is of the type {type(y).__name__}"
+        raise DataError(f"X has {n} pictures and y {many}; each picture takes one dict with boxes and labels.")
+    return [_entry(one, i) for i, one in enumerate(y)]
+
+
+def _truth(entries: list[_Entry], classes: NDArray[Any] | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
     """(n,) `Boxes` and the sorted class names; those of other classes than ``classes`` are left out."""
-    if len(y) != n:
-        raise DataError(f"X has {n} pictures and y {len(y)} entries; each picture takes one.")
-    labels, corners = [], []
-    for i, one in enumerate(y):
-        if not isinstance(one, dict) or not {"boxes", "labels"} <= set(one):
-            raise DataError(f"y[{i}] must be a dict with boxes (k, 4) and labels (k,).")
-        xyxy, names = np.asarray(one["boxes"], np.float64), np.asarray(one["labels"])
-        if xyxy.size != 4 * len(names) or not np.isfinite(xyxy).all():
-            raise DataError(f"y[{i}] has boxes of the shape {xyxy.shape} and {len(names)} labels; wanted are (k, 4) "
-                            "finite numbers and k labels.")  # fmt: skip
-        corners.append(xyxy.reshape(-1, 4))
-        labels.append(names)
     if classes is None:
-        some = [names for names in labels if len(names)]
+        some = [one.names for one in entries if len(one.names)]
         if not some:
             raise DataError("y has no box to learn from.")
         classes = np.unique(np.concatenate(some))
-    truth = np.empty(n, object)
-    for i, (xyxy, names) in enumerate(zip(corners, labels, strict=True)):
+    truth = np.empty(len(entries), object)
+    for i, (xyxy, names, _) in enumerate(entries):
         kept = np.isin(names, classes) if len(names) else np.zeros(0, bool)
         truth[i] = Boxes(xyxy[kept], np.searchsorted(classes, names[kept]) if kept.any() else np.zeros(0, np.int64))
     return truth, classes
+
+
+def _entry(one: Any, i: int) -> _Entry:
+    if not isinstance(one, dict) or not {"boxes", "labels"} <= set(one):
+        raise DataError(f"y[{i}] must be a dict with boxes (k, 4) and labels (k,).")
+    wanted = "wanted are (k, 4) finite numbers and k labels"
+    try:
+        xyxy, names = np.asarray(one["boxes"], np.float64), np.asarray(one["labels"])
+    except (TypeError, ValueError) as error:
+        raise DataError(f"y[{i}] has boxes or labels that make no array ({error}); {wanted}.") from error
+    names = np.asarray(names.reshape(-1).tolist()) if names.size else np.zeros(0, str)
+    if xyxy.size != 4 * len(names) or (xyxy.size and xyxy.shape[-1] != 4) or not np.isfinite(xyxy).all():
+        raise DataError(f"y[{i}] has boxes of the shape {xyxy.shape} and {len(names)} labels; {wanted}.")
+    if any(name is None or name != name or name == "" for name in names.tolist()):
+        raise DataError(f"y[{i}] has a label that is empty; each box takes the name of its class.")
+    if names.dtype == object:
+        raise DataError(f"y[{i}] has labels of several kinds; wanted are names or numbers.")
+    return _Entry(xyxy.reshape(-1, 4), names, _size(one.get("size"), i))
+
+
+def _checked(
+    truth: NDArray[Any], entries: list[_Entry], items: Items, classes: tuple[str, ...]
+) -> tuple[NDArray[Any], list[Problem]]:
+    """The boxes that the command line would take too, turned as their pictures are, and what was wrong with others."""
+    problems: list[Problem] = []
+    good = np.empty(len(truth), object)
+    for i, boxes in enumerate(truth):
+        called, shape = f"y[{i}]", _shape(items, i)
+        picture = Annotated(called, xyxy=boxes.xyxy.tolist(), size=entries[i].size)
+        turned = Boxes(upright(picture, shape, called, problems), boxes.labels)
+        good[i] = checked(turned, shape, classes, called, problems)
+    return good, problems
+
+
+def _size(size: Any, i: int) -> tuple[float, float] | None:
+    if size is None:
+        return None
+    try:
+        width, height = (float(v) for v in size)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"y[{i}] has the size {size!r}; wanted are (width, height) in pixels.") from error
+    return width, height
+
+
+def _shape(items: Items, i: int) -> Shape:
+    try:
+        if isinstance(items, PictureFiles):
+            return shape_of(items.read(i))
+        height, width = items.load(i).shape[:2]
+    except UnreadableItem as error:
+        raise DataError(f"{items.name(i)} cannot be used: {error}.") from error
+    return Shape(width, height, 1)
+
+
+def _others(entries: list[_Entry], classes: NDArray[Any]) -> list[Problem]:
+    """The boxes of classes that are not among ``classes``."""
+    found = []
+    for i, one in enumerate(entries):
+        new = sorted({str(name) for name in one.names[~np.isin(one.names, classes)]})
+        if new:
+            found.append(Problem("unknown-class", f"y[{i}]", f"has boxes of {', '.join(new)}, which fit has not seen"))
+    return found
+
+
+def _warn(problems: list[Problem], depth: int) -> None:
+    """Tells the caller, ``depth`` calls up, of the first problems."""
+    if problems:
+        some = "; ".join(f"{p.item}: {p.message}" for p in problems[:3])
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+        warnings.warn(f"{some}{more}.", DataWarning, stacklevel=depth)

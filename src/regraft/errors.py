@@ -11,6 +11,9 @@
             ├── ArtefactError     a model or run folder that is not whole, or that stands in the way
             └── DiskError         no space, or no right to write
 
+    UserWarning
+    └── DataWarning               what `regraft fit` would list, told to Python callers who get no list
+
 Every message is one sentence: what, where, and what would be right.
 """
 
@@ -50,6 +53,10 @@ class ArtefactError(InputError):
 
 class DiskError(InputError):
     """Nothing can be written: no space, or no right to."""
+
+
+class DataWarning(UserWarning):
+    """Something about the data that a person should know: a `regraft.types.Problem` where there is no list of them."""
 
 
 class UnknownName(InputError):

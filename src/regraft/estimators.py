@@ -5,32 +5,45 @@ Constructors only store; ``fit`` does the work; what was learned ends in ``_``. 
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
-from sklearn.utils import Tags, assert_all_finite
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from regraft.backbones.base import Pretrained
+from regraft.data.audit import require_target, target_problems
+from regraft.data.cells import Cells
+from regraft.data.dataset import Dataset
+from regraft.data.formats.table import of_features, only_column
+from regraft.data.frames import is_frame
 from regraft.data.inputs import as_items
 from regraft.data.items import Items, TableRows
-from regraft.errors import DataError, InputError
+from regraft.data.labels import LEAST_ROWS
+from regraft.data.targets import as_labels, as_numbers
+from regraft.errors import DataError, DataWarning, InputError
 from regraft.features.choice import network_for
 from regraft.features.fusion import learned, parts_of
 from regraft.features.rows import Runner
 from regraft.features.store import RowStore
-from regraft.features.tables import columns_of
+from regraft.features.tables import TableNetwork, columns_of
+from regraft.files import output
 from regraft.methods import METHODS
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
 from regraft.regression_metrics import conformal_radius
 from regraft.runtime import resolve_device
-from regraft.types import TargetSpec
+from regraft.types import Hints, Problem, Roles, TargetSpec
+
+_TOLD = {"far-out", "classes-differ-by-case", "more-columns-than-rows"}
 
 
 class _OnNetwork(BaseEstimator):
@@ -41,21 +54,52 @@ class _OnNetwork(BaseEstimator):
     engine: str
     device: str
 
-    def _items(self, x: Any, *, reset: bool) -> Items:
-        if _has_gaps_or_names(x):
-            named = as_items(x, modality="table")
-            if reset:
-                self.n_features_in_ = len(x.columns)
-            return named
-        if _is_table(x):
-            return TableRows(validate_data(self, x, reset=reset, dtype=np.float64), "X")
-        items = as_items(x)
+    columns_: Roles | None = None
+
+    def _items(self, x: Any, network: Pretrained | None = None) -> Items:
+        """``x`` as items to learn from; with ``network`` as what that reads, a table by the names it has learned."""
+        if is_frame(x) and (network is None or network.spec.modality == "table"):
+            return self._of_frame(x, network)
+        if network is None:
+            self.columns_ = None
+        if _is_table(x) and (network is None or network.spec.modality == "table"):
+            return TableRows(self._checked(x, network, dtype=np.float64), "X")
+        if network is None:
+            items = as_items(x)
+        else:
+            items = as_items(x, modality=network.spec.modality, hints=Hints(kept=self.columns_))
         if not len(items):
             raise DataError("Found array with 0 sample(s) while a minimum of 1 is required.")
         return items
 
+    def _of_frame(self, x: Any, network: Pretrained | None) -> Items:
+        if not len(x):
+            raise DataError("Found array with 0 sample(s) while a minimum of 1 is required.")
+        if network is None:
+            self.columns_ = only_column(x)
+            if self.columns_ is not None:
+                return as_items(x, modality=self.columns_.modality, hints=Hints(kept=self.columns_))
+            self._checked(x, network, skip_check_array=True)
+            cells, self.columns_, problems = of_features(x)
+            _tell(problems)
+            return cells
+        if self.columns_ is None:
+            return TableRows(self._checked(x, network, dtype=np.float64), "X")
+        self._checked(x, network, skip_check_array=True)
+        items = as_items(x, modality="table", hints=Hints(kept=self.columns_))
+        if isinstance(network, TableNetwork) and isinstance(items, Cells):
+            _tell(network.oddities(items))
+        return items
+
+    def _checked(self, x: Any, network: Pretrained | None, **how: Any) -> Any:
+        """scikit-learn's own checks of a table, of its names and their order."""
+        try:
+            return validate_data(self, x, reset=network is None, **how)
+        except (ValueError, TypeError) as error:
+            raise DataError(str(error)) from error
+
     def _rows(self, network: Pretrained, items: Items) -> NDArray[Any]:
-        if isinstance(items, TableRows):
+        if isinstance(items, TableRows) and not isinstance(network, TableNetwork):
             return items.array[items.index]
         found = Runner(network, self.engine, resolve_device(self.device)).stored(items, RowStore())
         for i, why in sorted(found.failed.items()):
@@ -69,26 +113,37 @@ class _OnNetwork(BaseEstimator):
         return tags
 
 
-def _has_gaps_or_names(x: Any) -> bool:
-    """Whether it is a DataFrame with categories or missing values, whose columns must be learned."""
-    if not (hasattr(x, "columns") and hasattr(x, "dtypes") and hasattr(x, "isna")) or not len(x.columns):
-        return False
-    mixed = any(getattr(kind, "kind", "O") not in "fiub" for kind in x.dtypes)
-    texts = len(x.columns) == 1 and mixed
-    return not texts and (mixed or bool(x.isna().to_numpy().any()))
+def _tell(problems: Sequence[Problem]) -> None:
+    """What a fit would list, where there is no list: as warnings to whoever called ``fit`` or ``predict``."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("regraft."):
+        level, frame = level + 1, frame.f_back
+    for problem in problems:
+        warnings.warn(f"{problem.item} {problem.message}", DataWarning, stacklevel=level)
 
 
 def _is_table(x: Any) -> bool:
-    """Whether scikit-learn's own validation should look at ``x``: everything but pictures, paths and items."""
-    if isinstance(x, str | Path) or hasattr(x, "targets"):
+    """Whether scikit-learn's own validation should look at ``x``: everything but pictures, paths, texts and items."""
+    if isinstance(x, str | bytes | bytearray | PurePath | Image.Image) or hasattr(x, "targets"):
         return False
-    if hasattr(x, "load") and hasattr(x, "digest"):
+    if isinstance(x, Mapping) and not hasattr(x, "shape"):  # some of scipy's sparse arrays are mappings
+        return False
+    if (hasattr(x, "load") and hasattr(x, "digest")) or hasattr(x, "read"):
         return False
     if isinstance(x, list | tuple):
-        return not len(x) or not (isinstance(x[0], str | Path) or hasattr(x[0], "getbands") or np.ndim(x[0]) >= 2)
-    shape, kind = getattr(x, "shape", ()), getattr(getattr(x, "dtype", None), "kind", "")
-    texts = kind in "UO" and len(shape) == 1 and len(x) and isinstance(next(iter(x)), str | Path)
-    return len(shape) not in (3, 4) and not texts
+        return not len(x) or (isinstance(x[0], list | tuple | int | float | np.number) and np.ndim(x[0]) < 2) or (
+            np.ndim(x[0]) == 1 and not isinstance(x[0], str | bytes))  # fmt: skip
+    shape, kind = getattr(x, "shape", None), getattr(getattr(x, "dtype", None), "kind", "")
+    if shape is None:
+        return hasattr(x, "__array__")
+    several = len(shape) in (3, 4) or (kind in "UOST" and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)))
+    return not (several and _holds_items(x, len(shape)))
+
+
+def _holds_items(x: Any, axes: int) -> bool:
+    """Whether an array, or a column of objects, holds pictures, paths or texts."""
+    first = next(iter(np.ravel(x)), None) if axes < 3 else None
+    return axes > 2 or first is None or isinstance(first, str | bytes | PurePath | Image.Image) or np.ndim(first) > 1
 
 
 class _Model(_OnNetwork):
@@ -98,11 +153,20 @@ class _Model(_OnNetwork):
     record_: dict[str, Any]
     model_: Model
 
+    def _require(self, items: Items, labels: NDArray[Any], spec: TargetSpec, name: str) -> None:
+        """The checks of `regraft fit` on what is to be learned; what has to do with judging is no matter here."""
+        data = Dataset("y", items, {name: spec}, {name: labels}, np.full(len(items), ""))
+        require_target(data)
+        _tell([p for p in target_problems(data) if p.kind in _TOLD])
+
     def save(self, folder: str | Path) -> Path:
         """Writes the fitted model as an artefact that `regraft.load` and the command line read."""
         check_is_fitted(self)
-        record = {"name": Path(folder).name, "method": self.method, "data": "X, y", "choice": self.record_}
-        return artefact.save(self.model_, Path(folder), metrics={}, record=record)
+        place = output(folder, "The folder to save into")
+        record = {"name": place.name, "method": self.method, "data": "X, y", "choice": self.record_}
+        if self.columns_ is not None:
+            record["columns"] = self.columns_.to_json()
+        return artefact.save(self.model_, place, metrics={}, record=record)
 
 
 class Classifier(ClassifierMixin, _Model):
@@ -146,18 +210,17 @@ class Classifier(ClassifierMixin, _Model):
             )
         if y is None:
             raise ValueError("This Classifier estimator requires y to be passed, but the target y is None.")
-        items = self._items(X, reset=True)
-        check_classification_targets(y)
-        labels = column_or_1d(y, warn=True)
-        if len(labels) != len(items):
-            raise DataError(f"X has {len(items)} items and y {len(labels)} labels; each item takes one label.")
+        items = self._items(X)
+        labels = as_labels(y, len(items))
         self.classes_, indices = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError(f"y holds one class ({self.classes_[0]}); a classifier needs two or more.")
+        spec = TargetSpec("classification", tuple(str(c) for c in self.classes_.tolist()))
+        self._require(items, indices, spec, "label")
+        if len(self.classes_) == len(labels) > LEAST_ROWS:
+            _tell([Problem("labels-differ", "y", f"holds another label for each of its {len(labels)} items: are they "
+                           "classes?")])  # fmt: skip
         network = learned(network_for(items, self.backbone, self.weights), items)
         rows = self._rows(network, items)
         own_units = network.spec.modality == "table"
-        spec = TargetSpec("classification", tuple(str(c) for c in self.classes_.tolist()))
         fitted = method.fit_features(
             rows,
             indices,
@@ -181,7 +244,7 @@ class Classifier(ClassifierMixin, _Model):
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(n, k) probabilities, columns in the order of ``classes_``."""
         check_is_fitted(self)
-        items = self._items(X, reset=False)
+        items = self._items(X, self.model_.network)
         return self.model_.probabilities(self._rows(self.model_.network, items))
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -235,16 +298,12 @@ class Regressor(RegressorMixin, _Model):
             raise InputError(f"Regressor takes methods on features, not {self.method}: regraft.fit trains with it.")
         if y is None:
             raise ValueError("This Regressor estimator requires y to be passed, but the target y is None.")
-        items = self._items(X, reset=True)
-        values = column_or_1d(y, warn=True)
-        assert_all_finite(values, input_name="y")
-        values = values.astype(np.float64)
-        if len(values) != len(items):
-            raise DataError(f"X has {len(items)} items and y {len(values)} numbers; each item takes one.")
+        items = self._items(X)
+        values, spec = as_numbers(y, len(items)), TargetSpec("regression")
         if len(values) < 2:
             raise DataError("Found 1 sample; two or more are needed to learn a number.")
+        self._require(items, values, spec, "value")
         network = learned(network_for(items, self.backbone, self.weights), items)
-        spec = TargetSpec("regression")
         fitted = method.fit_features(
             self._rows(network, items), values, spec, seed=self.seed, alpha=self.alpha, quantiles=self.quantiles,
             blocks=[p.width for p in parts_of(network)], names=columns_of(network),
@@ -263,7 +322,7 @@ class Regressor(RegressorMixin, _Model):
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self)
-        items = self._items(X, reset=False)
+        items = self._items(X, self.model_.network)
         return self.model_.probabilities(self._rows(self.model_.network, items))
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -310,14 +369,14 @@ class FeatureExtractor(TransformerMixin, _OnNetwork):
         self.device = device
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        items = self._items(X, reset=True)
+        items = self._items(X)
         self.network_ = learned(network_for(items, self.backbone, self.weights), items)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """(n, d) features; raises ``DataError`` naming the first item that cannot be read."""
         check_is_fitted(self)
-        return self._rows(self.network_, self._items(X, reset=False)).astype(np.float32)
+        return self._rows(self.network_, self._items(X, self.network_)).astype(np.float32)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

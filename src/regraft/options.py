@@ -27,6 +27,15 @@ Json = Annotated[bool, typer.Option("--json", help="print one JSON object on std
 FORMATS = "overrule the format: image-folder, coco, voc, yolo, box-table, text-folder, polarity, table, npz, idx, cifar"
 Format = Annotated[str | None, typer.Option(help=FORMATS)]
 Text = Annotated[str | None, typer.Option(help="the text's column of a table")]
+Image = Annotated[str | None, typer.Option(help="the picture's column of a table")]
+Features = Annotated[
+    str | None, typer.Option(help="columns of a table to learn from, with commas [default: all but ids and indices]")
+]
+Drop = Annotated[str | None, typer.Option(help="columns of a table that are not looked at, with commas")]
+Part = Annotated[str | None, typer.Option(help="the column of a table that names each row's part; none: it has none")]
+Encoding = Annotated[
+    str | None, typer.Option(help="of tables and text files, such as big5 or cp1251 [default: recognised]")
+]
 Label = Annotated[str | None, typer.Option(help="the label's column of a table")]
 Group = Annotated[
     str | None, typer.Option(help="what no split may tear: a table's column, or a regular expression on file names")

@@ -19,7 +19,7 @@ from regraft.features.rows import Runner
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.runtime import resolve_device
-from regraft.types import Modality
+from regraft.types import Hints, Modality, Roles
 
 
 @dataclass
@@ -50,6 +50,11 @@ class Predictor:
     def modality(self) -> Modality:
         return self.model.network.spec.modality
 
+    @property
+    def hints(self) -> Hints:
+        """The columns of the table that the model learned from, by which others are read."""
+        return Hints(kept=Roles.from_json(self.manifest["record"].get("columns")))
+
     def stream(self, items: Items, label: str = "predictions") -> Iterator[Answers]:
         """Answers batch by batch, in the order of the items; memory does not grow with their number."""
         for found in self.runner.stream(items, label):
@@ -65,7 +70,7 @@ class Predictor:
 
     def items(self, x: Any) -> Items:
         """``x`` as items of the kind the model takes: a list of strings holds texts for a model of texts."""
-        return as_items(x, modality=self.model.network.spec.modality)
+        return as_items(x, modality=self.modality, hints=self.hints)
 
     def answer(self, x: Any) -> Answers:
         """All answers at once; items that cannot be read are in ``failed``."""
@@ -171,6 +176,10 @@ class TaskPredictor:
     @property
     def modality(self) -> Modality:
         return self.first.modality
+
+    @property
+    def hints(self) -> Hints:
+        return self.first.hints
 
     def stream(self, items: Items, label: str = "predictions") -> Iterator[dict[str, Answers]]:
         """Answers by task, batch by batch, in the order of the items."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from regraft.errors import InputError
+from regraft.files import path_of
 from regraft.version import __version__
 
 T = TypeVar("T")
@@ -22,9 +23,8 @@ def cache_dir() -> Path:
     """The folder of stored rows, weights and remembered choices: ``REGRAFT_CACHE`` or the user's cache."""
     given = os.environ.get("REGRAFT_CACHE")
     if given:
-        return Path(given).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "regraft"
+        return path_of(given, "REGRAFT_CACHE")
+    return path_of(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "REGRAFT_CACHE is not set, and") / "regraft"
 
 
 def set_threads(threads: int | None) -> int:
@@ -115,15 +115,16 @@ def progress_is_shown() -> bool:
 
 def say(message: str) -> None:
     """One line for the person who waits, on stderr."""
-    if _progress:
-        print(message, file=sys.stderr, flush=True)
+    if _progress and sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):  # who listens no more stops no work
+            print(message, file=sys.stderr, flush=True)
 
 
 def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
     """Yields ``items`` with a progress bar on a terminal, or a line every ten seconds elsewhere."""
     if not _progress:
         yield from items
-    elif sys.stderr.isatty():
+    elif sys.stderr is not None and sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import Progress
 

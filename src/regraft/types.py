@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
 Task = Literal["classification", "multilabel", "regression", "detection"]
@@ -21,13 +22,61 @@ class TargetSpec:
 
 
 @dataclass(frozen=True)
+class Roles:
+    """What the columns of a table are: decided once, told to the user, and stored in the model.
+
+    ``item`` is the column of the texts or pictures, "" where a row is an item; ``labels`` maps each label's column to
+    its task, ``separators`` to what stands between several classes in a cell, ``decimals`` a column to the way its
+    numbers are written where that is not 1234.5 (see `regraft.data.numbers.STYLES`); ``features`` are the columns
+    learned from, ``unused`` maps the others to why they are not.
+    """
+
+    modality: Modality
+    item: str = ""
+    labels: dict[str, Task] = field(default_factory=dict)
+    part: str = ""
+    group: str = ""
+    features: tuple[str, ...] = ()
+    separators: dict[str, str] = field(default_factory=dict)
+    decimals: dict[str, str] = field(default_factory=dict)
+    unused: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any] | None) -> Roles | None:
+        """The roles that `to_json` wrote; None where a model has none."""
+        return None if record is None else cls(**{**record, "features": tuple(record["features"])})
+
+    def __str__(self) -> str:
+        """The columns in one line, as a person is told of them."""
+        told = [f"{kind} {name!r}" for kind, name in ((self.modality, self.item),) if name]
+        for name, task in self.labels.items():
+            how = f", several split at {self.separators[name]!r}" if name in self.separators else ""
+            told.append(f"label {name!r} ({task}{how})")
+        told += [f"{kind} {name!r}" for kind, name in (("part", self.part), ("group", self.group)) if name]
+        if self.features:
+            told.append(f"{len(self.features)} learned from ({_some(self.features)})")
+        if self.unused:
+            told.append("not used: " + _some([f"{n} ({why})" if why else n for n, why in self.unused.items()]))
+        return "columns: " + ", ".join(told)
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+@dataclass(frozen=True)
 class Hints:
     """What the user says of the data, over what is recognised: the label's column (several with commas), what no split
     may tear (a column, or for files a regular expression on their names), the task, the columns of the texts and of
     the pictures, of the parts, those of a table to learn from and those that are not looked at (several with commas),
     and the encoding of text files.
 
-    ``usual`` is the label's column where there is one of that name and the user names none.
+    ``usual`` is the label's column where there is one of that name and the user names none; ``kept`` are the columns
+    that a model learned from, which are read again by name; where one is missing the data is refused, unless
+    ``lenient``.
     """
 
     label: str | None = None
@@ -40,13 +89,18 @@ class Hints:
     part: str | None = None
     features: str | None = None
     encoding: str | None = None
+    kept: Roles | None = None
+    lenient: bool = False
 
 
 class Evidence(NamedTuple):
-    """What speaks for a format: words for a person, and how many labelled items it would give."""
+    """What speaks for a format: words for a person, and how many labelled items it would give; ``weak`` where that may
+    be no more than the way in which files lie about.
+    """
 
     text: str
     items: int
+    weak: bool = False
 
 
 @dataclass(frozen=True)

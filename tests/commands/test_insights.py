@@ -103,7 +103,7 @@ def test_a_planted_trend_is_seen(model: str, tmp_path: Path) -> None:
     days = [str(np.datetime64("2024-01-01") + i // 10) for i in range(300)]
     days[3], days[4] = "soon", ""
     data = table(tmp_path / "t.csv", ["when", "opinion", "date"], ["x"] * 300, early + late, days)
-    found = regraft.insights(model, data)
+    found = regraft.insights(model, data, text="opinion")
     trend = found.trend
     assert trend is not None and trend.column == "date" and trend.period == "day" and len(trend.points) == 30
     assert trend.unread == 2 and any("2 of 300 dates cannot be read" in n for n in found.notes)

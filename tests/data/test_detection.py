@@ -293,7 +293,7 @@ def test_yolo(tmp_path: Path) -> None:
     assert data.parts.tolist() == ["train", "train", "val", "val"]
     assert data.y[0].xyxy == pytest.approx(np.array([[40, 30, 60, 50], [10, 8, 30, 40]]))
     assert [len(b) for b in data.y] == [2, 0, 0, 2] and data.y[3].xyxy[1] == pytest.approx([85, 36, 100, 44])
-    assert kinds(data) == ["bad-row", "missing-part", "outside", "unknown-class"]
+    assert kinds(data) == ["bad-row", "missing-part", "more-numbers", "other-format", "outside", "unknown-class"]
     assert open_data(str(tmp_path / "data.yaml")).parts.tolist() == data.parts.tolist()
 
 

@@ -125,12 +125,12 @@ def bad_cases(tmp: Path) -> dict[str, tuple[str, str]]:
     save(tmp / "lengths.npz", images=pictures, labels=[0, 1])
     save(tmp / "nothing.npz", a=[1])
     save(tmp / "no_labels.npz", images=pictures)
-    save(tmp / "wide.npz", images=np.full((2, 3, 3), 200.0), labels=[0, 1])
+    save(tmp / "wide.npz", images=np.full((2, 3, 3), 300.0), labels=[0, 1])
     save(tmp / "signed.npz", images=np.zeros((2, 3, 3), int), labels=[0, 1])
     save(tmp / "flat.npz", images=np.zeros((2, 9), np.uint8), labels=[0, 1])
     save(tmp / "nan.npz", images=np.full((2, 3, 3), np.nan), labels=[0, 1])
     save(tmp / "beyond.npz", images=pictures, labels=[0, 1, 2, 9], class_names=["a", "b"])
-    save(tmp / "part.npz", images=pictures, labels=[0.5, 1, 1, 0])
+    save(tmp / "part.npz", images=pictures, labels=[0.5, 1, np.nan, 0])
     for name, cut in (("short", 10), ("head", 1000)):
         (tmp / name).mkdir()
         idx(tmp / name / "train-images-idx3-ubyte", pictures, False)
@@ -148,7 +148,7 @@ def bad_cases(tmp: Path) -> dict[str, tuple[str, str]]:
         "lengths.npz": ("each picture takes one label", ""), "nothing.npz": ("<part>_images", ""),
         "no_labels.npz": ("without labels", ""), "wide.npz": ("floats in 0..1", ""),
         "signed.npz": ("are uint8", ""), "flat.npz": ("has the shape", ""), "nan.npz": ("floats in 0..1", ""),
-        "beyond.npz": ("class_names", ""), "part.npz": ("no whole numbers", ""), "short": ("cut off", ""),
+        "beyond.npz": ("class_names", ""), "part.npz": ("that are no numbers", ""), "short": ("cut off", ""),
         "head": ("no IDX file", ""), "alone": ("no labels beside it", ""), "zip.gz": ("cannot be read", ""),
     }  # fmt: skip
 

@@ -80,7 +80,7 @@ def test_the_columns_are_found_by_looking(tmp_path: Path) -> None:
     assert open_data(path).items.load(0) == "short a fine film that never bores no 0"
     told = open_data(path, hints=Hints(text="headline", label="was"))
     assert told.items.load(0).startswith("long words") and told.classes == ("fine thing", "meh thing")
-    assert open_items(path, text="opinion").load(1) == records[1]["opinion"]
+    assert open_items(path, hints=Hints(text="opinion")).load(1) == records[1]["opinion"]
 
 
 def test_pictures_stay_pictures_unless_told(tmp_path: Path) -> None:
@@ -250,7 +250,9 @@ def test_what_python_callers_hand_over(tmp_path: Path) -> None:
     with pytest.raises(UnreadableItem):
         gaps.load(1)
     files = [str(p) for p in sorted(write_shapes(tmp_path, 1).rglob("*.png"))]
-    assert isinstance(as_items(files), PictureFiles) and isinstance(as_items(files, modality="text"), Texts)
+    assert isinstance(as_items(files), PictureFiles)
+    with pytest.raises(DataError, match="holds paths .*, and the model takes texts themselves"):
+        as_items(files, modality="text")
     with pytest.raises(DataError, match="no such file"):
         as_items(["gone.png"])
     with pytest.raises(DataError, match="no such file"):

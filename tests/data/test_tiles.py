@@ -92,11 +92,13 @@ def test_each_form(answers: list[Answer], tmp_path: Path) -> None:
     results = json.loads((tmp_path / "coco" / "results.json").read_text())
     assert results[0] == {"image_id": 1, "category_id": 2, "bbox": [10, 20, 30.12, 40], "score": 0.9}
     assert json.loads((tmp_path / "coco" / "images.json").read_text())["images"][1]["file_name"] == "y/a.png"
-    lines = (tmp_path / "yolo" / "a.txt").read_text().splitlines()
+    lines = (tmp_path / "yolo" / "x" / "a.txt").read_text().splitlines()
     assert [float(v) for v in lines[0].split()] == pytest.approx([1, 0.250615, 0.5, 0.30123, 0.5, 0.9])
-    assert (tmp_path / "yolo" / "a-2.txt").read_text() == "" and not (tmp_path / "yolo" / "gone.txt").exists()
-    assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == ["a-2.jpg", "a.jpg"]
-    assert np.asarray(Image.open(tmp_path / "pictures" / "a.jpg")).max() > 100
+    assert (tmp_path / "yolo" / "y" / "a.txt").read_text() == ""
+    assert len(list((tmp_path / "yolo").rglob("*.txt"))) == 3
+    assert json.loads((tmp_path / "yolo" / "errors.json").read_text()) == [plain["predictions"][2]]
+    assert len(list((tmp_path / "pictures").rglob("*.jpg"))) == 2
+    assert np.asarray(Image.open(tmp_path / "pictures" / "x" / "a.jpg")).max() > 100
     with pytest.raises(UnknownName, match="xml"):
         write_found([], [], tmp_path / "x", "xml")
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from regraft.errors import InputError
+from regraft.files import path_of
 from regraft.version import __version__
 
 app = typer.Typer(
@@ -46,8 +47,21 @@ def settings_of(config: Path | None, given: dict[str, Any], context: typer.Conte
     if config is None:
         return given
     try:
-        recorded = json.loads(config.read_text(encoding="utf-8"))["settings"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        recorded = json.loads(path_of(config, "--config").read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"--config {config} is not the run.json of a run ({error}).") from error
+    if not isinstance(recorded, dict):
+        raise InputError(f"--config {config} is not the run.json of a run: its settings are no object.")
     typed = {k for k in given if str(context.get_parameter_source(k)).endswith("COMMANDLINE")}
-    return given | {k: v for k, v in recorded.items() if k in given and k not in typed and k != "out"}
+    kept = {k: v for k, v in recorded.items() if k in given and k not in typed and k != "out"}
+    options = {p.name: p for p in context.command.params}
+    return given | {k: _as_typed(options[k], v, context) for k, v in kept.items()}
+
+
+def _as_typed(option: Any, value: Any, context: typer.Context) -> Any:
+    """A recorded value as if it had been typed; refuses, in the option's name, what could not have been."""
+    if value is None:
+        return option.get_default(context)
+    if option.nargs == -1 and not isinstance(value, list):
+        value = [value]
+    return option.process_value(context, value)

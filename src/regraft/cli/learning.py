@@ -11,7 +11,24 @@ import typer
 from regraft import options, printing
 from regraft.cli.app import app, settings_of
 from regraft.errors import InputError
-from regraft.options import Data, Device, Engine, Format, Group, Json, Label, Page, TaskName, Text, Threads
+from regraft.options import (
+    Data,
+    Device,
+    Drop,
+    Encoding,
+    Engine,
+    Features,
+    Format,
+    Group,
+    Image,
+    Json,
+    Label,
+    Page,
+    Part,
+    TaskName,
+    Text,
+    Threads,
+)
 from regraft.printing import print_json
 
 
@@ -21,14 +38,20 @@ def inspect(
     format: Format = None,
     label: Label = None,
     text: Text = None,
+    image: Image = None,
+    features: Features = None,
+    drop: Drop = None,
     group: Group = None,
+    part: Part = None,
+    encoding: Encoding = None,
     task: TaskName = None,
     as_json: Json = False,
 ) -> None:
     """Show what the data is: format, classes, sizes, and every problem by name."""
     from regraft.api import inspect as run
 
-    found = run(data, format=format, label=label, text=text, group=group, task=task)
+    found = run(data, format=format, label=label, text=text, image=image, features=features, drop=drop, group=group,
+                part=part, encoding=encoding, task=task)  # fmt: skip
     if as_json:
         return print_json(found)
     printing.print_inspection(found)
@@ -59,8 +82,12 @@ def fit(
                                                "trains the same detector without transfer too")] = options.CONTROLS,
     label: Label = None,
     text: Text = None,
-    drop: Annotated[str | None, typer.Option(help="columns of a table that are not looked at, with commas")] = None,
+    image: Image = None,
+    features: Features = None,
+    drop: Drop = None,
     group: Group = None,
+    part: Part = None,
+    encoding: Encoding = None,
     task: TaskName = None,
     class_weight: Annotated[str | None, typer.Option(help="balanced: every class weighs the same")] = None,
     size: Annotated[int | None, typer.Option(help="pixels a side of the pictures fed [default: the network's]")] = None,
@@ -191,6 +218,9 @@ def shift(
     format: Format = None,
     label: Label = None,
     text: Text = None,
+    image: Image = None,
+    features: Features = None,
+    encoding: Encoding = None,
     seed: Annotated[int, typer.Option(min=0, help="decides which items are looked at")] = 0,
     engine: Engine = "auto",
     device: Device = "auto",
@@ -201,7 +231,8 @@ def shift(
     from regraft.api import shift as run
 
     found = run(source, target, backbone=backbone, mapping=mapping, out=out, format=format, label=label, text=text,
-                seed=seed, engine=engine, device=device, threads=threads)  # fmt: skip
+                image=image, features=features, encoding=encoding, seed=seed, engine=engine, device=device,
+                threads=threads)  # fmt: skip
     print_json(found) if as_json else printing.print_shift(found)
 
 
@@ -214,7 +245,11 @@ def rank(
     items: Annotated[int, typer.Option(help="look at no more items than these")] = 2000,
     label: Label = None,
     text: Text = None,
+    image: Image = None,
+    features: Features = None,
     group: Group = None,
+    part: Part = None,
+    encoding: Encoding = None,
     task: TaskName = None,
     size: Annotated[int | None, typer.Option(help="pixels a side of the pictures fed [default: the network's]")] = None,
     format: Format = None,

@@ -9,7 +9,21 @@ import typer
 
 from regraft import printing
 from regraft.cli.app import app
-from regraft.options import Adapt, Data, Device, Engine, Format, Json, Label, ModelPath, Page, Text, Threads
+from regraft.options import (
+    Adapt,
+    Data,
+    Device,
+    Encoding,
+    Engine,
+    Format,
+    Image,
+    Json,
+    Label,
+    ModelPath,
+    Page,
+    Text,
+    Threads,
+)
 from regraft.printing import print_json
 
 
@@ -20,6 +34,8 @@ def evaluate(
     format: Format = None,
     label: Label = None,
     text: Text = None,
+    image: Image = None,
+    encoding: Encoding = None,
     adapt: Adapt = None,
     engine: Engine = "auto",
     device: Device = "auto",
@@ -29,8 +45,8 @@ def evaluate(
     """Judge a saved model on labelled data: its part test, else val, else all."""
     from regraft.api import evaluate as run
 
-    found = run(model, data, format=format, label=label, text=text, adapt=adapt, engine=engine, device=device,
-                threads=threads)  # fmt: skip
+    found = run(model, data, format=format, label=label, text=text, image=image, encoding=encoding, adapt=adapt,
+                engine=engine, device=device, threads=threads)  # fmt: skip
     if as_json:
         return print_json(found)
     printing.print_evaluation(found)
@@ -55,6 +71,9 @@ def predict(
     sort_into: Annotated[str | None, typer.Option(help="a folder to fill with links to the pictures by class")] = None,
     copy: Annotated[bool, typer.Option("--copy", help="with --sort-into: copies in place of links")] = False,
     adapt: Adapt = None,
+    text: Text = None,
+    image: Image = None,
+    encoding: Encoding = None,
     engine: Engine = "auto",
     device: Device = "auto",
     threads: Threads = None,
@@ -65,7 +84,8 @@ def predict(
 
     found = run(
         model, inputs, out=out, form=form, tiles=tiles, resume=resume, overwrite=overwrite, sort_into=sort_into,
-        copy=copy, adapt=adapt, engine=engine, device=device, threads=threads,
+        copy=copy, adapt=adapt, text=text, image=image, encoding=encoding, engine=engine, device=device,
+        threads=threads,
     )  # fmt: skip
     print_json(found) if as_json else printing.print_predictions(found)
 
@@ -77,6 +97,7 @@ def insights(
     text: Text = None,
     date: Annotated[str | None, typer.Option(help="the date's column of a table [default: found by looking]")] = None,
     topics: Annotated[int | None, typer.Option(help="how many topics to find [default: by number]")] = None,
+    encoding: Encoding = None,
     out: Page = None,
     engine: Engine = "auto",
     device: Device = "auto",
@@ -86,8 +107,8 @@ def insights(
     """Show what many texts say: the share of each class, the words that carry it, topics, trends."""
     from regraft.api import insights as run
 
-    found = run(model, data, text=text, date=date, topics=topics, out=out, engine=engine, device=device,
-                threads=threads)  # fmt: skip
+    found = run(model, data, text=text, date=date, topics=topics, encoding=encoding, out=out, engine=engine,
+                device=device, threads=threads)  # fmt: skip
     print_json(found) if as_json else printing.print_insights(found)
 
 

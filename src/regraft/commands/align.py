@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from regraft.backbones.text import vectors
 from regraft.errors import DataError, InputError
-from regraft.files import new_file
+from regraft.files import new_file, output
 from regraft.intervals import proportion
 from regraft.text.alignment import align as rotation
 from regraft.text.alignment import unit
@@ -47,7 +47,7 @@ def align(source: str, target: str, pairs: str, *, out: str, overwrite: bool = F
     judges a turn found on the rest; the turn that is written is found on all. Of a word in both files the target's
     vector is kept. Raises ``InputError`` where files cannot be read or no pair has vectors on both sides.
     """
-    path = Path(out)
+    path = output(out)
     if path.suffix != ".npz":
         raise InputError(f"--out {out}: the vectors are written as .npz; give a name that ends so.")
     if path.exists() and not overwrite:

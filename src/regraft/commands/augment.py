@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -15,7 +14,7 @@ from regraft.data.drawing import draw_boxes
 from regraft.data.sources import open_data
 from regraft.errors import InputError, UnreadableItem
 from regraft.features.choice import SMALL_SIDE, sample_of
-from regraft.files import new_file
+from regraft.files import new_file, output
 from regraft.types import PreprocessSpec
 
 TILE, LARGE_TILE, GAP = 128, 240, 6
@@ -92,5 +91,5 @@ def _write_sheet(lines: list[tuple[str, list[Image.Image]]], side: int, out: str
     for y, (_, tiles) in enumerate(lines):
         for x, tile in enumerate(tiles):
             sheet.paste(tile, (GAP + x * (side + GAP) + (2 * GAP if x else 0), GAP + y * (side + GAP)))
-    with new_file(Path(out)) as temporary:
+    with new_file(output(out)) as temporary:
         sheet.save(temporary, "PNG")

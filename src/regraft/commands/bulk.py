@@ -9,11 +9,12 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from regraft.border import written_by_regraft
 from regraft.errors import ArtefactError
 from regraft.files import disk_errors, jsonable, new_file, write_json, write_text
 from regraft.model.model import Model
@@ -49,7 +50,9 @@ class Bulk:
             self.work.mkdir(parents=True, exist_ok=True)
             plain = jsonable(about)
             state = self.work / "about.json"
-            if state.exists() and json.loads(state.read_text(encoding="utf-8")) != plain:
+            with written_by_regraft(state):
+                before = json.loads(state.read_text(encoding="utf-8")) if state.exists() else plain
+            if before != plain:
                 raise ArtefactError(f"{self.work} belongs to another model or other inputs: --overwrite drops it.")
             write_json(state, plain)
         self.chunks = len(self._files())
@@ -59,8 +62,17 @@ class Bulk:
     def _files(self) -> list[Path]:
         return sorted(self.work.glob("chunk-*.jsonl"))
 
-    def add(self, row: Row) -> None:
-        self.waiting.append(json.dumps(jsonable(row), ensure_ascii=False))
+    def check(self, contents: Iterable[str]) -> None:
+        """Raises ``ArtefactError`` where an answered item is not what it was; ``contents`` name what they are now."""
+        done = (line["content"] for path in self._files() for line in _lines(path))
+        for i, (before, now) in enumerate(zip(done, contents, strict=False)):
+            if before != now:
+                raise ArtefactError(f"{self.work} holds answers to other contents: item {i + 1} has changed since; "
+                                    "--overwrite begins anew.")  # fmt: skip
+
+    def add(self, row: Row, content: str) -> None:
+        """``content`` names what the answer was made of."""
+        self.waiting.append(json.dumps({"content": content, "row": jsonable(row)}, ensure_ascii=False))
         if len(self.waiting) == CHUNK:
             self._flush()
 
@@ -77,13 +89,18 @@ class Bulk:
         failed = 0
         with new_file(self.out) as temporary, _writer(temporary, self.out.suffix.lower(), self.columns) as write:
             for path in self._files():
-                with open(path, encoding="utf-8") as f:
-                    for line in f:
-                        row = json.loads(line)
-                        failed += "error" in row
-                        write(row)
+                for line in _lines(path):
+                    failed += "error" in line["row"]
+                    write(line["row"])
         shutil.rmtree(self.work)
         return failed
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The answers of a chunk, each with what names its content; raises ``ArtefactError`` where they are no such."""
+    with written_by_regraft(path), open(path, encoding="utf-8") as f:
+        for line in map(json.loads, f):
+            yield {"content": line["content"], "row": line["row"]}
 
 
 @contextmanager

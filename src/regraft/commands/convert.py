@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from regraft.data.box_writers import WRITERS
+from regraft.data.box_writers import WRITERS, check_writable
 from regraft.data.sources import open_data
 from regraft.errors import InputError, UnknownName
-from regraft.files import new_folder
+from regraft.files import new_folder, output
 from regraft.types import Hints, Problem
 
 
@@ -31,14 +30,16 @@ def convert(data: str, *, to: str, out: str, format: str | None = None, link: bo
     """Writes ``data`` as ``coco``, ``voc``, ``yolo`` or ``csv`` into the new folder ``out``.
 
     What `regraft inspect` sets aside is left out, and listed. ``link`` makes hard links to the pictures where the disk
-    allows it, in place of copies. Raises ``InputError`` where ``out`` exists.
+    allows it, in place of copies. Raises ``InputError`` where ``out`` exists, or where the format has no place for
+    a class's name or for the parts.
     """
     if to not in WRITERS:
         raise UnknownName("format", to, WRITERS)
-    folder = Path(out).expanduser()
+    folder = output(out)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"--out {out} exists: choose a new folder; nothing was touched.")
     found = open_data(data, format=format, hints=Hints(task="detection"))
+    check_writable(found, to)
     with new_folder(folder) as work:
         WRITERS[to](found, work, link)
     crowds = sum(int(boxes.crowd.sum()) for boxes in found.y)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from regraft.features.choice import network_for
 from regraft.features.fusion import TfIdfNetwork, learned, parts_of
 from regraft.features.rows import Runner
 from regraft.features.store import RowStore
-from regraft.files import write_json
+from regraft.files import output, write_json
 from regraft.methods import METHODS
 from regraft.model.model import Model
 from regraft.runtime import track
@@ -57,18 +56,18 @@ def demo(what: str = "digits", *, out: str | None = None, seeds: int = 10) -> De
     """
     if what not in SHOWS:
         raise UnknownName("demo", what, [*SHOWS])
-    show, out = SHOWS[what], out or f"runs/demo-{what}"
-    if Path(out).exists() and (Path(out) / "run.json").is_file():
-        made_of = read_settings(Path(out))["settings"].get("data")
+    show, folder = SHOWS[what], output(f"runs/demo-{what}" if out is None else out)
+    if (folder / "run.json").is_file():
+        made_of = read_settings(folder)["settings"].get("data")
         if made_of != show.data:
-            raise ArtefactError(f"{out} is a run on {made_of}, not a demo's: choose another --out.")
+            raise ArtefactError(f"{folder} is a run on {made_of}, not a demo's: choose another --out.")
     data = open_data(show.data)
     few = few_label_curves(data, (show.backbone, show.control), show.labels, seeds)
-    result = fit(show.data, backbone=show.backbone, out=out, overwrite=True)
+    result = fit(show.data, backbone=show.backbone, out=str(folder), overwrite=True)
     assert isinstance(result, FitResult)
-    write_json(Path(out) / "few_labels.json", few)
-    answers = predict(str(Path(out)), [show.data]).predictions[:5]
-    return DemoResult(what, few, replace(result, run=out), answers)
+    write_json(folder / "few_labels.json", few)
+    answers = predict(str(folder), [show.data]).predictions[:5]
+    return DemoResult(what, few, replace(result, run=str(folder)), answers)
 
 
 def few_label_curves(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from regraft.border import written_by_regraft
 from regraft.boxes import Found
 from regraft.commands.box_evidence import write_detections
 from regraft.commands.boxes_split import BoxSplit, split_boxes
@@ -69,7 +70,8 @@ def detect(
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
     if resume and (done := finished(path, settings)):
         say(f"{path} is already finished")
-        return DetectionResult(**{**done, "classes": tuple(done["classes"])})
+        with written_by_regraft(path):
+            return DetectionResult(**{**done, "classes": tuple(done["classes"])})
     set_threads(settings["threads"])
     device, store = resolve_device(settings["device"]), RowStore()
     with watch("audit"):

@@ -12,8 +12,9 @@ from regraft.training import boxes
 from regraft.training.checks import check_training
 
 CONTROL = "scratch"
-NOT_FOR_BOXES = ("label", "text", "drop", "class_weight", "budget", "smoothing", "focal", "processes", "accuracy",
-                 "group", "alpha", "interval", "quantiles", "target", "target_labels", "mapping")  # fmt: skip
+NOT_FOR_BOXES = ("label", "text", "image", "part", "features", "drop", "class_weight", "budget", "smoothing", "focal",
+                 "processes", "accuracy", "group", "alpha", "interval", "quantiles", "target", "target_labels",
+                 "mapping")  # fmt: skip
 
 
 def checked(settings: dict[str, Any]) -> dict[str, Any]:

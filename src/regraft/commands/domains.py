@@ -155,7 +155,7 @@ def finished(
     items = {"train": len(before.train.y) - split.repeated, "val": len(before.val.y), "target": len(before.target.y),
              "target_judged": 0 if before.judged is None else len(before.judged.y)}  # fmt: skip
     record = {"name": run.path.name, "data": settings["data"], "target": settings["target"],
-              "method": settings["method"], "settings": settings, "choice": choice,
+              "columns": split.columns, "method": settings["method"], "settings": settings, "choice": choice,
               "trained_on": items["train"] + refit * items["val"], "judged_on": items["target_judged"],
               "refit": refit, "seen": seen}  # fmt: skip
     artefact.save(after.model, run.work / "model", metrics=figures, record=record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from regraft.commands.boxes_split import matched_classes, open_boxes
@@ -20,7 +20,7 @@ from regraft.features.store import RowStore
 from regraft.predictor import load
 from regraft.runtime import set_threads
 from regraft.tent import adapting
-from regraft.types import Hints, Problem
+from regraft.types import Problem
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ def evaluate(
     format: str | None = None,
     label: str | None = None,
     text: str | None = None,
+    image: str | None = None,
+    encoding: str | None = None,
     adapt: str | None = None,
     engine: str = "auto",
     device: str = "auto",
@@ -56,13 +58,14 @@ def evaluate(
     """
     set_threads(threads)
     if is_detector(model):
-        if label or text or adapt or engine != "auto":
-            raise InputError("--label, --text, --adapt and --engine are not for detectors.")
+        if label or text or image or encoding or adapt or engine != "auto":
+            raise InputError("--label, --text, --image, --encoding, --adapt and --engine are not for detectors.")
         return evaluate_boxes(model, data, format=format, device=device)
     predictor = load(model, engine=engine, device=device)
     target = predictor.model.target
     dropped = predictor.manifest["record"].get("settings", {}).get("drop")
-    hints = Hints(label=label, task=target.task, text=text, usual=predictor.model.target_name, drop=dropped)
+    hints = replace(predictor.hints, label=label, task=target.task, text=text, image=image, encoding=encoding,
+                    usual=predictor.model.target_name, drop=dropped)  # fmt: skip
     whole = open_data(data, format=format, hints=hints)
     if whole.target.task != target.task:
         raise DataError(f"{whole.name} is for {whole.target.task} and the model for {target.task}.")

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from regraft.backbones.base import Pretrained
+from regraft.border import written_by_regraft
 from regraft.commands import runfolder, search
 from regraft.commands.auto import DEFAULT_BUDGET
 from regraft.commands.detect import DetectionResult, detect
@@ -14,11 +15,12 @@ from regraft.commands.domain_training import train_target
 from regraft.commands.domains import fit_target
 from regraft.commands.job import FitResult, Job
 from regraft.commands.joint import fit_joint
-from regraft.commands.settings import check, check_task, seconds_of
+from regraft.commands.settings import check, check_task, hints_of, seconds_of
 from regraft.commands.split import make_split
 from regraft.commands.start import started
 from regraft.commands.target import learn_from, open_target
 from regraft.data.dataset import Dataset
+from regraft.data.frames import is_frame
 from regraft.data.sources import open_data
 from regraft.errors import InputError
 from regraft.features.fusion import learned
@@ -26,7 +28,6 @@ from regraft.features.rows import Runner
 from regraft.features.store import RowStore
 from regraft.methods import METHODS
 from regraft.runtime import Stopwatch, resolve_device, say, set_threads
-from regraft.types import Hints
 
 
 def fit(
@@ -43,8 +44,12 @@ def fit(
     controls: str = "majority,raw,random",
     label: str | None = None,
     text: str | None = None,
+    image: str | None = None,
+    features: str | None = None,
     drop: str | None = None,
     group: str | None = None,
+    part: str | None = None,
+    encoding: str | None = None,
     task: str | None = None,
     class_weight: str | None = None,
     size: int | None = None,
@@ -90,7 +95,8 @@ def fit(
     Where the label is a number, ``alpha`` is the strength of the ridge (by default that of most evidence, 0 for none),
     ``interval`` the level of intervals around predictions, ``quantiles`` those to predict beside the mean. ``target``
     is data of another domain to adapt to, whose labels, if it has any, only serve to report, but for ``target_labels``
-    of them; ``mapping`` renames its classes (``kitten=cat``). ``drop`` names columns of a table that are not looked at.
+    of them; ``mapping`` renames its classes (``kitten=cat``). ``text``, ``image``, ``features``, ``part`` and ``group``
+    say what the columns of a table are, ``drop`` names those that are not looked at.
     ``network`` takes the place of what ``backbone`` names, with all it has learned; not for boxes and several data.
     ``outliers`` lets the model flag what is unlike the training data. Writes a run folder: ``model/`` (the artefact),
     ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see `regraft.errors`.
@@ -99,7 +105,7 @@ def fit(
     several = isinstance(data, list | tuple)
     settings |= {"data": [name_of(d) for d in data] if several else name_of(data)}
     settings |= {k: None if v is None else name_of(v) for k, v in (("val", val), ("target", target))}
-    hints = Hints(label, group, task, text, drop=drop)
+    hints = hints_of(settings)
     if several and network is not None:
         raise InputError("network= is for one data set; several data start from what --backbone or --init names.")
     if not several:
@@ -123,7 +129,8 @@ def fit(
         settings |= search.remembered(path)
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
-        return FitResult(**{**done, "classes": tuple(done["classes"])})
+        with written_by_regraft(path):
+            return FitResult(**{**done, "classes": tuple(done["classes"])})
 
     set_threads(threads)
     where = resolve_device(device)
@@ -152,7 +159,8 @@ def fit(
         if target is None:
             result = job.result(METHODS.get(method))
         else:
-            hints = Hints(label, None, task, text, drop=drop)
+            hints = hints_of(settings, group=None, task=task or split.train.target.task, kept=split.train.roles,
+                             lenient=True)  # fmt: skip
             goal = open_target(target, split.train, split.val, mapping=mapping, hints=hints, labels=target_labels,
                                seed=seed)  # fmt: skip
             if goal.labelled is not None:
@@ -166,4 +174,4 @@ def fit(
 def name_of(data: Any) -> str:
     if isinstance(data, Dataset):
         return data.name
-    return f"DataFrame of {len(data)} rows" if hasattr(data, "columns") else str(data)
+    return f"DataFrame of {len(data)} rows" if is_frame(data) else str(data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from regraft.commands.trends import between, periods
 from regraft.commands.wording import Term, Wording, clipped
 from regraft.data.formats import table
 from regraft.data.formats.table import DatedTexts
+from regraft.data.frames import is_frame
 from regraft.data.inputs import as_items
-from regraft.data.sources import open_items
+from regraft.data.sources import open_inputs
 from regraft.errors import DataError, InputError
 from regraft.features.fusion import parts_of
 from regraft.features.rows import below
@@ -24,7 +25,7 @@ from regraft.intervals import proportion
 from regraft.metrics import share_change
 from regraft.predictor import Predictor, load
 from regraft.runtime import Stopwatch, set_threads
-from regraft.types import Problem
+from regraft.types import Hints, Problem
 
 TERMS, TOPIC_TERMS, TYPICAL = 12, 6, 3
 NAMED_BY = 3
@@ -118,6 +119,7 @@ def insights(
     text: str | None = None,
     date: str | None = None,
     topics: int | None = None,
+    encoding: str | None = None,
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
@@ -135,7 +137,7 @@ def insights(
         raise InputError(f"{model} gives numbers, and insights counts classes: a model fitted on classes is wanted.")
     if topics is not None and topics < 2:
         raise InputError(f"--topics is {topics}; it must be 2 or more.")
-    opened = _opened(data, text, date)
+    opened = _opened(data, replace(predictor.hints, text=text, encoding=encoding), date)
     with watch("model"):
         found, problems = _answered(predictor, opened)
     labels, notes = predictor.model.target.classes, []
@@ -176,16 +178,19 @@ def insights(
     )
 
 
-def _opened(data: Any, text: str | None, date: str | None) -> DatedTexts:
+def _opened(data: Any, hints: Hints, date: str | None) -> DatedTexts:
     path = Path(data).expanduser() if isinstance(data, str | Path) else None
-    if path is None and hasattr(data, "columns"):
-        return table.read_dated(data, text=text, date=date)
-    if path is not None and table.sniff(path):
-        return table.read_dated(path, text=text, date=date)
-    for option, column in (("--text", text), ("--date", date)):
+    if path is None and is_frame(data):
+        return table.read_dated(data, hints, date)
+    if path is not None and path.is_file() and table.sniff(path):
+        return table.read_dated(path, hints, date)
+    for option, column in (("--text", hints.text), ("--date", date)):
         if column:
             raise DataError(f"{option} {column}: {data if path else 'the data'} is no table, so it has no columns.")
-    return DatedTexts(as_items(data, modality="text") if path is None else open_items(str(data), modality="text"), [])
+    if path is None:
+        return DatedTexts(as_items(data, modality="text"), [])
+    read = open_inputs(str(data), modality="text", hints=hints)
+    return DatedTexts(read.items, read.problems)
 
 
 def _answered(predictor: Predictor, opened: DatedTexts) -> tuple[_Answers, list[Problem]]:

@@ -30,7 +30,7 @@ class Inspection:
     pixels), ``medium`` (up to 96 x 96), ``large``, the ``most`` in one picture, and ``pictures_without``;
     ``box_classes`` maps class -> the number of its ``pictures`` and its ``median`` box as WxH.
     Of a label that is a number, ``numbers`` holds ``min``, ``median`` and ``max``; of a table, ``columns`` maps each
-    to its kind.
+    to its kind, and ``roles`` says what the columns are for.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Inspection:
     box_classes: dict[str, dict[str, Any]] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
+    roles: dict[str, Any] | None = None
 
 
 def inspect(
@@ -60,9 +61,16 @@ def inspect(
     group: str | None = None,
     task: str | None = None,
     text: str | None = None,
+    image: str | None = None,
+    features: str | None = None,
+    part: str | None = None,
+    drop: str | None = None,
+    encoding: str | None = None,
 ) -> Inspection:
     """Reads every item of ``data`` once; raises ``DataError`` where it is not recognised at all."""
-    opened = open_data(data, format=format, hints=Hints(label, group, task, text))
+    opened = open_data(data, format=format, hints=Hints(
+        label, group, task, text, drop=drop, image=image, features=features, part=part, encoding=encoding,
+    ))  # fmt: skip
     found = audited(opened, RowStore())
     whole = found.data
     sizes: Counter[str] = Counter()
@@ -94,6 +102,7 @@ def inspect(
         box_classes=_box_classes(list(whole.y), whole.classes) if detection else {},
         numbers=_numbers(whole) if one and whole.target.task == "regression" else {},
         columns=_columns(whole),
+        roles=None if opened.roles is None else opened.roles.to_json(),
     )
 
 

@@ -49,7 +49,8 @@ class FitResult:
     ``metrics["val_without_copies"]``; ``metrics["unlike"]`` tells of those unlike the training data. ``gain`` is the
     accuracy (or map) minus the best control's, or the best control's rmse minus ours; ``gain_over_probe`` that over the
     linear probe, for methods that train a network. ``seen`` is the share of judged pictures whose labels the network's
-    pretraining saw, None where that is not known; ``seen_in_training`` that of the training pictures.
+    pretraining saw, None where that is not known; ``seen_in_training`` that of the training pictures; ``columns`` what
+    those of a table are (`regraft.types.Roles`).
     """
 
     run: str
@@ -71,6 +72,7 @@ class FitResult:
     seen_in_training: float | None
     rows: dict[str, int]
     problems: list[dict[str, str]] = field(default_factory=list)
+    columns: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,9 @@ class Job:
 
     def result(self, method: Any) -> FitResult:
         run, split, watch = self.run, self.split, self.watch
-        run.log("start", settings=self.settings, split=split.how)
+        run.log("start", settings=self.settings, split=split.how, columns=split.columns)
+        if split.train.roles is not None:
+            say(str(split.train.roles))
         say(f"{len(split.train)} items to learn from, {len(split.val or ())} to judge on: {split.how}")
         with watch("extract"):
             train, computed = self.rows(split.train)
@@ -151,7 +155,7 @@ class Job:
         record = {
             "name": run.path.name, "data": self.settings["data"], "method": self.settings["method"],
             "settings": self.settings, "choice": choice, "trained_on": len(train.y) + refit * len(judged.y),
-            "judged_on": len(judged.y), "refit": refit, "seen": seen,
+            "judged_on": len(judged.y), "refit": refit, "seen": seen, "columns": split.columns,
         }  # fmt: skip
         artefact.save(model, run.work / "model", metrics=figures, record=record)
         computed += more + for_controls
@@ -162,7 +166,7 @@ class Job:
             cached=computed == 0, items={"train": len(train.y), "val": len(judged.y)},
             classes=split.train.classes, split=split.how, choice=choice, decision=model.decision, seen=seen,
             seen_in_training=self.seen(split.train, split.train_pixels),
-            rows={"computed": computed}, problems=[asdict(p) for p in split.problems],
+            rows={"computed": computed}, problems=[asdict(p) for p in split.problems], columns=split.columns,
         )  # fmt: skip
 
     def learned(

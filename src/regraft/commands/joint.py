@@ -20,6 +20,7 @@ from regraft.commands.evidence import write_evidence
 from regraft.commands.feeds import make_feed
 from regraft.commands.inner import Inner, inner_split
 from regraft.commands.judging import gain
+from regraft.commands.settings import hints_of
 from regraft.commands.split import Rows, Split, make_split, relabel
 from regraft.commands.start import started
 from regraft.data.augment import Policy, may_flip
@@ -41,7 +42,7 @@ from regraft.training.logs import Logs
 from regraft.training.loop import train
 from regraft.training.many import ManyDomains
 from regraft.training.state import Learner
-from regraft.types import Hints, TargetSpec
+from regraft.types import TargetSpec
 
 
 @dataclass
@@ -67,7 +68,7 @@ def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, res
         say(f"{out} is already finished")
         return done
     device, store = resolve_device(settings["device"]), RowStore()
-    hints = Hints(settings["label"], settings["group"], settings["task"], settings["text"], drop=settings["drop"])
+    hints = hints_of(settings)
     with watch("audit"):
         splits = [make_split(d, None, format=settings["format"], hints=hints, seed=settings["seed"], store=store)
                   for d in data]  # fmt: skip
@@ -86,7 +87,8 @@ def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, res
         mixed = changed(network, METHOD.undivided(body, network.body, None), "joint", statistics=True)
         whole = Model(mixed, head, "label", TargetSpec("classification", classes))
         about = {"name": out.name, "data": " + ".join(names), "method": "joint", "settings": settings, "choice": record,
-                 "trained_on": sum(len(d.split.train) for d in domains), "judged_on": figures["items"]}  # fmt: skip
+                 "trained_on": sum(len(d.split.train) for d in domains), "judged_on": figures["items"],
+                 "columns": splits[0].columns}  # fmt: skip
         artefact.save(whole, run.work / "model", metrics=figures, record=about)
         for domain, model in zip(domains, models, strict=True):
             own = {"val": figures["domains"][domain.name]["joint"]}

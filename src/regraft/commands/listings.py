@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from regraft.detection import artefact as detectors
 from regraft.errors import ArtefactError
 from regraft.features.store import RowStore
+from regraft.files import path_of
 from regraft.model import artefact
 
 
 def runs(folder: str = "runs") -> list[dict[str, Any]]:
     """The finished and interrupted runs below ``folder``, the latest first."""
     found = []
-    for settings in Path(folder).glob("*/run.json"):
+    for settings in path_of(folder, "FOLDER").glob("*/run.json"):
         try:
             record = json.loads(settings.read_text(encoding="utf-8"))
-        except ValueError:
+        except (ValueError, OSError):
             continue
-        if not isinstance(record, dict) or not {"status", "settings"} <= set(record):
+        if not isinstance(record, dict) or not isinstance(record.get("settings"), dict) or "status" not in record:
             continue  # somebody else's run.json
         result = record.get("result") or {}
+        if not isinstance(result, dict):
+            continue
         val = (result.get("metrics") or {}).get("val") or {}
         found.append({
             "run": str(settings.parent), "status": record["status"], "data": record["settings"].get("data"),

@@ -17,6 +17,7 @@ from regraft.data.videos import frames, is_video
 from regraft.detection.base import BATCH
 from regraft.detection.predictor import BoxPredictor, load
 from regraft.errors import ArtefactError, InputError, UnknownName, UnreadableItem
+from regraft.files import output
 
 Named = tuple[str, Picture | str]
 
@@ -27,21 +28,27 @@ def box_answers(predictor: BoxPredictor, inputs: list[str], size: int | None = N
 
     With ``size`` a picture is looked at in overlapping tiles of at most so many pixels a side.
     """
-    pictures = chain.from_iterable(map(_pictures, inputs))
+    sources = [(text, None if is_video(text) else _items(text)) for text in inputs]
+    pictures = chain.from_iterable(_pictures(text, items) for text, items in sources)
     while some := list(islice(pictures, BATCH)):
         yield from _answered(predictor, some, size)
 
 
-def _pictures(text: str) -> Iterator[Named]:
+def _items(text: str) -> Items:
     """The pictures that one argument names."""
-    if is_video(text):
-        yield from frames(text)
-        return
     items = as_items(text, modality="image")
     if items.modality != "image":
         raise InputError(f"A detector takes pictures; {text} holds items of the kind {items.modality}.")
-    for i in range(len(items)):
-        yield _loaded(text, items, i)
+    return items
+
+
+def _pictures(text: str, items: Items | None) -> Iterator[Named]:
+    """The pictures of one argument, or, where that is a video, its frames."""
+    if items is None:
+        yield from frames(text)
+    else:
+        for i in range(len(items)):
+            yield _loaded(text, items, i)
 
 
 def _loaded(text: str, items: Items, i: int) -> Named:
@@ -90,15 +97,16 @@ def predict_boxes(
         raise UnknownName("format", form, WRITERS)
     if out is None and form is not None:
         raise InputError(f"--as {form} needs --out, the folder to make.")
-    if out is not None and Path(out).exists():
+    folder = None if out is None else output(out)
+    if folder is not None and folder.exists():
         raise ArtefactError(f"{out} exists: choose another --out; nothing was touched.")
     predictor = load(model, device=device)
     counts = [0, 0]
     answers = _counted(box_answers(predictor, inputs, tiles), counts)
-    if out is None:
+    if folder is None:
         rows = [record(answer, predictor.detector.classes) for answer in answers]
         return rows, counts[0], counts[1]
-    write_found(answers, predictor.detector.classes, Path(out), form or "json")
+    write_found(answers, predictor.detector.classes, folder, form or "json")
     return [], counts[0], counts[1]
 
 

@@ -84,7 +84,11 @@ def rank(
     items: int = ITEMS,
     label: str | None = None,
     text: str | None = None,
+    image: str | None = None,
+    features: str | None = None,
     group: str | None = None,
+    part: str | None = None,
+    encoding: str | None = None,
     task: str | None = None,
     size: int | None = None,
     format: str | None = None,
@@ -105,8 +109,9 @@ def rank(
     if items < 2:
         raise InputError(f"--items is {items}; two at least are needed, some hundreds tell something.")
     set_threads(threads)
+    hints = Hints(label, group, task, text, image=image, features=features, part=part, encoding=encoding)
     where, store = resolve_device(device), RowStore()
-    looked, problems, pixels, groups = looked_at(data, items, Hints(label, group, task, text), format, seed, store)
+    looked, problems, pixels, groups = looked_at(data, items, hints, format, seed, store)
     kind = looked.target.task
     if by is not None and kind not in SCORES.get(by).TASKS:
         raise InputError(f"--by {by} is for {' and '.join(SCORES.get(by).TASKS)}; {looked.name} is for {kind}.")

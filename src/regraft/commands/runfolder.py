@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from regraft.border import written_by_regraft
 from regraft.errors import ArtefactError, InputError
-from regraft.files import disk_errors, dump_json, replace_folder, write_json
+from regraft.files import disk_errors, dump_json, output, replace_folder, write_json
 
 SETTINGS, LOG = "run.json", "log.jsonl"
 
@@ -63,7 +64,8 @@ class RunFolder:
         if record is not None:
             write_json(path, record)
         elif path.is_file():
-            record = json.loads(path.read_text(encoding="utf-8"))
+            with written_by_regraft(path):
+                record = json.loads(path.read_text(encoding="utf-8"))
         return record
 
     def finish(self, result: dict[str, Any]) -> Path:
@@ -88,8 +90,8 @@ def interrupted(data: str, method: str, root: Path = Path("runs")) -> Path | Non
 
 def folder_for(out: str | None, data: str, method: str, resume: bool) -> Path:
     """``out``, else the interrupted run to resume, else the next free name; raises ``InputError`` where none is."""
-    if out:
-        return Path(out)
+    if out is not None:
+        return output(out)
     if not resume:
         return next_out(data, method)
     left = interrupted(data, method)
@@ -102,9 +104,11 @@ def read_settings(folder: Path) -> dict[str, Any]:
     """The contents of ``run.json``; raises ``ArtefactError`` where it is missing or damaged."""
     try:
         record: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        return record
     except (OSError, ValueError) as error:
         raise ArtefactError(f"{folder} is no run folder: {SETTINGS} cannot be read ({error}).") from error
+    if not isinstance(record, dict) or not isinstance(record.get("settings", {}), dict):
+        raise ArtefactError(f"{folder} is no run folder: {SETTINGS} is not of a run.")
+    return record
 
 
 def finished(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from regraft.features.fusion import parts_in
 from regraft.methods import METHODS
 from regraft.training.checks import check_training
 from regraft.training.mixing import MIXES
+from regraft.types import Hints
 
 TRAINING = ("epochs", "lr", "batch", "accumulate", "blocks", "augment", "mix", "smoothing", "focal", "schedule", "ema",
             "patience", "batch_norm", "processes", "tensorboard")  # fmt: skip
@@ -22,6 +23,12 @@ TRAINING = ("epochs", "lr", "batch", "accumulate", "blocks", "augment", "mix", "
 
 NOT_FOR_JOINT = ("val", "accuracy", "class_weight", "mix", "processes", "lr", "batch_norm", "alpha", "interval",
                  "quantiles", "focal")  # fmt: skip
+
+
+def hints_of(settings: dict[str, Any], **more: Any) -> Hints:
+    """What the settings say of the data; ``more`` goes before them."""
+    names = ("label", "group", "task", "text", "drop", "image", "part", "features", "encoding")
+    return Hints(**{**{name: settings.get(name) for name in names}, **more})
 
 
 def check(settings: dict[str, Any]) -> None:

@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 
 from regraft.backbones.base import Pretrained
+from regraft.border import written_by_regraft
 from regraft.commands import runfolder
 from regraft.commands.auditing import audited
 from regraft.commands.fit import fit, name_of
 from regraft.commands.job import FitResult
 from regraft.commands.search import is_auto, remembered
+from regraft.commands.settings import hints_of
 from regraft.commands.tasks import fit_together, not_looked_at, same_data
+from regraft.data.frames import is_frame
 from regraft.data.sources import open_data, split_part
 from regraft.errors import InputError, UnknownName
 from regraft.features.fusion import parts_in, parts_of
@@ -28,7 +31,7 @@ from regraft.methods import METHODS
 from regraft.methods.sharing import WEIGHTS
 from regraft.model import artefact
 from regraft.runtime import say
-from regraft.types import Hints, Problem
+from regraft.types import Problem
 
 WAYS = ("features", "parameters")
 TRAINS = "lp-ft"
@@ -109,8 +112,9 @@ def share(
     }
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
-        finished = {n: FitResult(**{**t, "classes": tuple(t["classes"])}) for n, t in done["tasks"].items()}
-        return Shared(**{**done, "tasks": finished, "problems": [Problem(**p) for p in done["problems"]]})
+        with written_by_regraft(path):
+            finished = {n: FitResult(**{**t, "classes": tuple(t["classes"])}) for n, t in done["tasks"].items()}
+            return Shared(**{**done, "tasks": finished, "problems": [Problem(**p) for p in done["problems"]]})
     problems = in_common(tasks, options)
     results: dict[str, FitResult] = {}
     seconds: dict[str, float] = {}
@@ -180,7 +184,7 @@ def named(data: Sequence[Any], label: str | None) -> dict[str, tuple[Any, str | 
 
 
 def _stem(data: Any) -> str:
-    if hasattr(data, "columns"):
+    if is_frame(data):
         return "table"
     where = split_part(str(data))[0].rstrip("/").removeprefix("embedded:")
     return re.sub(r"[^A-Za-z0-9_-]+", "-", Path(where).name.split(".")[0]).strip("-") or "task"
@@ -188,8 +192,8 @@ def _stem(data: Any) -> str:
 
 def in_common(tasks: dict[str, tuple[Any, str | None]], options: dict[str, Any]) -> list[Problem]:
     """What of the tasks' items is in one task only. Raises ``InputError`` where they are of different kinds."""
-    group, task, text, drop = (options.get(k) for k in ("group", "task", "text", "drop"))
-    hints = {n: Hints(c, group, task, text, drop=not_looked_at(tasks, n, drop)) for n, (_, c) in tasks.items()}
+    hints = {n: hints_of(options, label=c, drop=not_looked_at(tasks, n, options.get("drop")))
+             for n, (_, c) in tasks.items()}  # fmt: skip
     opened = {n: open_data(d, format=options.get("format"), hints=hints[n]) for n, (d, _) in tasks.items()}
     boxes = [n for n, d in opened.items() if d.target.task == "detection"]
     if boxes:

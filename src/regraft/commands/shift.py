@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,9 @@ from regraft.types import Hints, Problem
 MAP_POINTS = 250
 ALIKE, NEAR = 0.5, 1.0
 """Up to ``ALIKE`` of proxy A-distance the domains count as one; up to ``NEAR`` a class lies in that of the other."""
+
+LEAST_ROWS = 2
+"""Of one item there is no half to learn from and half to judge on."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,9 @@ def shift(
     format: str | None = None,
     label: str | None = None,
     text: str | None = None,
+    image: str | None = None,
+    features: str | None = None,
+    encoding: str | None = None,
     seed: int = 0,
     device: str = "auto",
     engine: str = "auto",
@@ -78,10 +84,11 @@ def shift(
     At most 2,000 items a domain are looked at. Raises ``InputError`` where one is empty or they share no class.
     """
     set_threads(threads)
-    opened = training_part(open_data(source, format=format, hints=Hints(label, text=text)))
+    hints = Hints(label, text=text, image=image, features=features, encoding=encoding)
+    opened = training_part(open_data(source, format=format, hints=hints))
     if opened.target.task != "classification":
         raise InputError(f"{opened.name} is for {opened.target.task}; the shift is measured for one class an item.")
-    goal = open_target(target, opened, mapping=mapping, hints=Hints(label, text=text))
+    goal = open_target(target, opened, mapping=mapping, hints=replace(hints, kept=opened.roles, lenient=True))
     network = network_for(opened.items, backbone)
     runner, store = Runner(network, engine, resolve_device(device)), RowStore()
     problems = list(goal.problems)
@@ -135,8 +142,9 @@ def _rows(
     some = data.take(spread(np.arange(len(data)), MOST_ROWS, seed))
     found = runner.stored(some.items, store)
     problems += [Problem("unreadable", some.items.name(i), why) for i, why in sorted(found.failed.items())]
-    if not len(found.positions):
-        raise DataError(f"None of the items of {data.name} can be read.")
+    if len(found.positions) < LEAST_ROWS:
+        raise DataError(f"{data.name} holds {len(found.positions)} items that can be read; a shift is measured on "
+                        f"{LEAST_ROWS} or more a domain.")  # fmt: skip
     return found.rows, some.y[found.positions]
 
 

@@ -45,6 +45,11 @@ class Split:
         """Those of the judged items at ``items``: their intervals go by them."""
         return None if self.val_groups is None else self.val_groups[items]
 
+    @property
+    def columns(self) -> dict[str, Any] | None:
+        """What the columns of the training table are, for the record; None where it is no table."""
+        return None if self.train.roles is None else self.train.roles.to_json()
+
 
 @dataclass
 class Rows:
@@ -82,7 +87,18 @@ def make_split(
     require_target(whole.data.take(learn))
     if val is not None:
         task = opened.target.task if hints.task or opened.format == "table" else None
-        judged = open_data(val, format=format, hints=replace(hints, task=task, usual=opened.target_name))
+        judged = open_data(
+            val,
+            format=format,
+            hints=replace(
+                hints,
+                task=task,
+                usual=opened.target_name,
+                kept=opened.roles,
+                part=None,
+                group=None,
+            ),
+        )
         if judged.target.task != opened.target.task:
             raise DataError(f"{judged.name} is for {judged.target.task} and {opened.name} for {opened.target.task}.")
         return _used_classes(_judged_elsewhere(whole, learn, audited(evaluation_part(judged), store), val, problems))

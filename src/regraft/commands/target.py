@@ -11,7 +11,7 @@ from regraft.commands.split import Split, relabel
 from regraft.data.dataset import Dataset, classification_dataset
 from regraft.data.items import JoinedItems
 from regraft.data.parts import evaluation_part, training_part
-from regraft.data.sources import open_data, open_items
+from regraft.data.sources import open_data, open_inputs
 from regraft.errors import DataError, InputError, UnreadableItem
 from regraft.types import Hints, Problem
 
@@ -88,11 +88,13 @@ def _opened(where: Any, source: Dataset, format: str | None, hints: Hints) -> tu
         return open_data(where, format=format, hints=hints), True
     except DataError as error:
         try:
-            items = open_items(str(where), modality=source.modality, text=hints.text)
+            read = open_inputs(str(where), modality=source.modality, hints=hints)
         except (DataError, InputError):
             raise error from None
-    nothing = np.full(len(items), -1)
-    return classification_dataset(str(where), items, nothing, source.classes, format="items"), False
+    nothing = np.full(len(read.items), -1)
+    return classification_dataset(
+        str(where), read.items, nothing, source.classes, format="items", problems=tuple(read.problems)
+    ), False
 
 
 def renamed(data: Dataset, mapping: str | None) -> Dataset:

@@ -14,7 +14,7 @@ from regraft.commands.adapt import Adapted, Start, adapt
 from regraft.commands.fit import fit, name_of
 from regraft.commands.job import FitResult, Given, Job
 from regraft.commands.search import is_auto
-from regraft.commands.settings import check, check_task
+from regraft.commands.settings import check, check_task, hints_of
 from regraft.commands.split import make_split
 from regraft.commands.start import started
 from regraft.commands.together import task_of, together
@@ -24,7 +24,6 @@ from regraft.features.rows import Runner
 from regraft.features.store import RowStore
 from regraft.methods import METHODS
 from regraft.runtime import Stopwatch, resolve_device, say, set_threads
-from regraft.types import Hints
 
 NOT_FOR_TASKS = ("class_weight", "mix", "processes", "lr", "target", "quantiles", "focal")
 Tasks = Mapping[str, tuple[Any, str | None]]
@@ -71,7 +70,7 @@ def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> di
         check(settings)
         set_threads(settings["threads"])
         store, device = RowStore(), resolve_device(settings["device"])
-        hints = Hints(column, settings["group"], settings["task"], settings["text"], drop=settings["drop"])
+        hints = hints_of(settings)
         watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
         with watch("audit"):
             opened = open_data(data, format=settings["format"], hints=hints)

@@ -109,14 +109,17 @@ def picture_problems(data: Dataset, facts: Facts, failed: dict[int, str]) -> lis
     """Files that cannot be read, lie about their format, were turned, are animated; and the same picture twice."""
     name = data.items.name
     found = [Problem("unreadable", name(i), why) for i, why in sorted(failed.items())]
-    for i, (_, _, rotated, place, frames) in zip(facts.positions, facts.info, strict=True):
+    for i, (_, _, rotated, place, frames, bits) in zip(facts.positions, facts.info, strict=True):
         ending = PurePosixPath(name(int(i))).suffix.lower()
         kind = FORMATS[place]
         if kind and ending not in ENDINGS_OF[kind]:
             found.append(Problem("wrong-extension", name(int(i)), f"is a {kind} file; it is read as one"))
         if rotated:
             found.append(Problem("exif-rotation", name(int(i)), "is stored turned; it is read upright (EXIF)"))
-        if frames > 1:
+        if bits:
+            text = f"holds numbers of {bits} bits in a file that has room for others; they are scaled from that to 8"
+            found.append(Problem("bit-depth", name(int(i)), text))
+        if frames > 1 and kind != "MPO":
             found.append(Problem("animated", name(int(i)), f"has {frames} frames; the first is read"))
     return found + _pair_problems(data, facts)
 

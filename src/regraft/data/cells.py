@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.data.items import Indices
+from regraft.data.items import NO_FAULTS, Indices
 from regraft.data.numbers import number, numbers
 from regraft.errors import DataError, UnknownName, UnreadableItem
 from regraft.types import Modality
@@ -17,15 +17,17 @@ from regraft.types import Modality
 
 class Cells:
     """n rows; ``columns`` maps each column's name to its n cells as text, ``names`` are what a person calls the rows,
-    ``where`` the table in errors. Taking a part copies nothing.
+    ``where`` the table in errors, ``faults`` maps the places of rows that cannot be read to why. Taking a part copies
+    nothing.
     """
 
     modality: Modality = "table"
 
     def __init__(
-        self, columns: Mapping[str, Sequence[str]], names: Sequence[str], where: str, index: Indices | None = None
-    ) -> None:
-        self.columns, self.names, self.where = columns, names, where
+        self, columns: Mapping[str, Sequence[str]], names: Sequence[str], where: str, index: Indices | None = None, *,
+        faults: Mapping[int, str] = NO_FAULTS,
+    ) -> None:  # fmt: skip
+        self.columns, self.names, self.where, self.faults = columns, names, where, faults
         self.index = np.arange(len(names)) if index is None else np.asarray(index)
 
     def __len__(self) -> int:
@@ -42,6 +44,8 @@ class Cells:
 
     def load(self, i: int) -> NDArray[Any]:
         """The row as numbers (d,), NaN where one is missing; raises ``UnreadableItem`` where it holds anything else."""
+        if int(self.index[i]) in self.faults:
+            raise UnreadableItem(self.faults[int(self.index[i])])
         found = [number(cell) for cell in self.row(i)]
         for column, value, cell in zip(self.columns, found, self.row(i), strict=True):
             if value is None:
@@ -49,7 +53,7 @@ class Cells:
         return np.array(found, np.float64)
 
     def take(self, indices: Indices) -> Cells:
-        return Cells(self.columns, self.names, self.where, self.index[indices])
+        return Cells(self.columns, self.names, self.where, self.index[indices], faults=self.faults)
 
     def texts(self, column: str) -> list[str]:
         """(n,) the cells of a column; raises ``DataError`` where there is none of that name."""
@@ -57,6 +61,11 @@ class Cells:
             raise DataError(f"{self.where}: {UnknownName('column', column, self.columns)} (the model takes it)")
         cells = self.columns[column]
         return [cells[i] for i in self.index.tolist()]
+
+    def failed(self) -> dict[int, str]:
+        """Position -> why, of the rows that cannot be read."""
+        places = self.index.tolist() if self.faults else []
+        return {i: self.faults[place] for i, place in enumerate(places) if place in self.faults}
 
     def numbers(self, column: str) -> NDArray[np.float64]:
         """(n,) the cells of a column as numbers, NaN where missing; raises ``DataError`` naming a row that is none."""

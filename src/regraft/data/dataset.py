@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from regraft.data.items import Indices, Items
 from regraft.detection_metrics import box_counts
 from regraft.errors import DataError
-from regraft.types import Modality, Problem, TargetSpec
+from regraft.types import Modality, Problem, Roles, TargetSpec
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Dataset:
     ``labels[name]`` is (n,) of class indices (-1: no label), for multilabel 0 and 1 (n, k), for detection (n,) of
     `regraft.boxes.Boxes`, for the target ``targets[name]``. ``parts`` (n,)
     names the part each item belongs to ("" where the data has no parts). ``groups`` (n,) holds what no split may
-    tear (a patient, a video); ``format`` and ``evidence`` say how the data was recognised.
+    tear (a patient, a video); ``format`` and ``evidence`` say how the data was recognised, ``roles`` what the columns
+    of a table are.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Dataset:
     format: str = "memory"
     evidence: str = ""
     problems: tuple[Problem, ...] = field(default=())
+    roles: Roles | None = None
 
     def __post_init__(self) -> None:
         for name, values in self.labels.items():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,7 +30,7 @@ class Annotated:
 
     ``path`` lies in the tree; ``xyxy``, one list of four numbers a box, are in pixels, or in shares of the picture's
     sides where ``shares`` says so; ``labels`` are class names; ``size`` is the (width, height) that the annotations
-    claim, where they do.
+    claim, where they do. ``gone`` says why there is no such picture, where there is none.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Annotated:
     crowd: list[bool] = field(default_factory=list)
     size: tuple[float, float] | None = None
     shares: bool = False
+    gone: Problem | None = None
 
     def add(self, xyxy: Sequence[float], label: str, crowd: bool = False) -> None:
         self.xyxy.append(xyxy)
@@ -49,6 +51,12 @@ class Annotated:
 def is_picture(name: str) -> bool:
     """Whether a file's name ends as those of pictures do."""
     return "." + name.rpartition(".")[2].lower() in SUFFIXES
+
+
+def are_shares(values: Iterable[float]) -> bool:
+    """Whether the numbers of boxes are shares of the picture's sides: none above 1, and not all of them whole."""
+    some = [v for v in values if math.isfinite(v)]
+    return bool(some) and max(some) <= 1 and any(v % 1 for v in some)
 
 
 def detection_dataset(
@@ -66,25 +74,24 @@ def detection_dataset(
     kept = tuple(c for c in classes if c in used or c.lower() not in BACKGROUND)
     position = {c: i for i, c in enumerate(kept)}
     paths, boxes, parts = [], [], []
-    for picture in pictures:
-        called = picture.path.removeprefix(root)
-        if not tree.exists(picture.path):
-            found.append(Problem("missing-file", called, "there is no such picture; left out"))
-            continue
+    found += [picture.gone for picture in pictures if picture.gone]
+    for path, described in _by_path(pictures).items():
+        called = path.removeprefix(root)
         try:
-            shape = shape_of(tree.read(picture.path))
+            shape = shape_of(tree.read(path))
         except UnreadableItem as error:
             found.append(Problem("unreadable", called, f"{error}; it is set aside"))
             continue
-        labels = np.array([position[label] for label in picture.labels], np.int64)
-        xyxy = _upright(picture, shape, called, found)
-        crowd = np.array(picture.crowd, bool)
+        parts.append(_one_part(described, called, found))
+        labels = np.array([position[label] for one in described for label in one.labels], np.int64)
+        xyxy = np.concatenate([upright(one, shape, called, found) for one in described])
+        crowd = np.array([c for one in described for c in one.crowd], bool)
         difficult = crowd & (format == "voc")  # what VOC marks is no crowd, but one object
         boxes.append(checked(Boxes(xyxy, labels, crowd, difficult), shape, kept, called, found))
-        paths.append(picture.path)
-        parts.append(picture.part)
+        paths.append(path)
     if not paths:
-        why = f"; {found[0].item}: {found[0].message}" if found else ""
+        lost = [p for p in found if p.kind in ("missing-file", "ambiguous-file", "unreadable")] or found
+        why = f"; {lost[0].item}: {lost[0].message}" if lost else ""
         raise DataError(f"{name} names {len(pictures)} pictures and none of them can be read{why}.")
     values = np.empty(len(boxes), object)
     values[:] = boxes
@@ -95,7 +102,38 @@ def detection_dataset(
     )  # fmt: skip
 
 
-def _upright(picture: Annotated, shape: Shape, called: str, found: list[Problem]) -> NDArray[np.float64]:
+def _by_path(pictures: Sequence[Annotated]) -> dict[str, list[Annotated]]:
+    """Each picture that is there with all that describes it."""
+    by_path: dict[str, list[Annotated]] = {}
+    for one in pictures:
+        if not one.gone:
+            by_path.setdefault(one.path, []).append(one)
+    return by_path
+
+
+def _one_part(described: Sequence[Annotated], called: str, found: list[Problem]) -> str:
+    """The part of a picture: of two, the one that is not train, so that nothing is learned from what judges."""
+    parts = list(dict.fromkeys(one.part for one in described))
+    if len(described) > 1:
+        found.append(Problem("described-twice", called, "is described twice; its boxes are taken together"))
+    part = min(parts, key=lambda p: ("val", "test", "train", "").index(p))
+    if len(parts) > 1:
+        text = f"is in {' and in '.join(p or 'no part' for p in parts)}; it counts to {part}"
+        found.append(Problem("same-part", called, text))
+    return part
+
+
+def unnamed(paths: Sequence[str], pictures: Sequence[Annotated], root: str, file: str) -> list[Problem]:
+    """One problem for the pictures that no ``file`` names, where there are some."""
+    named = {p.path for p in pictures}
+    rest = [p.removeprefix(root) for p in paths if p not in named]
+    if not rest:
+        return []
+    text = f"{len(rest)} pictures stand in no {file}: {', '.join(rest[:3])}{', ...' if len(rest) > 3 else ''}; left out"
+    return [Problem("no-annotation", rest[0], text)]
+
+
+def upright(picture: Annotated, shape: Shape, called: str, found: list[Problem]) -> NDArray[np.float64]:
     """(k, 4) in pixels of the upright picture."""
     xyxy = np.array(picture.xyxy, np.float64).reshape(-1, 4)
     if picture.shares:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from regraft.data.items import Items, PictureFiles
-from regraft.data.pictures import ENDINGS_OF, Picture, examine, pixel_digest
+from regraft.data.items import Items, PictureFiles, PictureObjects
+from regraft.data.pictures import ENDINGS_OF, Picture, examine, examine_object, pixel_digest
 
 THUMB = 32
 FORMATS = ("", *ENDINGS_OF)
@@ -18,8 +18,9 @@ FORMATS = ("", *ENDINGS_OF)
 class Facts(NamedTuple):
     """Facts about n pictures; rows of unreadable ones are absent (``positions`` (m,) are those that are there).
 
-    ``pixels`` (m,) uint64 `pixel_digest`s; ``thumbs`` (m, 32 * 32) uint8 grey; ``info`` (m, 5) int32 of height, width,
-    whether EXIF turned it, the place of its file's format in ``FORMATS``, frames.
+    ``pixels`` (m,) uint64 `pixel_digest`s; ``thumbs`` (m, 32 * 32) uint8 grey; ``info`` (m, 6) int32 of height, width,
+    whether EXIF turned it, the place of its file's format in ``FORMATS``, frames, and the bits that its values were
+    taken to have (0: as the file says).
     """
 
     positions: NDArray[np.int64]
@@ -30,17 +31,19 @@ class Facts(NamedTuple):
 
 def facts_of(items: Items, i: int) -> dict[str, NDArray[np.generic]]:
     """The facts of one picture as named arrays; raises ``UnreadableItem``."""
+    place, rotated, frames, bits = 0, False, 1, 0
     if isinstance(items, PictureFiles):
-        found = examine(items.read(i))
-        picture, kind, rotated, frames = found
+        picture, kind, rotated, frames, bits = examine(items.read(i))
         place = FORMATS.index(kind) if kind in FORMATS else 0
+    elif isinstance(items, PictureObjects):
+        picture, _, rotated, _, bits = examine_object(items.images[i])
     else:
-        picture, place, rotated, frames = items.load(i), 0, False, 1
+        picture = items.load(i)
     height, width = picture.shape[:2]
     return {
         "pixels": np.frombuffer(pixel_digest(picture), np.uint8),
         "thumbs": thumbnail(picture),
-        "info": np.array([height, width, rotated, place, frames], np.int32),
+        "info": np.array([height, width, rotated, place, frames, bits], np.int32),
     }
 
 

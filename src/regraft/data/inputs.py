@@ -2,97 +2,196 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from regraft.data.arrays import as_array, listed, one_shape, picture_objects
 from regraft.data.dataset import Dataset
 from regraft.data.formats import table
+from regraft.data.frames import is_frame
 from regraft.data.items import Items, PictureFiles, PictureObjects, TableRows, Texts, picture_array
+from regraft.data.memory import Memory
 from regraft.data.pictures import SUFFIXES
-from regraft.data.sources import open_items, split_part
+from regraft.data.sources import is_there, open_items
 from regraft.data.trees import Directory
 from regraft.errors import DataError
+from regraft.types import Hints
+
+_CALLED = {"image": "pictures", "text": "texts", "table": "rows of numbers"}
+WANTED = ("paths, texts, Pillow pictures, bytes of picture files, an array of pictures (n, h, w) or (n, h, w, 3), a "
+          "list of such pictures, a numeric table (n, d), or a DataFrame")  # fmt: skip
 
 
-def as_items(x: Any, what: str = "X", *, modality: str | None = None) -> Items:
+def as_items(x: Any, what: str = "X", *, modality: str | None = None, hints: Hints = Hints()) -> Items:
     """``X`` as items.
 
-    Taken are: the path of a picture, a folder or a data set; a list of picture paths or of Pillow pictures; a list,
-    array or Series of texts; an array of pictures (n, h, w) or (n, h, w, 1 or 3), uint8 or float in 0..1; a numeric
-    table (n, d); a Dataset. Strings are paths where all of them are files or end as pictures do, else texts;
-    ``modality`` overrules: with text a list holds texts, and a string that names no file is one.
+    Taken are: the path of a picture, a folder or a data set; a list of picture paths, of Pillow pictures, of the bytes
+    of picture files (or open files); a list, array or Series of texts; an array of pictures (n, h, w) or (n, h, w, 1 or
+    3), uint8 or float in 0..1, or a list of such pictures of any sizes; a numeric table (n, d); a DataFrame (of pandas,
+    polars or pyarrow); a Dataset. Strings are paths where all of them are files or end as pictures do, else texts.
+
+    ``modality``, what the model takes, overrules: with text a list holds texts, and a string that has not the look of a
+    path is one; ``hints`` name the columns of a table. Raises ``DataError``, which names the place in ``what`` and says
+    what would be read.
     """
     if isinstance(x, Dataset):
         return x.items
-    if isinstance(x, str | Path):
-        if modality == "text" and isinstance(x, str) and not x.startswith("embedded:") and not _is_there(x):
+    if isinstance(x, str | PurePath):
+        if modality == "text" and isinstance(x, str) and not _is_meant_as_path(x):
             return Texts([x], what)
-        return open_items(str(x), modality=modality)
+        return open_items(str(x), modality=modality, hints=hints)
     if hasattr(x, "load") and hasattr(x, "take"):
         return x  # type: ignore[no-any-return]
-    if hasattr(x, "columns") and modality == "table":
-        return table.read_items(x, modality=modality)
-    if isinstance(x, Image.Image):
-        return PictureObjects([x])
-    if isinstance(x, Sequence) and len(x) and isinstance(x[0], Image.Image):
-        return PictureObjects(x)
-    strings = _strings(x)
-    if strings is not None:
-        if modality != "text" and (modality == "image" or _are_paths(strings)):
-            return _paths(strings, what)
+    if is_frame(x):
+        return _of_frame(x, modality, hints)
+    if isinstance(x, Image.Image | bytes | bytearray | memoryview) or _is_open_file(x):
+        x = [x]
+    if hasattr(x, "__array__") and not isinstance(x, Iterable):
+        x = as_array(x, what)
+    if hasattr(x, "toarray"):
+        raise DataError(f"{what} is sparse; x.toarray() is taken.")
+    if isinstance(x, Mapping | set | frozenset) or not isinstance(x, Iterable):
+        raise DataError(f"{what} is a {type(x).__name__}; wanted are {WANTED}.")
+    values = listed(x, what)
+    if values is not None and len(values):
+        found = _of_list(values, what, modality)
+        if found is not None:
+            return found
+    array = as_array(x, what)
+    return _none_of(modality) if modality is not None and not len(array) else _of_array(array, what, modality)
+
+
+def _of_frame(frame: Any, modality: str | None, hints: Hints) -> Items:
+    """A column of texts or paths where it is the only one, or where that is what the model takes; else the rows."""
+    if modality is None:
+        only = table.only_column(frame)
+        modality, hints = (only.modality, Hints(kept=only)) if only else ("table", hints)
+    return table.read_items(frame, hints, modality).items
+
+
+def _is_meant_as_path(text: str) -> bool:
+    """Whether a single string names something that is there, and has the look of a path: a text may be any word."""
+    looks = "/" in text or os.sep in text or bool(PurePath(text.partition("#")[0]).suffix)
+    return text.startswith("embedded:") or (looks and is_there(text))
+
+
+def _is_open_file(x: Any) -> bool:
+    return hasattr(x, "read") and hasattr(x, "seek")
+
+
+def _of_list(values: list[Any], what: str, modality: str | None) -> Items | None:
+    """Items of a list whose members are all of one kind; None where they are numbers or rows of them."""
+    kinds = [_kind(v) for v in values]
+    some = [k for k in kinds if k != "missing"]
+    kind = some[0] if some else "missing"
+    other = next((i for i, k in enumerate(kinds) if k != kind and (k, kind) != ("missing", "string")), None)
+    if kind == "number" and other is None:
+        return None
+    if kind == "missing" or (other is not None and "missing" in (kinds[other], kind)):
+        at = kinds.index("missing")
+        raise DataError(f"{what}[{at}] is {values[at]!r}, which holds nothing to read; leave it out.")
+    if other is not None:
+        raise DataError(f"{what} mixes kinds: {what}[{kinds.index(kind)}] is {_named(values[kinds.index(kind)])} and "
+                        f"{what}[{other}] {_named(values[other])}; all must be of one.")  # fmt: skip
+    if kind == "string":
+        strings = ["" if k == "missing" else os.fspath(v) for v, k in zip(values, kinds, strict=True)]
+        if modality == "table":
+            raise DataError(f"{what} holds strings ({strings[0]!r}), and the model takes rows of numbers.")
+        return _of_strings(strings, what, modality, paths=any(isinstance(v, PurePath) for v in values))
+    if modality not in (None, "image"):
+        raise DataError(f"{what} holds pictures, and the model takes {_CALLED[modality]}.")
+    if kind == "picture":
+        return PictureObjects(values)
+    if kind == "bytes":
+        names = [f"{what}[{i}]" for i in range(len(values))]
+        return PictureFiles(Memory(dict(zip(names, map(_content, values), strict=True))), names)
+    return None if one_shape(values) else picture_objects(values, what)
+
+
+def _kind(value: Any) -> str:
+    if value is None or (isinstance(value, float) and value != value) or str(value) in ("<NA>", "NaT"):
+        return "missing"
+    if isinstance(value, str | PurePath):
+        return "string"
+    if isinstance(value, Image.Image):
+        return "picture"
+    if isinstance(value, bytes | bytearray | memoryview) or _is_open_file(value):
+        return "bytes"
+    return "array" if getattr(value, "ndim", 0) >= 2 else "number"
+
+
+def _named(value: Any) -> str:
+    return repr(value) if isinstance(value, str | int | float | PurePath) else f"of the type {type(value).__name__}"
+
+
+def _content(value: Any) -> bytes:
+    if _is_open_file(value):
+        value.seek(0)
+        value = value.read()
+    return bytes(value) if not isinstance(value, str) else value.encode()
+
+
+def _of_strings(strings: list[str], what: str, modality: str | None, *, paths: bool) -> Items:
+    named = all(PurePosixPath(s).suffix.lower() in SUFFIXES for s in strings)
+    there = [_is_file(s) for s in strings]
+    if modality == "text":
+        if paths or (named and all(there)):
+            raise DataError(f"{what} holds paths ({strings[0]!r}), and the model takes texts themselves.")
         return Texts(strings, what)
-    array = np.asarray(x)
-    if array.ndim == 2 and array.dtype.kind in "fiub":
+    if modality != "image" and not paths and not named and not all(there):
+        return Texts(strings, what)
+    for i, path in enumerate(strings):
+        if not there[i]:
+            is_folder = there[i] is False and _is_folder(path)
+            found = "a folder is there, and a picture's file is wanted" if is_folder else "there is no such file"
+            raise DataError(f"{what}[{i}] is {path!r}: {found}.")
+    return PictureFiles(Directory(Path()), [os.path.expanduser(s) for s in strings])
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return bool(text) and os.path.isfile(os.path.expanduser(text))
+    except ValueError:  # a NUL byte
+        return False
+
+
+def _is_folder(text: str) -> bool:
+    return "\0" not in text and os.path.isdir(os.path.expanduser(text))
+
+
+def _none_of(modality: str) -> Items:
+    return PictureObjects([]) if modality == "image" else Texts([], "X") if modality == "text" else (
+        TableRows(np.zeros((0, 0)), "X")
+    )  # fmt: skip
+
+
+def _of_array(array: NDArray[Any], what: str, modality: str | None) -> Items:
+    shape, kind = array.shape, array.dtype.kind
+    if modality == "text" or (modality == "table" and array.ndim != 2):
+        raise DataError(f"{what} has the shape {shape}, and the model takes {_CALLED[modality]}.")
+    if modality == "image" and array.ndim == 2:
+        raise DataError(f"{what} has the shape {shape}: one grey picture? A list of pictures is wanted: [x].")
+    if array.ndim == 2 and kind in "fiub":
         numbers = array.astype(np.float64)
         if not np.isfinite(numbers).all():
             row = int(np.flatnonzero(~np.isfinite(numbers).all(1))[0])
             raise DataError(f"{what}[{row}] holds a value that is missing or infinite; numeric rows must be finite.")
         return TableRows(numbers, what)
-    if array.ndim == 3 and array.shape[2] in (3, 4) and array.shape[1] > 4:
-        raise DataError(
-            f"{what} has the shape {array.shape}: one picture in colour? A list of pictures is wanted: [x]."
-        )
-    if array.ndim in (3, 4) and array.dtype.kind in "fu":
+    if array.ndim == 3 and shape[2] in (3, 4) and shape[1] > 4:
+        raise DataError(f"{what} has the shape {shape}: one picture in colour? A list of pictures is wanted: [x].")
+    if array.ndim == 4 and shape[3] not in (1, 3) and shape[1] in (1, 3, 4):
+        raise DataError(f"{what} has the shape {shape}: channels first? Pictures are (n, h, w, 3): "
+                        "x.transpose(0, 2, 3, 1), of a tensor x.permute(0, 2, 3, 1).")  # fmt: skip
+    if array.ndim == 4 and shape[3] == 4:
+        raise DataError(f"{what} has the shape {shape}: of pictures with transparency hand over "
+                        "[PIL.Image.fromarray(p) for p in x], of others the three channels that are meant: "
+                        "x[..., :3].")  # fmt: skip
+    if array.ndim in (3, 4) and kind in "fiub":
         return picture_array(array, what)
-    raise DataError(
-        f"{what} has the shape {array.shape} and the type {array.dtype}; wanted are paths, texts, Pillow pictures, an "
-        "array of pictures (n, h, w) or (n, h, w, 3), or a numeric table (n, d)."
-    )
-
-
-def _strings(x: Any) -> list[str] | None:
-    """The strings of a list, array or Series, "" for missing ones; None where it holds anything else."""
-    if isinstance(x, np.ndarray) and (x.ndim != 1 or x.dtype.kind not in "UOT"):
-        return None
-    if not isinstance(x, list | tuple | np.ndarray) and getattr(x, "ndim", 0) != 1:
-        return None
-    values = x.tolist() if hasattr(x, "tolist") else list(x)
-    if not any(isinstance(v, str | Path) for v in values):
-        return None
-    missing = [v is None or str(v) in ("nan", "<NA>") for v in values]
-    if not all(m or isinstance(v, str | Path) for v, m in zip(values, missing, strict=True)):
-        return None
-    return ["" if m and not isinstance(v, str) else str(v) for v, m in zip(values, missing, strict=True)]
-
-
-def _are_paths(strings: list[str]) -> bool:
-    return all(PurePosixPath(s).suffix.lower() in SUFFIXES for s in strings) or all(_is_there(s) for s in strings)
-
-
-def _is_there(text: str) -> bool:
-    """Whether it names a file or folder; a long text cannot."""
-    try:
-        return bool(text) and Path(split_part(text)[0]).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):
-        return False
-
-
-def _paths(paths: list[str], what: str) -> PictureFiles:
-    missing = next((i for i, p in enumerate(paths) if not Path(p).is_file()), None)
-    if missing is not None:
-        raise DataError(f"{what}[{missing}] is {paths[missing]!r}: there is no such file.")
-    return PictureFiles(Directory(Path()), paths)
+    raise DataError(f"{what} has the shape {shape} and the type {array.dtype}; wanted are {WANTED}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from regraft.data import pictures
+from regraft.data.names import shown
 from regraft.data.trees import Tree
 from regraft.data.wording import is_empty
 from regraft.errors import DataError, UnreadableItem
 from regraft.types import Modality
 
+NO_FAULTS: Mapping[Any, str] = {}
 Indices = NDArray[np.integer[Any]]
 
 
@@ -45,23 +47,30 @@ class Items(Protocol):
 
 
 class PictureFiles:
-    """Picture files in a folder or archive. ``root``, a prefix of the paths, is left out of the names."""
+    """Picture files in a folder or archive. ``root``, a prefix of the paths, is left out of the names; ``faults`` maps
+    those that cannot be read to why.
+    """
 
     modality: Modality = "image"
 
-    def __init__(self, tree: Tree, paths: Sequence[str], root: str = "") -> None:
+    def __init__(
+        self, tree: Tree, paths: Sequence[str], root: str = "", *, faults: Mapping[str, str] = NO_FAULTS
+    ) -> None:
         self.tree = tree
         self.paths = paths
         self.root = root
+        self.faults = faults
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def name(self, i: int) -> str:
-        return self.paths[i].removeprefix(self.root)
+        return shown(self.paths[i].removeprefix(self.root))
 
     def read(self, i: int) -> bytes:
         """The bytes of the file, still encoded."""
+        if self.paths[i] in self.faults:
+            raise UnreadableItem(self.faults[self.paths[i]])
         return self.tree.read(self.paths[i])
 
     def digest(self, i: int) -> bytes:
@@ -71,7 +80,7 @@ class PictureFiles:
         return pictures.decode(self.read(i))
 
     def take(self, indices: Indices) -> PictureFiles:
-        return PictureFiles(self.tree, [self.paths[i] for i in indices], self.root)
+        return PictureFiles(self.tree, [self.paths[i] for i in indices], self.root, faults=self.faults)
 
 
 class ArrayItems:
@@ -120,7 +129,7 @@ class TableRows(ArrayItems):
 
 
 class PictureObjects:
-    """Pillow pictures held by the caller."""
+    """Pillow pictures held by the caller; each reads like the file that it was opened from."""
 
     modality: Modality = "image"
 
@@ -138,20 +147,26 @@ class PictureObjects:
         return hashlib.blake2b(f"{picture.shape}".encode() + picture.tobytes(), digest_size=16).digest()
 
     def load(self, i: int) -> pictures.Picture:
-        return np.asarray(pictures.to_rgb(self.images[i]))
+        return pictures.examine_object(self.images[i]).picture
 
     def take(self, indices: Indices) -> PictureObjects:
         return PictureObjects([self.images[i] for i in indices])
 
 
 class Texts:
-    """Texts in memory. ``names`` is a name for each, or one for all of them: ``X`` for ``X[17]``."""
+    """Texts in memory. ``names`` is a name for each, or one for all of them: ``X`` for ``X[17]``; ``faults`` maps the
+    places of those that cannot be read to why.
+    """
 
     modality: Modality = "text"
 
-    def __init__(self, texts: Sequence[str], names: str | Sequence[str], index: Indices | None = None) -> None:
+    def __init__(
+        self, texts: Sequence[str], names: str | Sequence[str], index: Indices | None = None, *,
+        faults: Mapping[int, str] = NO_FAULTS,
+    ) -> None:  # fmt: skip
         self.texts = texts
         self.names = names
+        self.faults = faults
         self.index = np.arange(len(texts)) if index is None else np.asarray(index)
 
     def __len__(self) -> int:
@@ -165,13 +180,15 @@ class Texts:
         return hashlib.blake2b(self.load(i).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def load(self, i: int) -> str:
+        if int(self.index[i]) in self.faults:
+            raise UnreadableItem(self.faults[int(self.index[i])])
         text = self.texts[int(self.index[i])]
         if is_empty(text):
             raise UnreadableItem("it is empty")
         return text
 
     def take(self, indices: Indices) -> Texts:
-        return Texts(self.texts, self.names, self.index[indices])
+        return Texts(self.texts, self.names, self.index[indices], faults=self.faults)
 
 
 class JoinedItems:

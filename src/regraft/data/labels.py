@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,81 +12,141 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.data.numbers import is_missing, kind_of, number, numbers
+from regraft.data.numbers import as_plain, is_missing, kind_of, number, numbers, style_of, why_not
 from regraft.errors import DataError
-from regraft.types import TargetSpec
+from regraft.types import TargetSpec, Task
 
 SEPARATORS = ("|", ";", ",")
-MANY_NUMBERS, FEW_NUMBERS = 20, 5
+FEW_NUMBERS, FEW_CLASSES, REPEATS, MANY_REPEATS = 5, 20, 3, 20
 LEAST_ROWS = 10
+CLASS_NAMES = {"label", "labels", "class", "classes", "category", "categories", "species", "type", "标签", "类别"}
+_FLOAT = re.compile(r"\d+\.0")
 
 
 @dataclass(frozen=True)
 class LabelColumn:
-    """One target: its labels as indices (n,), 0 and 1 (n, k), or numbers (n,); ``missing`` (n,) marks empty cells."""
+    """One target: its labels as indices (n,), 0 and 1 (n, k), or numbers (n,); ``missing`` (n,) marks empty cells.
+
+    ``separator`` stands between several classes of a cell, ``style`` is how its numbers are written where not plainly,
+    ``doubt`` what a person should know of how the column was understood.
+    """
 
     name: str
     spec: TargetSpec
     values: NDArray[Any]
     missing: NDArray[np.bool_]
+    separator: str = ""
+    style: str = ""
+    doubt: str = ""
 
 
-def label_column(name: str, cells: list[Any], task: str | None, where: str, rows: Sequence[str]) -> LabelColumn:
-    """Reads one column; ``task`` overrules what its cells suggest, ``rows`` are what a person calls its rows.
+def label_column(
+    name: str, cells: list[Any], task: str | None, where: str, rows: Sequence[str], *, separator: str = "",
+    style: str = "",
+) -> LabelColumn:  # fmt: skip
+    """Reads one column; ``task`` overrules what its cells suggest, ``rows`` are what a person calls its rows;
+    ``separator`` and ``style`` are those of the table that a model learned from.
 
-    Raises ``DataError`` where every value is another one: that is no class; and where one that should be a number is
-    none, or infinite.
+    Numbers are recognised before separators are looked for. Raises ``DataError`` where every value is another one: that
+    is no class; where one that should be a number is none, or infinite; and where 1,500 could be two numbers.
     """
     lists = any(isinstance(c, list | tuple | np.ndarray) for c in cells)
     # an empty list is an answer (none of the classes), an empty cell is not
     missing = np.array([c is None or (not isinstance(c, list | tuple | np.ndarray) and _text(c) == "") for c in cells])
-    texts = [_text(c) for c, m in zip(cells, missing, strict=True) if not m] if not lists else []
+    texts = ["" if m or lists else _text(c) for c, m in zip(cells, missing, strict=True)]
+    some = [t for t in texts if t]
+    doubt = ""
+    if not lists and task in (None, "regression") and not separator:
+        style = style or style_of(some)
+        if style == "ambiguous":
+            first = next(i for i, t in enumerate(texts) if "," in t)
+            why = why_not(texts[first]).rstrip(".")
+            raise DataError(f"{where}, {rows[first]}: {name!r} is {texts[first]!r}, {why}; a list of classes: "
+                            "--task multilabel.")  # fmt: skip
+        if style:
+            texts = [as_plain(t, style) for t in texts]
+            some = [t for t in texts if t]
     if task is None:
-        task = (
-            "multilabel" if lists or _separator(texts) else "regression" if _many_numbers(texts) else "classification"
+        separator = separator or _separator(some)
+        task, doubt = (
+            ("multilabel", "") if lists or separator else _number_or_class(name, some, whole=bool(missing.any()))
         )
     if task == "multilabel":
-        return _multilabel(name, cells, missing, texts)
+        return _multilabel(name, cells, missing, some, separator)
     if task == "regression":
-        values = numbers(name, ["" if m else _text(c) for c, m in zip(cells, missing, strict=True)], rows, where)
-        return LabelColumn(name, TargetSpec("regression"), values, np.isnan(values))
-    return _classes(name, cells, missing, texts, where)
+        values = numbers(name, texts, rows, where)
+        return LabelColumn(name, TargetSpec("regression"), values, np.isnan(values), style=style, doubt=doubt)
+    return _classes(name, texts, missing, where, doubt)
 
 
 def _text(cell: Any) -> str:
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)) or str(cell) == "<NA>":
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)) or str(cell) in ("<NA>", "NaT"):
         return ""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell).strip()
 
 
-def _separator(texts: list[str]) -> str | None:
-    """The separator of cells with several labels: their parts must be fewer than the cells' own values."""
+def _separator(texts: list[str]) -> str:
+    """The separator of cells with several labels, "" where there is none: their parts must be fewer than the cells' own
+    values. Names of several words, such as ``red, small``, of which each place has its own, are whole.
+    """
     for separator in SEPARATORS:
         if sum(separator in t for t in texts) >= max(1, 0.01 * len(texts)):
-            atoms = {a.strip() for t in texts for a in t.split(separator)}
+            rows = [[a.strip() for a in t.split(separator)] for t in texts]
+            atoms = {a for row in rows for a in row}
             if len(atoms) <= max(2, len(set(texts))) and len(atoms) < len(texts) / 2:
+                if separator != "|" and _compound(rows):
+                    continue
                 return separator
-    return None
+    return ""
 
 
-def _many_numbers(texts: list[str]) -> bool:
-    """Mostly numbers (or dates, or numbers with a unit, which will be refused), more different ones than classes would
-    have: with decimals more than 20, else also more than one in 20 rows; in short columns more than one in two.
+def _compound(rows: list[list[str]]) -> bool:
+    """Whether all have as many parts, and no part stands in two places."""
+    if len({len(row) for row in rows}) > 1:
+        return False
+    places = [set(place) for place in zip(*rows, strict=True)]
+    return sum(map(len, places)) == len(set().union(*places))
+
+
+def _number_or_class(name: str, texts: list[str], *, whole: bool) -> tuple[Task, str]:
+    """``regression`` or ``classification``, and what is said of it where it could be the other.
+
+    Dates and numbers with a unit count as numbers, which will be refused. Numbers with fractions are numbers; whole
+    ones are classes where they are few and each is there often: up to 20 of them, or numbered through from 0 or 1 (or
+    in a column called label) and there 3 times each, or 20 times each. Those written as 7.0 have fractions, unless
+    ``whole``: pandas writes whole numbers so where some are missing.
     """
     some = [t for t in texts if not is_missing(t)]
     kind = kind_of(some)
-    if kind not in ("number", "unit", "date"):
-        return False
     different = set(some)
-    whole = all(v is None or float(v).is_integer() for v in map(number, different))
-    many = len(different) > MANY_NUMBERS and (not whole or len(different) > 0.05 * len(some))
-    return many or len(different) > max(FEW_NUMBERS, len(some) / 2)
+    if kind not in ("number", "unit", "date") or any(re.fullmatch(r"0\d+", t) for t in different):
+        return "classification", ""
+    values = {v for v in map(number, different) if v is not None and math.isfinite(v)}
+    count, repeats = len(different), len(some) / max(1, len(different))
+    written = not whole and count > FEW_NUMBERS and all(map(_FLOAT.fullmatch, different))
+    if kind != "number" or written or any(v % 1 for v in values):
+        few = kind == "number" and count <= FEW_CLASSES and repeats >= 2
+        if few and count == 2:
+            return "classification", ""
+        said = f"holds {count} different numbers with fractions: taken as numbers; --task classification as classes"
+        return "regression", said if few else ""
+    numbered = bool(values) and min(values) in (0, 1) and max(values) - min(values) + 1 <= 1.1 * count
+    often = repeats >= MANY_REPEATS or (repeats >= REPEATS and (numbered or name.lower() in CLASS_NAMES))
+    classes = count <= FEW_NUMBERS or (repeats >= 2 and (count <= FEW_CLASSES or often))
+    if count <= 2:
+        return "classification", ""
+    which, other = ("classes", "regression") if classes else ("numbers", "classification")
+    said = f"holds {count} different whole numbers in {len(some)} rows: taken as {which}; --task {other} overrules"
+    told = count > FEW_NUMBERS and repeats >= 1.5
+    return ("classification" if classes else "regression"), said if told else ""
 
 
-def _multilabel(name: str, cells: list[Any], missing: NDArray[np.bool_], texts: list[str]) -> LabelColumn:
-    separator = _separator(texts) or next((s for s in SEPARATORS if any(s in t for t in texts)), "|")
+def _multilabel(
+    name: str, cells: list[Any], missing: NDArray[np.bool_], texts: list[str], separator: str
+) -> LabelColumn:
+    separator = separator or _separator(texts) or next((s for s in SEPARATORS if any(s in t for t in texts)), "|")
     sets: list[set[str]] = []
     for cell in cells:
         parts = list(cell) if isinstance(cell, list | tuple | np.ndarray) else _text(cell).split(separator)
@@ -94,19 +156,27 @@ def _multilabel(name: str, cells: list[Any], missing: NDArray[np.bool_], texts: 
     values = np.zeros((len(cells), len(classes)), np.int64)
     for row, atoms in enumerate(sets):
         values[row, [position[a] for a in atoms]] = 1
-    return LabelColumn(name, TargetSpec("multilabel", classes), values, missing)
+    split = separator if any(separator in t for t in texts) else ""
+    return LabelColumn(name, TargetSpec("multilabel", classes), values, missing, separator=split)
 
 
-def _classes(name: str, cells: list[Any], missing: NDArray[np.bool_], texts: list[str], where: str) -> LabelColumn:
-    different = set(texts)
-    if len(texts) > LEAST_ROWS and len(different) == len(texts):
+def _classes(name: str, texts: list[str], missing: NDArray[np.bool_], where: str, doubt: str) -> LabelColumn:
+    if (
+        missing.any()
+        and not missing.all()
+        and all(m or _FLOAT.fullmatch(t) for t, m in zip(texts, missing, strict=True))
+    ):
+        texts = [t.removesuffix(".0") for t in texts]
+        doubt = "is written with .0, as whole numbers are where some are missing; they are read without it"
+    counts = Counter(t for t, m in zip(texts, missing, strict=True) if not m)
+    if sum(counts.values()) > LEAST_ROWS and len(counts) == sum(counts.values()):
         raise DataError(
-            f"{where}: the column {name!r} holds another value in each of its {len(texts)} rows, so it names no "
+            f"{where}: the column {name!r} holds another value in each of its {len(counts)} rows, so it names no "
             "classes; choose the label's column with --label."
         )
-    values_of = {t: number(t) for t in different}
+    values_of = {t: number(t) for t in counts}
     ordered = all(v is not None and not math.isnan(v) for v in values_of.values())
-    classes = tuple(sorted(different, key=(lambda t: (values_of[t], t)) if ordered else str))
+    classes = tuple(sorted(counts, key=(lambda t: (values_of[t], t)) if ordered else str))
     position = {c: i for i, c in enumerate(classes)}
-    values = np.array([-1 if m else position[_text(c)] for c, m in zip(cells, missing, strict=True)], dtype=np.int64)
-    return LabelColumn(name, TargetSpec("classification", classes), values, missing)
+    values = np.array([-1 if m else position[t] for t, m in zip(texts, missing, strict=True)], dtype=np.int64)
+    return LabelColumn(name, TargetSpec("classification", classes), values, missing, doubt=doubt)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regraft.data.items import Items
 from regraft.data.pictures import fit
-from regraft.errors import InputError, UnreadableItem
+from regraft.errors import InputError, RegraftError, UnreadableItem
 from regraft.types import PreprocessSpec
 
 
@@ -33,17 +33,44 @@ class Batch:
 _ONE = {"image": "an image", "text": "a text", "table": "a row of numbers"}
 
 
+def require_modality(items: Items, spec: PreprocessSpec, name: str) -> None:
+    """Raises ``InputError`` where a network of ``spec`` cannot take such items."""
+    if items.modality != spec.modality:
+        raise InputError(f"{name} takes {_ONE[spec.modality]} an item, and the data holds {_ONE[items.modality]} an "
+                         "item.")  # fmt: skip
+
+
+def load_item(items: Items, i: int) -> Any:
+    """The item, as it is; whatever else but ``UnreadableItem`` its reader raises becomes one."""
+    try:
+        return items.load(i)
+    except RegraftError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UnreadableItem(f"it cannot be read: {reason}") from error
+
+
 def loader(items: Items, spec: PreprocessSpec) -> Callable[[int], Any]:
     """The function that loads item ``i`` as ``spec`` wants it: an array, or a str for texts."""
     if items.modality != spec.modality:
         raise InputError(f"The network takes {_ONE[spec.modality]} and the data holds {_ONE[items.modality]} an item.")
     if spec.modality == "text":
-        return items.load
+        return lambda i: load_item(items, i)
     if spec.modality == "table":
-        if len(items) and len(items.load(0)) != spec.columns:
-            raise InputError(f"The model takes {spec.columns} columns and the table has {len(items.load(0))}.")
-        return lambda i: np.asarray(items.load(i), np.float64)
-    return lambda i: fit(items.load(i), spec)
+        return lambda i: _row(load_item(items, i), spec.columns)
+    return lambda i: fit(load_item(items, i), spec)
+
+
+def _row(row: Any, columns: int) -> NDArray[np.float64]:
+    """A row of numbers as float64; one with a gap is no item that a network could take."""
+    if len(row) != columns:
+        raise InputError(f"The model takes {columns} columns and the table has {len(row)}.")
+    numbers = np.asarray(row, np.float64)
+    if not np.isfinite(numbers).all():
+        at = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise UnreadableItem(f"its value in column {at} is missing or infinite, and the model knows none to put there")
+    return numbers
 
 
 def batches(

@@ -22,6 +22,14 @@ _AMOUNT = r"[+-]?\d[\d.,' ]*"
 _UNIT = re.compile(
     rf"(?P<number>{_AMOUNT}?)\s*[A-Za-z%‰€$£¥°µΩ][\w%‰€$£¥°µΩ²³/·^]{{0,9}}|[€$£¥]\s*(?P<price>{_AMOUNT})"
 )
+STYLES = {"comma": "1.234,5 for 1234.5", "thousands": "1,234.5 for 1234.5"}
+"""Ways to write numbers besides 1234.5, and what each makes of a cell."""
+_BETWEEN = " '\u2019\u00a0\u202f"
+_STYLED = {
+    "comma": re.compile(rf"[+-]?(\d+|\d{{1,3}}([.{_BETWEEN}]\d{{3}})+)(,\d+)?"),
+    "thousands": re.compile(rf"[+-]?(\d+|\d{{1,3}}([,{_BETWEEN}]\d{{3}})+)(\.\d+)?"),
+}
+_NUMBERISH = re.compile(rf"[+-]?\d[\d.,{_BETWEEN}]*")
 _SEPARATED = re.compile(r"[+-]?\d+(?:[,' ]\d+)+(?:\.\d+)?|[+-]?\d{1,3}(?:\.\d{3})*,\d+")
 
 
@@ -43,6 +51,35 @@ def number(text: str) -> float | None:
         return None if "_" in text else float(text)
     except ValueError:
         return None
+
+
+def style_of(texts: Sequence[str]) -> str:
+    """How a column's numbers are written: one of `STYLES`, ``ambiguous`` where 1,500 could be 1.5 or 1500 all through
+    it, "" where they are plain or no numbers.
+    """
+    some = [t for t in texts if not is_missing(t)]
+    odd = [t for t in some if number(t) is None and _NUMBERISH.fullmatch(t)]
+    plain = [t for t in some if _NUMBERISH.fullmatch(t) and number(t) is not None]
+    if not odd or len(odd) + len(plain) < MOSTLY * len(some):
+        return ""
+    fitting = [name for name, form in _STYLED.items() if all(map(form.fullmatch, odd + plain))]
+    if len(fitting) == 2:
+        return "ambiguous" if any("," in t for t in odd) else "thousands"
+    return fitting[0] if fitting else ""
+
+
+def fits(texts: Sequence[str], style: str) -> bool:
+    """Whether all numbers among the cells could be written in this style."""
+    return all(_STYLED[style].fullmatch(t) for t in texts if _NUMBERISH.fullmatch(t))
+
+
+def as_plain(text: str, style: str) -> str:
+    """A cell with its number written as 1234.5; as it is where it holds none in this style."""
+    if style not in STYLES or not _STYLED[style].fullmatch(text):
+        return text
+    if style == "comma":
+        return re.sub(rf"[.{_BETWEEN}]", "", text).replace(",", ".")
+    return re.sub(rf"[,{_BETWEEN}]", "", text)
 
 
 def kind_of(texts: Sequence[str]) -> Kind:

@@ -21,8 +21,9 @@ _PART_OF = {word: part for part, words in _PARTS.items() for word in words}
 
 
 def part_of(word: str) -> str | None:
-    """The part that a folder or key name means (``Training`` -> ``train``), or None."""
-    return _PART_OF.get(re.sub(r"[^a-z0-9]", "", word.lower()))
+    """The part that a folder or key name means (``Training``, ``train set`` -> ``train``), or None."""
+    plain = re.sub(r"[^a-z0-9]", "", word.lower())
+    return _PART_OF.get(plain) or _PART_OF.get(re.sub("(set|data|split|images|pictures|texts)$", "", plain))
 
 
 def training_part(data: Dataset) -> Dataset:

@@ -3,51 +3,63 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import math
-import struct
-import warnings
-import zlib
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from regraft.errors import UnreadableItem
+from regraft.data.containers import (
+    ENDINGS_OF,
+    FOREIGN,
+    SUFFIXES,
+    bits_of,
+    opened,
+    orientation_of,
+    readable,
+    stored_size,
+)
 from regraft.types import PreprocessSpec
 
+__all__ = ["ENDINGS_OF", "FOREIGN", "SUFFIXES"]
+
 Picture = NDArray[np.uint8]
-
-_ORIENTATION = 0x0112
-ENDINGS_OF = {
-    "JPEG": (".jpg", ".jpeg", ".jfif"), "MPO": (".jpg", ".jpeg"), "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp",),
-    "WEBP": (".webp",), "TIFF": (".tif", ".tiff"), "PPM": (".ppm", ".pgm", ".pbm"),
-}  # fmt: skip
-
-SUFFIXES = frozenset(ending for endings in ENDINGS_OF.values() for ending in endings)
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
-
-
-# what Pillow's readers are known to raise on damaged files
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, AttributeError, OverflowError,
-           MemoryError, RuntimeError, struct.error, zlib.error)  # fmt: skip
-# too large pictures are refused below, in a sentence
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+_TURN = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 
 
 class Examined(NamedTuple):
-    """A decoded picture, uint8 (h, w, 3), upright; the format of its file, and what was noted on the way."""
+    """A decoded picture, uint8 (h, w, 3), upright; the format of its file, and what was noted on the way.
+
+    ``bits``: how many bits its values were taken to have, where that is not what the file has room for; else 0.
+    """
 
     picture: Picture
     format: str
     rotated: bool
     frames: int
+    bits: int = 0
+
+
+_MAGIC = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8|BM|RIFF....WEBP|II\*\0|MM\0\*|P[1-6]\s|\0\0\0.ftyp|\0\0\0\x0cjP|\xff\x4f\xff\x51",
+    re.DOTALL,
+)
+
+
+def looks_like_picture(head: bytes) -> bool:
+    """Whether a file that begins so could be a picture."""
+    return _MAGIC.match(head) is not None
 
 
 def decode(data: bytes) -> Picture:
@@ -57,23 +69,25 @@ def decode(data: bytes) -> Picture:
 
 def examine(data: bytes) -> Examined:
     """`decode`, with what an audit wants to know of the file."""
-    if not data:
-        raise UnreadableItem("the file is empty (0 bytes)")
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
-                raise UnreadableItem(f"the picture is too large to be safe: {image.width} x {image.height} pixels")
-            rotated = image.getexif().get(_ORIENTATION, 1) not in (0, 1)
-            picture = np.asarray(to_rgb(ImageOps.exif_transpose(image)))
-            return Examined(picture, image.format or "", rotated, int(getattr(image, "n_frames", 1)))
-    except UnreadableItem:
-        raise
-    except Image.DecompressionBombError as error:
-        raise UnreadableItem(f"the picture is too large to be safe: {error}") from error
-    except UnidentifiedImageError as error:
-        raise UnreadableItem("the content is no picture that Pillow knows") from error
-    except _DAMAGE as error:
-        raise UnreadableItem(f"the picture is damaged: {error}") from error
+    with readable(), opened(data) as image:
+        return _examined(image, data)
+
+
+def examine_object(image: Image.Image) -> Examined:
+    """A Pillow picture that a person holds: the same as the file that it was opened from."""
+    with readable():
+        return _examined(image)
+
+
+def _examined(image: Image.Image, data: bytes = b"") -> Examined:
+    frames = int(getattr(image, "n_frames", 1))
+    # Pillow turns a TIFF while it loads it, and knows all tags of a PNG only then
+    before = orientation_of(image) if image.format == "TIFF" else 1
+    image.load()
+    after = orientation_of(image)
+    picture, bits = _to_rgb(image, data)
+    upright = picture.transpose(_TURN[after]) if after in _TURN else picture
+    return Examined(np.asarray(upright), image.format or "", before != 1 or after != 1, frames, bits)
 
 
 class Shape(NamedTuple):
@@ -89,34 +103,69 @@ _TAGS = (b"eXIf", b"exif", b"xmp")
 
 def shape_of(data: bytes) -> Shape:
     """The shape that `decode` will give, from the head of the file alone. Raises ``UnreadableItem``."""
-    if not data:
-        raise UnreadableItem("the file is empty (0 bytes)")
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            # a PNG must be decoded to its end before all its tags are known
-            plain = image.format == "PNG" and not any(mark in data for mark in _TAGS)
-            orientation = 1 if plain else int(image.getexif().get(_ORIENTATION, 1))
-    except Image.DecompressionBombError as error:
-        raise UnreadableItem(f"the picture is too large to be safe: {error}") from error
-    except UnidentifiedImageError as error:
-        raise UnreadableItem("the content is no picture that Pillow knows") from error
-    except _DAMAGE as error:
-        raise UnreadableItem(f"the picture is damaged: {error}") from error
+    with readable(), opened(data) as image:
+        # a PNG must be decoded to its end before all its tags are known
+        plain = image.format == "PNG" and not any(mark in data for mark in _TAGS)
+        orientation = 1 if plain else orientation_of(image)
+        width, height = stored_size(image)
     return Shape(height, width, orientation) if orientation in (5, 6, 7, 8) else Shape(width, height, orientation)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow picture as RGB: 16-bit grey scaled to 8 bits, transparency laid on white."""
+    """Any Pillow picture as RGB, as it is stored: more than 8 bits scaled to 8, transparency laid on white."""
+    return _to_rgb(image)[0]
+
+
+def _to_rgb(image: Image.Image, data: bytes = b"") -> tuple[Image.Image, int]:
+    """`to_rgb`, and the bits that its values were taken to have, where that is not what the file has room for."""
     if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, np.float64)
-        top = 65535.0 if image.mode.startswith("I") else max(float(values.max()), 1e-12)
-        return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8)).convert("RGB")
+        _, told = bits_of(image, data)
+        grey, bits = _eight_bits(np.asarray(image), told)
+        return Image.fromarray(grey).convert("RGB"), bits
+    if image.mode in ("RGBa", "La"):
+        image = image.convert(image.mode.upper())
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+        return Image.alpha_composite(white, layer).convert("RGB"), 0
+    picture = image.convert("RGB")
+    if image.mode == "RGB" and image.format in ("PNG", "TIFF"):
+        return _brightened(picture, image, data)
+    return picture, 0
+
+
+def _eight_bits(values: NDArray[Any], told: int | None) -> tuple[Picture, int]:
+    """Numbers of any range as 0 to 255, and the bits that they were taken to have; 0 where that goes without saying.
+
+    ``told`` is what the file says. Where it says nothing, whole numbers below 4096 are taken for 12 bits, as cameras
+    and scanners give, those below 256 for 8; floats up to 1 for shares of white.
+    """
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values, nan=0.0)
+        highest = float(values.max(initial=0.0))
+        top, bits = next(((t, b) for t, b in ((1, 0), (255, 8), (65535, 16)) if highest <= t), (highest, 32))
+    else:
+        highest = int(values.max(initial=0))
+        if told is not None and highest < 1 << told:
+            top, bits = (1 << told) - 1, told if told < 16 else 0
+        else:
+            top, bits = next(((t, b) for t, b in ((255, 8), (4095, 12), (65535, 0)) if highest <= t), (highest, 32))
+        if highest == 0:
+            bits = 0
+    return (values.astype(np.float64).clip(0, top) * (255 / top)).round().astype(np.uint8), bits
+
+
+def _brightened(picture: Image.Image, image: Image.Image, data: bytes) -> tuple[Image.Image, int]:
+    """A colour picture of 16 bits a value, of which Pillow keeps the upper 8: where only 12 are used, those are 0 to
+    15, and it is scaled to what they mean.
+    """
+    highest = max(high for _, high in picture.getextrema())  # type: ignore[misc]
+    if not 0 < highest < 16:
+        return picture, 0
+    size, told = bits_of(image, data)
+    if size != 16 or told == 16:
+        return picture, 0
+    return picture.point(lambda v: min(255, round(v * 17))), 12
 
 
 def from_array(picture: NDArray[Any]) -> Picture:

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from regraft.backbones import weights
 from regraft.backbones.weights import write_state
+from regraft.border import written_by_regraft
 from regraft.detection.base import Detector, Origin
 from regraft.detection.catalog import rebuild
 from regraft.errors import ArtefactError
@@ -54,15 +54,13 @@ def load(path: str | Path) -> tuple[Detector, dict[str, Any]]:
     """The detector and manifest of a run or artefact folder. Nothing in it is run; raises ``ArtefactError``."""
     folder, manifest = _read(path)
     network = manifest["network"]
-    try:
+    with written_by_regraft(folder):
         state = load_file(folder / MODEL)
-    except (SafetensorError, OSError) as error:
-        raise ArtefactError(f"{folder} cannot be read: {error}.") from error
-    detector = rebuild(network["recipe"], manifest["target"]["classes"], tuple(network["spec"]["frame"]))
-    weights.fill(detector, state, folder / MODEL, network["name"])
-    detector.overlap, detector.stretches = network["spec"]["overlap"], network["spec"].get("stretch", False)
-    detector.origin = Origin(**network["provenance"])
-    detector.body.freeze()
+        detector = rebuild(network["recipe"], manifest["target"]["classes"], tuple(network["spec"]["frame"]))
+        weights.fill(detector, state, folder / MODEL, network["name"])
+        detector.overlap, detector.stretches = network["spec"]["overlap"], network["spec"].get("stretch", False)
+        detector.origin = Origin(**network["provenance"])
+        detector.body.freeze()
     return detector.requires_grad_(False).eval(), manifest
 
 

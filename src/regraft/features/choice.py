@@ -12,6 +12,7 @@ from regraft.backbones.base import Pretrained
 from regraft.backbones.beside import SMALL, beside
 from regraft.data.cells import Cells
 from regraft.data.items import Items
+from regraft.data.loaders import load_item, require_modality
 from regraft.errors import DataError, InputError, UnreadableItem
 from regraft.features.fusion import fuse, parts_in, tfidf
 from regraft.features.tables import table_network
@@ -25,7 +26,7 @@ def sample_of(items: Items) -> NDArray[Any]:
     why = "there is no item"
     for i in range(min(len(items), 1000)):
         try:
-            return items.load(i)
+            return load_item(items, i)
         except UnreadableItem as error:
             why = f"{items.name(i)}: {error}"
     raise DataError(f"None of the items can be read ({why}).")
@@ -42,7 +43,7 @@ def default_backbone(items: Items) -> str:
     sides = [max(sample_of(items).shape[:2])]
     for i in range(min(len(items), LOOKED_AT)):
         try:
-            sides.append(max(items.load(i).shape[:2]))
+            sides.append(max(load_item(items, i).shape[:2]))
         except UnreadableItem:
             continue
     return "regraft_tiny" if max(sides) <= SMALL_SIDE else "mobilenet_v2"
@@ -83,7 +84,5 @@ def network_for(
         parts = [beside(p if size is None else catalog.fed(p, size)) for p in parts]
         size = None
     network = fuse([p if size is None or (p.name == "raw" and len(parts) > 1) else catalog.fed(p, size) for p in parts])
-    if network.spec.modality != items.modality:
-        raise InputError(f"{network.name} takes an {network.spec.modality} an item, and the data holds an "
-                         f"{items.modality} an item.")  # fmt: skip
+    require_modality(items, network.spec, network.name)
     return network

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
 from regraft.data.items import Items
-from regraft.data.loaders import batches
+from regraft.data.loaders import batches, load_item
 from regraft.errors import UnreadableItem
 from regraft.features.engines import Engine
 from regraft.features.keys import Keys
@@ -68,7 +68,7 @@ def extract(network: Pretrained, items: Items, engine: Engine, store: RowStore, 
 
 def _length(items: Items, i: int) -> int:
     try:
-        return len(items.load(i))
+        return len(load_item(items, i))
     except UnreadableItem:  # the loader tells of it
         return 0
 

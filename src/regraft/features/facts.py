@@ -20,7 +20,7 @@ from regraft.features.keys import Keys
 from regraft.features.store import RowStore
 from regraft.runtime import track
 
-RECIPE = {"network": "audit", "version": 1, "decoder": f"pillow {PIL.__version__}"}
+RECIPE = {"network": "audit", "version": 2, "decoder": f"pillow {PIL.__version__}"}
 CHUNK = 4096
 
 
@@ -47,7 +47,7 @@ def facts(items: Items, store: RowStore) -> tuple[Facts | TextFacts, dict[int, s
     good = keys.stored(table)
     order = [keys.of[i] for i in good]
     if not good:
-        none = (np.zeros(0, np.uint64), np.zeros((0, THUMB * THUMB), np.uint8), np.zeros((0, 5), np.int32))
+        none = (np.zeros(0, np.uint64), np.zeros((0, THUMB * THUMB), np.uint8), np.zeros((0, 6), np.int32))
         return Facts(np.zeros(0, np.int64), *none), keys.failed
     pixels = np.ascontiguousarray(table.rows(order, "pixels")).view("<u8").reshape(-1).astype(np.uint64)
     found_all = (pixels, table.rows(order, "thumbs"), table.rows(order, "info"))
@@ -60,7 +60,7 @@ def _of_array(items: PictureArray) -> Facts:
     large = n > 0 and min(items.load(0).shape[:2]) > SMALLEST_SIDE
     pixels = np.frombuffer(b"".join(pixel_digest(items.load(i)) for i in range(n)), "<u8").astype(np.uint64)
     thumbs = np.stack([thumbnail(items.load(i)) for i in range(n)]) if large else np.zeros((n, THUMB * THUMB), np.uint8)
-    shape = (*items.load(0).shape[:2], 0, 0, 1) if n else (0, 0, 0, 0, 1)
+    shape = (*items.load(0).shape[:2], 0, 0, 1, 0) if n else (0, 0, 0, 0, 1, 0)
     return Facts(np.arange(n), pixels, thumbs, np.tile(np.array(shape, np.int32), (n, 1)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regraft.data.items import Items
-from regraft.errors import UnreadableItem
+from regraft.errors import RegraftError, UnreadableItem
 from regraft.features.store import Table
 
 
@@ -18,6 +18,10 @@ class Keys:
                 self.of[i] = items.digest(i)
             except UnreadableItem as error:
                 self.failed[i] = str(error)
+            except RegraftError:
+                raise
+            except Exception as error:  # noqa: BLE001 an item is read here, whoever wrote its reader
+                self.failed[i] = f"it cannot be read: {' '.join(str(error).split()) or type(error).__name__}"
 
     def missing(self, table: Table) -> list[int]:
         """Positions whose rows the table lacks, equal items once."""

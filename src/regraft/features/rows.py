@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix, hstack, issparse
 
 from regraft.backbones.base import Pretrained
 from regraft.data.items import Items
-from regraft.data.loaders import batches
+from regraft.data.loaders import batches, require_modality
 from regraft.features.engines import Engine, make_engine
 from regraft.features.extract import Extracted, extract
 from regraft.features.fusion import parts_of
@@ -40,7 +40,13 @@ class Runner:
 
     def stored(self, items: Items, store: RowStore) -> Extracted:
         """The rows of all items that every part can read, from the store where it has them."""
+        self._require(items)
         return _side_by_side([self._one(p, e, items, store) for p, e in self.parts])
+
+    def _require(self, items: Items) -> None:
+        """All items on their way into a network pass here."""
+        for network, _ in self.parts:
+            require_modality(items, network.spec, network.name)
 
     def _one(self, network: Pretrained, engine: Engine | None, items: Items, store: RowStore) -> Extracted:
         if engine is not None:
@@ -50,6 +56,7 @@ class Runner:
 
     def stream(self, items: Items, label: str) -> Iterator[Extracted]:
         """Rows computed afresh, batch by batch in the order of the items; positions count from the first item."""
+        self._require(items)
         count = -(-len(items) // self.batch)
         if len(self.parts) == 1 and self.parts[0][1] is not None:
             (network, engine), *_ = self.parts

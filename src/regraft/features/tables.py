@@ -7,6 +7,7 @@ artefact.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,10 +19,10 @@ from torch import nn
 from regraft.backbones.base import Body, Pretrained
 from regraft.data.cells import Cells
 from regraft.data.items import Items, TableRows
-from regraft.data.numbers import is_missing, kind_of
+from regraft.data.numbers import is_missing, kind_of, number, why_not
 from regraft.errors import InputError
 from regraft.features.mapped import Mapped, MappedRows
-from regraft.types import PreprocessSpec
+from regraft.types import PreprocessSpec, Problem
 
 COLUMNS = "columns.json"
 MOST_LEVELS = 50
@@ -63,23 +64,56 @@ class TableMap:
             found += [name] if name in self.numbers else [f"{name}={v or '(missing)'}" for v in self.levels[name]]
         return found
 
-    def __call__(self, items: Items) -> NDArray[np.float64]:
+    def __call__(self, items: Items) -> MappedRows:
+        """Rows (m, D) of the items that can be read; those with a cell that is no finite number fail by name.
+
+        Raises ``DataError`` where a column is missing, ``InputError`` where the items are no table.
+        """
         if isinstance(items, TableRows) and not self.levels:
             if items.array.shape[1] != len(self.order):
                 raise InputError(f"The model takes {len(self.order)} columns ({', '.join(self.order[:10])}) and the "
                                  f"table has {items.array.shape[1]}.")  # fmt: skip
-            return items.array[items.index].astype(np.float64)
+            return MappedRows(items.array[items.index].astype(np.float64), np.arange(len(items)), {})
         if not isinstance(items, Cells):
             raise InputError("The model takes a table with named columns: a CSV file or a DataFrame.")
-        blocks = []
-        for name in self.order:
-            if name in self.numbers:
-                values = items.numbers(name)
-                blocks.append(np.where(np.isnan(values), self.numbers[name], values)[:, None])
+        failed = items.failed()
+        blocks = [self._column(name, items.texts(name), failed) for name in self.order]
+        rows = np.concatenate(blocks, 1) if blocks else np.zeros((len(items), 0))
+        good = np.array([i for i in range(len(items)) if i not in failed], np.int64)
+        return MappedRows(rows[good], good, failed)
+
+    def _column(self, name: str, texts: list[str], failed: dict[int, str]) -> NDArray[np.float64]:
+        """(n, d) what one column becomes; cells that are no numbers are added to ``failed``."""
+        if name in self.levels:
+            levels = np.array([_level(t) for t in texts], object)
+            return (levels[:, None] == np.array(self.levels[name], object)[None, :]).astype(np.float64)
+        values = np.full(len(texts), np.nan)
+        for i, text in enumerate(texts):
+            value = number(text)
+            if value is None or math.isinf(value):
+                failed.setdefault(i, f"{name!r} is {text!r}, {why_not(text)[:-1]}")
             else:
-                texts = np.array([_level(t) for t in items.texts(name)], object)
-                blocks.append((texts[:, None] == np.array(self.levels[name], object)[None, :]).astype(np.float64))
-        return np.concatenate(blocks, 1) if blocks else np.zeros((len(items), 0))
+                values[i] = value
+        return np.where(np.isnan(values), self.numbers[name], values)[:, None]
+
+    def oddities(self, cells: Cells) -> list[Problem]:
+        """What of other rows is filled in, or was not there to be learned: gaps, and categories that are new."""
+        found = []
+        for name in (n for n in self.order if n in cells.columns):
+            texts = cells.texts(name)
+            gaps, known = sum(map(is_missing, texts)), {self.base.get(name), *self.levels.get(name, ())}
+            if name in self.numbers:
+                in_place = f"the median of training, {self.numbers[name]:g},"
+            else:
+                in_place = "their own category" if "" in known else f"the most frequent one, {self.base[name]},"
+            if gaps:
+                text = f"has {gaps:,} missing values of {len(texts):,}: {in_place} stands in for them"
+                found.append(Problem("missing-values", name, text))
+            new = sorted({t for t in texts if not is_missing(t)} - known) if name in self.levels else []
+            if new:
+                text = f"holds what training did not ({', '.join(new[:5])}): {self.base[name]} stands in for it"
+                found.append(Problem("unknown-category", name, text))
+        return found
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -108,9 +142,13 @@ class TableNetwork(Mapped):
             raise InputError("Columns are learned from a table with named columns: a CSV file or a DataFrame.")
         return table_network(TableMap.fitted(items))
 
+    def oddities(self, cells: Cells) -> list[Problem]:
+        """`TableMap.oddities` of what was learned."""
+        return [] if self.model is None else self.model.oddities(cells)
+
     def rows_of(self, items: Items) -> MappedRows:
         assert self.model is not None
-        return MappedRows(self.model(items), np.arange(len(items)), {})
+        return self.model(items)
 
 
 def columns_of(network: Pretrained) -> list[str] | None:

@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -27,11 +26,12 @@ from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
 from regraft.backbones.text.tokeniser import DICTIONARY
 from regraft.backbones.weights import write_state
+from regraft.border import written_by_regraft
 from regraft.errors import ArtefactError
 from regraft.features.fusion import TERMS, fuse, parts_of, tfidf
 from regraft.features.tables import COLUMNS, TableMap, table_network
 from regraft.features.tfidf import TfIdf
-from regraft.files import disk_errors, new_file, new_folder, sha256, write_json, write_text
+from regraft.files import disk_errors, new_file, new_folder, path_of, sha256, write_json, write_text
 from regraft.model.card import model_card, tasks_card
 from regraft.model.familiar import Familiar
 from regraft.model.heads import HEADS
@@ -192,7 +192,7 @@ def _link(source: Path, target: Path) -> None:
 
 def find(path: str | Path) -> Path:
     """The artefact folder that ``path``, a run or an artefact, means; raises ``ArtefactError``."""
-    folder = Path(path).expanduser()
+    folder = path_of(path, "MODEL")
     for candidate in (folder, folder / "model"):
         if (candidate / MANIFEST).is_file():
             return candidate
@@ -209,8 +209,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtefactError(f"{folder / MANIFEST} cannot be read: {error}.") from error
-    if manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ArtefactError(f"{folder / MANIFEST} is not the manifest of a regraft model.")
+    if lacks := _lacks(manifest):
+        raise ArtefactError(f"{folder / MANIFEST} is damaged: it holds no {lacks}. Copy it again or repeat the run.")
     if manifest["format_version"] > OWN_VERSION:
         raise ArtefactError(
             f"{folder} has format version {manifest['format_version']}; this regraft reads up to {OWN_VERSION}: "
@@ -220,6 +222,21 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if damaged:
         raise ArtefactError(f"{folder} is damaged: {'; '.join(damaged)}. Copy it again or repeat the run.")
     return manifest
+
+
+def _lacks(manifest: dict[str, Any]) -> str | None:
+    """The first thing that every manifest holds and this one does not, or not as it should be."""
+    tasks = manifest.get("tasks", {"": manifest})
+    if not isinstance(tasks, dict) or not tasks:
+        return "tasks"
+    for key, kind in {"format_version": int, "created": str, "network": dict, "versions": dict, "files": dict}.items():
+        if not isinstance(manifest.get(key), kind):
+            return key
+    for task in tasks.values():
+        for key in ("target", "record"):
+            if not isinstance(task, dict) or not isinstance(task.get(key), dict):
+                return key
+    return None
 
 
 def damage(folder: Path, manifest: dict[str, Any]) -> list[str]:
@@ -256,7 +273,7 @@ def load(path: str | Path, beside: Loaded | None = None) -> Loaded:
 def split_task(path: str | Path) -> tuple[str, str | None]:
     """``runs/mine#colour`` -> (``runs/mine``, ``colour``)."""
     text = str(path)
-    if "#" in text and not Path(text).expanduser().exists():
+    if "#" in text and not path_of(text, "MODEL").exists():
         where, _, task = text.rpartition("#")
         return where, task
     return text, None
@@ -274,21 +291,22 @@ def load_tasks(path: str | Path, beside: Loaded | None = None) -> tuple[dict[str
     manifest = read_manifest(folder)
     if manifest.get("target", {}).get("task") == "detection":
         raise ArtefactError(f"{path} is a detector: predict, evaluate and regraft.load take it.")
+    with written_by_regraft(folder):
+        return _read_tasks(folder, manifest, beside), manifest
+
+
+def _read_tasks(folder: Path, manifest: dict[str, Any], beside: Loaded | None) -> dict[str, Model]:
     tasks: dict[str, Any] = manifest.get("tasks") or {"": manifest}
-    try:
-        state = load_file(folder / MODEL)
-        body = {k.removeprefix("body."): v for k, v in state.items() if k.startswith("body.")}
-        if beside is not None and not body and _same_network(manifest, beside[1]):
-            network = beside[0].network
-        else:
-            network = _read_network(manifest["network"], folder, body)
-    except (SafetensorError, OSError) as error:
-        raise ArtefactError(f"{folder} cannot be read: {error}.") from error
+    state = load_file(folder / MODEL)
+    body = {k.removeprefix("body."): v for k, v in state.items() if k.startswith("body.")}
+    if beside is not None and not body and _same_network(manifest, beside[1]):
+        network = beside[0].network
+    else:
+        network = _read_network(manifest["network"], folder, body)
     several = "tasks" in manifest
     networks = {name: _own(network, one["part"], name) if "part" in one else network for name, one in tasks.items()}
-    models = {name: _read_task(networks[name], one, state, f"{i}." if several else "")
-              for i, (name, one) in enumerate(tasks.items())}  # fmt: skip
-    return models, manifest
+    return {name: _read_task(networks[name], one, state, f"{i}." if several else "")
+            for i, (name, one) in enumerate(tasks.items())}  # fmt: skip
 
 
 def _own(network: Pretrained, part: int, task: str) -> Pretrained:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from regraft.printing.basics import Written, box_figures, figures, table
+from regraft.types import Roles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,9 @@ def print_inspection(found: Inspection) -> None:
     if found.languages:
         facts.append("languages: " + ", ".join(f"{name} {n}" for name, n in list(found.languages.items())[:8]))
     print("; ".join(facts))
+    if found.roles:
+        which = "--features" if found.columns else "--text, --image"
+        print(f"{Roles.from_json(found.roles)} ({which}, --label, --task, --part, --group overrule)")
     if len(found.targets) > 1:
         print(f"label columns: {', '.join(f'{n} ({t})' for n, t in found.targets.items())}; choose one with --label")
     if found.numbers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from regraft.printing.basics import box_figures, figures, table
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 
 def print_predictions(found: PredictResult) -> None:
+    _print_answers(found)
+    for p in found.problems:
+        print(f"{p.kind}: {p.item}: {p.message}", file=sys.stderr if found.out else sys.stdout)
+
+
+def _print_answers(found: PredictResult) -> None:
     if found.out:
         unread = f", {found.failed} items could not be read" if found.failed else ""
         print(f"{found.items} predictions in {found.out}{unread}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.errors import InputError
-from regraft.files import jsonable, write_text
+from regraft.files import jsonable, output, write_text
 from regraft.reports import charts
 from regraft.reports.facts import by_kind
 from regraft.reports.templates import rendered
@@ -19,9 +19,11 @@ _ORANGE = ("neg", "negative", "bad", "负面", "差评", "消极")
 
 def checked_page(out: str | None) -> Path | None:
     """The page's path; raises ``InputError`` where it does not end as a page does."""
-    if out is not None and Path(out).suffix.lower() not in (".html", ".htm"):
+    if out is None:
+        return None
+    if Path(out).suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--out {out} is to be a page, so its name must end in .html.")
-    return None if out is None else Path(out).expanduser()
+    return output(out)
 
 
 def write_insights(path: Path, found: Any) -> Path:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from regraft.border import written_by_regraft
 from regraft.errors import ArtefactError
-from regraft.files import write_text
+from regraft.files import path_of, write_text
 from regraft.reports.detection import detection_facts
 from regraft.reports.facts import facts
 from regraft.reports.templates import rendered
@@ -14,19 +15,20 @@ from regraft.reports.templates import rendered
 
 def write_report(run: str | Path) -> Path:
     """Writes ``report.html`` into a finished run folder; raises ``ArtefactError`` where it is none."""
-    folder = Path(run)
+    folder = path_of(run, "RUN")
     try:
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         manifest = json.loads((folder / "model" / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtefactError(f"{run} is no finished run folder: {error}.") from error
-    if record.get("status") != "done":
-        raise ArtefactError(f"{run} did not finish: 'regraft fit ... --resume' ends it.")
-    if "tasks" in record["result"]:
-        raise ArtefactError(f"{run} holds several tasks, each with a report of its own in {run}/tasks/.")
-    if record["result"]["task"] == "detection":
-        page = rendered("detection.html.j2", **detection_facts(folder, record, manifest))
-    else:
-        page = rendered("page.html.j2", **facts(folder, record, manifest))
+    with written_by_regraft(folder):
+        if record.get("status") != "done":
+            raise ArtefactError(f"{run} did not finish: 'regraft fit ... --resume' ends it.")
+        if "tasks" in record["result"]:
+            raise ArtefactError(f"{run} holds several tasks, each with a report of its own in {run}/tasks/.")
+        if record["result"]["task"] == "detection":
+            page = rendered("detection.html.j2", **detection_facts(folder, record, manifest))
+        else:
+            page = rendered("page.html.j2", **facts(folder, record, manifest))
     write_text(folder / "report.html", page)
     return folder / "report.html"

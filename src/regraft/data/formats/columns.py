@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import math
+import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from regraft.data.numbers import has_unit, kind_of
+from regraft.data.archives import Archive
+from regraft.data.formats.readers import Columns, Table
+from regraft.data.memory import Memory
+from regraft.data.numbers import has_unit, kind_of, number
 from regraft.data.parts import part_of
-from regraft.data.pictures import SUFFIXES
+from regraft.data.pictures import SUFFIXES, looks_like_picture
+from regraft.data.trees import Tree
 from regraft.errors import DataError, UnknownName
-from regraft.types import Hints, Problem
+from regraft.types import Problem
 
-Columns = dict[str, list[Any]]
 LABEL_NAMES = ("label", "labels", "class", "classes", "category", "target", "y")
 TEXT_LABEL_NAMES = (*LABEL_NAMES, "sentiment", "polarity", "stars", "rating", "标签", "情感", "类别", "评分")
 TEXT_NAMES = ("text", "texts", "review", "reviews", "sentence", "sentences", "content", "comment", "comments", "body",
               "message", "tweet", "document", "description", "文本", "内容", "评论", "正文")  # fmt: skip
+IMAGE_NAMES = ("image", "images", "img", "picture", "photo", "path", "file", "filename", "file_name", "filepath")
+YES_MEANS = {"isvalid": "val", "isval": "val", "isvalidation": "val", "istest": "test", "istrain": "train",
+             "holdout": "val"}  # fmt: skip
+_TRUTH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False, "1.0": True, "0.0": False,
+          "t": True, "f": False, "y": True, "n": False}  # fmt: skip
+_STEM_NAME = re.compile(r"(^|[\W_])(id|name|image|img)$|[a-z]id$")
+MOST_PARTS, MOST_FILES = 10, 50_000
 LOOKED_AT = 1000
 FEW_LABELS = 20
 LONG_NAME = 25
@@ -35,18 +47,91 @@ _NUMBER = re.compile(r"[\d\s.,:;/+-]+")
 
 def cell_text(value: Any) -> str:
     """A cell as text without white space around it, "" where it is missing."""
+    if is_bytes(value):
+        return ""
     missing = value is None or (isinstance(value, float) and math.isnan(value)) or str(value) in ("<NA>", "NaT")
     return "" if missing else str(value).strip()
 
 
-def image_column(columns: Columns) -> str | None:
-    """The column with the largest share of picture paths, at least half; None where there is none."""
-    shares = {name: _share(_is_path(v) for v in values[:500]) for name, values in columns.items()}
-    best = max(shares, key=lambda n: shares[n], default="")
-    return best if best and shares[best] >= 0.5 else None
+def image_column(table: Table, taken: Collection[str | None]) -> str | None:
+    """The column with the largest share of pictures (paths, or the bytes of their files), at least half; else one whose
+    cells are names of pictures without their endings; None where there is none.
+    """
+    shares = {name: _share(_is_picture(v) for v in values[:500])
+              for name, values in table.columns.items() if name not in taken}  # fmt: skip
+    best = max(shares, key=lambda n: (shares[n], n.lower() in IMAGE_NAMES), default="")
+    if best and shares[best] >= 0.5:
+        return best
+    named = [n for n in table.columns if n not in taken and (n.lower() in IMAGE_NAMES or _STEM_NAME.search(n.lower()))]
+    named = [n for n in named if _may_be_stem(table.columns[n])]
+    stems = pictures_by_stem(table) if named else {}
+    return next((n for n in named if _share(cell_text(v) in stems for v in table.columns[n][:500]) >= 0.5), None)
 
 
-def text_column(columns: Columns, taken: set[str | None]) -> str | None:
+def pictures_by_stem(table: Table) -> dict[str, list[str]]:
+    """Pictures of the folder of the table, by their names without ending, relative to it and in any folder below."""
+    found: dict[str, list[str]] = {}
+    for file in islice(table.tree.below(table.folder), MOST_FILES):
+        path = PurePosixPath(file)
+        if path.suffix.lower() in SUFFIXES:
+            for stem in {path.stem, path.with_suffix("").as_posix()}:
+                found.setdefault(stem, []).append(file)
+    return found
+
+
+def picture_paths(table: Table, column: str) -> tuple[Tree, list[str], list[Problem]]:
+    """Where the pictures of a column lie, and each one's path there; ids without an ending get that of the one picture
+    of their name. Cells that hold the files themselves give a tree in memory.
+    """
+    values = table.columns[column]
+    if any(is_bytes(v) for v in values):
+        names = [f"row {row}" for row in table.rows]
+        held = {n: bytes(v) if is_bytes(v) else b"" for n, v in zip(names, values, strict=True)}
+        return Memory(held), names, []
+    cells = [cell_text(v) for v in values]
+    paths = [_in_tree(table, c) for c in cells]
+    missing = [i for i, c in enumerate(cells) if c and not _is_path(c) and not table.tree.exists(paths[i])]
+    said: list[Problem] = []
+    if missing:
+        stems = pictures_by_stem(table)
+        for i in missing:
+            found = stems.get(cells[i], [])
+            if len(found) == 1:
+                paths[i] = table.folder + found[0]
+            elif found:
+                text = f"could be {' or '.join(found[:3])}; write its path; left out"
+                said.append(Problem("ambiguous-file", cells[i], text))
+    return table.tree, paths, said
+
+
+def _in_tree(table: Table, cell: str) -> str:
+    """A cell as a path in the table's tree: as written, else with the slashes of Windows turned."""
+    if not cell:
+        return ""
+    for path in dict.fromkeys((cell, cell.replace("\\", "/"))):
+        here = posixpath.normpath(table.folder + path) if isinstance(table.tree, Archive) else table.folder + path
+        if table.tree.exists(here):
+            return here
+    return table.folder + cell.replace("\\", "/")
+
+
+def is_bytes(value: Any) -> bool:
+    return isinstance(value, bytes | bytearray | memoryview)
+
+
+def _is_picture(value: Any) -> bool:
+    return _is_path(value) or (is_bytes(value) and looks_like_picture(bytes(value[:64])))
+
+
+def _may_be_stem(values: Sequence[Any]) -> bool:
+    """Whether the cells could be names: short, without white space, mostly different."""
+    cells = [cell_text(v) for v in values[:500] if not is_bytes(v)]
+    return len(set(cells)) > max(1, 0.5 * len(cells)) and all(
+        0 < len(c) < 200 and not re.search(r"\s", c) for c in cells
+    )
+
+
+def text_column(columns: Columns, taken: Collection[str | None]) -> str | None:
     """The column of texts: one with a name such as text or review, else the longest of those with many values.
 
     Names of things in a table of numbers are no texts.
@@ -60,7 +145,7 @@ def text_column(columns: Columns, taken: set[str | None]) -> str | None:
             continue
         if _share(bool(_NUMBER.fullmatch(c)) or _is_path(c) for c in cells) < 0.5:
             called.setdefault(name.lower(), name)
-        if _share(_is_prose(c) for c in cells) >= 0.5:
+        if _share(_is_prose(c) for c in cells) >= 0.5 and 2 * len(cells) >= len(_sample(values)):
             prose[name] = sum(map(len, cells)) / len(cells)
             if len(set(cells)) > 0.3 * len(cells):
                 various.add(name)
@@ -78,12 +163,18 @@ def text_column(columns: Columns, taken: set[str | None]) -> str | None:
     return best
 
 
-def part_column(columns: Columns, item: str) -> str | None:
-    for name, values in columns.items():
-        texts = {cell_text(v) for v in values[:5000]} - {""}
-        if name != item and texts and all(part_of(t) for t in texts):
-            return name
-    return None
+def part_words(name: str, values: Sequence[Any]) -> dict[str, str] | None:
+    """Each word of a column and the part it names, "" where it names none; None where there are too many for parts.
+
+    Yes and no in a column such as ``is_valid`` name parts too.
+    """
+    words = list(dict.fromkeys(c for c in map(cell_text, values) if c))
+    if not words or len(words) > MOST_PARTS:
+        return None
+    yes = YES_MEANS.get(re.sub(r"[\W_]+", "", name.lower()))
+    if yes and all(w.lower() in _TRUTH for w in words):
+        return {w: yes if _TRUTH[w.lower()] else "val" if yes == "train" else "train" for w in words}
+    return {w: part_of(w) or "" for w in words}
 
 
 def wanted(name: str, columns: Columns, where: str, option: str) -> str:
@@ -93,20 +184,19 @@ def wanted(name: str, columns: Columns, where: str, option: str) -> str:
     return name
 
 
-def label_columns(columns: Columns, taken: set[str | None], hints: Hints, where: str, *, texts: bool) -> list[str]:
-    """The columns that are labels. Beside texts, those with few values are taken where any are."""
-    if hints.label:
-        return [wanted(name.strip(), columns, where, "--label") for name in hints.label.split(",")]
-    free = [name for name in columns if name not in taken]
+def label_columns(columns: Columns, items: str, where: str, unused: Mapping[str, str]) -> list[str]:
+    """The columns among ``columns`` that are labels of ``items`` (texts or pictures): the one named so, else all.
+    Beside texts, those with few values are taken where any are. Raises ``DataError`` where there is none.
+    """
+    free, texts = list(columns), items == "texts"
     known = TEXT_LABEL_NAMES if texts else LABEL_NAMES
-    named = [name for name in free if name.lower() in known]
+    named = sorted((n for n in free if n.lower() in known), key=lambda n: known.index(n.lower()))
     if texts:
-        named.sort(key=lambda name: known.index(name.lower()))
         free = [name for name in free if _few_values(columns[name])] or free
     chosen = named[:1] or free
     if not chosen:
-        beside = "texts" if texts else "pictures"
-        raise DataError(f"{where} has no column beside the {beside} that could be a label.")
+        left = "".join(f"; {n} is {why}" for n, why in unused.items() if why)
+        raise DataError(f"{where} has no column beside the {items} that could be a label{left} (--label names one).")
     return chosen
 
 
@@ -129,6 +219,10 @@ def header_problems(columns: Columns, labels: list[str]) -> list[Problem]:
         Problem("no-header", name, "is the name of a column and a label in it: the first line looks like a row, and "
                 "was read as the names of the columns")
         for name in labels if any(cell_text(v) == name for v in columns[name])
+    ] + [
+        Problem("no-header", name, "is the name of a column and looks like a value: the first line looks like a row, "
+                "and was read as the names of the columns")
+        for name in columns if name not in labels and (_is_path(name) or number(name or "x") is not None)
     ]  # fmt: skip
 
 

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.data.dataset import Dataset, as_names, classification_dataset
-from regraft.data.items import PictureArray, picture_array
+from regraft.data.dataset import Dataset
+from regraft.data.formats.arrays import as_labels, as_pictures
+from regraft.data.items import picture_array
+from regraft.data.names import shown
 from regraft.data.parts import part_of
 from regraft.errors import DataError
-from regraft.types import Hints
+from regraft.types import Evidence, Hints
 
 _PICTURES = re.compile(r"(?P<part>.+?)[-_.]images?[-_.]idx3-ubyte(\.gz)?$", re.IGNORECASE)
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -35,35 +37,59 @@ def _picture_files(path: Path) -> list[Path]:
     return list(found.values())
 
 
-def sniff(path: Path) -> str | None:
+def sniff(path: Path) -> Evidence | None:
     files = _picture_files(path)
-    return f"IDX files ({', '.join(f.name for f in files)})" if files else None
+    if not files:
+        return None
+    return Evidence(f"IDX files ({', '.join(shown(f.name) for f in files)})", sum(map(_count, files)))
+
+
+def _count(file: Path) -> int:
+    """How many pictures the head of a file promises; 0 where it has none."""
+    try:
+        with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as f:
+            head = f.read(8)
+    except (OSError, EOFError, zlib.error):
+        return 0
+    return int.from_bytes(head[4:8], "big") if len(head) == 8 else 0
 
 
 def read(path: Path, hints: Hints = Hints()) -> Dataset:
     arrays, labels, parts, names = [], [], [], []
-    for file in _picture_files(path):
-        part = _PICTURES.match(file.name)["part"]  # type: ignore[index]
+    files = _picture_files(path)
+    stems = [_PICTURES.match(file.name)["part"] for file in files]  # type: ignore[index]
+    for file, part, of_part in zip(files, stems, _part_names(stems), strict=True):
         pictures = read_idx(file)
         values = read_idx(_label_file(file))
-        if values.shape != (len(pictures),):
+        if len(values) != len(pictures):
             raise DataError(
                 f"{file} holds {len(pictures)} pictures and {_label_file(file).name} {len(values)} labels; "
                 "each picture takes one label."
             )
-        stem = f"{part}_images"
-        picture_array(pictures, str(file))
         arrays.append(pictures)
         labels.append(values)
-        parts += [part_of(part) or part] * len(pictures)
-        names += [f"{stem}[{i}]" for i in range(len(pictures))]
+        parts += [of_part] * len(pictures)
+        names += [f"{shown(part)}_images[{i}]" for i in range(len(pictures))]
     if len({a.shape[1:] for a in arrays}) > 1:
         raise DataError(f"{path} has parts of different picture size: {[a.shape[1:] for a in arrays]}.")
-    items = PictureArray(np.concatenate(arrays) if len(arrays) > 1 else arrays[0], names)
-    indices, classes = as_names(np.concatenate(labels))
-    return classification_dataset(
-        path.name.split(".")[0], items, indices, classes, np.array(parts, dtype=str), format="idx"
-    )
+    arrays, problems = as_pictures(arrays, shown(path.name))
+    items = picture_array(np.concatenate(arrays) if len(arrays) > 1 else arrays[0], str(path), names)
+    target, how = as_labels(np.concatenate(labels), None, str(path), hints.task)
+    return Dataset(
+        shown(path.name.split(".")[0]), items, {"label": target.spec}, {"label": target.values},
+        np.array(parts, dtype=str), format="idx", problems=tuple(problems),
+        evidence=f"IDX files ({', '.join(shown(f.name) for f in files)}){', ' + how if how else ''}",
+    )  # fmt: skip
+
+
+def _part_names(stems: list[str]) -> list[str]:
+    """The parts that the beginnings of file names mean: ``train``, or ``emnist-letters-train`` of one such set."""
+    if all(map(part_of, stems)):
+        return [part_of(stem) or "" for stem in stems]
+    split = [re.match(r"(.+)[-_.]([^-_.]+)$", stem) for stem in stems]
+    if len({m and m[1] for m in split}) == 1 and all(m and part_of(m[2]) for m in split):
+        return [part_of(m[2]) or "" for m in split if m]
+    return [part_of(stem) or shown(stem) for stem in stems]
 
 
 def _label_file(pictures: Path) -> Path:

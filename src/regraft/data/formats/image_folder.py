@@ -10,12 +10,14 @@ from pathlib import Path, PurePosixPath
 from regraft.data.dataset import Dataset, classification_dataset
 from regraft.data.formats import folders
 from regraft.data.items import PictureFiles
-from regraft.data.pictures import SUFFIXES
+from regraft.data.pictures import FOREIGN, SUFFIXES
 from regraft.data.trees import Directory, open_tree
-from regraft.types import Hints
+from regraft.types import Evidence, Hints, Problem
+
+_ENDINGS = SUFFIXES | FOREIGN
 
 
-def sniff(path: Path) -> str | None:
+def sniff(path: Path) -> Evidence | None:
     return folders.sniff(path, _is_picture, "picture")
 
 
@@ -32,13 +34,21 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
     )
 
 
-def picture_files(path: Path) -> PictureFiles | None:
-    """All pictures at or below ``path`` (a picture, a folder, a zip) in sorted order, whatever their folders mean."""
-    if path.is_file() and path.suffix.lower() in SUFFIXES:
-        return PictureFiles(Directory(path.parent), [path.name])
+def picture_files(path: Path) -> tuple[PictureFiles, list[Problem]] | None:
+    """All pictures at or below ``path`` (a picture, a folder, a zip) in sorted order, whatever their folders mean, and
+    what lies there beside them; None where ``path`` is none of these.
+
+    A file that is called as pictures are is one of them, and fails by name where it cannot be read.
+    """
+    if path.is_file() and path.suffix.lower() in _ENDINGS:
+        return PictureFiles(Directory(path.parent), [path.name]), []
     tree = open_tree(path)
-    return None if tree is None else PictureFiles(tree, [f for f in tree.files() if _is_picture(f)])
+    if tree is None:
+        return None
+    files = tree.files()
+    others = [Problem("not-a-picture", f, folders.not_wanted(f, "picture")) for f in files if not _is_picture(f)]
+    return PictureFiles(tree, [f for f in files if _is_picture(f)]), [*tree.problems, *others]
 
 
 def _is_picture(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+    return PurePosixPath(name).suffix.lower() in _ENDINGS

@@ -13,8 +13,10 @@ import numpy as np
 from regraft.data.dataset import Dataset, classification_dataset
 from regraft.data.formats.text_folder import lines_of
 from regraft.data.items import Texts
+from regraft.data.names import shown
 from regraft.data.parts import part_of
-from regraft.types import Hints, Problem
+from regraft.errors import DataError
+from regraft.types import Evidence, Hints, Problem
 
 CLASSES = ("neg", "pos")
 _NAME = re.compile(r"(?P<stem>.+)\.(?P<kind>pos|neg)(\.gz)?$", re.IGNORECASE)
@@ -30,9 +32,19 @@ def _files(path: Path) -> list[Path]:
     return [p for p in _files(path.parent) if (other := _NAME.match(p.name)) and other["stem"] == match["stem"]]
 
 
-def sniff(path: Path) -> str | None:
+def sniff(path: Path) -> Evidence | None:
     files = _files(path)
-    return f"files of texts by polarity ({', '.join(f.name for f in files)})" if files else None
+    if not files:
+        return None
+    items = sum(map(_count, files))
+    return Evidence(f"files of texts by polarity ({', '.join(shown(f.name) for f in files)})", items)
+
+
+def _count(file: Path) -> int:
+    try:
+        return len(lines_of(file)[0])
+    except DataError:
+        return 0
 
 
 def read(path: Path, hints: Hints = Hints()) -> Dataset:
@@ -44,13 +56,13 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
     for file in _files(path):
         match = _NAME.match(file.name)
         assert match is not None
-        lines, called, found = lines_of(file)
+        lines, called, found = lines_of(file, hints.encoding)
         texts += lines
         names += called
         labels += [CLASSES.index(match["kind"].lower())] * len(lines)
         parts += [part_of(match["stem"]) or ""] * len(lines)
         problems += found
-    name = path.name if path.is_dir() else str(_NAME.sub(r"\g<stem>", path.name))
+    name = shown(path.name if path.is_dir() else str(_NAME.sub(r"\g<stem>", path.name)))
     return classification_dataset(
         name,
         Texts(texts, names),
@@ -62,6 +74,9 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
     )
 
 
-def lines_to_predict(path: Path) -> Texts | None:
-    """The lines of one such file; None where it is none."""
-    return Texts(*lines_of(path)[:2]) if path.is_file() and _NAME.match(path.name) else None
+def lines_to_predict(path: Path, encoding: str | None = None) -> tuple[Texts, list[Problem]] | None:
+    """The lines of one such file, and how it was encoded; None where it is none."""
+    if not path.is_file() or not _NAME.match(path.name):
+        return None
+    lines, names, problems = lines_of(path, encoding)
+    return Texts(lines, names), problems

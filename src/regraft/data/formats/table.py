@@ -1,19 +1,19 @@
-"""Tables of texts, of picture paths or of numbers: CSV, TSV, JSON lines (gzipped or not), Parquet, or a DataFrame.
+"""Tables of texts, of pictures or of numbers: CSV, TSV, JSON lines (gzipped or not), Parquet, or a DataFrame.
 
-The columns are found by looking at their values: paths by their endings, texts by their length, parts by names such
-as train and val; the label is the column so called, or else every other column (beside numbers: the last one).
-``--text``, ``--label`` and ``--group`` overrule. Paths are relative to the table's folder. A cell with several labels
-(``cat|dog``, or a list) makes the task multilabel.
+The columns are found by looking at their names and values (`regraft.data.formats.roles`): paths by their endings, texts
+by their length, parts by names such as train and val; the label is the column so called, or else every other column
+(beside numbers: the last one). The user's word goes before, and what a model learned from is read again by name. Paths
+are relative to the table's folder. A cell with several labels (``cat|dog``, or a list) makes the task multilabel.
+
+A folder or zip with nothing but tables, or with pictures that lie in no class folders and a table that names them, is
+read as that table.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,81 +21,127 @@ from numpy.typing import NDArray
 from regraft.data.cells import Cells
 from regraft.data.dataset import Dataset
 from regraft.data.dates import date_column, days
-from regraft.data.encoding import decode_text, encoding_problems, unzipped
 from regraft.data.formats.columns import (
-    Columns,
     cell_text,
     header_problems,
-    image_column,
-    label_columns,
-    part_column,
-    text_column,
+    part_words,
+    picture_paths,
     wanted,
     white_space_problems,
 )
-from regraft.data.formats.numeric import LEAST_ROWS, feature_columns, table_label
+from regraft.data.formats.numeric import feature_columns
+from regraft.data.formats.readers import ENDINGS, Columns, Table, ending_of, read_frame, read_table
+from regraft.data.formats.roles import called_ids, item_column, roles_of, without
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.labels import LabelColumn, label_column
-from regraft.data.parts import part_of
-from regraft.data.trees import Directory
-from regraft.errors import DataError, UnreadableItem
-from regraft.types import Hints, Problem
+from regraft.data.numbers import STYLES, as_plain, fits, style_of, why_not
+from regraft.data.pictures import SUFFIXES
+from regraft.data.trees import Directory, Tree, open_tree
+from regraft.errors import DataError
+from regraft.types import Evidence, Hints, Problem, Roles
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_TABLES = 10
+_ANSWERS = {"input", "entropy_bits"}
 _CALLED = {"text": ("text", "texts"), "image": ("picture", "pictures"), "table": ("number", "numbers")}
-ENDINGS = {".csv": ",", ".tsv": "\t", ".jsonl": "", ".ndjson": "", ".parquet": ""}
 
 
-@dataclass
-class _Table:
-    """Columns of equal length; ``rows`` are the numbers a person counts them by, ``where`` names the table in errors.
-
-    The rows of a CSV file are counted with its header, as a spreadsheet shows them.
-    """
-
-    name: str
-    where: str
-    folder: Path
-    columns: Columns
-    rows: list[int]
-    problems: list[Problem] = field(default_factory=list)
-
-
-def _ending(path: Path) -> str:
-    """The ending that says what the file is: that before ``.gz``."""
-    name = path.name.lower().removesuffix(".gz")
-    return Path(name).suffix
-
-
-def sniff(path: Path) -> str | None:
-    if _ending(path) not in ENDINGS or not path.is_file():
+def sniff(path: Path) -> Evidence | None:
+    if path.is_file() and ending_of(path.name) in ENDINGS:
+        return Evidence(f"a table ({ending_of(path.name)[1:]})", 1)
+    tree = open_tree(path)
+    found = [] if tree is None else tables_in(tree)
+    if not found:
         return None
-    return f"a table ({_ending(path)[1:]})"
+    return Evidence(f"a table in a folder ({', '.join(f for f, _ in found)})", max(n for _, n in found), weak=True)
+
+
+def tables_in(tree: Tree) -> list[tuple[str, int]]:
+    """The tables at the top of a folder or archive, each with how many items it would give: rows whose pictures are
+    there, where there are pictures, else all rows. Answers that regraft wrote are none.
+    """
+    files = tree.files()
+    top = min((f.count("/") for f in files), default=0)
+    tables = [f for f in files if f.count("/") == top and ending_of(f) in ENDINGS]
+    pictures, found = any(PurePosixPath(f).suffix.lower() in SUFFIXES for f in files), []
+    for file in tables[:MOST_TABLES]:
+        try:
+            table = read_table(tree, file).good()
+            kind = item_column(table, Hints(), "image" if pictures else None)
+        except DataError:
+            continue
+        count = len(table.rows)
+        if pictures:
+            there, paths, _ = picture_paths(table, kind[0])
+            count = sum(there.exists(p) for p in paths)
+        if count and not set(table.columns) >= _ANSWERS:
+            found.append((file, count))
+    return found
 
 
 def read(path: Path, hints: Hints = Hints()) -> Dataset:
-    return _dataset(_read(path), hints)
+    return _dataset(_opened(path, hints), hints)
 
 
-def read_frame(frame: pd.DataFrame, hints: Hints = Hints()) -> Dataset:
+def of_frame(frame: pd.DataFrame, hints: Hints = Hints()) -> Dataset:
     """A DataFrame as if it were read from a table in the current folder."""
-    return _dataset(_of_frame(frame), hints)
+    return _dataset(read_frame(frame), hints)
 
 
-def read_items(data: Path | pd.DataFrame, *, text: str | None = None, modality: str | None = None) -> Items:
+def read_items(data: Path | pd.DataFrame, hints: Hints = Hints(), modality: str | None = None) -> Read:
     """The texts or pictures of a table, all of them, whatever its other columns hold, or (modality ``table``) its rows
-    of numbers and categories; for prediction.
+    of numbers and categories; for prediction. Rows that cannot be read are items that fail.
     """
-    table = _read(data) if isinstance(data, Path) else _of_frame(data)
-    if modality == "table":
-        return Cells(_as_texts(table.columns), [f"row {row}" for row in table.rows], table.where)
-    column, kind = _item_column(table, Hints(text=text), modality)
-    cells = [cell_text(v) for v in table.columns[column]]
-    if kind == "text":
-        return Texts(cells, [f"row {row}" for row in table.rows])
-    return PictureFiles(Directory(table.folder), cells)
+    table = _opened(data, hints) if isinstance(data, Path) else read_frame(data)
+    column, kind = item_column(table.good(), hints, modality)
+    said = [*table.problems]
+    if kind == "table":
+        styles = hints.kept.decimals if hints.kept else {}
+        return Read(_cells(_as_texts(table.columns), styles, table), said)
+    if hints.kept is None or not hints.kept.item:
+        said.append(Problem("column-read", column, f"is the column of the {_CALLED[kind][1]} that are read"))
+    items, more = _items(table, column, kind)
+    return Read(items, [*said, *more])
+
+
+def of_features(frame: pd.DataFrame) -> tuple[Cells, Roles, list[Problem]]:
+    """A DataFrame whose columns are all handed over to be learned from, the roles they get, and what to say of them.
+
+    What `regraft fit` leaves out of a table is left out: ids, dates, names, what is constant or empty.
+    """
+    table, problems = read_frame(frame), []
+    names = [f"row {row}" for row in table.rows]
+    unused = called_ids(table)
+    for name, what in unused.items():
+        problems.append(Problem("id-column", name, f"is {what}, so it is not learned from; another name changes that"))
+    columns = _as_texts({n: values for n, values in table.columns.items() if n not in unused})
+    columns, styles = _plain_numbers(columns, Hints(), names, table.where, problems)
+    columns = feature_columns(columns, names, table.where, problems)
+    unused = {n: unused.get(n, "holds nothing to learn from") for n in table.columns if n not in columns}
+    roles = Roles("table", features=tuple(columns), decimals=styles, unused=unused)
+    return Cells(columns, names, table.where), roles, problems
+
+
+def only_column(frame: pd.DataFrame) -> Roles | None:
+    """The role of the only column of a DataFrame, where it holds texts or pictures; else None."""
+    table = read_frame(frame)
+    if len(table.columns) != 1:
+        return None
+    try:
+        column, kind = item_column(table, Hints())
+    except DataError:
+        return None
+    return Roles(kind, column)
+
+
+@dataclass
+class Read:
+    """Items to predict, and what was wrong with or noticed of what they come from."""
+
+    items: Items
+    problems: list[Problem]
 
 
 @dataclass
@@ -111,221 +157,195 @@ class DatedTexts:
     doubtful: bool = False
 
 
-def read_dated(data: Path | pd.DataFrame, *, text: str | None = None, date: str | None = None) -> DatedTexts:
+def read_dated(data: Path | pd.DataFrame, hints: Hints = Hints(), date: str | None = None) -> DatedTexts:
     """The texts of a table with their dates: of the column ``date``, else of one found by looking, else none."""
-    table = _read(data) if isinstance(data, Path) else _of_frame(data)
+    table = _opened(data, hints) if isinstance(data, Path) else read_frame(data)
     if date:
         wanted(date, table.columns, table.where, "--date")
-    if text and text == date:
-        raise DataError(f"--text and --date both name {text}; each needs a column of its own ({table.where}).")
+    if hints.text and hints.text == date:
+        raise DataError(f"--text and --date both name {date}; each needs a column of its own ({table.where}).")
     rest = {name: values for name, values in table.columns.items() if name != date}
-    column = _item_column(replace(table, columns=rest), Hints(text=text), "text")[0]
-    items = Texts([cell_text(v) for v in table.columns[column]], [f"row {row}" for row in table.rows])
+    column = item_column(replace(table, columns=rest).good(), hints, "text")[0]
+    items, more = _items(table, column, "text")
+    problems = [*table.problems, *more]
     cells = {name: [cell_text(v) for v in values] for name, values in table.columns.items() if name != column}
     chosen = date or date_column(cells)
     if not chosen:
-        return DatedTexts(items, table.problems)
+        return DatedTexts(items, problems)
     found, doubtful = days(cells[chosen])
     if np.isnat(found).all():
         raise DataError(
             f"--date {chosen}: none of its cells is a date, such as {cells[chosen][0]!r} ({table.where}); "
             "2024-03-05, 5.3.2024, 2024年3月5日, 5 March 2024 are read."
         )
-    return DatedTexts(items, table.problems, chosen, found, doubtful)
+    return DatedTexts(items, problems, chosen, found, doubtful)
 
 
-def _of_frame(frame: pd.DataFrame) -> _Table:
-    columns = {str(name): frame[name].tolist() for name in frame.columns}
-    return _Table("DataFrame", "the DataFrame", Path(), columns, list(range(len(frame))))
-
-
-def _read(path: Path) -> _Table:
-    ending = _ending(path)
-    name = path.name[: path.name.lower().rindex(ending)]
-    try:
-        data = unzipped(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnreadableItem as error:
-        raise DataError(f"{path} cannot be read: {error}.") from error
-    table = _Table(name, str(path), path.parent, {}, [])
-    if ending == ".parquet":
-        table.columns = _read_parquet(data, path)
-        table.rows = list(range(1, 1 + len(next(iter(table.columns.values()), []))))
-        return table
-    decoded = decode_text(data)
-    table.problems = encoding_problems(decoded, path.name)
-    if ending in (".csv", ".tsv"):
-        table.columns, table.rows, bad = csv_columns(decoded.text, table.where, ENDINGS[ending])
-        table.problems += bad
-    else:
-        _read_lines(decoded.text, table)
-    return table
-
-
-def _read_parquet(data: bytes, path: Path) -> Columns:
-    from pyarrow import ArrowException, BufferReader, parquet
-
-    try:
-        return {str(k): v for k, v in parquet.read_table(BufferReader(data)).to_pydict().items()}
-    except (OSError, ArrowException) as error:
-        raise DataError(f"{path} is no whole Parquet file: {error}.") from error
-
-
-def csv_columns(text: str, where: str, comma: str) -> tuple[Columns, list[int], list[Problem]]:
-    """The columns of a table with a header, the number of each row, and the rows left out; ``where`` names the table.
-
-    Another separator than ``comma`` is seen by looking. Raises ``DataError`` where nothing is below the header.
-    """
-    first = text.split("\n", 1)[0]
-    if comma not in first:
-        comma = max(",;\t|", key=first.count)
-    csv.field_size_limit(1 << 30)
-    lines = _csv_rows(text, comma, where)
-    if len(lines) < 2:
-        raise DataError(f"{where} holds no rows below its header.")
-    head = [name.strip() for name in lines[0]]
-    if len(set(head)) < len(head):
-        raise DataError(f"{where} has two columns of the same name ({', '.join(head)}); give each its own.")
-    good, rows, problems = [], [], []
-    for number, row in enumerate(lines[1:], 2):
-        if len(row) != len(head):
-            text = f"has {len(row)} columns of {len(head)}; left out"
-            problems.append(Problem("bad-row", f"row {number}", text))
-        else:
-            good.append(row)
-            rows.append(number)
-    return {name: [row[i] for row in good] for i, name in enumerate(head)}, rows, problems
-
-
-def _csv_rows(text: str, comma: str, where: str) -> list[list[str]]:
-    """The rows that hold anything; in tables with tabs a quotation mark may be a character like any other."""
-    try:
-        return [r for r in csv.reader(io.StringIO(text, newline=None), delimiter=comma, strict=True) if r]
-    except csv.Error as error:
-        if comma == "\t":
-            return [line.split(comma) for line in text.replace("\r\n", "\n").split("\n") if line]
-        raise DataError(f"{where} is no whole table: {error} (a quotation mark that is not closed?).") from error
-
-
-def _read_lines(text: str, table: _Table) -> None:
-    records = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{table.where}, line {number} is no JSON: {error}.") from error
-        if not isinstance(record, dict):
-            raise DataError(f"{table.where}, line {number} is no JSON object ({{...}}).")
-        records.append(record)
-        table.rows.append(number)
-    if not records:
-        raise DataError(f"{table.where} holds no rows.")
-    names = list(dict.fromkeys(k for r in records for k in r))
-    table.columns = {name: [r.get(name) for r in records] for name in names}
+def _opened(path: Path, hints: Hints) -> Table:
+    if path.is_file() and ending_of(path.name) in ENDINGS:
+        return read_table(Directory(path.parent), path.name, hints.encoding)
+    tree = open_tree(path)
+    found = [] if tree is None else tables_in(tree)
+    if tree is None or len(found) != 1:
+        several = ", ".join(f for f, _ in found)
+        raise DataError(f"{path} holds the tables {several}: name one of them, others with --val." if found else
+                        f"{path} is no table, and holds none that names pictures or texts.")  # fmt: skip
+    return read_table(tree, found[0][0], hints.encoding)
 
 
 def _as_texts(columns: Columns) -> dict[str, list[str]]:
     return {name: [cell_text(v) for v in values] for name, values in columns.items()}
 
 
-def _item_column(table: _Table, hints: Hints, modality: str | None = None) -> tuple[str, str]:
-    """The column of the items, and whether they are ``image`` or ``text``; "" and ``table`` where its rows are."""
-    columns, where = table.columns, table.where
-    if hints.text:
-        return wanted(hints.text, columns, where, "--text"), "text"
-    image = None if modality == "text" else image_column(columns)
-    if image:
-        return image, "image"
-    labels = {name.strip() for name in (hints.label or "").split(",")}
-    text = None if modality == "image" else text_column(columns, {hints.group, *labels})
-    if text:
-        return text, "text"
-    if modality is None and len(table.rows) >= LEAST_ROWS and len(columns) > 1:
-        return "", "table"
-    looked_for = {"image": "paths of pictures (.jpg, .png, ...)", "text": "texts (--text names the column)"}
-    sought = looked_for.get(modality or "", " or ".join(looked_for.values()))
-    raise DataError(f"{where} has the columns {', '.join(columns)}, and none of them holds {sought}.")
-
-
-def _without(table: _Table, drop: str | None) -> _Table:
-    """The table less the columns named in ``drop``; one that is not there is listed."""
-    gone = {name.strip() for name in (drop or "").split(",") if name.strip()}
-    for name in sorted(gone - set(table.columns)):
-        table.problems.append(Problem("no-such-column", name, f"--drop names it; {table.where} has no such column"))
-    return replace(table, columns={n: v for n, v in table.columns.items() if n not in gone})
-
-
-def _dataset(table: _Table, hints: Hints) -> Dataset:
-    table = _without(table, hints.drop)
-    columns, where, problems = table.columns, table.where, table.problems
-    item, kind = _item_column(table, hints)
-    part = part_column(columns, item)
-    group = wanted(hints.group, columns, where, "--group") if hints.group else None
-    free = [name for name in columns if name not in (item, part, group)]
-    if not hints.label and hints.usual in free:
-        labels = [str(hints.usual)]
-    elif kind == "table" and not hints.label:
-        labels = [table_label(free, problems)]
-    else:
-        labels = label_columns(columns, {item, part, group}, hints, where, texts=kind == "text")
-    problems += header_problems(columns, labels)
+def _items(table: Table, column: str, kind: str) -> tuple[Items, list[Problem]]:
+    """The items of a column; those of rows that cannot be read fail with the reason."""
     names = [f"row {row}" for row in table.rows]
-    cells = [cell_text(v) for v in columns[item]] if item else names
-    known = _there(table.folder, cells, names, where, problems) if kind == "image" else np.ones(len(cells), bool)
-    called = cells if kind == "image" else names
+    if kind == "text":
+        return Texts([cell_text(v) for v in table.columns[column]], names, faults=table.faults), []
+    tree, paths, said = picture_paths(table, column)
+    for i in table.faults:
+        paths[i] = names[i]
+    for i, path in enumerate(paths):
+        paths[i] = path or names[i]
+    empty = {names[i]: "the cell of its picture is empty" for i, p in enumerate(paths) if p == names[i]}
+    faults = empty | {names[i]: why for i, why in table.faults.items()}
+    return PictureFiles(tree, paths, table.folder, faults=faults), said
+
+
+def _cells(columns: dict[str, list[str]], styles: dict[str, str], table: Table) -> Cells:
+    plain = {n: [as_plain(t, styles[n]) for t in texts] if n in styles and fits(texts, styles[n]) else texts
+             for n, texts in columns.items()}  # fmt: skip
+    return Cells(plain, [f"row {row}" for row in table.rows], table.where, faults=table.faults)
+
+
+def _dataset(whole: Table, hints: Hints) -> Dataset:
+    table = without(whole, hints.drop).good()
+    roles, said = roles_of(table, hints)
+    problems = [*table.tree.problems, *table.problems, *said, *header_problems(table.columns, list(roles.labels))]
+    names = [f"row {row}" for row in table.rows]
     counted = [f"row {row:,}" for row in table.rows]
-    found: list[LabelColumn] = []
-    for column in labels:
-        read_column = label_column(column, columns[column], hints.task, where, counted)
-        if read_column.spec.task == "classification":
-            problems += white_space_problems(column, columns[column])
-        missing = read_column.missing & known
-        for i in np.flatnonzero(missing):
-            problems.append(Problem("missing-label", called[i], f"has no {column}; left out"))
-        if len(labels) == 1:
-            known &= ~read_column.missing
-        found.append(read_column)
-    if not known.any():
-        raise DataError(f"{where} holds no row with both a {_CALLED[kind][0]} and a label.")
-    parts = np.array([part_of(cell_text(v)) or "" for v in columns[part]] if part else [""] * len(cells), dtype=str)
-    if part:
-        for i in np.flatnonzero(known & (parts == "")):
-            problems.append(Problem("missing-part", called[i], f"has no {part}; left out"))
-        known &= parts != ""
-    keep = np.flatnonzero(known)
     items: Items
-    if kind == "table":
-        free = [name for name in free if name not in labels]
-        learned = feature_columns(_as_texts({n: columns[n] for n in free}), counted, where, problems)
-        items = Cells(learned, names, where, keep)
-    elif kind == "text":
-        items = Texts(cells, names, keep)
-    else:
-        items = PictureFiles(Directory(table.folder), [cells[i] for i in keep])
-    source = f"{len(items.columns)} columns" if isinstance(items, Cells) else f"{_CALLED[kind][1]} from {item!r}"
-    ending = f" ({_ending(Path(where))[1:]})" if where != "the DataFrame" else ""
+    called, known = names, np.ones(len(names), bool)
+    if roles.modality == "text":
+        items = Texts([cell_text(v) for v in table.columns[roles.item]], names)
+    elif roles.modality == "image":
+        tree, paths, more = picture_paths(table, roles.item)
+        problems += more
+        called = names if table.tree is not tree else [cell_text(v) for v in table.columns[roles.item]]
+        known = _there(tree, paths, called, names, table.where, problems, {p.item for p in more})
+        items = PictureFiles(tree, paths, table.folder)
+    found = [_label(table, name, hints, counted, problems) for name in roles.labels]
+    for column in found:
+        for i in np.flatnonzero(column.missing & known):
+            problems.append(Problem("missing-label", called[i], f"has no {column.name}; left out"))
+        if len(found) == 1:
+            known &= ~column.missing
+    if not known.any():
+        raise DataError(f"{table.where} holds no row with both a {_CALLED[roles.modality][0]} and a label.")
+    parts = _parts(table, roles, called, known, problems)
+    if roles.modality == "table":
+        columns = _as_texts({n: table.columns[n] for n in roles.features})
+        columns, styles = _plain_numbers(columns, hints, counted, table.where, problems)
+        columns = feature_columns(columns, counted, table.where, problems)
+        left = {n: "holds nothing to learn from" for n in roles.features if n not in columns}
+        roles = replace(roles, features=tuple(columns), decimals=styles, unused=roles.unused | left)
+        items = Cells(columns, names, table.where)
+    roles = replace(
+        roles, labels={c.name: c.spec.task for c in found},
+        separators={c.name: c.separator for c in found if c.separator},
+        decimals=roles.decimals | {c.name: c.style for c in found if c.style},
+    )  # fmt: skip
+    keep = np.flatnonzero(known)
+    items = items.take(keep)
+    source = f"{len(roles.features)} columns" if roles.features else f"{_CALLED[roles.modality][1]} from {roles.item!r}"
+    ending = f" ({ending_of(table.where)[1:]})" if table.where != "the DataFrame" else ""
     return Dataset(
         table.name,
         items,
         {c.name: c.spec for c in found},
         {c.name: c.values[keep] for c in found},
         parts[keep],
-        groups=np.array([cell_text(v) for v in columns[group]])[keep] if group else None,
+        groups=_groups(table, roles.group, names, problems)[keep] if roles.group else None,
         format="table",
-        evidence=f"a table{ending}, {source}, labels from {', '.join(map(repr, labels))}",
+        evidence=f"a table{ending}, {source}, labels from {', '.join(map(repr, roles.labels))}",
         problems=tuple(problems),
+        roles=roles,
     )
 
 
-def _there(folder: Path, paths: list[str], names: list[str], where: str, problems: list[Problem]) -> NDArray[np.bool_]:
+def _label(table: Table, name: str, hints: Hints, rows: list[str], problems: list[Problem]) -> LabelColumn:
+    kept = hints.kept
+    found = label_column(
+        name, table.columns[name], hints.task, table.where, rows,
+        separator=kept.separators.get(name, "") if kept else "", style=kept.decimals.get(name, "") if kept else "",
+    )  # fmt: skip
+    if found.doubt and hints.task is None:
+        problems.append(Problem("task-guessed", name, found.doubt))
+    if found.style and not kept:
+        problems.append(Problem("decimals", name, f"is read so: {STYLES[found.style]}"))
+    if found.spec.task == "classification":
+        problems += white_space_problems(name, table.columns[name])
+    return found
+
+
+def _plain_numbers(
+    columns: dict[str, list[str]], hints: Hints, rows: list[str], where: str, problems: list[Problem]
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Columns with their numbers written as 1234.5, and how they were written where it was otherwise.
+
+    Raises ``DataError`` where 1,500 could be 1.5 or 1500 in a whole column.
+    """
+    plain, styles = {}, {}
+    for name, texts in columns.items():
+        style = hints.kept.decimals.get(name, "") if hints.kept else style_of(texts)
+        if style == "ambiguous":
+            first = next(i for i, t in enumerate(texts) if "," in t)
+            raise DataError(f"{where}, {rows[first]}: {name!r} is {texts[first]!r}, {why_not(texts[first])}")
+        if style:
+            styles[name] = style
+            if not hints.kept:
+                problems.append(Problem("decimals", name, f"is read so: {STYLES[style]}"))
+        plain[name] = [as_plain(t, style) for t in texts] if style else texts
+    return plain, styles
+
+
+def _parts(
+    table: Table, roles: Roles, called: list[str], known: NDArray[np.bool_], problems: list[Problem]
+) -> NDArray[np.str_]:
+    """(n,) the part of each row; rows that name none are taken out of ``known`` and listed."""
+    if not roles.part:
+        return np.full(len(called), "", dtype=np.str_)
+    cells = [cell_text(v) for v in table.columns[roles.part]]
+    words = part_words(roles.part, cells) or dict.fromkeys(cells, "")
+    parts = np.array([words.get(c, "") or c for c in cells], dtype=np.str_)
+    for word in [w for w, part in words.items() if w and not part]:
+        count = cells.count(word)
+        text = (f"{count} rows of {roles.part!r} are in this part, which is neither train, val nor test: they are "
+                f"neither learned from nor judged on; DATA#{word} names them")  # fmt: skip
+        problems.append(Problem("other-part", word, text))
+    for i in np.flatnonzero(known & (parts == "")):
+        problems.append(Problem("missing-part", called[i], f"has no {roles.part}; left out"))
+    known &= parts != ""
+    return parts
+
+
+def _groups(table: Table, column: str, names: list[str], problems: list[Problem]) -> NDArray[Any]:
+    """(n,) the group of each row; one without is a group of its own."""
+    cells = [cell_text(v) for v in table.columns[column]]
+    alone = [name for name, cell in zip(names, cells, strict=True) if not cell]
+    problems += [Problem("missing-group", name, f"has no {column}; it is a group of its own") for name in alone]
+    return np.array([cell or f"\0{name}" for name, cell in zip(names, cells, strict=True)])
+
+
+def _there(
+    tree: Tree, paths: list[str], called: list[str], names: list[str], where: str, problems: list[Problem],
+    told: set[str],
+) -> NDArray[np.bool_]:  # fmt: skip
     """(n,) which pictures exist; the others are listed. Raises ``DataError`` where none does."""
-    tree = Directory(folder)
     known = np.array([bool(p) and tree.exists(p) for p in paths])
     for i in np.flatnonzero(~known):
-        problems.append(Problem("missing-file", paths[i] or names[i], "there is no such picture; left out"))
+        if called[i] not in told:
+            problems.append(Problem("missing-file", called[i] or names[i], "there is no such picture; left out"))
     if not known.any():
-        raise DataError(f"{where} names {len(paths)} pictures and none is there, as {paths[0]!r} below {folder}.")
+        raise DataError(f"{where} names {len(paths)} pictures and none is there, as {paths[0]!r} below {tree.path}.")
     return known
