@@ -159,7 +159,7 @@ def fit(
         if target is None:
             result = job.result(METHODS.get(method))
         else:
-            hints = hints_of(settings, group=None, task=task or split.train.target.task, kept=split.train.roles,
+            hints = hints_of(settings, task=task or split.train.target.task, kept=split.train.roles,
                              lenient=True)  # fmt: skip
             goal = open_target(target, split.train, split.val, mapping=mapping, hints=hints, labels=target_labels,
                                seed=seed)  # fmt: skip

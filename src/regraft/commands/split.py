@@ -87,18 +87,8 @@ def make_split(
     require_target(whole.data.take(learn))
     if val is not None:
         task = opened.target.task if hints.task or opened.format == "table" else None
-        judged = open_data(
-            val,
-            format=format,
-            hints=replace(
-                hints,
-                task=task,
-                usual=opened.target_name,
-                kept=opened.roles,
-                part=None,
-                group=None,
-            ),
-        )
+        told = replace(hints, task=task, usual=opened.target_name, kept=opened.roles, part=None)
+        judged = open_in_groups(val, format=format, hints=told)
         if judged.target.task != opened.target.task:
             raise DataError(f"{judged.name} is for {judged.target.task} and {opened.name} for {opened.target.task}.")
         return _used_classes(_judged_elsewhere(whole, learn, audited(evaluation_part(judged), store), val, problems))
@@ -136,6 +126,20 @@ def _judged_elsewhere(
         split.copied, found = copies_between(split.train, rows_of(whole.facts, learn), other.data, other.facts)
         split.problems += found
     return split
+
+
+def open_in_groups(data: Any, *, format: str | None = None, hints: Hints) -> Dataset:
+    """`open_data` of what is judged on: the groups that ``hints`` name are read where the data has them, so that
+    intervals go by them; where it has none, that is listed.
+    """
+    if hints.group is None:
+        return open_data(data, format=format, hints=hints)
+    try:
+        return open_data(data, format=format, hints=hints)
+    except DataError:
+        found = open_data(data, format=format, hints=replace(hints, group=None))
+    text = f"has nothing for --group {hints.group}: its intervals are those of items that have nothing in common"
+    return replace(found, problems=(*found.problems, Problem("no-groups", found.name, text)))
 
 
 def strata(labels: NDArray[Any]) -> NDArray[np.int64]:
