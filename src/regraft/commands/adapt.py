@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from regraft.backbones import beside, catalog
-from regraft.backbones.base import Body, Pretrained
+from regraft.backbones.base import OWN, Body, Pretrained
 from regraft.commands.feeds import make_feed
 from regraft.commands.inner import Inner, inner_parts, judged_at_best, promised
 from regraft.commands.split import Rows
@@ -174,7 +174,7 @@ def adapt(
     }  # fmt: skip
     if plan.finish:
         plan.finish(learner.body)
-    adapted = changed(base, learner.body, settings["method"])
+    adapted = changed(base, learner.body, settings["method"], statistics=loop.batch_norm == "learn")
     if plan.refit:
         everything = Rows(rows.x, labels, np.arange(len(data)))
         fitted = fit_features(adapted_rows(adapted, data, everything, settings["engine"], device), labels, data.target,
@@ -205,13 +205,15 @@ def calibrated(learner: Learner, inner: Inner, unit: float, zero: float) -> tupl
     return temperature, logits
 
 
-def changed(base: Pretrained, body: Body, method: str) -> Pretrained:
-    """The network ``base`` with the weights of ``body``, frozen."""
+def changed(base: Pretrained, body: Body, method: str, *, statistics: bool) -> Pretrained:
+    """The network ``base`` with the weights of ``body``, frozen; ``statistics`` says whether those of batch
+    normalisation were learned anew.
+    """
     found = copy.copy(base)
     found.body, found.head, found.source_classes = body.freeze().eval().cpu(), None, ()
     found.recipe, found.files = dict(base.recipe), dict(base.files)
     found.provenance = {k: v for k, v in base.provenance.items() if k != "digest"}
-    found.provenance |= {"adapted_by": method}
+    found.provenance |= {"adapted_by": method, **({"statistics": OWN} if statistics else {})}
     return found
 
 

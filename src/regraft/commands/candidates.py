@@ -152,9 +152,16 @@ def _share_seen(network: Pretrained, pixels: NDArray[np.uint64] | None) -> float
     return float(np.isin(pixels, network.seen).mean())
 
 
-def compared(ours: dict[int, bool], theirs: dict[int, bool], seed: int) -> dict[str, Any] | None:
-    """Accuracy of one probe less another's on the items that both left out, with its paired interval."""
+def compared(
+    ours: dict[int, bool], theirs: dict[int, bool], seed: int, groups: NDArray[Any] | None = None
+) -> dict[str, Any] | None:
+    """Accuracy of one probe less another's on the items that both left out, with its paired interval, that of
+    ``groups`` (by position) where items belong together.
+    """
     common = sorted(ours.keys() & theirs.keys())
     if not common:
         return None
-    return metrics.paired_gain(*(np.array([r[i] for i in common], float) for r in (ours, theirs)), seed=seed)
+    own = None if groups is None else groups[common]
+    return metrics.paired_gain(
+        *(np.array([r[i] for i in common], float) for r in (ours, theirs)), seed=seed, groups=own
+    )

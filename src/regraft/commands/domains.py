@@ -194,7 +194,8 @@ def report(
     """
     figures: dict[str, Any] = {"val": None, "target": None, "controls": {}}
     if len(after.val.y):
-        figures["val"] = after.model.figures(after.val.y, after.model.probabilities(after.val.x))
+        by = job.split.groups_judged(after.val.items)
+        figures["val"] = after.model.figures(after.val.y, after.model.probabilities(after.val.x), by)
     scores = {SOURCE_ONLY: judged(before.seen()), "adapted": judged(after.seen())} if len(after.val.y) else {}
     figures["validators"] = {n: {who: s[n] for who, s in scores.items()} for n in VALIDATORS} if scores else {}
     figures["chosen_by"] = _chosen_by(METHODS.get(job.settings["method"]))
@@ -202,12 +203,13 @@ def report(
     if target.judged is not None and after.judged is not None and len(after.judged.y):
         y = after.judged.y
         ours, theirs = (d.model.probabilities(d.judged.x) for d in (after, before))  # type: ignore[union-attr]
-        figures["target"] = after.model.figures(y, ours)
-        figures["controls"] = {SOURCE_ONLY: before.model.figures(y, theirs)}
+        by = None if target.judged.groups is None else target.judged.groups[after.judged.items]
+        figures["target"] = after.model.figures(y, ours, by)
+        figures["controls"] = {SOURCE_ONLY: before.model.figures(y, theirs, by)}
         if "majority" in job.settings["controls"]:
-            common = majority(after.train.y, y, len(after.model.target.classes))
+            common = majority(after.train.y, y, len(after.model.target.classes), groups=by)
             figures["controls"]["majority"] = common.figures
-        won = {**gain("classification", y, ours, theirs, job.settings["seed"]), "against": SOURCE_ONLY,
+        won = {**gain("classification", y, ours, theirs, job.settings["seed"], by), "against": SOURCE_ONLY,
                "metric": "accuracy"}  # fmt: skip
         if target.same:
             job.split.problems.append(Problem("same-judged", target.judged.name, "the target has no part test: judged "

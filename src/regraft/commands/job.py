@@ -277,24 +277,26 @@ class Job:
         split, seed = self.split, self.settings["seed"]
         assert split.val is not None
         probabilities = model.probabilities(rows.x)
-        figures: dict[str, Any] = {"val": model.figures(judged.y, probabilities)}
+        groups = split.groups_judged(judged.items)
+        figures: dict[str, Any] = {"val": model.figures(judged.y, probabilities, groups)}
         if split.copied is not None and split.copied[judged.items].any():
             alone = ~split.copied[judged.items]
-            rest = model.figures(judged.y[alone], probabilities[alone]) if alone.any() else None
+            left = None if groups is None else groups[alone]
+            rest = model.figures(judged.y[alone], probabilities[alone], left) if alone.any() else None
             figures["val_without_copies"] = {"items": int(alone.sum()), **(rest or {})}
         below = model.decision.get("abstain_below")
         if below is not None:
-            figures["abstaining"] = abstaining(judged.y, probabilities, below)
+            figures["abstaining"] = abstaining(judged.y, probabilities, below, groups)
         with self.watch("controls"):
             kit = ControlKit(split, train, judged, learn, self.settings["engine"], self.runner.device, self.store,
-                             self.settings["size"])  # fmt: skip
+                             self.settings["size"], groups)  # fmt: skip
             tried = run_controls(self.settings["controls"], self.network, kit)
             if probe is not None:
                 by_probe = probe.probabilities(judged.x)
-                tried.append(Control("linear-probe", model.figures(judged.y, by_probe), by_probe))
+                tried.append(Control("linear-probe", model.figures(judged.y, by_probe, groups), by_probe))
             if single is not None:
                 by_single = single.probabilities(self.anew(single, split.val, judged).x)
-                tried.append(Control("alone", model.figures(judged.y, by_single), by_single))
+                tried.append(Control("alone", model.figures(judged.y, by_single, groups), by_single))
         figures["controls"] = {c.name: c.figures for c in tried}
         parts = part_figures(model, kit, probabilities, seed)
         if parts:
@@ -303,7 +305,7 @@ class Job:
         names = columns_of(model.network)
         if self.numbers and names and len(names) == 1 and probe is None:
             write_line(self.run.work, names, split.train.target_name, train, judged, model)
-        gains = [gain_over_best(model.target.task, judged.y, probabilities, over, seed)
+        gains = [gain_over_best(model.target.task, judged.y, probabilities, over, seed, groups)
                  for over in (tried, [c for c in tried if c.name == "linear-probe"])]  # fmt: skip
         return figures, gains, sum(c.computed for c in tried)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from regraft import metrics
 from regraft.commands.controls import Control
+from regraft.intervals import share
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
 from regraft.regression_metrics import paired_rmse_gain
@@ -64,33 +65,49 @@ def _unseen(outputs: NDArray[Any] | None, groups: NDArray[Any] | None) -> str:
     return f"{len(outputs)} unseen items of {len(np.unique(groups))} groups"
 
 
-def gain(task: str, labels: NDArray[Any], ours: NDArray[Any], theirs: NDArray[Any], seed: int) -> dict[str, Any]:
-    """The headline figure of one model minus that of another on the same items, with a paired bootstrap interval; of
-    errors (rmse) theirs minus ours, so that more is better.
+def gain(
+    task: str,
+    labels: NDArray[Any],
+    ours: NDArray[Any],
+    theirs: NDArray[Any],
+    seed: int,
+    groups: NDArray[Any] | None = None,
+) -> dict[str, Any]:
+    """The headline figure of one model minus that of another on the same items, with its paired interval, that of
+    ``groups`` (n,) where items belong together; of errors (rmse) theirs minus ours, so that more is better.
     """
     if task == "multilabel":
-        return metrics.paired_map_gain(labels, ours, theirs, seed=seed)
+        return metrics.paired_map_gain(labels, ours, theirs, seed=seed, groups=groups)
     if task == "regression":
-        return paired_rmse_gain(labels, ours[:, 0], theirs[:, 0], seed=seed)
+        return paired_rmse_gain(labels, ours[:, 0], theirs[:, 0], groups)
     right = ((p.argmax(1) == labels).astype(float) for p in (ours, theirs))
-    return metrics.paired_gain(*right, seed=seed)
+    return metrics.paired_gain(*right, seed=seed, groups=groups)
 
 
 def gain_over_best(
-    task: str, labels: NDArray[Any], outputs: NDArray[Any], tried: list[Control], seed: int
+    task: str,
+    labels: NDArray[Any],
+    outputs: NDArray[Any],
+    tried: list[Control],
+    seed: int,
+    groups: NDArray[Any] | None = None,
 ) -> dict[str, Any] | None:
     """The gain over the best of the controls; None where there is none."""
     if not tried:
         return None
     metric, sign = HEADLINE[task]
     best = max(tried, key=lambda c: sign * float(c.figures[metric]))
-    return {**gain(task, labels, outputs, best.probabilities, seed), "against": best.name, "metric": metric}
+    won = gain(task, labels, outputs, best.probabilities, seed, groups)
+    return {**won, "against": best.name, "metric": metric}
 
 
-def abstaining(labels: NDArray[np.int64], probabilities: NDArray[Any], below: float) -> dict[str, Any]:
+def abstaining(
+    labels: NDArray[np.int64], probabilities: NDArray[Any], below: float, groups: NDArray[Any] | None = None
+) -> dict[str, Any]:
     """On the judged items: the share left to a person, and the accuracy of the rest with its interval."""
     answered = probabilities.max(1) >= below
-    hits = int((probabilities.argmax(1) == labels)[answered].sum())
-    n = int(answered.sum())
+    right = (probabilities.argmax(1) == labels)[answered]
+    n = len(right)
+    ends = share(right, None if groups is None else groups[answered])
     return {"abstain_below": below, "answered": n, "left": float(1 - answered.mean()),
-            "accuracy": hits / n if n else None, "accuracy_ci95": list(metrics.wilson(hits, n))}  # fmt: skip
+            "accuracy": float(right.mean()) if n else None, "accuracy_ci95": ends}  # fmt: skip

@@ -21,10 +21,10 @@ from regraft.features.choice import network_for
 from regraft.features.fusion import learned, parts_of
 from regraft.features.rows import Runner
 from regraft.features.store import RowStore
+from regraft.intervals import proportion
 from regraft.methods.domains import logits_of
 from regraft.methods.linear_probe import fit_features
 from regraft.methods.logistic import by_own_units
-from regraft.metrics import wilson
 from regraft.runtime import resolve_device, set_threads
 from regraft.types import Hints, Problem
 
@@ -114,7 +114,11 @@ def shift(
     if goal.judged is not None and len(goal.judged):
         shown, truth = _rows(goal.judged, runner, store, seed, [])
         hits = int((logits_of(head, units(shown)).argmax(1) == truth).sum())
-        as_it_is = {"accuracy": hits / len(truth), "accuracy_ci95": list(wilson(hits, len(truth))), "items": len(truth)}
+        as_it_is = {
+            "accuracy": hits / len(truth),
+            "accuracy_ci95": list(proportion(hits, len(truth))),
+            "items": len(truth),
+        }
     worth, word = in_words(distance["value"], [d for d in classes if d is not None], len(x) + len(z))
     return Shift(
         source if isinstance(source, str) else opened.name, target if isinstance(target, str) else goal.learn.name,

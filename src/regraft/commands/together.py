@@ -145,7 +145,7 @@ def together(jobs: dict[str, Job], weights: str, soft: float | None, folder: Pat
         head.cpu().eval().requires_grad_(False)
         found[name] = Adapted(network, head, own, logits, task.rows.y[task.sure], task.sure, task.sure is task.hold)
     bodies = [learner.body if soft is None else METHOD.body_of(learner.body, i) for i in range(len(tasks))]
-    trained = [changed(network, b, "share parameters") for b in bodies]
+    trained = [changed(network, b, "share parameters", statistics=loop.batch_norm == "learn") for b in bodies]
     return {name: replace(one, network=n) for (name, one), n in zip(found.items(), trained, strict=True)}
 
 

@@ -59,11 +59,24 @@ def text_facts(items: Items) -> tuple[TextFacts, dict[int, str]]:
     """The facts of every text that can be read, and position -> why for the others."""
     texts, positions, failed = readable(items)
     plain = [normalised(t) for t in texts]
-    digests = b"".join(hashlib.blake2b(_bytes(t), digest_size=8).digest() for t in plain)
-    pixels = np.frombuffer(digests, "<u8").astype(np.uint64)
+    pixels = _digests(plain)
     lengths = np.array([len(t) for t in texts], np.int64)
     languages = [language_of(t) for t in texts]
     return TextFacts(np.array(positions, np.int64), pixels, lengths, languages, _near(plain, pixels)), failed
+
+
+def near_between(first: Items, second: Items) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """(n,) digests of the readable texts of both, the first's before the second's, and (p, 2) rows that are nearly the
+    same. Raises ``UnreadableItem`` where one cannot be read.
+    """
+    plain = [normalised(str(items.load(i))) for items in (first, second) for i in range(len(items))]
+    digests = _digests(plain)
+    return digests, _near(plain, digests)
+
+
+def _digests(plain: Sequence[str]) -> NDArray[np.uint64]:
+    found = b"".join(hashlib.blake2b(_bytes(t), digest_size=8).digest() for t in plain)
+    return np.frombuffer(found, "<u8").astype(np.uint64)
 
 
 def _bytes(text: str) -> bytes:

@@ -119,8 +119,7 @@ class _Problem:
         self.targets = targets_of(labels, len(target.classes))
         self.link: Link = "sigmoid" if target.task == "multilabel" else "softmax"
         self.weights = row_weights(self.targets, class_weight)
-        # rows with the same labels belong together when folds are dealt
-        self.strata = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+        self.strata = labels
 
     def scaling(self, how: dict[str, Any], learn: Any) -> Scaling:
         """By the rows ``learn``; ``how`` names one way for all blocks, or holds one for each."""

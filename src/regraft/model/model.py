@@ -126,19 +126,26 @@ class Model:
             return metrics.entropy_bits(np.stack([probabilities, 1 - probabilities], 2)).sum(1)
         return metrics.entropy_bits(probabilities)
 
-    def figures(self, labels: NDArray[Any], probabilities: NDArray[Any]) -> dict[str, Any]:
-        """The figures of merit that fit the task, see `regraft.metrics` and `regraft.regression_metrics`."""
+    def figures(
+        self, labels: NDArray[Any], probabilities: NDArray[Any], groups: NDArray[Any] | None = None
+    ) -> dict[str, Any]:
+        """The figures of merit that fit the task, see `regraft.metrics` and `regraft.regression_metrics`; their
+        intervals are those of ``groups`` (n,) where some items belong together.
+        """
         if self.numbers:
-            return self._number_figures(labels, probabilities)
+            return self._number_figures(labels, probabilities, groups)
         if self.target.task == "multilabel":
-            return metrics.multilabel(labels, probabilities, self.thresholds)
-        return metrics.classification(labels, probabilities)
+            return metrics.multilabel(labels, probabilities, self.thresholds, groups)
+        return metrics.classification(labels, probabilities, groups)
 
-    def _number_figures(self, y: NDArray[Any], values: NDArray[Any]) -> dict[str, Any]:
-        figures = regression(y, values[:, 0], self.sigma)
+    def _number_figures(self, y: NDArray[Any], values: NDArray[Any], groups: NDArray[Any] | None) -> dict[str, Any]:
+        figures = regression(y, values[:, 0], self.sigma, groups)
         ends = self.interval(values)
         if ends is not None:
-            figures["interval"] = {"level": self.decision["interval"]["level"], **coverage(y, *ends.T)}
+            figures["interval"] = {
+                "level": self.decision["interval"]["level"],
+                **coverage(y, ends[:, 0], ends[:, 1], groups),
+            }
         if self.outputs > 1:
             figures["quantiles"] = quantile_figures(y, self.quantiles(values), self.decision["quantiles"])
         return figures
