@@ -354,8 +354,8 @@ def uncertainty(r: dict[str, Any]) -> list[str]:
 
 def coverage(r: dict[str, Any]) -> list[str]:
     out = ["## Promised and found (`bench_coverage.py`)", "",
-           "How often what regraft prints held in simulation. Each row is of as many draws as it says, each with data of "
-           "its own; where few items carry no promise it is refused.", ""]  # fmt: skip
+           "How often what regraft prints held in simulation. Each row is of as many draws as it says, each with data "
+           "of its own; where few items carry no promise it is refused.", ""]  # fmt: skip
     rows = []
     for part in (v for v in r.values() if isinstance(v, dict) and "rows" in v):
         for row in part["rows"]:
@@ -368,8 +368,8 @@ def coverage(r: dict[str, Any]) -> list[str]:
 
 def tables(r: dict[str, Any]) -> list[str]:
     out = ["## Small tables (`bench_tables.py`)", "",
-           f"Mean of {r['draws']} draws, a fifth judged, beside scikit-learn's StandardScaler with LogisticRegressionCV "
-           "and with BayesianRidge; paired difference in points.", ""]  # fmt: skip
+           f"Mean of {r['draws']} draws, a fifth judged, beside scikit-learn's StandardScaler with "
+           "LogisticRegressionCV and with BayesianRidge; paired difference in points.", ""]  # fmt: skip
     for metric, title in (("accuracy", "accuracy"), ("r2", "R²")):
         out += table(["table", "rows", "columns", f"{title}, regraft", "scikit-learn", "points"], [
             [name, t["rows"], t["columns"], f"{t['regraft']:.4f}", f"{t['scikit-learn']:.4f}",
