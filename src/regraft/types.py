@@ -59,7 +59,8 @@ class Roles:
         if self.features:
             told.append(f"{len(self.features)} learned from ({_some(self.features)})")
         if self.unused:
-            told.append("not used: " + _some([f"{n} ({why})" if why else n for n, why in self.unused.items()]))
+            unused = [f"{n or repr(n)} ({why})" if why else n for n, why in self.unused.items()]
+            told.append("not used: " + _some(unused))
         return "columns: " + ", ".join(told)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from collections import Counter
@@ -21,6 +22,7 @@ FEW_NUMBERS, FEW_CLASSES, REPEATS, MANY_REPEATS = 5, 20, 3, 20
 LEAST_ROWS = 10
 CLASS_NAMES = {"label", "labels", "class", "classes", "category", "categories", "species", "type", "标签", "类别"}
 _FLOAT = re.compile(r"\d+\.0")
+_LIST = re.compile(r"\s*\[.*\]\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,10 @@ def label_column(
     Numbers are recognised before separators are looked for. Raises ``DataError`` where every value is another one: that
     is no class; where one that should be a number is none, or infinite; and where 1,500 could be two numbers.
     """
+    cells = _as_lists(cells)
     lists = any(isinstance(c, list | tuple | np.ndarray) for c in cells)
+    if lists and task in ("classification", "regression"):
+        cells, lists = _singles(name, cells, task, where, rows), False
     # an empty list is an answer (none of the classes), an empty cell is not
     missing = np.array([c is None or (not isinstance(c, list | tuple | np.ndarray) and _text(c) == "") for c in cells])
     texts = ["" if m or lists else _text(c) for c, m in zip(cells, missing, strict=True)]
@@ -77,6 +82,32 @@ def label_column(
         values = numbers(name, texts, rows, where)
         return LabelColumn(name, TargetSpec("regression"), values, np.isnan(values), style=style, doubt=doubt)
     return _classes(name, texts, missing, where, doubt)
+
+
+def _as_lists(cells: list[Any]) -> list[Any]:
+    """Cells with sets as lists; those with lists as Python and JSON write them (``['a', 'b']``), where all are, too."""
+    cells = [sorted(map(str, c)) if isinstance(c, set | frozenset) else c for c in cells]
+    written = {c for c in cells if isinstance(c, str) and c.strip()}
+    if not written or not all(map(_LIST.fullmatch, written)):
+        return cells
+    try:
+        lists = {c: ast.literal_eval(c.strip()) for c in written}
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return cells
+    plain = all(isinstance(a, str | int) for one in lists.values() for a in one)
+    return [lists.get(c, c) if isinstance(c, str) else c for c in cells] if plain else cells
+
+
+def _singles(name: str, cells: list[Any], task: str, where: str, rows: Sequence[str]) -> list[Any]:
+    """The only members of lists; raises ``DataError`` where one has several."""
+    found = []
+    for row, cell in zip(rows, cells, strict=True):
+        held = list(cell) if isinstance(cell, list | tuple | np.ndarray) else [cell]
+        if len(held) > 1:
+            raise DataError(f"{where}, {row}: {name!r} holds {len(held)} values, and --task {task} takes one; "
+                            "--task multilabel takes several.")  # fmt: skip
+        found.append(held[0] if held else None)
+    return found
 
 
 def _text(cell: Any) -> str:

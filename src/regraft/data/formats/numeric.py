@@ -16,11 +16,12 @@ LEAST_ROWS = 2
 
 def table_label(free: Sequence[str], problems: list[Problem]) -> str:
     """The label among the columns that are nothing else: by its name, else the last one, which is said."""
-    named = [name for name in free if name.lower() in LABEL_NAMES]
-    if not named:
-        problems.append(Problem("label-guessed", free[-1], "is the last column, so it is taken as the label; --label "
-                                "names another"))  # fmt: skip
-    return named[0] if named else free[-1]
+    named = sorted((n for n in free if n.lower() in LABEL_NAMES), key=lambda n: LABEL_NAMES.index(n.lower()))
+    chosen = named[0] if named else free[-1]
+    why = "" if len(named) == 1 else f"is taken before {named[1]!r}" if named else "is the last column, so it is taken"
+    if why:
+        problems.append(Problem("label-guessed", chosen, f"{why} as the label; --label names another"))
+    return chosen
 
 
 def feature_columns(columns: Texts, rows: Sequence[str], where: str, problems: list[Problem]) -> Texts:
