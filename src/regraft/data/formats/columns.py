@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from regraft.data.archives import Archive
-from regraft.data.formats.pairing import PictureIndex, pictures_of
+from regraft.data.formats.pairing import PictureIndex, pictures_of, spelled
 from regraft.data.formats.readers import Columns, Table
 from regraft.data.memory import Memory
 from regraft.data.numbers import has_unit, kind_of, number
@@ -122,7 +122,8 @@ def _below_one_folder(table: Table, cells: list[str], paths: list[str]) -> tuple
     """The paths of pictures of which none lies where its cell says: those below the one folder that holds them."""
     files = [table.folder + file for file in islice(table.tree.below(table.folder), MOST_FILES)]
     index = PictureIndex(table.tree, pictures_of(files))
-    found, said = index.resolve(filter(_is_path, cells), f"{table.folder}{table.name}.csv")
+    own = [c for c in cells if _is_path(c) and not spelled(c)[0]]  # a path of another machine could be any picture
+    found, said = index.resolve(own, f"{table.folder}{table.name}.csv")
     told = {c: p for c, p in found.items() if isinstance(p, Problem) and p.kind != "missing-file"}
     there = [found.get(c) for c in cells]
     return [p if isinstance(p, str) else was for p, was in zip(there, paths, strict=True)], [*said, *told.values()]
