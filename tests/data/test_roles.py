@@ -44,6 +44,7 @@ def said(data: Dataset) -> dict[str, str]:
         (["1.5", "2.5"], "", ["1.5", "2.5"]),
         (["1,2", "3", "1,2,3"], "", ["1,2", "3", "1,2,3"]),
         (["3,5", "4.5"], "", ["3,5", "4.5"]),
+        (["3,5", "7,95e-05", "1e3"], "comma", ["3.5", "7.95e-05", "1e3"]),
     ],
 )
 def test_ways_to_write_numbers(cells: list[str], style: str, plain: list[str]) -> None:

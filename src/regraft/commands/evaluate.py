@@ -78,10 +78,11 @@ def evaluate(
     if adapt:
         predictor = adapting(predictor, [judged.items], adapt, engine=engine, device=device)
     answers = predictor.answer(judged.items)
-    problems = [*whole.problems]
+    problems = [*judged.problems]
     problems += [Problem("unreadable", judged.items.name(i), why) for i, why in sorted(answers.failed.items())]
     if not len(answers.positions):
-        raise DataError(f"None of the items of {judged.name} can be read.")
+        why = next(iter(f" ({p.item}: {p.message})" for p in problems if p.kind == "unreadable"), "")
+        raise DataError(f"None of the items of {judged.name} can be read{why}.")
     truth = judged.y[answers.positions]
     groups = None if judged.groups is None else judged.groups[answers.positions]
     figures = predictor.model.figures(truth, answers.probabilities, groups)

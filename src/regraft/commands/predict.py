@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.names import shown
 from regraft.data.sources import is_there, open_inputs
 from regraft.detection.artefact import is_detector
-from regraft.errors import InputError, UnreadableItem
+from regraft.errors import DataError, InputError, UnreadableItem
 from regraft.files import digest, disk_errors, output
 from regraft.predictor import Predictor, TaskPredictor, load_any
 from regraft.runtime import set_threads
@@ -43,7 +43,7 @@ class PredictResult:
 
 def predict(
     model: str,
-    inputs: list[str],
+    inputs: str | PurePath | Sequence[str | PurePath],
     *,
     out: str | None = None,
     form: str | None = None,
@@ -72,7 +72,7 @@ def predict(
     the items before it answers.
     """
     set_threads(threads)
-    inputs = [inputs] if isinstance(inputs, str) else [str(one) for one in inputs]
+    inputs = _named(inputs)
     if is_detector(model):
         if resume or overwrite or sort_into or copy or adapt or text or image or encoding or engine != "auto":
             raise InputError("--resume, --overwrite, --sort-into, --copy, --adapt, --text, --image, --encoding and "
@@ -117,6 +117,16 @@ def predict(
     for row, some, position in rows.stream(resumed):
         bulk.add(row, _content(some, position))
     return PredictResult(model, rows.total, bulk.finish(), out, resumed=resumed, problems=problems)
+
+
+def _named(inputs: str | PurePath | Sequence[str | PurePath]) -> list[str]:
+    """The inputs as a person would type them; raises ``DataError`` where they are data in memory."""
+    given = [inputs] if isinstance(inputs, str | PurePath) else inputs
+    odd = [given] if not isinstance(given, list | tuple) else [g for g in given if not isinstance(g, str | PurePath)]
+    if odd:
+        raise DataError(f"The inputs are of the type {type(odd[0]).__name__}; wanted are paths or texts: "
+                        "regraft.load(model).predict(x) takes DataFrames, arrays and pictures.")  # fmt: skip
+    return [str(one) for one in given]
 
 
 _PATH = re.compile(r"[.~]{0,2}[/\\].*|[A-Za-z]:[/\\].*|.*[/\\]|\S*\.[A-Za-z]\w{1,8}(#\w+)?|embedded:\S*", re.DOTALL)

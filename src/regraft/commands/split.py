@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +18,8 @@ from regraft.errors import DataError
 from regraft.features.store import RowStore
 from regraft.methods.folds import bins
 from regraft.types import Hints, Problem
+
+_FLOAT = re.compile(r"(-?\d+)\.0")
 
 
 @dataclass
@@ -148,12 +151,14 @@ def strata(labels: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def relabel(data: Dataset, classes: tuple[str, ...], *, strict: bool = True) -> Dataset:
-    """The same items with labels that index ``classes`` by name; -1 for a class that is not among them.
+    """The same items with labels that index ``classes`` by name; -1 for a class that is not among them. Classes written
+    1.0 are those written 1, as pandas writes whole numbers either way, which is said.
 
     Raises ``DataError`` listing the unknown classes where ``strict``.
     """
     if data.target.task == "regression":
         return data
+    data = _as_whole_numbers(data, classes)
     position = {name: i for i, name in enumerate(classes)}
     used = [name for name, count in data.class_counts().items() if count]
     unknown = [name for name in used if name not in position]
@@ -171,6 +176,22 @@ def relabel(data: Dataset, classes: tuple[str, ...], *, strict: bool = True) -> 
     return replace(data, targets={data.target_name: spec}, labels={data.target_name: y})
 
 
+def _as_whole_numbers(data: Dataset, known: tuple[str, ...]) -> Dataset:
+    """The data with its classes spelled as the ``known`` ones are, where the one are 1.0 and 2.0, the other 1 and 2."""
+    plain = {name: _FLOAT.sub(r"\1", name) for name in data.classes}
+    spelled = {_FLOAT.sub(r"\1", name): name for name in known}
+    if not any(map(_FLOAT.fullmatch, (*data.classes, *known))) or len(spelled) < len(known):
+        return data
+    names = tuple(spelled.get(plain[name], name) for name in data.classes)
+    if names == data.classes or len(set(names)) < len(names):
+        return data
+    pairs = [(a, b) for a, b in zip(data.classes, names, strict=True) if a != b]
+    text = f"is taken for the class {pairs[0][1]}, and the other numbers likewise"
+    said = Problem("class-spelling", pairs[0][0], text)
+    return replace(data, targets={data.target_name: replace(data.target, classes=names)},
+                   problems=(*data.problems, said))  # fmt: skip
+
+
 def _used_classes(split: Split) -> Split:
     """Both parts with the classes that have a training example; judged items of others are listed and left out."""
     if split.train.target.task == "regression":
@@ -180,7 +201,9 @@ def _used_classes(split: Split) -> Split:
     if split.val is None:
         return split
     counts = split.val.class_counts()
+    before = split.val.problems
     split.val = relabel(split.val, classes, strict=False)
+    split.problems += split.val.problems[len(before) :]
     if split.val.y.ndim == 2:
         for name in [n for n, count in counts.items() if count and n not in classes]:
             text = f"{counts[name]} judged items have this label, of which training has no example; it is not judged"

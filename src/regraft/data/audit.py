@@ -70,10 +70,11 @@ def target_problems(data: Dataset) -> list[Problem]:
         look_at = "the figures by class" if data.target.task == "detection" else "balanced accuracy"
         text = f"{most} has {some[most]} examples and {least} {some[least]}: look at {look_at}"
         found.append(Problem("imbalance", f"{most}, {least}", text))
-    folded = Counter(n.casefold().strip() for n in counts)
+    folded = Counter(map(_folded, counts))
     for name in (n for n, c in folded.items() if c > 1):
-        alike = [n for n in counts if n.casefold().strip() == name]
-        found.append(Problem("classes-differ-by-case", ", ".join(alike), "differ by case alone: is one meant?"))
+        alike = [n for n in counts if _folded(n) == name]
+        text = "differ by case or white space alone: is one meant?"
+        found.append(Problem("classes-differ-by-case", ", ".join(alike), text))
     return found
 
 
@@ -91,6 +92,11 @@ def few_judged(data: Dataset) -> list[Problem]:
     text = (f"few judged examples ({shown}{more}): their average precision is rough and mostly too high, and with it "
             "map; its interval counts that in")  # fmt: skip
     return [Problem("few-judged", data.name, text)]
+
+
+def _folded(name: str) -> str:
+    """A class's name without what the eye passes over: case, and which white space it is."""
+    return " ".join(name.casefold().split())
 
 
 def group_problems(data: Dataset) -> list[Problem]:

@@ -21,6 +21,7 @@ from regraft.data.containers import (
     readable,
     stored_size,
 )
+from regraft.errors import UnreadableItem
 from regraft.types import PreprocessSpec
 
 __all__ = ["DECODER", "ENDINGS_OF", "FOREIGN", "SUFFIXES"]
@@ -79,6 +80,8 @@ def examine(data: bytes) -> Examined:
 
 def examine_object(image: Image.Image) -> Examined:
     """A Pillow picture that a person holds: the same as the file that it was opened from."""
+    if 0 in image.size:
+        raise UnreadableItem(f"the picture has no pixels ({image.width} x {image.height})")
     with readable():
         return _examined(image)
 

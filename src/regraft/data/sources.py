@@ -28,7 +28,7 @@ _AS_CSV, _UNPACKED = "save it as .csv or .parquet", "unpack it, or pack it as a 
 _AS_NPZ = "save its arrays as .npz, with keys such as train_images and train_labels"
 SAVED_AS = {
     **dict.fromkeys((".xlsx", ".xls", ".ods", ".feather", ".arrow", ".orc", ".sav", ".dta", ".sqlite", ".db"), _AS_CSV),
-    **dict.fromkeys((".tar", ".tgz", ".rar", ".7z", ".bz2", ".xz"), _UNPACKED),
+    **dict.fromkeys((".tar", ".tgz", ".gz", ".rar", ".7z", ".bz2", ".xz"), _UNPACKED),
     **dict.fromkeys((".pkl", ".pickle", ".pt", ".npy", ".h5", ".hdf5", ".mat"), _AS_NPZ),
     ".json": "a table is read as JSON lines (.jsonl, an object a line); boxes as COCO's files are",
 }  # fmt: skip

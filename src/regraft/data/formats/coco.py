@@ -25,7 +25,7 @@ from regraft.types import Evidence, Hints, Problem
 
 HEAD = 1 << 16
 Record = dict[str, Any]
-_KEYS = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
+_KEYS = re.compile(r'"(images|annotations)"\s*:\s*\[')
 _NAME = re.compile(r'"file_name"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _WANTED = {"images": ("id", "file_name"), "categories": ("id", "name")}
 

@@ -28,6 +28,7 @@ SPLIT_NAMES = {"split", "splits", "fold", "folds", "set", "subset", "part", "par
 LEAST_COUNTED, _COUNTS = 10, "it counts the rows"
 INDEX_NAMES = {"index", "idx", "columnindex", "row", "rowid", "rowno", "rownr", "rownum", "rownumber", "rownames", "no",
                "nr", "lfdnr", "序号", "编号", "行号"}  # fmt: skip
+_ROW = re.compile(r"\[?\s*([+-]?\d[\d.e+-]*[\s,;]+){15,}[+-]?\d[\d.e+-]*\s*\]?")
 _ID = re.compile(
     r"(?i:(.*[\W_])?(id|ids|uid|uuid|guid|identifier))|.*[a-z]I[dD]|(?i:(passenger|customer|user|sample)id)"
 )
@@ -63,6 +64,13 @@ def item_column(table: Table, hints: Hints, modality: str | None = None) -> tupl
     if text:
         return text, "text"
     if modality is None and len(table.rows) >= LEAST_ROWS and len(columns) > 1:
+        rows = next((n for n, values in columns.items() if n not in taken and _holds_rows(values)), None)
+        if rows is not None and not hints.features:
+            raise DataError(
+                f"{where}: each cell of {rows!r} holds a row of numbers, which is neither a text nor a number: give "
+                "each number a column of its own, or save pictures as .npz (train_images, train_labels); "
+                f"--drop {rows} leaves it out, --text {rows} reads it as words."
+            )
         return "", "table"
     looked_for = {"image": "paths of pictures (.jpg, .png, ...)", "text": "texts (--text names the column)"}
     sought = looked_for.get(modality or "", " or ".join(looked_for.values()))
@@ -248,6 +256,12 @@ def _is_structured(values: Sequence[object]) -> bool:
     """Bytes or objects: neither numbers nor words."""
     some = [v for v in values[:100] if v is not None]
     return bool(some) and all(is_bytes(v) or isinstance(v, dict) for v in some)
+
+
+def _holds_rows(values: Sequence[object]) -> bool:
+    """Whether the cells are long rows of numbers, such as the pixels of pictures."""
+    some = [c for c in map(cell_text, values[:100]) if c]
+    return bool(some) and all(_ROW.fullmatch(c) for c in some)
 
 
 def _some_are_there(table: Table, column: str) -> bool:
