@@ -6,11 +6,14 @@ import contextlib
 import errno
 import functools
 import os
-from collections.abc import Callable, Iterator
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import ParamSpec, TypeVar
 
-from regraft.errors import ArtefactError, DiskError, InputError, RegraftError
+from regraft.errors import ArtefactError, DataWarning, DiskError, InputError, RegraftError
 from regraft.files import why
+from regraft.types import Problem
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -77,3 +80,12 @@ def written_by_regraft(what: str | os.PathLike[str], kind: type[InputError] = Ar
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise kind(f"{what} is damaged or not of this regraft ({reason}): copy it again or repeat the run.") from error
+
+
+def tell(problems: Sequence[Problem]) -> None:
+    """What a fit would list, where there is no list: as warnings to whoever called from outside."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("regraft."):
+        level, frame = level + 1, frame.f_back
+    for problem in problems:
+        warnings.warn(f"{problem.item} {problem.message}", DataWarning, stacklevel=level)

@@ -5,148 +5,47 @@ Constructors only store; ``fit`` does the work; what was learned ends in ``_``. 
 
 from __future__ import annotations
 
-import sys
+import math
 import warnings
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from numbers import Real
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.base import ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from regraft.backbones.base import Pretrained
+from regraft.border import tell
 from regraft.data.audit import require_target, target_problems
-from regraft.data.cells import Cells
 from regraft.data.dataset import Dataset
-from regraft.data.formats.table import of_features, only_column
-from regraft.data.frames import is_frame
-from regraft.data.inputs import as_items
-from regraft.data.items import Items, TableRows
+from regraft.data.items import Items
 from regraft.data.labels import LEAST_ROWS
 from regraft.data.targets import as_labels, as_numbers
-from regraft.errors import DataError, DataWarning, InputError
+from regraft.errors import DataError, InputError
 from regraft.features.choice import network_for
 from regraft.features.fusion import learned, parts_of
-from regraft.features.rows import Runner
-from regraft.features.store import RowStore
-from regraft.features.tables import TableNetwork, columns_of
+from regraft.features.tables import columns_of
 from regraft.files import output
 from regraft.methods import METHODS
+from regraft.methods.ridge import LEAST_ROWS as LEAST_CARRIED
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
-from regraft.regression_metrics import conformal_radius
-from regraft.runtime import resolve_device
-from regraft.types import Hints, Problem, Roles, TargetSpec
+from regraft.on_network import OnNetwork
+from regraft.types import Problem, TargetSpec
 
 _TOLD = {"far-out", "classes-differ-by-case", "more-columns-than-rows"}
 
 
-class _OnNetwork(BaseEstimator):
-    """What the estimators share: from ``X`` to the rows of a frozen network."""
-
-    backbone: str | None
-    weights: str | Path | None
-    engine: str
-    device: str
-
-    columns_: Roles | None = None
-
-    def _items(self, x: Any, network: Pretrained | None = None) -> Items:
-        """``x`` as items to learn from; with ``network`` as what that reads, a table by the names it has learned."""
-        if is_frame(x) and (network is None or network.spec.modality == "table"):
-            return self._of_frame(x, network)
-        if network is None:
-            self.columns_ = None
-        if _is_table(x) and (network is None or network.spec.modality == "table"):
-            return TableRows(self._checked(x, network, dtype=np.float64), "X")
-        if network is None:
-            items = as_items(x)
-        else:
-            items = as_items(x, modality=network.spec.modality, hints=Hints(kept=self.columns_))
-        if not len(items):
-            raise DataError("Found array with 0 sample(s) while a minimum of 1 is required.")
-        return items
-
-    def _of_frame(self, x: Any, network: Pretrained | None) -> Items:
-        if not len(x):
-            raise DataError("Found array with 0 sample(s) while a minimum of 1 is required.")
-        if network is None:
-            self.columns_ = only_column(x)
-            if self.columns_ is not None:
-                return as_items(x, modality=self.columns_.modality, hints=Hints(kept=self.columns_))
-            self._checked(x, network, skip_check_array=True)
-            cells, self.columns_, problems = of_features(x)
-            _tell(problems)
-            return cells
-        if self.columns_ is None:
-            return TableRows(self._checked(x, network, dtype=np.float64), "X")
-        self._checked(x, network, skip_check_array=True)
-        items = as_items(x, modality="table", hints=Hints(kept=self.columns_))
-        if isinstance(network, TableNetwork) and isinstance(items, Cells):
-            _tell(network.oddities(items))
-        return items
-
-    def _checked(self, x: Any, network: Pretrained | None, **how: Any) -> Any:
-        """scikit-learn's own checks of a table, of its names and their order."""
-        try:
-            return validate_data(self, x, reset=network is None, **how)
-        except (ValueError, TypeError) as error:
-            raise DataError(str(error)) from error
-
-    def _rows(self, network: Pretrained, items: Items) -> NDArray[Any]:
-        if isinstance(items, TableRows) and not isinstance(network, TableNetwork):
-            return items.array[items.index]
-        found = Runner(network, self.engine, resolve_device(self.device)).stored(items, RowStore())
-        for i, why in sorted(found.failed.items()):
-            raise DataError(f"{items.name(i)} cannot be used: {why}.")
-        return found.rows
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True
-        return tags
+def _say_stopped(record: dict[str, Any]) -> None:
+    for why in record.get("stopped_early", ()):
+        warnings.warn(f"Before its end, {why}: it may change with more.", ConvergenceWarning, stacklevel=3)
 
 
-def _tell(problems: Sequence[Problem]) -> None:
-    """What a fit would list, where there is no list: as warnings to whoever called ``fit`` or ``predict``."""
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals["__name__"].startswith("regraft."):
-        level, frame = level + 1, frame.f_back
-    for problem in problems:
-        warnings.warn(f"{problem.item} {problem.message}", DataWarning, stacklevel=level)
-
-
-def _is_table(x: Any) -> bool:
-    """Whether scikit-learn's own validation should look at ``x``: everything but pictures, paths, texts and items."""
-    if isinstance(x, str | bytes | bytearray | PurePath | Image.Image) or hasattr(x, "targets"):
-        return False
-    if isinstance(x, Mapping) and not hasattr(x, "shape"):  # some of scipy's sparse arrays are mappings
-        return False
-    if (hasattr(x, "load") and hasattr(x, "digest")) or hasattr(x, "read"):
-        return False
-    if isinstance(x, list | tuple):
-        return not len(x) or (isinstance(x[0], list | tuple | int | float | np.number) and np.ndim(x[0]) < 2) or (
-            np.ndim(x[0]) == 1 and not isinstance(x[0], str | bytes))  # fmt: skip
-    shape, kind = getattr(x, "shape", None), getattr(getattr(x, "dtype", None), "kind", "")
-    if shape is None:
-        return hasattr(x, "__array__")
-    several = len(shape) in (3, 4) or (kind in "UOST" and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)))
-    return not (several and _holds_items(x, len(shape)))
-
-
-def _holds_items(x: Any, axes: int) -> bool:
-    """Whether an array, or a column of objects, holds pictures, paths or texts."""
-    first = next(iter(np.ravel(x)), None) if axes < 3 else None
-    return axes > 2 or first is None or isinstance(first, str | bytes | PurePath | Image.Image) or np.ndim(first) > 1
-
-
-class _Model(_OnNetwork):
+class _Model(OnNetwork):
     """An estimator that ends in a model."""
 
     method: str
@@ -155,9 +54,11 @@ class _Model(_OnNetwork):
 
     def _require(self, items: Items, labels: NDArray[Any], spec: TargetSpec, name: str) -> None:
         """The checks of `regraft fit` on what is to be learned; what has to do with judging is no matter here."""
+        if spec.task == "regression" and len(labels) and np.ptp(labels) == 0:
+            raise DataError(f"y is {labels[0]:g} for every item, so there is nothing to learn.")
         data = Dataset("y", items, {name: spec}, {name: labels}, np.full(len(items), ""))
         require_target(data)
-        _tell([p for p in target_problems(data) if p.kind in _TOLD])
+        tell([p for p in target_problems(data) if p.kind in _TOLD])
 
     def save(self, folder: str | Path) -> Path:
         """Writes the fitted model as an artefact that `regraft.load` and the command line read."""
@@ -203,20 +104,19 @@ class Classifier(ClassifierMixin, _Model):
 
     def fit(self, X: Any, y: Any) -> Self:
         """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) of any labels with two classes or more."""
+        self._check()
         method = METHODS.get(self.method)
         if not hasattr(method, "fit_features"):
             raise InputError(
                 f"Classifier takes methods on features so far, not {self.method}: regraft.fit trains with it."
             )
-        if y is None:
-            raise ValueError("This Classifier estimator requires y to be passed, but the target y is None.")
         items = self._items(X)
         labels = as_labels(y, len(items))
         self.classes_, indices = np.unique(labels, return_inverse=True)
         spec = TargetSpec("classification", tuple(str(c) for c in self.classes_.tolist()))
         self._require(items, indices, spec, "label")
         if len(self.classes_) == len(labels) > LEAST_ROWS:
-            _tell([Problem("labels-differ", "y", f"holds another label for each of its {len(labels)} items: are they "
+            tell([Problem("labels-differ", "y", f"holds another label for each of its {len(labels)} items: are they "
                            "classes?")])  # fmt: skip
         network = learned(network_for(items, self.backbone, self.weights), items)
         rows = self._rows(network, items)
@@ -230,13 +130,20 @@ class Classifier(ClassifierMixin, _Model):
             class_weight=self._class_weight(),
             blocks=[p.width for p in parts_of(network)],
         )
+        _say_stopped(fitted.record)
         self.model_ = Model(network, fitted.head, "label", spec)
         self.record_ = fitted.record
         return self
 
     def _class_weight(self) -> str | list[float] | None:
         if isinstance(self.class_weight, dict):
-            return [self.class_weight.get(c, 1.0) for c in self.classes_.tolist()]
+            known = self.classes_.tolist()
+            for label, weight in self.class_weight.items():
+                if not isinstance(weight, Real) or not 0 < weight < np.inf:
+                    raise InputError(f"class_weight gives {label!r} the weight {weight!r}; weights are above 0.")
+                if label not in known:
+                    tell([Problem("no-such-class", "class_weight", f"names {label!r}, which y does not hold")])
+            return [self.class_weight.get(c, 1.0) for c in known]
         if self.class_weight not in (None, "balanced"):
             raise InputError(f"class_weight is {self.class_weight!r}; wanted is None, 'balanced' or label -> weight.")
         return self.class_weight
@@ -267,7 +174,7 @@ class Regressor(RegressorMixin, _Model):
     seed : decides the folds by which ``sigma_`` and the intervals are found.
 
     After ``fit``: ``coef_`` (d,) and ``intercept_`` in the units of the features, ``sigma_`` the standard deviation of
-    unseen numbers, ``residuals_`` (n,) of five-fold cross-validation.
+    unseen numbers, ``residuals_`` (n,) of cross-validation.
     """
 
     def __init__(
@@ -293,11 +200,14 @@ class Regressor(RegressorMixin, _Model):
 
     def fit(self, X: Any, y: Any) -> Self:
         """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) finite numbers."""
+        self._check()
         method = METHODS.get(self.method)
         if not hasattr(method, "fit_features"):
             raise InputError(f"Regressor takes methods on features, not {self.method}: regraft.fit trains with it.")
-        if y is None:
-            raise ValueError("This Regressor estimator requires y to be passed, but the target y is None.")
+        if self.alpha is not None and not (isinstance(self.alpha, Real) and 0 <= self.alpha < np.inf):
+            raise InputError(f"alpha is {self.alpha!r}; wanted is a number from 0, or None to have one chosen.")
+        if self.quantiles is not None and not all(isinstance(q, Real) for q in self.quantiles):
+            raise InputError(f"quantiles are {self.quantiles!r}; wanted are numbers between 0 and 1 that rise.")
         items = self._items(X)
         values, spec = as_numbers(y, len(items)), TargetSpec("regression")
         if len(values) < 2:
@@ -306,8 +216,11 @@ class Regressor(RegressorMixin, _Model):
         network = learned(network_for(items, self.backbone, self.weights), items)
         fitted = method.fit_features(
             self._rows(network, items), values, spec, seed=self.seed, alpha=self.alpha, quantiles=self.quantiles,
-            blocks=[p.width for p in parts_of(network)], names=columns_of(network),
+            own_units=network.spec.modality == "table", blocks=[p.width for p in parts_of(network)],
+            names=columns_of(network),
         )  # fmt: skip
+        _say_stopped(fitted.record)
+        self.folds_ = fitted.folds
         unseen = values if fitted.logits is None else values[fitted.rows]
         self.model_ = Model(
             network, fitted.head, "value", spec, sureness(fitted.logits, unseen, quantiles=self.quantiles)
@@ -339,17 +252,21 @@ class Regressor(RegressorMixin, _Model):
     def predict_interval(self, X: Any, level: float = 0.9) -> NDArray[np.float64]:
         """(n, 2) the ends of intervals that hold about ``level`` of new numbers, whatever their distribution.
 
-        Lei et al. 2018 (https://arxiv.org/abs/1604.04173), with five-fold residuals in place of held-out ones.
+        CV+ (Barber et al. 2021, https://arxiv.org/abs/1905.02928): by heads that had not seen some of the items each.
+        Raises ``InputError`` where the items do not carry that level.
         """
         check_is_fitted(self)
-        radius = conformal_radius(self.residuals_, level)
-        if not np.isfinite(radius):
-            raise InputError(f"{len(self.residuals_)} items are too few for an interval of {level:g}.")
-        values = self._outputs(X)[:, 0]
-        return np.stack([values - radius, values + radius], 1)
+        if not (isinstance(level, Real) and 0 < level < 1):
+            raise InputError(f"level is {level!r}; wanted is a share of the numbers between 0 and 1, such as 0.9.")
+        if self.folds_ is None or not self.folds_.carries(float(level)):
+            least = max(LEAST_CARRIED, math.ceil(1 / (1 - float(level)) - 1e-9) - 1)
+            raise InputError(f"{len(self.residuals_)} items are too few for an interval of {level:g}: {least} or more "
+                             "carry one.")  # fmt: skip
+        rows = self._rows(self.model_.network, self._items(X, self.model_.network))
+        return self.folds_.ends(rows, float(level), self.model_.probabilities(rows)[:, 0])
 
 
-class FeatureExtractor(TransformerMixin, _OnNetwork):
+class FeatureExtractor(TransformerMixin, OnNetwork):
     """A frozen pretrained network as a transformer: items in, (n, d) float32 out.
 
     Nothing is learned from the data; ``fit`` only loads the network (and, for ``raw``, notes the shape).
@@ -369,6 +286,7 @@ class FeatureExtractor(TransformerMixin, _OnNetwork):
         self.device = device
 
     def fit(self, X: Any, y: Any = None) -> Self:
+        self._check()
         items = self._items(X)
         self.network_ = learned(network_for(items, self.backbone, self.weights), items)
         return self

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaincinv
 
 from regraft import intervals
 from regraft.densities import brier_score
@@ -240,17 +241,72 @@ def abstention_curve(confidence: Floats, correct: Floats) -> dict[str, Floats]:
     }
 
 
-def abstention_threshold(confidence: Floats, correct: Floats, wanted: float) -> dict[str, Any] | None:
-    """The lowest confidence at which those answered reach the accuracy ``wanted``, and the share then left to a person.
+SURE, STRETCH = 0.95, 1.25
 
-    None where no threshold does that for at least 10 items.
+
+def accuracy_at_least(hits: float, n: float, doubt: float = 1 - SURE) -> float:
+    """The accuracy that ``hits`` of ``n`` answers show with a doubt of at most ``doubt``: the lower end of the exact
+    one-sided interval (Clopper and Pearson 1934).
+    """
+    return float(betaincinv(hits, n - hits + 1, doubt)) if hits > 0 else 0.0
+
+
+def answers_needed(wanted: float, doubt: float = 1 - SURE) -> int:
+    """How many answers, all of them right, show the accuracy ``wanted``."""
+    return math.ceil(math.log(doubt) / math.log(wanted) - 1e-9)
+
+
+def abstention_threshold(
+    confidence: Floats, correct: Floats, wanted: float, groups: NDArray[Any] | None = None
+) -> dict[str, Any] | None:
+    """The lowest confidence, of those looked at, from which on answers are shown to have the accuracy ``wanted``: with
+    a probability of at least 95 % new items answered at that confidence do. None where none is shown to.
+
+    The bound is that of selection with guaranteed risk (Geifman and El-Yaniv 2017, https://arxiv.org/abs/1705.08500,
+    lemma 3.1). Thresholds are looked at in a fixed order, each a quarter more answers than the last, until one fails,
+    so that looking often costs nothing (Angelopoulos et al. 2021, https://arxiv.org/abs/2110.01052, section 2.3): from
+    the fewest answers that can show it, and where half of all are more than these, again from there with half of the
+    doubt each. Answers of items of one of ``groups`` (n,) count together as one, weighed by their number (Kish 1965).
+
+    ``left`` is the share left to a person, ``accuracy`` that of the ``items`` answered, ``at_least`` what they show
+    with the probability ``sure``.
     """
     curve = abstention_curve(confidence, correct)
+    n = len(confidence)
     # a threshold cannot part items of equal confidence: only the last of each is a place to stop
-    last = np.append(curve["threshold"][:-1] > curve["threshold"][1:], True)
-    good = np.flatnonzero((curve["accuracy"] >= wanted) & last & (np.arange(len(last)) >= 9))
-    if not len(good):
+    stops = np.flatnonzero(np.append(curve["threshold"][:-1] > curve["threshold"][1:], True)) + 1
+    size = _effective(None if groups is None else groups[np.argsort(-confidence, kind="stable")], n)
+    doubt, least = 1 - SURE, np.searchsorted(size, answers_needed(wanted) - 1e-9) + 1
+    starts = [int(least)]
+    if n // 2 > least:
+        doubt /= 2
+        starts = [int(np.searchsorted(size, answers_needed(wanted, doubt) - 1e-9)) + 1, n // 2]
+    shown = [accuracy_at_least(curve["accuracy"][i] * size[i], size[i], doubt) for i in range(n)]
+    best = 0
+    for start in starts if least <= n else ():
+        at = int(stops[np.searchsorted(stops, min(start, n))])
+        while shown[at - 1] >= wanted:
+            best = max(best, at)
+            if at == n:
+                break
+            at = int(stops[np.searchsorted(stops, min(n, math.ceil(STRETCH * at)))])
+    if not best:
         return None
-    i = int(good[-1])
-    return {"wanted": wanted, "threshold": float(curve["threshold"][i]), "left": float(curve["left"][i]),
-            "accuracy": float(curve["accuracy"][i])}  # fmt: skip
+    return {"wanted": wanted, "threshold": float(curve["threshold"][best - 1]), "left": float(curve["left"][best - 1]),
+            "accuracy": float(curve["accuracy"][best - 1]), "items": best, "at_least": shown[best - 1],
+            "sure": SURE}  # fmt: skip
+
+
+def _effective(groups: NDArray[Any] | None, n: int) -> NDArray[np.float64]:
+    """(n,) how many items the first 1, 2, ... n are worth, where those of a group are alike: ``(sum s)^2 / sum s^2``
+    over the sizes s of the groups among them.
+    """
+    if groups is None:
+        return np.arange(1.0, n + 1)
+    before: dict[Any, int] = {}
+    squares = np.zeros(n)
+    for i, group in enumerate(groups.tolist()):
+        squares[i] = 2 * before.get(group, 0) + 1
+        before[group] = before.get(group, 0) + 1
+    found: NDArray[np.float64] = np.arange(1.0, n + 1) ** 2 / np.cumsum(squares)
+    return found

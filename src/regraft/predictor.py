@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.data.inputs import as_items
+from regraft.border import tell
+from regraft.data.cells import Cells
+from regraft.data.inputs import as_read_by
 from regraft.data.items import Items
 from regraft.errors import DataError, InputError
 from regraft.features.extract import Extracted
 from regraft.features.rows import Runner
+from regraft.features.tables import TableNetwork
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.runtime import resolve_device
@@ -70,7 +73,7 @@ class Predictor:
 
     def items(self, x: Any) -> Items:
         """``x`` as items of the kind the model takes: a list of strings holds texts for a model of texts."""
-        return as_items(x, modality=self.modality, hints=self.hints)
+        return as_read_by(self.modality, x, self.hints)
 
     def answer(self, x: Any) -> Answers:
         """All answers at once; items that cannot be read are in ``failed``."""
@@ -94,6 +97,8 @@ class Predictor:
 
     def _all(self, x: Any) -> NDArray[np.float64]:
         items = self.items(x)
+        if isinstance(self.model.network, TableNetwork) and isinstance(items, Cells):
+            tell(self.model.network.oddities(items))
         answers = self.answer(items)
         for i, why in sorted(answers.failed.items()):
             raise DataError(f"{items.name(i)} cannot be used: {why}.")
@@ -149,7 +154,7 @@ class Predictor:
             if ends is not None:
                 found[i] |= {"low": float(ends[row, 0]), "high": float(ends[row, 1])}
             if asked:
-                found[i]["quantiles"] = {f"{q:g}": v for q, v in zip(asked, values[1:], strict=True)}
+                found[i]["quantiles"] = {f"{q:g}": v for q, v in zip(asked, values[1 : model.outputs], strict=True)}
         return found
 
 

@@ -23,15 +23,38 @@ def coverage(y: Floats, low: Floats, high: Floats, groups: NDArray[Any] | None =
             "width": float(np.mean(high - low))}  # fmt: skip
 
 
-def conformal_radius(residuals: Floats, level: float) -> float:
+def conformal_radius(residuals: Floats, level: float, groups: NDArray[Any] | None = None) -> float:
     """Half the width of an interval around each prediction that holds a new value with probability ``level`` or more.
 
     The ``ceil((n + 1) level)``-th smallest absolute residual of n items that were not learned from; infinite where n
     is too small for the level. Lei et al. 2018 (https://arxiv.org/abs/1604.04173), algorithm 2 (split conformal).
+    Where items come in ``groups`` (n,), see `conformal_shares`.
     """
-    sizes = np.sort(np.abs(residuals))
-    rank = math.ceil((len(sizes) + 1) * level)
-    return float(sizes[rank - 1]) if rank <= len(sizes) else math.inf
+    sizes = np.abs(residuals)
+    place = weighted_rank(sizes, conformal_shares(len(sizes), groups), level)
+    return math.inf if place is None else float(sizes[place])
+
+
+def conformal_shares(n: int, groups: NDArray[Any] | None = None) -> NDArray[np.float64]:
+    """(n,) what each item counts beside a new one: ``1 / (n + 1)``, or where items come in G ``groups`` (n,) an equal
+    part of its group's ``1 / (G + 1)``: a new item is of a new group.
+
+    Lee, Barber and Willett 2023 (https://arxiv.org/abs/2306.06342), section 3.
+    """
+    if groups is None:
+        return np.full(n, 1 / (n + 1))
+    _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    shares: NDArray[np.float64] = 1 / ((len(sizes) + 1) * sizes[member.reshape(-1)])
+    return shares
+
+
+def weighted_rank(values: Floats, shares: Floats, level: float) -> int | None:
+    """The place in ``values`` (n,) of the least at which those up to it have ``level`` of the ``shares`` (n,); None
+    where all have less.
+    """
+    order = np.argsort(values, kind="stable")
+    enough = np.flatnonzero(np.cumsum(shares[order]) >= level - 1e-9)
+    return int(order[enough[0]]) if len(enough) else None
 
 
 def regression(

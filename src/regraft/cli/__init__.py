@@ -34,7 +34,7 @@ def main() -> None:
         sys.stdout.flush()  # what cannot be printed is said here, not by the interpreter when it ends
     except (KeyboardInterrupt, typer.Abort):
         _leave(STOPPED, 130, debug)
-    except BrokenPipeError:  # whoever read has enough: head, less
+    except (BrokenPipeError, SystemExit):  # whoever read has enough: head, less; click leaves then by itself
         _leave("", 0, debug)
     except RegraftError as error:
         _leave(str(error), 2, debug)

@@ -21,7 +21,8 @@ from regraft.features.fusion import parts_of
 from regraft.features.rows import below
 from regraft.methods import METHODS
 from regraft.methods import linear_probe as PROBE
-from regraft.methods.base import Options
+from regraft.methods.base import Fitted, Options
+from regraft.methods.domains import in_own_units
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.types import Problem
@@ -92,9 +93,11 @@ def fit_target(job: Job, method: Any, target: Target) -> dict[str, Any]:
                             "unknown": strange if target.unknown else None}  # fmt: skip
     with watch("fit"):
         plain = learn(train.x, train.y, groups=groups)
+        split.problems += [Problem("stopped-early", split.train.name, w) for w in plain.record.get("stopped_early", ())]
         before = Domain(Model(job.network, plain.head, name, spec), **rows)
         again = partial(_learn, learn, plain.record)
-        tried = {m: METHODS.get(m).fit_domains(train.x, train.y, goal.x, again, seed=settings["seed"])
+        own = job.network.spec.modality == "table"
+        tried = {m: _adapted(METHODS.get(m), own, train.x, train.y, goal.x, again, settings["seed"])
                  for m in (method.ON_TARGET if hasattr(method, "ON_TARGET") else [settings["method"]])}  # fmt: skip
     views = {m: Domain(Model(job.network, f.head, name, spec), **rows) for m, f in tried.items()}
     best, record = next(iter(tried)), dict[str, Any]()
@@ -110,9 +113,19 @@ def fit_target(job: Job, method: Any, target: Target) -> dict[str, Any]:
         x, y = below([train.x, val.x]), np.concatenate([train.y, val.y])
         with watch("fit"):
             if after is not before:
-                after.model.head = method.fit_domains(x, y, goal.x, again, seed=settings["seed"]).head
+                after.model.head = _adapted(method, own, x, y, goal.x, again, settings["seed"]).head
             before.model.head = again(x, y).head
     return finished(job, target, before, after, figures, won, {**fitted.record, **record}, computed, refit)
+
+
+def _adapted(
+    method: Any, own_units: bool, source: Any, labels: NDArray[Any], target: Any, learn: Any, seed: int
+) -> Fitted:
+    """What a method on features makes of these."""
+    if own_units:
+        return in_own_units(method, source, labels, target, learn, seed=seed)
+    fitted: Fitted = method.fit_domains(source, labels, target, learn, seed=seed)
+    return fitted
 
 
 def _chosen_by(method: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,18 @@ from regraft.types import HEADLINE, Problem
 
 
 def decision(
-    model: Model, outputs: NDArray[Any] | None, truth: NDArray[Any], settings: dict[str, Any], name: str
+    model: Model,
+    outputs: NDArray[Any] | None,
+    truth: NDArray[Any],
+    settings: dict[str, Any],
+    name: str,
+    groups: NDArray[Any] | None = None,
 ) -> tuple[dict[str, Any], Problem | None]:
     """How outputs become answers, and what a person should know of it.
 
     Chosen on the calibrated ``outputs`` (logits or numbers) for items of the training part that the head had not seen,
-    with the labels ``truth``; ``outputs`` is None where there are too few. ``name`` is that of the data.
+    with the labels ``truth`` and, where no split may tear them, ``groups``; ``outputs`` is None where there are too
+    few. ``name`` is that of the data.
     """
     if model.target.task == "multilabel":
         if outputs is None:
@@ -30,9 +37,10 @@ def decision(
         return {"thresholds": metrics.best_thresholds(truth, model.from_logits(outputs)).tolist()}, None
     if model.target.task == "regression":
         level = settings["interval"]
-        found = sureness(outputs, truth, quantiles=settings["quantiles"], level=level)
-        n = 0 if outputs is None else len(outputs)
-        few = Problem("no-interval", name, f"{n} unseen items are too few for an interval of {level}")
+        found = sureness(outputs, truth, quantiles=settings["quantiles"], level=level, groups=groups)
+        least = math.ceil(1 / (1 - (level or 0)) - 1e-9) - 1
+        why = f"{_unseen(outputs, groups)} are too few for an interval of {level}"
+        few = Problem("no-interval", name, f"{why}: {least} or more carry one")
         return found, few if level and "interval" not in found else None
     wanted = settings["accuracy"]
     if not wanted:
@@ -41,11 +49,20 @@ def decision(
     if outputs is not None:
         probabilities = model.from_logits(outputs)
         correct = (probabilities.argmax(1) == truth).astype(float)
-        chosen = metrics.abstention_threshold(probabilities.max(1), correct, wanted)
+        chosen = metrics.abstention_threshold(probabilities.max(1), correct, wanted, groups)
     if chosen is None:
-        why = "too few examples to choose one" if outputs is None else "none reaches it inside the training part"
-        return {}, Problem("no-abstention", name, f"no confidence for accuracy {wanted}: {why}")
+        least = metrics.answers_needed(wanted)
+        why = f"{_unseen(outputs, groups)} inside the training part show none with {metrics.SURE:.0%} certainty"
+        why = f"no confidence for accuracy {wanted}: {why}; it takes {least} answered without a mistake, more with some"
+        return {}, Problem("no-abstention", name, why)
     return {"abstain_below": chosen["threshold"], "cross_validated": chosen}, None
+
+
+def _unseen(outputs: NDArray[Any] | None, groups: NDArray[Any] | None) -> str:
+    """The items that the head had not seen, in words."""
+    if outputs is None or groups is None:
+        return f"{0 if outputs is None else len(outputs)} unseen items"
+    return f"{len(outputs)} unseen items of {len(np.unique(groups))} groups"
 
 
 def gain(

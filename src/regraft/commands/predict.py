@@ -15,6 +15,7 @@ from regraft.commands.bulk import ENDINGS, Bulk, Row, columns_of
 from regraft.commands.predict_boxes import predict_boxes
 from regraft.data.formats.table import Read
 from regraft.data.items import Items, PictureFiles, Texts
+from regraft.data.names import shown
 from regraft.data.sources import is_there, open_inputs
 from regraft.detection.artefact import is_detector
 from regraft.errors import InputError, UnreadableItem
@@ -71,6 +72,7 @@ def predict(
     the items before it answers.
     """
     set_threads(threads)
+    inputs = [inputs] if isinstance(inputs, str) else [str(one) for one in inputs]
     if is_detector(model):
         if resume or overwrite or sort_into or copy or adapt or text or image or encoding or engine != "auto":
             raise InputError("--resume, --overwrite, --sort-into, --copy, --adapt, --text, --image, --encoding and "
@@ -87,6 +89,9 @@ def predict(
     if isinstance(predictor, TaskPredictor) and (sort_into or (out and Path(out).suffix.lower() != ".jsonl")):
         raise InputError(f"{model} answers {len(predictor.tasks)} tasks: --out takes a .jsonl file for them; for one "
                          f"of them name it, as {model}#{next(iter(predictor.tasks))}.")  # fmt: skip
+    for option, column, kind in (("text", text, "text"), ("image", image, "image")):
+        if column and predictor.modality != kind:
+            raise InputError(f"--{option} {column}: {model} reads items of the kind {predictor.modality}.")
     hints = replace(predictor.hints, text=text, image=image, encoding=encoding)
     read = [(one, _opened(predictor, one, hints)) for one in inputs]
     sources = [(one, found.items) for one, found in read]
@@ -175,7 +180,7 @@ def _shown(text: str, name: str, items: Items) -> str:
     """The name of an item as its user would type it."""
     if not isinstance(items, PictureFiles):
         return name
-    return text if Path(text).is_file() and Path(text).name == name else str(Path(text) / name)
+    return shown(text if Path(text).is_file() and Path(text).name == name else str(Path(text) / name))
 
 
 _UNREADABLE, _UNSURE = "unreadable", "unsure"

@@ -36,8 +36,8 @@ def started(
         raise InputError(f"--init {init} holds the network {network.name}, and --backbone asks for {backbone}: the "
                          "weights of one do not fit the other; leave out one of the two.")  # fmt: skip
     if network.spec.modality != split.train.modality:
-        raise InputError(f"--init {init} takes an {network.spec.modality} an item; the data holds "
-                         f"an {split.train.modality}.")  # fmt: skip
+        raise InputError(f"--init {init} holds a network on {network.spec.modality} items; those of the data are "
+                         f"{split.train.modality} items.")  # fmt: skip
     if size is not None:
         network = fuse([catalog.fed(p, size) for p in parts_of(network)])
     network.provenance = {k: v for k, v in network.provenance.items() if k not in ("adapted_by", "digest")}

@@ -39,13 +39,12 @@ def as_array(x: Any, what: str) -> NDArray[Any]:
         if np.ma.is_masked(x):
             raise DataError(f"{what} is a masked array with masked values; fill them, or leave their items out.")
         return np.asarray(x.data)
-    tensor = hasattr(x, "detach") and hasattr(x, "cpu")
     try:
-        array = np.asarray(x.detach().cpu() if tensor else [plain(v) for v in x] if isinstance(x, list | tuple) else x)
+        array = np.asarray([plain(v) for v in x] if isinstance(x, list | tuple) else plain(x))
     except (ValueError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{what} is no array: its members are of unlike shapes or types ({reason}).") from error
-    if tensor and array.ndim == 3 and array.shape[0] in (1, 3):
+    if hasattr(x, "detach") and array.ndim == 3 and array.shape[0] in (1, 3):
         raise DataError(f"{what} has the shape {array.shape}: one picture, channels first? Pictures are (n, h, w, 3): "
                         "x.permute(1, 2, 0)[None].")  # fmt: skip
     return array
@@ -53,7 +52,10 @@ def as_array(x: Any, what: str) -> NDArray[Any]:
 
 def plain(value: Any) -> Any:
     """A tensor as an array, wherever it lies; anything else as it is."""
-    return value.detach().cpu().numpy() if hasattr(value, "detach") and hasattr(value, "cpu") else value
+    if not (hasattr(value, "detach") and hasattr(value, "cpu")):
+        return value
+    here = value.detach().cpu()
+    return (here.float() if "bfloat16" in str(here.dtype) else here).numpy()  # NumPy has no bfloat16
 
 
 def one_shape(values: Sequence[Any]) -> bool:

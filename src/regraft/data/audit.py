@@ -112,7 +112,7 @@ def picture_problems(data: Dataset, facts: Facts, failed: dict[int, str]) -> lis
     for i, (_, _, rotated, place, frames, bits) in zip(facts.positions, facts.info, strict=True):
         ending = PurePosixPath(name(int(i))).suffix.lower()
         kind = FORMATS[place]
-        if kind and ending not in ENDINGS_OF[kind]:
+        if kind and ending and ending not in ENDINGS_OF[kind]:
             found.append(Problem("wrong-extension", name(int(i)), f"is a {kind} file; it is read as one"))
         if rotated:
             found.append(Problem("exif-rotation", name(int(i)), "is stored turned; it is read upright (EXIF)"))

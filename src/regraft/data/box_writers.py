@@ -125,8 +125,8 @@ def _pictures(data: Dataset, folder: Path, by_part: bool, link: bool) -> Iterato
         target = folder / file
         target.parent.mkdir(parents=True, exist_ok=True)
         content = items.read(i)
-        source = items.tree.path / items.paths[i]
-        if not (link and source.is_file() and _linked(source, target)):
+        source = items.tree.where(items.paths[i])
+        if not (link and source is not None and source.is_file() and _linked(source, target)):
             target.write_bytes(content)
         yield Written(file, part, shape_of(content), data.y[i])
 

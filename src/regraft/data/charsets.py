@@ -193,7 +193,8 @@ def _place_bits(before: str, c: str, after: str, eastern: bool) -> float:
         return _ascii_bits(c) + (8.0 if c.isalpha() and _is_foreign(before) else 0.0)
     if not _is_letter(c):
         return _mark_bits(before, c, after, eastern)
-    bits = 0.0 if before.isalpha() or after.isalpha() else 4.0
+    lonely = 4.0 if _script(c) == "LATIN" else 6.0
+    bits = 0.0 if before.isalpha() or after.isalpha() else lonely
     if c.lower() != c:
         bits += 10.0 if before.islower() else 0.7 if before.isupper() or after.isupper() else 2.5
     if "\uff61" <= c <= "\uff9f" and "\uff61" <= before <= "\uff9f":

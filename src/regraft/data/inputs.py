@@ -21,7 +21,7 @@ from regraft.data.pictures import SUFFIXES
 from regraft.data.sources import is_there, open_items
 from regraft.data.trees import Directory
 from regraft.errors import DataError
-from regraft.types import Hints
+from regraft.types import Hints, Modality
 
 _CALLED = {"image": "pictures", "text": "texts", "table": "rows of numbers"}
 WANTED = ("paths, texts, Pillow pictures, bytes of picture files, an array of pictures (n, h, w) or (n, h, w, 3), a "
@@ -57,18 +57,33 @@ def as_items(x: Any, what: str = "X", *, modality: str | None = None, hints: Hin
     if hasattr(x, "toarray"):
         raise DataError(f"{what} is sparse; x.toarray() is taken.")
     if isinstance(x, Mapping | set | frozenset) or not isinstance(x, Iterable):
-        raise DataError(f"{what} is a {type(x).__name__}; wanted are {WANTED}.")
+        raise DataError(f"{what} is of the type {type(x).__name__}; wanted are {WANTED}.")
     values = listed(x, what)
     if values is not None and len(values):
         found = _of_list(values, what, modality)
         if found is not None:
             return found
     array = as_array(x, what)
-    return _none_of(modality) if modality is not None and not len(array) else _of_array(array, what, modality)
+    nothing = array.ndim > 0 and len(array) == 0
+    return _none_of(modality) if modality is not None and nothing else _of_array(array, what, modality)
+
+
+def as_read_by(modality: Modality, x: Any, hints: Hints = Hints()) -> Items:
+    """``X`` as items for a model of that modality; paths of pictures that are there are no texts to it."""
+    items = as_items(x, modality=modality, hints=hints)
+    if modality == "text" and isinstance(items, Texts) and len(items) and all(map(_is_picture, items.texts)):
+        raise DataError(f"X holds paths of pictures ({items.texts[0]!r}), and the model takes texts.")
+    return items
+
+
+def _is_picture(text: str) -> bool:
+    return PurePosixPath(text).suffix.lower() in SUFFIXES and _is_file(text)
 
 
 def _of_frame(frame: Any, modality: str | None, hints: Hints) -> Items:
     """A column of texts or paths where it is the only one, or where that is what the model takes; else the rows."""
+    if modality is not None and not len(frame):
+        return _none_of(modality)
     if modality is None:
         only = table.only_column(frame)
         modality, hints = (only.modality, Hints(kept=only)) if only else ("table", hints)
@@ -104,6 +119,8 @@ def _of_list(values: list[Any], what: str, modality: str | None) -> Items | None
         if modality == "table":
             raise DataError(f"{what} holds strings ({strings[0]!r}), and the model takes rows of numbers.")
         return _of_strings(strings, what, modality, paths=any(isinstance(v, PurePath) for v in values))
+    if kind == "bytes" and modality == "text":
+        raise DataError(f"{what} holds bytes, and the model takes texts: [x.decode() for x in {what}].")
     if modality not in (None, "image"):
         raise DataError(f"{what} holds pictures, and the model takes {_CALLED[modality]}.")
     if kind == "picture":
@@ -111,7 +128,7 @@ def _of_list(values: list[Any], what: str, modality: str | None) -> Items | None
     if kind == "bytes":
         names = [f"{what}[{i}]" for i in range(len(values))]
         return PictureFiles(Memory(dict(zip(names, map(_content, values), strict=True))), names)
-    return None if one_shape(values) else picture_objects(values, what)
+    return _of_array(as_array(values, what), what, modality) if one_shape(values) else picture_objects(values, what)
 
 
 def _kind(value: Any) -> str:
@@ -138,10 +155,11 @@ def _content(value: Any) -> bytes:
 
 
 def _of_strings(strings: list[str], what: str, modality: str | None, *, paths: bool) -> Items:
-    named = all(PurePosixPath(s).suffix.lower() in SUFFIXES for s in strings)
+    some = [s for s in strings if s] or strings
+    named = all(PurePosixPath(s).suffix.lower() in SUFFIXES for s in some)
     there = [_is_file(s) for s in strings]
     if modality == "text":
-        if paths or (named and all(there)):
+        if paths:
             raise DataError(f"{what} holds paths ({strings[0]!r}), and the model takes texts themselves.")
         return Texts(strings, what)
     if modality != "image" and not paths and not named and not all(there):
@@ -176,7 +194,8 @@ def _of_array(array: NDArray[Any], what: str, modality: str | None) -> Items:
     if modality == "text" or (modality == "table" and array.ndim != 2):
         raise DataError(f"{what} has the shape {shape}, and the model takes {_CALLED[modality]}.")
     if modality == "image" and array.ndim == 2:
-        raise DataError(f"{what} has the shape {shape}: one grey picture? A list of pictures is wanted: [x].")
+        raise DataError(f"{what} has the shape {shape}, and the model takes an image an item: of one grey picture a "
+                        "list is wanted, [x].")  # fmt: skip
     if array.ndim == 2 and kind in "fiub":
         numbers = array.astype(np.float64)
         if not np.isfinite(numbers).all():

@@ -7,6 +7,7 @@ import re
 from typing import Any, NamedTuple
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -22,7 +23,10 @@ from regraft.data.containers import (
 )
 from regraft.types import PreprocessSpec
 
-__all__ = ["ENDINGS_OF", "FOREIGN", "SUFFIXES"]
+__all__ = ["DECODER", "ENDINGS_OF", "FOREIGN", "SUFFIXES"]
+
+DECODER = f"pillow {PIL.__version__}, rules 2"
+"""What pictures are decoded by: rows that were stored under another are computed again."""
 
 Picture = NDArray[np.uint8]
 

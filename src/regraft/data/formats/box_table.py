@@ -112,7 +112,8 @@ def _head(tree: Tree, file: str) -> tuple[_Roles, list[dict[str, str]], float] |
         packed = file.lower().endswith(".gz")
         whole = unzipped(tree.read(file)) if packed or not isinstance(tree, Directory) else b""
         head = whole[:HEAD] or head_of(tree, file, HEAD)
-        size = len(whole) if whole else (tree.path / file).stat().st_size
+        path = tree.where(file)
+        size = len(whole) if whole or path is None else path.stat().st_size
     except (OSError, UnreadableItem):
         return None
     text = decode_text(head if len(head) < HEAD else head[: head.rfind(b"\n") + 1]).text

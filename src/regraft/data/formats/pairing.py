@@ -187,7 +187,7 @@ def head_of(tree: Tree, file: str, limit: int) -> bytes:
     if not isinstance(tree, Directory):
         return tree.read(file)[:limit]
     try:
-        with open(tree.path / file, "rb") as f:
+        with open(tree.where(file), "rb") as f:
             return f.read(limit)
     except OSError as error:
         raise UnreadableItem(f"the file cannot be read: {error.strerror}") from error

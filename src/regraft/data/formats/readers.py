@@ -69,7 +69,7 @@ def ending_of(name: str) -> str:
 
 def read_frame(frame: pd.DataFrame) -> Table:
     """A DataFrame, its paths relative to the current folder; raises ``DataError`` where two columns share a name."""
-    columns = frame_columns(frame)
+    columns = [(name, [_cell(v) for v in values]) for name, values in frame_columns(frame)]
     _unlike([name for name, _ in columns], "the DataFrame")
     return Table("DataFrame", "the DataFrame", Directory(Path()), "", dict(columns), list(range(len(frame))))
 

@@ -115,7 +115,7 @@ def of_features(frame: pd.DataFrame) -> tuple[Cells, Roles, list[Problem]]:
     names = [f"row {row}" for row in table.rows]
     unused = called_ids(table)
     for name, what in unused.items():
-        problems.append(Problem("id-column", name, f"is {what}, so it is not learned from; another name changes that"))
+        problems.append(Problem("id-column", name, f"{what}, so it is not learned from; under another name it is"))
     columns = _as_texts({n: values for n, values in table.columns.items() if n not in unused})
     columns, styles = _plain_numbers(columns, Hints(), names, table.where, problems)
     columns = feature_columns(columns, names, table.where, problems)
@@ -203,11 +203,11 @@ def _items(table: Table, column: str, kind: str) -> tuple[Items, list[Problem]]:
     if kind == "text":
         return Texts([cell_text(v) for v in table.columns[column]], names, faults=table.faults), []
     tree, paths, said = picture_paths(table, column)
+    empty = {names[i]: "the cell of its picture is empty" for i, path in enumerate(paths) if not path}
     for i in table.faults:
         paths[i] = names[i]
     for i, path in enumerate(paths):
         paths[i] = path or names[i]
-    empty = {names[i]: "the cell of its picture is empty" for i, p in enumerate(paths) if p == names[i]}
     faults = empty | {names[i]: why for i, why in table.faults.items()}
     return PictureFiles(tree, paths, table.folder, faults=faults), said
 
