@@ -15,6 +15,7 @@ from regraft.commands.fit import fit
 from regraft.commands.predict import predict
 from regraft.data.audit import target_problems
 from regraft.data.dataset import Dataset
+from regraft.data.encoding import decode_text
 from regraft.data.inputs import as_items
 from regraft.data.labels import label_column
 from regraft.data.names import guess_of
@@ -44,11 +45,8 @@ def test_lists_as_tables_hold_them(cells: list[object]) -> None:
     found = label_column("tags", cells * 4, None, "t", ROWS)
     assert found.spec.task == "multilabel" and found.spec.classes == ("a", "b")
     assert found.values[:3].tolist() == [[1, 1], [1, 0], [0, 0]] and not found.missing.any()
-
-
-def test_names_in_brackets_are_no_lists() -> None:
-    found = label_column("tag", ["[UNK]", "[PAD]", "a [b]"] * 4, None, "t", ROWS)
-    assert found.spec.classes == ("[PAD]", "[UNK]", "a [b]")
+    names = label_column("tag", ["[UNK]", "[PAD]", "a [b]"] * 4, None, "t", ROWS)
+    assert names.spec.classes == ("[PAD]", "[UNK]", "a [b]")
 
 
 def test_lists_where_one_class_is_wanted() -> None:
@@ -86,20 +84,15 @@ def test_a_table_names_pictures_below_one_folder(tmp_path: Path) -> None:
     data = open_data(tmp_path, format="table")
     assert len(data) == 6 and data.items.load(5)[0, 0, 0] == 50 and data.items.name(0) == "train_images/0.png"
     assert open_inputs(str(tmp_path / "train.csv")).items.load(5)[0, 0, 0] == 50
+    (tmp_path / "all.csv").write_text("image_id,label\n0.png,x\n1.png,y\n")  # in which of the two folders?
+    with pytest.raises(DataError, match="none is there"):
+        open_data(tmp_path / "all.csv")
 
 
 def test_a_table_with_pictures_in_one_folder_is_no_folder_of_one_class(tmp_path: Path) -> None:
     pictures(tmp_path / "train_images", [f"{i}.png" for i in range(4)])
     (tmp_path / "train.csv").write_text("image_id,label\n" + "".join(f"{i}.png,{i % 2}\n" for i in range(4)))
     assert open_data(tmp_path).format == "table"
-
-
-def test_pictures_that_lie_in_several_folders_are_not_chosen_between(tmp_path: Path) -> None:
-    for folder in ("a", "b"):
-        pictures(tmp_path / folder, ["0.png", "1.png"])
-    (tmp_path / "t.csv").write_text("file,label\n0.png,x\n1.png,y\n")
-    with pytest.raises(DataError, match="none is there"):
-        open_data(tmp_path / "t.csv")
 
 
 def test_old_zips_do_not_speak_the_language_of_old_macs() -> None:
@@ -227,3 +220,10 @@ def test_stray_zero_bytes_are_no_utf16(tmp_path: Path) -> None:
 def test_classes_that_differ_by_the_kind_of_a_space_are_told() -> None:
     data = open_data(pd.DataFrame({"x": np.arange(40) / 7, "label": ["New York", "New\u00a0York"] * 20}))
     assert "classes-differ-by-case" in [p.kind for p in target_problems(data)]
+
+
+@pytest.mark.parametrize(
+    "text", ["the price à la carte\n" * 60, "isto é\n" * 9, "an awful film é\n" * 60, "vis à vis\n"]
+)
+def test_words_of_one_letter_among_latin_ones_are_latin(text: str) -> None:
+    assert decode_text(text.encode("cp1252")).text == text
