@@ -55,7 +55,7 @@ def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -
         return table.of_frame(data, hints)
     if not isinstance(data, str | PurePath):
         raise DataError(f"The data is of the type {type(data).__name__}; wanted is a path, embedded:digits or a "
-                        "DataFrame with labels: from arrays and lists regraft.Classifier and Regressor learn.")  # fmt: skip
+                        "DataFrame with labels: of arrays and lists regraft.Classifier learns.")  # fmt: skip
     where, part = split_part(str(data))
     whole = _grouped(_open(where, format, hints), hints)
     if hints.drop and whole.format != "table":
