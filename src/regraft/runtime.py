@@ -16,6 +16,8 @@ from regraft.version import __version__
 
 T = TypeVar("T")
 
+MOST_THREADS = 4096
+
 _progress = False
 
 
@@ -34,6 +36,8 @@ def set_threads(threads: int | None) -> int:
     if threads is not None:
         if threads < 1:
             raise InputError(f"--threads is {threads}; it must be 1 or more.")
+        if threads > MOST_THREADS:
+            raise InputError(f"--threads is {threads}; no machine gains by more than {MOST_THREADS:,}.")
         torch.set_num_threads(threads)
     return torch.get_num_threads()
 

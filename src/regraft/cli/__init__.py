@@ -28,6 +28,10 @@ def main() -> None:
     if debug:
         sys.argv.remove("--debug")
     try:
+        os.getcwd()
+    except OSError:  # libraries below would end the process by themselves
+        _leave("the folder that this runs in is no longer there: change to one that is", 2, debug)
+    try:
         status = app(standalone_mode=False)
         if status == 130:
             raise KeyboardInterrupt

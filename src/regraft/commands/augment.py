@@ -18,6 +18,7 @@ from regraft.files import new_file, output
 from regraft.types import PreprocessSpec
 
 TILE, LARGE_TILE, GAP = 128, 240, 6
+MOST_TILES = 200
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ def augment(
     data: str, *, policy: str = "standard", out: str = "augmented.png", rows: int = 6, views: int = 6, seed: int = 0
 ) -> ContactSheet:
     """Writes a PNG: one row a picture, the original first; pictures are spread over the whole data."""
-    if rows < 1 or views < 1:
-        raise InputError(f"--rows is {rows} and --views {views}; both must be 1 or more.")
+    if not (1 <= rows <= MOST_TILES and 1 <= views <= MOST_TILES):
+        raise InputError(f"--rows is {rows} and --views {views}; both must be from 1 to {MOST_TILES}.")
     found = open_data(data)
     if found.modality != "image":
         raise InputError(f"{found.name} holds no pictures to augment.")

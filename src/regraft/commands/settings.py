@@ -31,6 +31,9 @@ def hints_of(settings: dict[str, Any], **more: Any) -> Hints:
     return Hints(**{**{name: settings.get(name) for name in names}, **more})
 
 
+MOST_PIXELS = 10_000
+
+
 def check(settings: dict[str, Any]) -> None:
     """Raises ``InputError`` naming the first setting that cannot be meant."""
     seed, wanted = settings["seed"], settings["accuracy"]
@@ -40,8 +43,8 @@ def check(settings: dict[str, Any]) -> None:
         raise InputError(f"--accuracy is {wanted}; it must lie between 0 and 1, such as 0.98.")
     if settings["class_weight"] not in (None, "balanced"):
         raise UnknownName("class weight", settings["class_weight"], ["balanced"])
-    if settings["size"] is not None and settings["size"] < 8:
-        raise InputError(f"--size is {settings['size']}; pictures have at least 8 pixels a side.")
+    if settings["size"] is not None and not 8 <= settings["size"] <= MOST_PIXELS:
+        raise InputError(f"--size is {settings['size']}; pictures are fed at 8 to {MOST_PIXELS:,} pixels a side.")
     if settings["budget"] is not None:
         seconds_of(settings["budget"])
         if settings["method"] != "auto" and not is_auto(settings["backbone"]):
