@@ -352,6 +352,46 @@ def uncertainty(r: dict[str, Any]) -> list[str]:
     return out
 
 
+def coverage(r: dict[str, Any]) -> list[str]:
+    out = ["## Promised and found (`bench_coverage.py`)", "",
+           "How often what regraft prints held in simulation. Each row is of as many draws as it says, each with data "
+           "of its own; where few items carry no promise it is refused.", ""]  # fmt: skip
+    rows = []
+    for part in (v for v in r.values() if isinstance(v, dict) and "rows" in v):
+        for row in part["rows"]:
+            found = "" if row["found"] is None else f"{row['found']:.3f} ± {row['standard_error']:.3f}"
+            rows.append(
+                [row["what"], row["setting"], f"{row['promised']:g}", found, row["draws"], row["refused"] or ""]
+            )
+    return out + table(["what", "setting", "promised", "found", "draws", "refused"], rows)
+
+
+def tables(r: dict[str, Any]) -> list[str]:
+    out = ["## Small tables (`bench_tables.py`)", "",
+           f"Mean of {r['draws']} draws, a fifth judged, beside scikit-learn's StandardScaler with "
+           "LogisticRegressionCV and with BayesianRidge; paired difference in points.", ""]  # fmt: skip
+    for metric, title in (("accuracy", "accuracy"), ("r2", "R²")):
+        out += table(["table", "rows", "columns", f"{title}, regraft", "scikit-learn", "points"], [
+            [name, t["rows"], t["columns"], f"{t['regraft']:.4f}", f"{t['scikit-learn']:.4f}",
+             f"{t['points']:+.2f} ± {t['standard_error']:.2f}"] for name, t in r[metric].items()])  # fmt: skip
+    return out
+
+
+def calibration(r: dict[str, Any]) -> list[str]:
+    versions = r["versions_of_the_probe"]
+    out = ["## Probabilities of few labels (`bench_calibration.py`)", "",
+           "Mean of 5 draws, judged on all other items (3,000 at most): accuracy; ECE and log loss of the probe by "
+           f"{' and '.join(versions)}.", ""]  # fmt: skip
+    rows = []
+    for name, found in versions["now"].items():
+        for labels, m in ((k, v) for k, v in found.items() if isinstance(v, dict)):
+            each = [v[name][labels] for v in versions.values() if labels in v.get(name, {})]
+            rows.append([name, labels, f"{m['accuracy']['mean']:.3f}",
+                         *(f"{e[k]['mean']:.3f}" for k in ("ece", "log_loss") for e in each)])  # fmt: skip
+    heads = [f"{title}, {v}" for title in ("ECE", "log loss") for v in versions]
+    return out + table(["data, network", "labels a class", "accuracy", *heads], rows)
+
+
 def detection(r: dict[str, Any]) -> list[str]:
     out = ["## Boxes (`bench_detection.py`)", ""]
 
@@ -409,6 +449,9 @@ SECTIONS = {
     "detection": detection,
     "domains": domains,
     "uncertainty": uncertainty,
+    "coverage": coverage,
+    "tables": tables,
+    "calibration": calibration,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regraft.boxes import Boxes, Found
+from regraft.boxes import Boxes, Found, iou
 from regraft.detection_errors import errors, judge, picture_quality
 from regraft.detection_metrics import (
     IGNORED,
@@ -202,3 +202,54 @@ def test_many_boxes_in_a_picture() -> None:
     found = Found(truth.xyxy[:300], rng.random(300), truth.labels[:300])
     assert evaluate([truth], [found], "abc")["map50"] < 0.2
     assert (matched(truth, found) >= 0).all()
+
+
+def voc_ap(truth: list[Boxes], found: list[Found], least: float = 0.5) -> float:
+    """The average precision of one class as the development kit of VOC 2010 counts it (VOCevaldet), by hand."""
+    rows = [(s, i, b) for i, f in enumerate(found) for s, b in zip(f.scores, f.xyxy, strict=True)]
+    taken, hits = set(), []
+    for _, i, box in sorted(rows, key=lambda r: -r[0]):
+        overlap = iou(box[None], truth[i].xyxy)[0] if len(truth[i]) else np.zeros(0)
+        j = int(overlap.argmax()) if len(overlap) else -1
+        if j < 0 or overlap[j] < least:
+            hits.append(0)
+        elif not truth[i].difficult[j]:
+            hits.append(int((i, j) not in taken))
+            taken.add((i, j))
+    right = np.cumsum(hits)
+    recall = right / sum(int((~t.difficult).sum()) for t in truth)
+    precision = np.maximum.accumulate((right / np.arange(1, len(hits) + 1))[::-1])[::-1]
+    return float((np.diff(recall, prepend=0) * precision).sum())
+
+
+def test_a_difficult_object_is_no_crowd() -> None:
+    """As the issue that found it: a false box inside a large difficult one, more certain than the right one."""
+    truth = [Boxes([[0, 0, 50, 50], [100, 100, 300, 300]], [0, 0], difficult=[False, True])]
+    found = [Found([[120, 120, 160, 160], [0, 0, 50, 50]], [0.9, 0.8], [0, 0])]
+    assert truth[0].crowd.tolist() == [False, True]
+    assert matched(truth[0], found[0]).tolist() == [MISSED, 0]
+    assert map50(truth, found, "a") == pytest.approx(0.5) == pytest.approx(voc_ap(truth, found))
+    crowd = [Boxes([[0, 0, 50, 50], [100, 100, 300, 300]], [0, 0], [False, True])]
+    assert map50(crowd, found, "a") == pytest.approx(1.0) and matched(crowd[0], found[0]).tolist() == [IGNORED, 0]
+
+
+def test_difficult_objects_as_vocs_own_code_counts_them() -> None:
+    rng = np.random.default_rng(0)
+    truth, found = [], []
+    for _ in range(40):
+        corner = np.array([[x, y] for x in (0, 200, 400) for y in (0, 200)]) + rng.uniform(0, 20, (6, 2))
+        boxes = np.hstack([corner, corner + rng.uniform(40, 140, (6, 2))])
+        truth.append(Boxes(boxes, np.zeros(6), difficult=rng.random(6) < 0.4))
+        near = np.repeat(boxes, 2, 0) + rng.normal(0, 12, (12, 4))  # also twice on one, and too far off
+        inside = np.hstack([boxes[:, :2] + 2, boxes[:, :2] + 20])
+        some = np.vstack([near, inside])[rng.random(18) < 0.7]
+        found.append(Found(some, rng.random(len(some)), np.zeros(len(some))))
+    ours = precision_curves(truth, found, "a")["a"]
+    assert np.mean(ours) == pytest.approx(voc_ap(truth, found), abs=0.01), "101 recalls against all"
+    plain = [Boxes(t.xyxy, t.labels, t.crowd) for t in truth]
+    assert abs(np.mean(precision_curves(plain, found, "a")["a"]) - voc_ap(truth, found)) > 0.03
+    hits = [matched(t, f) for t, f in zip(truth, found, strict=True)]
+    on = [np.where(iou(f.xyxy, t.xyxy).max(1) >= 0.5, iou(f.xyxy, t.xyxy).argmax(1), -1)
+          for t, f in zip(truth, found, strict=True)]  # fmt: skip
+    for t, hit, at in zip(truth, hits, on, strict=True):
+        assert ((hit == IGNORED) == ((at >= 0) & t.difficult[at])).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,21 +19,25 @@ class Boxes:
 
     ``xyxy`` float64 (k, 4): left, top, right, bottom in pixels of the decoded, EXIF-turned picture, whose left upper
     corner is (0, 0) and whose right lower corner (width, height). ``labels`` int64 (k,) are indices into the class
-    names; ``crowd`` bool (k,) marks boxes around many objects, which count neither for nor against a detector.
+    names; ``crowd`` bool (k,) marks boxes that count neither for nor against a detector: around many objects, as COCO
+    marks them, or, where ``difficult`` bool (k,) marks them too, around one that VOC asks nobody to find.
     """
 
     xyxy: Floats
     labels: Ints
     crowd: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    difficult: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def __post_init__(self) -> None:
         labels = np.asarray(self.labels, np.int64).reshape(-1)
-        crowd = np.asarray(self.crowd, np.bool_).reshape(-1)
         object.__setattr__(self, "xyxy", np.asarray(self.xyxy, np.float64).reshape(-1, 4))
         object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "crowd", crowd if len(crowd) else np.zeros(len(labels), np.bool_))
-        if not len(self.xyxy) == len(self.labels) == len(self.crowd):
+        for name in ("difficult", "crowd"):
+            marks = np.asarray(getattr(self, name), np.bool_).reshape(-1)
+            object.__setattr__(self, name, marks if len(marks) else np.zeros(len(labels), np.bool_))
+        if not len(self.xyxy) == len(self.labels) == len(self.crowd) == len(self.difficult):
             raise ValueError(f"{len(self.xyxy)} boxes, {len(self.labels)} labels and {len(self.crowd)} crowd marks.")
+        object.__setattr__(self, "crowd", self.crowd | self.difficult)
 
     @classmethod
     def none(cls) -> Boxes:
@@ -45,14 +50,14 @@ class Boxes:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Boxes):
             return NotImplemented
-        pairs = ((self.xyxy, other.xyxy), (self.labels, other.labels), (self.crowd, other.crowd))
-        return all(np.array_equal(a, b) for a, b in pairs)
+        names = ("xyxy", "labels", "crowd", "difficult")
+        return all(np.array_equal(getattr(self, n), getattr(other, n)) for n in names)
 
     __hash__ = None  # type: ignore[assignment]
 
     def take(self, indices: NDArray[Any]) -> Boxes:
         """The boxes at ``indices`` (numbers, or a mask), in that order."""
-        return Boxes(self.xyxy[indices], self.labels[indices], self.crowd[indices])
+        return Boxes(self.xyxy[indices], self.labels[indices], self.crowd[indices], self.difficult[indices])
 
     @property
     def areas(self) -> Floats:
@@ -97,6 +102,13 @@ class Found:
     def above(self, threshold: float) -> Found:
         """Those whose score is at least ``threshold``."""
         return self.take(self.scores >= threshold)
+
+
+def classes_present(truth: Iterable[Boxes], classes: int) -> Ints:
+    """(n, classes) 1 where a picture holds a box of the class, crowds left out: what a split is stratified by."""
+    rows = [np.bincount(np.unique(b.labels[~b.crowd]), minlength=classes) for b in truth]
+    found: Ints = np.array(rows, np.int64).reshape(-1, classes)
+    return found
 
 
 def areas(xyxy: Floats) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.boxes import Boxes, Found, areas, intersections, iou
-from regraft.metrics import bootstrap_indices, percentiles
+from regraft.intervals import half_samples, mean_of_classes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 RECALLS = np.linspace(0.0, 1.0, 101)
 SIZES = ("all", "small", "medium", "large")
 MOST = (1, 10, 100)
-DRAWS = 300
+HALVES = 100
 MISSED, IGNORED = -1, -2
 
 
@@ -33,8 +33,9 @@ def evaluate(truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[s
     the classes that have a true box; ``map_small``, ``map_medium`` and ``map_large`` by the area of the true box (up to
     32 x 32, up to 96 x 96 pixels, more); ``ar_1``, ``ar_10``, ``ar_100`` the mean recall with so many boxes a picture
     and ``ar_small`` ... by size; ``per_class`` maps a name to ``map``, ``map50``, ``map75``, ``ar_100`` and ``boxes``,
-    the number of its true ones; ``map_ci95`` is the 95 % interval of ``map`` over draws of the pictures. Boxes marked
-    as crowd count neither way. Lin et al. 2014 (https://arxiv.org/abs/1405.0312), as pycocotools measures.
+    the number of its true ones; ``map_ci95`` is the 95 % interval of ``map`` over pictures, which counts in that few
+    true boxes of a class make its average precision too high. Boxes marked as crowd count neither way. Lin et al. 2014
+    (https://arxiv.org/abs/1405.0312), as pycocotools measures.
     """
     precision, recall = _accumulated(truth, found, len(classes))
     figures: dict[str, Any] = {
@@ -107,6 +108,20 @@ def _judge(
 
     if len(truth) != len(found):
         raise ValueError(f"{len(truth)} pictures have true boxes and {len(found)} were looked at.")
+
+    class Judge(COCOeval):  # type: ignore[misc]
+        """Takes a difficult object for a thing of its own size, not for a crowd that anything may lie in."""
+
+        def computeIoU(self, image: int, category: int) -> Any:
+            overlap, there = super().computeIoU(image, category), self._gts[image, category]
+            marks = np.array([g["difficult"] for g in there], bool)
+            if len(overlap) and marks.any():
+                said = sorted(self._dts[image, category], key=lambda d: -d["score"])[: self.params.maxDets[-1]]
+                found, true = (_corners([b["bbox"] for b in some]) for some in (said, there))
+                own = _difficult(found, true, marks, np.array([g["iscrowd"] for g in there], bool))
+                overlap[:, marks] = own[:, marks]
+            return overlap
+
     there, said = _annotations(truth), _results(found)
     with contextlib.redirect_stdout(io.StringIO()):
         coco, answers = COCO(), COCO()
@@ -117,7 +132,7 @@ def _judge(
                 "annotations": boxes,
             }
             one.createIndex()
-        judge = COCOeval(coco, answers, "bbox")
+        judge = Judge(coco, answers, "bbox")
         if ious is not None:
             judge.params.iouThrs = np.asarray(ious)
         judge.params.areaRng = judge.params.areaRng[:sizes]
@@ -131,11 +146,23 @@ def resampled_map(
 ) -> Floats:
     """(d,) the mean average precision over IoUs of 0.5 to 0.95 of each draw of pictures, a row of ``draws`` (d, n).
 
-    A picture drawn twice counts twice. NaN where a draw holds no true box. Boxes are matched once for all draws.
+    A picture drawn twice counts twice. NaN where a draw holds no true box.
+    """
+    values = weighted_precisions(truth, found, classes, np.stack([np.bincount(r, minlength=len(truth)) for r in draws]))
+    some = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        means: Floats = np.where(some, values, 0).sum(1) / some.sum(1)
+    return means
+
+
+def weighted_precisions(
+    truth: Sequence[Boxes], found: Sequence[Found], classes: int, times: NDArray[np.integer[Any]]
+) -> Floats:
+    """(d, classes) the average precision over IoUs of 0.5 to 0.95 where the n pictures count ``times`` (d, n); NaN
+    where a class has no true box there. Boxes are matched once for all.
     """
     judge, n = _judge(truth, found, classes, None, 1), len(truth)
-    times = np.stack([np.bincount(row, minlength=n) for row in draws])
-    values = np.full((classes, len(draws)), np.nan)
+    values = np.full((len(times), classes), np.nan)
     for k in range(classes):
         there = [(i, e) for i, e in enumerate(judge.evalImgs[k * n : (k + 1) * n]) if e is not None]
         if not there:
@@ -148,11 +175,8 @@ def resampled_map(
         hit = np.concatenate([e["dtMatches"] for _, e in there], 1)[:, order] > 0
         for d, weight in enumerate(times):
             if total := float(weight @ positives):
-                values[k, d] = _precision(hit & counts, ~hit & counts, weight[picture], total)
-    some = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        means: Floats = np.where(some, values, 0).sum(0) / some.sum(0)
-    return means
+                values[d, k] = _precision(hit & counts, ~hit & counts, weight[picture], total)
+    return values
 
 
 def _precision(hits: NDArray[np.bool_], errors: NDArray[np.bool_], weight: Ints, total: float) -> float:
@@ -165,14 +189,34 @@ def _precision(hits: NDArray[np.bool_], errors: NDArray[np.bool_], weight: Ints,
     return float(np.mean([p[i].mean() for p, i in zip(padded, at, strict=True)]))
 
 
+def pictures_with(truth: Sequence[Boxes], classes: int) -> Ints:
+    """(classes,) how many pictures hold a true box of each, those of crowds left out."""
+    counts = np.zeros(classes, np.int64)
+    for boxes in truth:
+        counts[np.unique(boxes.labels[~boxes.crowd])] += 1
+    return counts
+
+
 def map_interval(
-    truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str], *, draws: int = DRAWS, seed: int = 0
+    truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str], *, draws: int = HALVES, seed: int = 0
 ) -> list[float] | None:
-    """The 95 % percentile bootstrap interval of ``map``, pictures drawn anew; None where there is no true box."""
+    """The 95 % interval of ``map``, from ``draws`` halves of the pictures (`regraft.intervals.mean_of_classes`); None
+    where there is no true box.
+    """
     if not any((~t.crowd).any() for t in truth):
         return None
-    found_in = resampled_map(truth, found, len(classes), bootstrap_indices(len(truth), draws, seed))
-    return percentiles(found_in[~np.isnan(found_in)])
+    whole, halves = _halved(truth, found, len(classes), draws, seed)
+    return mean_of_classes(whole, halves, pictures_with(truth, len(classes)), len(truth))
+
+
+def _halved(
+    truth: Sequence[Boxes], found: Sequence[Found], classes: int, draws: int, seed: int
+) -> tuple[Floats, Floats]:
+    """(classes,) average precisions on all pictures, and (draws, classes) on halves of them."""
+    n = len(truth)
+    taken = np.concatenate([np.ones((1, n), np.int64), half_samples(n, draws, seed).astype(np.int64)])
+    values = weighted_precisions(truth, found, classes, taken)
+    return values[0], values[1:]
 
 
 def map_gain(
@@ -181,27 +225,47 @@ def map_gain(
     theirs: Sequence[Found],
     classes: Sequence[str],
     *,
-    draws: int = DRAWS,
+    draws: int = HALVES,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """``value``, the difference of two detectors' ``map`` on the same pictures, and ``ci95``, its paired percentile
-    bootstrap interval, pictures drawn anew.
-    """  # fmt: skip
-    rows = bootstrap_indices(len(truth), draws, seed)
-    a, b = (resampled_map(truth, one, len(classes), rows) for one in (ours, theirs))
-    difference = (mean_ap(truth, ours, classes) or 0.0) - (mean_ap(truth, theirs, classes) or 0.0)
-    apart = (a - b)[~np.isnan(a - b)]
-    return {"value": difference, "ci95": percentiles(apart) if len(apart) else [difference, difference]}
+    """``value``, the difference of two detectors' ``map`` on the same pictures, and ``ci95``, its 95 % interval, from
+    the same halves of the pictures for both.
+    """
+    (a, a_halves), (b, b_halves) = (_halved(truth, one, len(classes), draws, seed) for one in (ours, theirs))
+    apart, halves = a - b, a_halves - b_halves
+    if np.isnan(apart).all():
+        return {"value": 0.0, "ci95": [0.0, 0.0]}
+    if not np.nan_to_num(apart).any() and not np.nan_to_num(halves).any():
+        return {"value": 0.0, "ci95": [0.0, 0.0]}  # they find the same
+    ends = mean_of_classes(apart, halves, pictures_with(truth, len(classes)), len(truth), gain=True)
+    return {"value": float(np.nanmean(apart)), "ci95": ends}
+
+
+def _corners(boxes: Sequence[Sequence[float]]) -> Floats:
+    """COCO's left, top, width, height as left, top, right, bottom."""
+    xywh = np.asarray(boxes, np.float64).reshape(-1, 4)
+    return np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1)
+
+
+def _difficult(found: Floats, truth: Floats, difficult: NDArray[np.bool_], aside: NDArray[np.bool_]) -> Floats:
+    """(k, m) the overlap (IoU) of each found box with those true ones that are ``difficult`` (m,) and that it overlaps
+    most of all objects, else 0: as VOC's development kit asks, any number of boxes may lie on one. ``aside`` (m,) are
+    these and crowds.
+    """
+    overlap = iou(found, truth)
+    objects = np.where(difficult | ~aside, overlap, 0.0)
+    return np.where(difficult & (overlap >= objects.max(1, initial=0.0)[:, None]), overlap, 0.0)
 
 
 def _annotations(truth: Sequence[Boxes]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for i, boxes in enumerate(truth):
         sizes = np.concatenate([boxes.xyxy[:, :2], boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]], 1).tolist()
-        for box, area, k, crowd in zip(sizes, boxes.areas.tolist(), boxes.labels.tolist(), boxes.crowd, strict=True):
+        marks = zip(boxes.labels.tolist(), boxes.crowd.tolist(), boxes.difficult.tolist(), strict=True)
+        for box, area, (k, crowd, difficult) in zip(sizes, boxes.areas.tolist(), marks, strict=True):
             # pycocotools takes the number 0 for "not matched"
             rows.append({"id": len(rows) + 1, "image_id": i, "category_id": k, "bbox": box, "area": area,
-                         "iscrowd": int(crowd)})  # fmt: skip
+                         "iscrowd": int(crowd), "difficult": difficult})  # fmt: skip
     return rows
 
 
@@ -222,10 +286,12 @@ def _mean(values: Floats) -> float | None:
 
 
 def matched(truth: Boxes, found: Found, least: float = 0.5) -> Ints:
-    """(k,) the true box that each found one hits, ``MISSED`` for none, ``IGNORED`` inside a crowd.
+    """(k,) the true box that each found one hits, ``MISSED`` for none, ``IGNORED`` inside a crowd or on a difficult
+    one.
 
     As COCO matches: best first, each takes the free true box of its class that it overlaps most, with an IoU of at
-    least ``least``; a crowd may be hit by many that lie in it.
+    least ``least``; a crowd may be hit by many that lie in it, a difficult object by many that overlap it so much, and
+    no other object more.
     """
     hit = np.full(len(found), MISSED, np.int64)
     if not len(truth) or not len(found):
@@ -242,13 +308,20 @@ def matched(truth: Boxes, found: Found, least: float = 0.5) -> Ints:
 
 
 def in_crowd(truth: Boxes, found: Found, least: float = 0.5) -> NDArray[np.bool_]:
-    """(k,) whether at least a share ``least`` of a found box lies in a crowd of its class."""
+    """(k,) whether at least a share ``least`` of a found box lies in a crowd of its class, or it overlaps a difficult
+    object of its class so much, and no other more.
+    """
     if not truth.crowd.any() or not len(found):
         return np.zeros(len(found), np.bool_)
-    crowd = truth.take(truth.crowd)
-    shared = intersections(found.xyxy, crowd.xyxy) / np.maximum(areas(found.xyxy), 1e-12)[:, None]
-    inside: NDArray[np.bool_] = ((shared >= least) & (found.labels[:, None] == crowd.labels[None])).any(1)
-    return inside
+    shared = intersections(found.xyxy, truth.xyxy) / np.maximum(areas(found.xyxy), 1e-12)[:, None]
+    same = found.labels[:, None] == truth.labels[None]
+    inside = (shared >= least) & same & (truth.crowd & ~truth.difficult)
+    for i in np.flatnonzero(same[:, truth.difficult].any(1)):
+        mine = same[i]
+        own = _difficult(found.xyxy[i : i + 1], truth.xyxy[mine], truth.difficult[mine], truth.crowd[mine])
+        inside[i, mine] |= own[0] >= least
+    found_inside: NDArray[np.bool_] = inside.any(1)
+    return found_inside
 
 
 def best_threshold(truth: Sequence[Boxes], found: Sequence[Found], least: float = 0.5) -> dict[str, float]:

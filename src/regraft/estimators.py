@@ -5,6 +5,8 @@ Constructors only store; ``fit`` does the work; what was learned ends in ``_``. 
 
 from __future__ import annotations
 
+import math
+import warnings
 from numbers import Real
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,14 +30,19 @@ from regraft.features.fusion import learned, parts_of
 from regraft.features.tables import columns_of
 from regraft.files import output
 from regraft.methods import METHODS
+from regraft.methods.ridge import LEAST_ROWS as LEAST_CARRIED
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
 from regraft.on_network import OnNetwork
-from regraft.regression_metrics import conformal_radius
 from regraft.types import Problem, TargetSpec
 
 _TOLD = {"far-out", "classes-differ-by-case", "more-columns-than-rows"}
+
+
+def _say_stopped(record: dict[str, Any]) -> None:
+    for why in record.get("stopped_early", ()):
+        warnings.warn(f"Before its end, {why}: it may change with more.", ConvergenceWarning, stacklevel=3)
 
 
 class _Model(OnNetwork):
@@ -122,6 +130,7 @@ class Classifier(ClassifierMixin, _Model):
             class_weight=self._class_weight(),
             blocks=[p.width for p in parts_of(network)],
         )
+        _say_stopped(fitted.record)
         self.model_ = Model(network, fitted.head, "label", spec)
         self.record_ = fitted.record
         return self
@@ -165,7 +174,7 @@ class Regressor(RegressorMixin, _Model):
     seed : decides the folds by which ``sigma_`` and the intervals are found.
 
     After ``fit``: ``coef_`` (d,) and ``intercept_`` in the units of the features, ``sigma_`` the standard deviation of
-    unseen numbers, ``residuals_`` (n,) of five-fold cross-validation.
+    unseen numbers, ``residuals_`` (n,) of cross-validation.
     """
 
     def __init__(
@@ -207,8 +216,11 @@ class Regressor(RegressorMixin, _Model):
         network = learned(network_for(items, self.backbone, self.weights), items)
         fitted = method.fit_features(
             self._rows(network, items), values, spec, seed=self.seed, alpha=self.alpha, quantiles=self.quantiles,
-            blocks=[p.width for p in parts_of(network)], names=columns_of(network),
+            own_units=network.spec.modality == "table", blocks=[p.width for p in parts_of(network)],
+            names=columns_of(network),
         )  # fmt: skip
+        _say_stopped(fitted.record)
+        self.folds_ = fitted.folds
         unseen = values if fitted.logits is None else values[fitted.rows]
         self.model_ = Model(
             network, fitted.head, "value", spec, sureness(fitted.logits, unseen, quantiles=self.quantiles)
@@ -240,16 +252,18 @@ class Regressor(RegressorMixin, _Model):
     def predict_interval(self, X: Any, level: float = 0.9) -> NDArray[np.float64]:
         """(n, 2) the ends of intervals that hold about ``level`` of new numbers, whatever their distribution.
 
-        Lei et al. 2018 (https://arxiv.org/abs/1604.04173), with five-fold residuals in place of held-out ones.
+        CV+ (Barber et al. 2021, https://arxiv.org/abs/1905.02928): by heads that had not seen some of the items each.
+        Raises ``InputError`` where the items do not carry that level.
         """
         check_is_fitted(self)
         if not (isinstance(level, Real) and 0 < level < 1):
             raise InputError(f"level is {level!r}; wanted is a share of the numbers between 0 and 1, such as 0.9.")
-        radius = conformal_radius(self.residuals_, level)
-        if not np.isfinite(radius):
-            raise InputError(f"{len(self.residuals_)} items are too few for an interval of {level:g}.")
-        values = self._outputs(X)[:, 0]
-        return np.stack([values - radius, values + radius], 1)
+        if self.folds_ is None or not self.folds_.carries(float(level)):
+            least = max(LEAST_CARRIED, math.ceil(1 / (1 - float(level)) - 1e-9) - 1)
+            raise InputError(f"{len(self.residuals_)} items are too few for an interval of {level:g}: {least} or more "
+                             "carry one.")  # fmt: skip
+        rows = self._rows(self.model_.network, self._items(X, self.model_.network))
+        return self.folds_.ends(rows, float(level), self.model_.probabilities(rows)[:, 0])
 
 
 class FeatureExtractor(TransformerMixin, OnNetwork):

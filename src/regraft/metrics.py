@@ -7,21 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaincinv
 
+from regraft import intervals
 from regraft.densities import brier_score
+from regraft.intervals import wilson as wilson
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
-
-
-def wilson(hits: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Wilson score interval of a proportion, in 0..1 (Wilson 1927; 95 % with the default ``z``)."""
-    if n == 0:
-        return (0.0, 1.0)
-    p = hits / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return (max(0.0, centre - half), min(1.0, centre + half))
 
 
 def share_change(before: tuple[int, int], after: tuple[int, int]) -> dict[str, Any]:
@@ -57,30 +50,17 @@ def percentiles(draws: Floats, level: float = 0.95) -> list[float]:
     return [float(low), float(high)]
 
 
-FEW_PAIRS = 30
-
-
-def _agresti_min(difference: Floats) -> list[float]:
-    """95 % interval of a difference of paired proportions that does not shrink to nothing on a few lucky items.
-
-    Agresti and Min 2005 (https://doi.org/10.1002/sim.1781): half an item is added to each cell of the 2 x 2 table.
-    """
-    n = len(difference) + 2
-    ours, theirs = (difference > 0).sum() + 0.5, (difference < 0).sum() + 0.5
-    half = 1.959963984540054 * math.sqrt(ours + theirs - (ours - theirs) ** 2 / n) / n
-    return [max(-1.0, float((ours - theirs) / n - half)), min(1.0, float((ours - theirs) / n + half))]
-
-
-def paired_gain(ours: Floats, theirs: Floats, *, draws: int = 2000, seed: int = 0) -> dict[str, Any]:
-    """Mean difference of two scores on the same n items with its 95 % percentile bootstrap interval.
-
-    Efron and Tibshirani 1993, chapter 13; below 30 items with 0 or 1 each, the interval of Agresti and Min 2005.
-    Both arrays are (n,); for accuracies, 0 or 1 an item.
+def paired_gain(
+    ours: Floats, theirs: Floats, *, draws: int = 2000, seed: int = 0, groups: NDArray[Any] | None = None
+) -> dict[str, Any]:
+    """Mean difference of two scores on the same n items with its 95 % interval: of scores that are 0 or 1
+    `intervals.difference` (with ``groups`` (n,) by these), of others the percentile bootstrap's (Efron and Tibshirani
+    1993, chapter 13). Both arrays are (n,).
     """
     difference = np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)
     n = len(difference)
-    if n < FEW_PAIRS and np.isin([ours, theirs], [0, 1]).all():
-        return {"value": float(difference.mean()), "ci95": _agresti_min(difference)}
+    if np.isin([ours, theirs], [0, 1]).all():
+        return {"value": float(difference.mean()), "ci95": intervals.difference(ours, theirs, groups)}
     means = np.concatenate(
         [difference[bootstrap_indices(n, 100, seed + i)].mean(1) for i in range(max(1, draws // 100))]
     )
@@ -127,10 +107,11 @@ def confusion_matrix(labels: Ints, predicted: Ints, classes: int) -> Ints:
     return flat.reshape(classes, classes)
 
 
-def classification(labels: Ints, probabilities: Floats) -> dict[str, Any]:
+def classification(labels: Ints, probabilities: Floats, groups: NDArray[Any] | None = None) -> dict[str, Any]:
     """The figures of a classifier from labels (n,) and probabilities (n, k).
 
-    Balanced accuracy and macro F1 leave out classes that neither the labels nor (for F1) the predictions hold.
+    Balanced accuracy and macro F1 leave out classes that neither the labels nor (for F1) the predictions hold. The
+    interval of the accuracy is that of n items, or of ``groups`` (n,) where there are some.
     """
     from sklearn.metrics import f1_score, recall_score
 
@@ -139,7 +120,7 @@ def classification(labels: Ints, probabilities: Floats) -> dict[str, Any]:
     present = np.unique(labels)
     return {
         "accuracy": float(correct.mean()),
-        "accuracy_ci95": list(wilson(int(correct.sum()), len(labels))),
+        "accuracy_ci95": intervals.share(correct, groups),
         "balanced_accuracy": float(recall_score(labels, predicted, labels=present, average="macro", zero_division=0)),
         "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
         "log_loss": log_loss(labels, probabilities),
@@ -148,20 +129,26 @@ def classification(labels: Ints, probabilities: Floats) -> dict[str, Any]:
     }
 
 
-def multilabel(labels: Ints, probabilities: Floats, thresholds: Floats) -> dict[str, Any]:
+def multilabel(
+    labels: Ints, probabilities: Floats, thresholds: Floats, groups: NDArray[Any] | None = None
+) -> dict[str, Any]:
     """The figures of a multilabel classifier from labels 0 and 1 (n, k), probabilities (n, k), thresholds (k,).
 
     ``map``: mean over the classes that have an example of average precision (ranking quality; equals the prevalence
-    for a constant answer), with a bootstrap interval over the items; ``micro_f1`` of the decisions at the thresholds
-    over all classes together.
+    for a constant answer), with its interval over the items, or over ``groups`` (n,) of them; ``micro_f1`` of the
+    decisions at the thresholds over all classes together. With few examples of a class its average precision, and with
+    it ``map``, is too high; the interval counts that in (`intervals.mean_of_classes`).
     """
     decided = probabilities >= thresholds
     hits = float((decided & (labels == 1)).sum())
     wrong = float((decided != (labels == 1)).sum())
     each = average_precisions(labels, probabilities)
+    parts = intervals.half_samples(len(labels), groups=groups)
+    halves = _weighted_precisions(labels, probabilities, parts)
+    units = labels if groups is None else _by_group(labels, groups)
     return {
         "map": float(np.nanmean(each)),
-        "map_ci95": _map_interval(labels, probabilities),
+        "map_ci95": intervals.mean_of_classes(each, halves, (units > 0).sum(0), len(units)),
         "micro_f1": 2 * hits / (2 * hits + wrong) if hits or wrong else 1.0,
         "exact_match": float((decided == (labels == 1)).all(1).mean()),
         "per_class": [None if np.isnan(v) else float(v) for v in each],
@@ -169,11 +156,12 @@ def multilabel(labels: Ints, probabilities: Floats, thresholds: Floats) -> dict[
     }
 
 
-def _map_interval(labels: Ints, probabilities: Floats, draws: int = 200) -> list[float]:
-    rows = [r for r in bootstrap_indices(len(labels), draws, seed=0) if labels[r].any()]
-    values = [float(np.nanmean(average_precisions(labels[r], probabilities[r]))) for r in rows]
-    low, high = np.quantile(values, [0.025, 0.975]) if values else (0.0, 1.0)
-    return [float(low), float(high)]
+def _by_group(labels: Ints, groups: NDArray[Any]) -> Ints:
+    """(groups, k) how many of a group's items are of each class."""
+    _, member = np.unique(groups, return_inverse=True)
+    found = np.zeros((int(member.max(initial=-1)) + 1, labels.shape[1]), np.int64)
+    np.add.at(found, member.reshape(-1), labels)
+    return found
 
 
 def _log_likelihood(labels: Ints, probabilities: Floats) -> Floats:
@@ -183,11 +171,23 @@ def _log_likelihood(labels: Ints, probabilities: Floats) -> Floats:
 
 def average_precisions(labels: Ints, probabilities: Floats) -> Floats:
     """(k,) average precision of each class; NaN where it has no example. Ties share their precision."""
-    from sklearn.metrics import average_precision_score
+    found: Floats = _weighted_precisions(labels, probabilities, np.ones((1, len(labels)), bool))[0]
+    return found
 
-    some = labels.sum(0) > 0
-    return np.array([average_precision_score(labels[:, c], probabilities[:, c]) if some[c] else np.nan
-                     for c in range(labels.shape[1])])  # fmt: skip
+
+def _weighted_precisions(labels: Ints, probabilities: Floats, taken: NDArray[np.bool_]) -> Floats:
+    """(d, k) average precision of each class on each of ``taken`` (d, n), marks of the items that are looked at."""
+    found = np.full((len(taken), labels.shape[1]), np.nan)
+    for c in range(labels.shape[1]):
+        order = np.argsort(-probabilities[:, c], kind="stable")
+        p, chosen = probabilities[order, c], taken[:, order]
+        last = np.append(np.flatnonzero(p[:-1] != p[1:]), len(p) - 1)  # of those that are tied
+        right = np.cumsum(chosen & (labels[order, c] == 1), 1, dtype=np.float64)[:, last]
+        answered = np.cumsum(chosen, 1, dtype=np.float64)[:, last]
+        summed = (np.diff(right, axis=1, prepend=0) * right / np.maximum(answered, 1)).sum(1)
+        total = right[:, -1]
+        found[:, c] = np.divide(summed, total, out=np.full(len(taken), np.nan), where=total > 0)
+    return found
 
 
 def best_thresholds(labels: Ints, probabilities: Floats) -> Floats:
@@ -209,16 +209,21 @@ def best_thresholds(labels: Ints, probabilities: Floats) -> Floats:
     return thresholds
 
 
-def paired_map_gain(labels: Ints, ours: Floats, theirs: Floats, *, draws: int = 300, seed: int = 0) -> dict[str, Any]:
-    """Difference in mean average precision with its 95 % bootstrap interval over the same items."""
-
-    def gain(rows: Any) -> float:
-        return float(np.nanmean(average_precisions(labels[rows], ours[rows]))
-                     - np.nanmean(average_precisions(labels[rows], theirs[rows])))  # fmt: skip
-
-    values = [gain(rows) for rows in bootstrap_indices(len(labels), draws, seed) if labels[rows].sum()]
-    low, high = np.quantile(values, [0.025, 0.975]) if values else (-1.0, 1.0)
-    return {"value": gain(slice(None)) if values else 0.0, "ci95": [float(low), float(high)]}
+def paired_map_gain(
+    labels: Ints, ours: Floats, theirs: Floats, *, draws: int = 2 * intervals.PAIRS, seed: int = 0,
+    groups: NDArray[Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Difference in mean average precision with its 95 % interval over the same items, or ``groups`` (n,) of them."""
+    apart = average_precisions(labels, ours) - average_precisions(labels, theirs)
+    if np.isnan(apart).all():
+        return {"value": 0.0, "ci95": [-1.0, 1.0]}
+    value = float(np.nanmean(apart))
+    if np.array_equal(ours, theirs):
+        return {"value": value, "ci95": [0.0, 0.0]}
+    parts = intervals.half_samples(len(labels), draws, seed, groups)
+    halves = _weighted_precisions(labels, ours, parts) - _weighted_precisions(labels, theirs, parts)
+    units = labels if groups is None else _by_group(labels, groups)
+    return {"value": value, "ci95": intervals.mean_of_classes(apart, halves, (units > 0).sum(0), len(units), gain=True)}
 
 
 def abstention_curve(confidence: Floats, correct: Floats) -> dict[str, Floats]:
@@ -236,17 +241,72 @@ def abstention_curve(confidence: Floats, correct: Floats) -> dict[str, Floats]:
     }
 
 
-def abstention_threshold(confidence: Floats, correct: Floats, wanted: float) -> dict[str, Any] | None:
-    """The lowest confidence at which those answered reach the accuracy ``wanted``, and the share then left to a person.
+SURE, STRETCH = 0.95, 1.25
 
-    None where no threshold does that for at least 10 items.
+
+def accuracy_at_least(hits: float, n: float, doubt: float = 1 - SURE) -> float:
+    """The accuracy that ``hits`` of ``n`` answers show with a doubt of at most ``doubt``: the lower end of the exact
+    one-sided interval (Clopper and Pearson 1934).
+    """
+    return float(betaincinv(hits, n - hits + 1, doubt)) if hits > 0 else 0.0
+
+
+def answers_needed(wanted: float, doubt: float = 1 - SURE) -> int:
+    """How many answers, all of them right, show the accuracy ``wanted``."""
+    return math.ceil(math.log(doubt) / math.log(wanted) - 1e-9)
+
+
+def abstention_threshold(
+    confidence: Floats, correct: Floats, wanted: float, groups: NDArray[Any] | None = None
+) -> dict[str, Any] | None:
+    """The lowest confidence, of those looked at, from which on answers are shown to have the accuracy ``wanted``: with
+    a probability of at least 95 % new items answered at that confidence do. None where none is shown to.
+
+    The bound is that of selection with guaranteed risk (Geifman and El-Yaniv 2017, https://arxiv.org/abs/1705.08500,
+    lemma 3.1). Thresholds are looked at in a fixed order, each a quarter more answers than the last, until one fails,
+    so that looking often costs nothing (Angelopoulos et al. 2021, https://arxiv.org/abs/2110.01052, section 2.3): from
+    the fewest answers that can show it, and where half of all are more than these, again from there with half of the
+    doubt each. Answers of items of one of ``groups`` (n,) count together as one, weighed by their number (Kish 1965).
+
+    ``left`` is the share left to a person, ``accuracy`` that of the ``items`` answered, ``at_least`` what they show
+    with the probability ``sure``.
     """
     curve = abstention_curve(confidence, correct)
+    n = len(confidence)
     # a threshold cannot part items of equal confidence: only the last of each is a place to stop
-    last = np.append(curve["threshold"][:-1] > curve["threshold"][1:], True)
-    good = np.flatnonzero((curve["accuracy"] >= wanted) & last & (np.arange(len(last)) >= 9))
-    if not len(good):
+    stops = np.flatnonzero(np.append(curve["threshold"][:-1] > curve["threshold"][1:], True)) + 1
+    size = _effective(None if groups is None else groups[np.argsort(-confidence, kind="stable")], n)
+    doubt, least = 1 - SURE, np.searchsorted(size, answers_needed(wanted) - 1e-9) + 1
+    starts = [int(least)]
+    if n // 2 > least:
+        doubt /= 2
+        starts = [int(np.searchsorted(size, answers_needed(wanted, doubt) - 1e-9)) + 1, n // 2]
+    shown = [accuracy_at_least(curve["accuracy"][i] * size[i], size[i], doubt) for i in range(n)]
+    best = 0
+    for start in starts if least <= n else ():
+        at = int(stops[np.searchsorted(stops, min(start, n))])
+        while shown[at - 1] >= wanted:
+            best = max(best, at)
+            if at == n:
+                break
+            at = int(stops[np.searchsorted(stops, min(n, math.ceil(STRETCH * at)))])
+    if not best:
         return None
-    i = int(good[-1])
-    return {"wanted": wanted, "threshold": float(curve["threshold"][i]), "left": float(curve["left"][i]),
-            "accuracy": float(curve["accuracy"][i])}  # fmt: skip
+    return {"wanted": wanted, "threshold": float(curve["threshold"][best - 1]), "left": float(curve["left"][best - 1]),
+            "accuracy": float(curve["accuracy"][best - 1]), "items": best, "at_least": shown[best - 1],
+            "sure": SURE}  # fmt: skip
+
+
+def _effective(groups: NDArray[Any] | None, n: int) -> NDArray[np.float64]:
+    """(n,) how many items the first 1, 2, ... n are worth, where those of a group are alike: ``(sum s)^2 / sum s^2``
+    over the sizes s of the groups among them.
+    """
+    if groups is None:
+        return np.arange(1.0, n + 1)
+    before: dict[Any, int] = {}
+    squares = np.zeros(n)
+    for i, group in enumerate(groups.tolist()):
+        squares[i] = 2 * before.get(group, 0) + 1
+        before[group] = before.get(group, 0) + 1
+    found: NDArray[np.float64] = np.arange(1.0, n + 1) ** 2 / np.cumsum(squares)
+    return found

@@ -154,7 +154,7 @@ class Predictor:
             if ends is not None:
                 found[i] |= {"low": float(ends[row, 0]), "high": float(ends[row, 1])}
             if asked:
-                found[i]["quantiles"] = {f"{q:g}": v for q, v in zip(asked, values[1:], strict=True)}
+                found[i]["quantiles"] = {f"{q:g}": v for q, v in zip(asked, values[1 : model.outputs], strict=True)}
         return found
 
 

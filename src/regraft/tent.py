@@ -20,7 +20,7 @@ from regraft.data.loaders import batches
 from regraft.errors import InputError, UnknownName
 from regraft.features.engines import TorchEngine
 from regraft.features.fusion import parts_of
-from regraft.methods.steps import counting
+from regraft.methods.steps import counting, even_size
 from regraft.model.model import Model
 from regraft.predictor import Predictor, TaskPredictor
 from regraft.runtime import resolve_device, track
@@ -36,13 +36,22 @@ def tent(model: Model, items: Items, device: str = "cpu") -> Model:
     which batch an item comes in.
 
     What is unlike the training data is not known of the changed features. Raises ``InputError`` where the model has no
-    batch normalisation or does not answer with one class, or where there are fewer than two items.
+    batch normalisation or does not answer with one class, where its head has learned under the statistics of a
+    pretraining (to take others from the items costs it points, also where nothing has shifted), or where there are
+    fewer than two items.
     """
     body, head = copy.deepcopy(model.network.body), copy.deepcopy(model.head).to(device)
     norms = body.norms()
     if model.target.task != "classification" or len(parts_of(model.network)) > 1 or not norms:
         raise InputError(f"--adapt tent is for one class an item and one network with batch normalisation; this is "
                          f"{model.network.name} for {model.target.task}.")  # fmt: skip
+    if not model.network.own_statistics:
+        raise InputError(
+            "--adapt tent takes batch normalisation's statistics from the items, and this model's head has learned "
+            f"under those of the pretraining of {model.network.name}: it would lose points even where nothing has "
+            "shifted. Train it with --method finetune --batch-norm learn, or adapt by 'regraft fit DATA --target T "
+            "--method adabn'."
+        )
     if len(items) < 2:
         raise InputError("--adapt tent learns from many items at once; give it more than one.")
     network = replace(model.network, body=body, provenance=dict(model.network.provenance))
@@ -68,10 +77,12 @@ def tent(model: Model, items: Items, device: str = "cpu") -> Model:
 
 
 def _shuffled(engine: TorchEngine, items: Items, label: str) -> Iterator[Tensor]:
-    """Prepared batches of the items that can be read, in a fixed random order; one item alone has no statistics."""
+    """Prepared batches of the items that can be read, in a fixed random order; one item alone has no statistics, so
+    none is left for the last batch.
+    """
     order = np.random.default_rng(0).permutation(len(items)).tolist()
-    work = batches(items, order, engine.spec, BATCH)
-    for batch in track(work, label, -(-len(items) // BATCH)):
+    size = even_size(len(items), BATCH)
+    for batch in track(batches(items, order, engine.spec, size), label, -(-len(items) // size)):
         if len(batch.positions) > 1:
             yield engine.normalise(batch.data[: len(batch.positions)])
 

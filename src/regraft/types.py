@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from regraft.errors import InputError
+
 Task = Literal["classification", "multilabel", "regression", "detection"]
 Modality = Literal["image", "text", "table"]
 
@@ -59,7 +61,8 @@ class Roles:
         if self.features:
             told.append(f"{len(self.features)} learned from ({_some(self.features)})")
         if self.unused:
-            told.append("not used: " + _some([f"{n} ({why})" if why else n for n, why in self.unused.items()]))
+            unused = [f"{n or repr(n)} ({why})" if why else n for n, why in self.unused.items()]
+            told.append("not used: " + _some(unused))
         return "columns: " + ", ".join(told)
 
 
@@ -91,6 +94,19 @@ class Hints:
     encoding: str | None = None
     kept: Roles | None = None
     lenient: bool = False
+
+    def __post_init__(self) -> None:
+        """Takes columns as Python holds them too, a number or a list of names; raises ``InputError`` for what is
+        neither.
+        """
+        for name in ("label", "group", "task", "text", "drop", "image", "part", "features", "encoding"):
+            given = getattr(self, name)
+            if given is None:
+                continue
+            several = given if isinstance(given, list | tuple) and name in ("label", "drop", "features") else [given]
+            if any(not isinstance(one, str | int) or isinstance(one, bool) for one in several):
+                raise InputError(f"{name}={given!r}: a name is wanted, or several with commas.")
+            object.__setattr__(self, name, ",".join(map(str, several)))
 
 
 class Evidence(NamedTuple):

@@ -139,3 +139,14 @@ def test_unknown_names() -> None:
         catalog.load("random:resnet18@layer9")
     with pytest.raises(InputError, match="shape from the data"):
         catalog.load("raw")
+
+
+@pytest.mark.parametrize("name", ["vit_b_16", "regnet_y_16gf", "regnet_y_128gf", "resnet50"])
+def test_a_plain_name_is_the_first_weights_ever_published(name: str) -> None:
+    """SWAG's came later, want other sizes, and have a licence of their own."""
+    rows = [r for r in catalog.rows(name) if f"{name}.pth" in r.files]
+    published = [r.tag for r in catalog.rows(name)]
+    first = "IMAGENET1K_V1" if "IMAGENET1K_V1" in published else min(published)
+    assert [r.tag for r in rows] == [first]
+    if name == "vit_b_16":
+        assert (rows[0].spec.height, rows[0].spec.resize, rows[0].spec.interpolation) == (224, 256, "bilinear")

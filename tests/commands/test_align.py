@@ -56,6 +56,22 @@ def test_a_model_of_one_language_reads_the_other(two: tuple[str, str, str], tmp_
     assert len(set(regraft.load(apart.run).predict([f"{a} {a}" for a in (*GUT, *SCHLECHT)]))) == 1, "not without it"
 
 
+def test_chance_counts_targets_that_are_named_twice(two: tuple[str, str, str], tmp_path: Path) -> None:
+    """Half of 40 pairs lead to one word: who guesses among them hits it in half of these, not in one of 40."""
+    source, target, _ = two
+    german = [*GUT, *SCHLECHT, *(f"ding{i}" for i in range(20))]
+    english = [*GOOD, *BAD, *(f"thing{i}" for i in range(20))]
+    rows = [f"{w},good" for w in german[:20]] + [f"{a},{b}" for a, b in zip(german[:20], english[:20], strict=True)]
+    (tmp_path / "p.csv").write_text("\n".join(rows) + "\n")
+    found = align(source, target, str(tmp_path / "p.csv"), out=str(tmp_path / "x.npz"))
+    order = np.random.default_rng(0).permutation(40)[:8]
+    targets = [r.split(",")[1] for r in rows]
+    assert found.held_out == 8 and found.by_chance == pytest.approx(
+        np.mean([targets.count(targets[i]) / 40 for i in order])
+    )
+    assert found.by_chance > 4 / 40
+
+
 def test_a_dictionary_and_texts_are_pairs_too(two: tuple[str, str, str], tmp_path: Path) -> None:
     source, target, _ = two
     cedict = tmp_path / "dict.u8"

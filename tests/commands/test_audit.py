@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -122,3 +123,81 @@ def test_a_decompression_bomb_is_set_aside(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 40 * 2)
     result = regraft.fit(str(folder), out=str(tmp_path / "r"), controls="none", outliers=False)
     assert [(p["kind"], p["item"]) for p in result.problems] == [("unreadable", "disc/bomb.png")]
+
+
+def test_near_copies_in_a_file_to_judge_on_are_marked_as_between_parts(photos: Path, tmp_path: Path) -> None:
+    """A picture of training re-encoded and shrunk, and one to the pixel, in a folder of their own."""
+    val = tmp_path / "v"
+    shutil.move(photos / "val", val)
+    shutil.copy(photos / "train/a/01.jpg", val / "a/copy.jpg")
+    Image.open(photos / "train/b/02.jpg").resize((150, 150)).save(val / "b/recoded.jpg", quality=60)
+    Image.open(photos / "train/b/04.jpg").resize((160, 160)).save(val / "a/other.jpg", quality=70)
+    split = make_split(str(photos / "train"), str(val))
+    assert split.val is not None and split.copied is not None
+    marked = {split.val.items.name(int(i)) for i in np.flatnonzero(split.copied)}
+    assert marked == {"a/copy.jpg", "b/recoded.jpg", "a/other.jpg"}
+    told = {p.item: p.kind for p in split.problems if "duplicate" in p.kind}
+    assert told == {"a/copy.jpg": "duplicate-across-parts", "b/recoded.jpg": "near-duplicate-across-parts",
+                    "a/other.jpg": "near-duplicate-two-labels"}  # fmt: skip
+    result = regraft.fit(str(photos / "train"), val=str(val), backbone="raw", controls="none", out=str(tmp_path / "r"))
+    assert result.metrics["val_without_copies"]["items"] == 8 and result.items["val"] == 11
+
+
+def test_near_copies_of_texts_in_a_file_are_marked(tmp_path: Path) -> None:
+    """As the issue that found it: labels by coin, 40 of 80 judged texts are nearly those of training."""
+    rng = np.random.default_rng(0)
+    words = [f"w{i:03d}" for i in range(300)]
+    texts = [" ".join(rng.choice(words, 30)) for _ in range(160)]
+    train = pd.DataFrame({"text": texts, "label": rng.choice(["a", "b"], 160)})
+    new = [" ".join(rng.choice(words, 30)) for _ in range(40)]
+    labels = np.r_[train.label[:40], rng.choice(["a", "b"], 40)]
+    val = pd.DataFrame({"text": [t[:-4] + "zzzz" for t in texts[:40]] + new, "label": labels})
+    train.to_csv(tmp_path / "t.csv", index=False)
+    val.to_csv(tmp_path / "v.csv", index=False)
+    both = pd.concat([train.assign(split="train"), val.assign(split="val")])
+    both.to_csv(tmp_path / "both.csv", index=False)
+    hints = Hints(label="label", text="text")
+    apart = make_split(str(tmp_path / "t.csv"), str(tmp_path / "v.csv"), hints=hints)
+    one = make_split(str(tmp_path / "both.csv"), hints=hints)
+    assert apart.copied is not None and one.copied is not None
+    assert apart.copied.tolist() == one.copied.tolist() == [True] * 40 + [False] * 40
+    kinds = [[p.kind for p in s.problems if "duplicate" in p.kind] for s in (apart, one)]
+    assert kinds[0] == kinds[1] == ["near-duplicate-across-parts"] * 40
+
+
+def test_where_nothing_can_be_held_out_groups_and_classes_are_those_of_training(tmp_path: Path) -> None:
+    """Two classes whose only pictures are of one patient each; and a class that only the part test has."""
+    frame = pd.DataFrame({"x": np.arange(6.0), "y": np.arange(6) * 0.5, "label": list("aaabbb"), "who": list("ppprrr")})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    split = make_split(str(tmp_path / "t.csv"), hints=Hints(label="label", group="who"))
+    assert split.val is None and "not-judged" in [p.kind for p in split.problems]
+    assert split.groups is not None and list(split.groups) == list("ppprrr")
+    parts = pd.concat([frame.assign(split="train"), frame[:2].assign(split="test", label="c", who="q")])
+    parts.to_csv(tmp_path / "p.csv", index=False)
+    split = make_split(str(tmp_path / "p.csv"), hints=Hints(label="label", group="who"))
+    assert split.val is None and split.train.classes == ("a", "b"), "c has no example to learn from"
+
+
+def test_intervals_go_by_groups(tmp_path: Path) -> None:
+    """Ten patients of twelve rows each: what is judged are two or three patients, and those who judge anew are told."""
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(30), 12)
+    x = rng.normal(size=(30, 4))[who] + 0.3 * rng.normal(size=(360, 4))
+    label = np.where((x[:, 0] + 1.2 * rng.normal(size=30)[who]) > 0, "up", "down")
+    frame = pd.DataFrame(x.round(4), columns=list("abcd")).assign(label=label, who=[f"p{w}" for w in who])
+    frame[:240].to_csv(tmp_path / "t.csv", index=False)
+    frame[240:].to_csv(tmp_path / "v.csv", index=False)
+    frame[240:].drop(columns="who").to_csv(tmp_path / "plain.csv", index=False)
+    told = {"label": "label", "controls": "majority", "val": str(tmp_path / "v.csv")}
+    grouped = regraft.fit(str(tmp_path / "t.csv"), group="who", out=str(tmp_path / "g"), refit=False, **told)
+    loose = regraft.fit(str(tmp_path / "t.csv"), drop="who", out=str(tmp_path / "l"), refit=False, **told)
+    wide, narrow = (np.ptp(r.metrics["val"]["accuracy_ci95"]) for r in (grouped, loose))
+    assert grouped.metrics["val"]["accuracy"] == pytest.approx(loose.metrics["val"]["accuracy"], abs=0.15)
+    assert wide > 1.8 * narrow and np.ptp(grouped.gain["ci95"]) > 1.5 * np.ptp(loose.gain["ci95"])
+    assert np.ptp(grouped.metrics["controls"]["majority"]["accuracy_ci95"]) > 1.8 * narrow
+    again = regraft.evaluate(grouped.run, str(tmp_path / "v.csv"))
+    assert again.metrics["accuracy_ci95"] == pytest.approx(grouped.metrics["val"]["accuracy_ci95"])
+    bare = regraft.evaluate(grouped.run, str(tmp_path / "plain.csv"))
+    assert np.ptp(bare.metrics["accuracy_ci95"]) < 0.7 * wide and "no-groups" in [p.kind for p in bare.problems]
+    asked = regraft.evaluate(loose.run, str(tmp_path / "v.csv"), group="who")
+    assert np.ptp(asked.metrics["accuracy_ci95"]) > 1.8 * narrow

@@ -9,14 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
 import regraft
+from regraft.backbones import catalog as networks
 from regraft.boxes import Boxes
+from regraft.commands.boxes_split import split_boxes
 from regraft.commands.predict_boxes import box_answers
 from regraft.data.dataset import Dataset
 from regraft.data.found_writers import record
 from regraft.data.items import picture_array
+from regraft.data.sources import open_data
+from regraft.detection import catalog
 from regraft.errors import ArtefactError, DataError, InputError
+from regraft.features.store import RowStore
 from regraft.files import dump_json, write_json
 from regraft.printing import print_fits
 from regraft.training.boxes import inner_pictures
@@ -253,3 +259,55 @@ def test_pictures_with_many_classes_are_held_out_too() -> None:
                    {"boxes": truth}, np.full(300, ""))  # fmt: skip
     learn, hold = inner_pictures(data, None, 0)
     assert 30 <= len(hold) <= 60 and not set(learn) & set(hold)
+
+
+def test_the_body_that_was_found_is_written_down(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which one it is hangs on the weights that lie about: a resumed or repeated run must know."""
+    name = "ssdlite320_mobilenet_v3_large"
+    made = catalog.untrained("ssd", [f"c{i}" for i in range(90)], backbone=name)
+    save_file({k: v.contiguous() for k, v in made.state_dict().items()}, tmp_path / f"{name}_coco.safetensors")
+    monkeypatch.setenv("REGRAFT_WEIGHTS", str(tmp_path))
+    options: dict = {"detector": "ssd", "method": "head-only", "epochs": 1, "batch": 4, "out": str(tmp_path / "r")}
+    result = regraft.fit(str(data), **options)
+    assert json.loads((tmp_path / "r/run.json").read_text())["settings"]["backbone"] == name == result.backbone
+    assert regraft.fit(str(data), resume=True, **options).run == result.run
+    monkeypatch.setenv("REGRAFT_WEIGHTS", "")
+    assert regraft.fit(str(data), resume=True, **options).run == result.run
+
+
+def test_a_network_of_classes_is_refused(data: Path) -> None:
+    with pytest.raises(InputError, match="network= is not for boxes"):
+        regraft.fit(str(data), network=networks.load("random:lenet"), **OPTIONS)
+
+
+def test_copies_between_training_and_a_file_to_judge_on(data: Path, tmp_path: Path) -> None:
+    """A picture of training is there again: as it is, and re-encoded at another size. Both are named and left out."""
+    rng = np.random.default_rng(1)
+
+    def scene(folder: Path, n: int, first: int) -> tuple[list[dict], list[dict]]:
+        folder.mkdir(parents=True)
+        images, boxes = [], []
+        for i in range(n):
+            coarse = rng.integers(0, 255, (12, 16, 3)).astype(np.uint8)
+            Image.fromarray(coarse).resize((160, 120), Image.Resampling.BICUBIC).save(folder / f"{first + i}.png")
+            images.append({"id": i, "file_name": f"{first + i}.png", "width": 160, "height": 120})
+            boxes.append({"id": i + 1, "image_id": i, "category_id": 1 + i % 2, "bbox": [10, 10, 60, 60], "area": 3600,
+                          "iscrowd": 0})  # fmt: skip
+        return images, boxes
+
+    categories = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
+    for folder, n, first in ((tmp_path / "train", 8, 0), (tmp_path / "val", 4, 100)):
+        images, boxes = scene(folder, n, first)
+        if first:
+            Image.open(tmp_path / "train/0.png").save(folder / "100.png")
+            Image.open(tmp_path / "train/1.png").resize((128, 96)).save(folder / "101.png")
+            images[1] |= {"width": 128, "height": 96}
+        write_json(folder / "annotations.json", {"images": images, "annotations": boxes, "categories": categories})
+    split = split_boxes(
+        open_data(str(tmp_path / "train")), str(tmp_path / "val"), format=None, seed=0, store=RowStore()
+    )
+    assert split.copied is not None and split.copied.tolist() == [True, True, False, False]
+    told = {p.item: p.kind for p in split.problems if "duplicate" in p.kind}
+    assert told == {"100.png": "duplicate-across-parts", "101.png": "near-duplicate-across-parts"}
+    result = regraft.fit(str(tmp_path / "train"), val=str(tmp_path / "val"), out=str(tmp_path / "r"), **OPTIONS)
+    assert result.metrics["val_without_copies"]["items"] == 2 and "map" in result.metrics["val_without_copies"]

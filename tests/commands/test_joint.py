@@ -1,5 +1,7 @@
 """One model from several labelled domains: whose classes are one, statistics of each, figures beside each alone."""
 
+import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 import regraft
+from regraft.backbones import catalog
 from regraft.cli import app
 from regraft.errors import InputError
 from regraft.methods.joint import DomainNorm, divided, heads, turn_to, undivided
@@ -97,3 +100,30 @@ def test_what_joint_refuses(two, tmp_path: Path) -> None:
             regraft.fit(list(two), **QUICK, **{name: value})
     done = CliRunner().invoke(app, ["fit", *two, "--method", "lp-ft"])
     assert done.exit_code != 0 and "--method joint learns from all" in str(done.exception)
+
+
+def test_what_no_domain_judges_and_what_one_does(two, tmp_path: Path) -> None:
+    """Evidence is that of all judged items, and the first domain need not have any."""
+    arrays = dict(np.load(two[0]))
+    first = np.array([int(np.flatnonzero(arrays["labels"] == c)[0]) for c in range(3)])
+    few = tmp_path / "few.npz"
+    np.savez(few, images=arrays["images"][first], labels=arrays["labels"][first])
+    out = tmp_path / "r"
+    result = regraft.fit([str(few), two[1]], out=str(out), epochs=1, controls="none", **QUICK)
+    assert result.metrics["domains"]["few"] == {"items": 0, "joint": None} and result.items["val"] == 30
+    rows = list(csv.DictReader(open(out / "predictions.csv")))
+    assert len(rows) == 30 and all(r["input"].startswith("dark: ") for r in rows)
+    assert np.mean([r["label"] == r["predicted"] for r in rows]) == result.metrics["val"]["accuracy"]
+    both = regraft.fit(list(two), out=str(tmp_path / "b"), epochs=1, controls="none", **QUICK)
+    rows = list(csv.DictReader(open(tmp_path / "b" / "predictions.csv")))
+    assert [r["input"].split(":")[0] for r in rows] == ["plain"] * 30 + ["dark"] * 30
+    assert len({r["input"] for r in rows}) == 60
+    assert np.mean([r["label"] == r["predicted"] for r in rows]) == both.metrics["val"]["accuracy"]
+    shown = json.loads((tmp_path / "b" / "mistakes" / "mistakes.json").read_text())
+    assert {m["input"] for m in shown} <= {r["input"] for r in rows if r["label"] != r["predicted"]}
+
+
+def test_a_network_is_not_taken_in_silence(two, tmp_path: Path) -> None:
+    network = catalog.load("random:lenet")
+    with pytest.raises(InputError, match="network= is for one data set"):
+        regraft.fit(list(two), network=network, **QUICK)

@@ -90,15 +90,44 @@ def test_paired_map_gain() -> None:
 
 
 def test_abstention_by_hand() -> None:
-    confidence = np.linspace(0.99, 0.5, 20)
-    correct = np.array([1] * 12 + [0, 1] * 4, float)
+    """What is shown is the lower end of the one-sided exact interval, here by scipy's own."""
+    from scipy.stats import binomtest
+
+    confidence = np.linspace(0.99, 0.5, 40)
+    correct = np.array([1] * 36 + [0] * 4, float)
     found = metrics.abstention_threshold(confidence, correct, 0.9)
-    # 13 answered: 12/13 = 0.923; 14: 13/14 = 0.929; 15: 13/15 = 0.867; 16: 14/16 = 0.875
-    assert found == {"wanted": 0.9, "threshold": confidence[13], "left": pytest.approx(0.3),
-                     "accuracy": pytest.approx(13 / 14)}  # fmt: skip
+    # 29 right answers show 0.9 (0.95 = 0.9^29 or less); the next threshold, a quarter on, is 37: 36 right show 0.878
+    assert metrics.answers_needed(0.9) == 29 and 0.9**29 <= 0.05 < 0.9**28
+    shown = binomtest(29, 29, alternative="greater").proportion_ci(0.95).low
+    assert found == {"wanted": 0.9, "threshold": confidence[28], "left": pytest.approx(11 / 40), "accuracy": 1.0,
+                     "items": 29, "at_least": pytest.approx(shown), "sure": 0.95}  # fmt: skip
+    assert binomtest(36, 37, alternative="greater").proportion_ci(0.95).low == pytest.approx(
+        metrics.accuracy_at_least(36, 37)
+    )
+    assert metrics.abstention_threshold(confidence[:28], correct[:28], 0.9) is None, "28 are too few to show it"
     assert metrics.abstention_threshold(confidence, 1 - correct, 0.9) is None
-    tied = metrics.abstention_threshold(np.full(20, 0.7), correct, 0.9)
+    tied = metrics.abstention_threshold(np.full(40, 0.7), correct, 0.9)
     assert tied is None, "equal confidences cannot be parted"
+    alike = np.arange(40) // 2
+    assert metrics.abstention_threshold(confidence, np.ones(40), 0.9, alike) is None, "20 groups count as 20 answers"
+
+
+@pytest.mark.parametrize(("n", "wanted"), [(100, 0.9), (300, 0.95), (1000, 0.95)])
+def test_a_promised_accuracy_is_kept_in_nineteen_of_twenty(n: int, wanted: float) -> None:
+    """A model that is right just as often as it says; without a bound the promise is broken in most draws."""
+    rng = np.random.default_rng(0)
+    confidence = rng.beta(3, 1, 200_000) * 0.7 + 0.3
+    correct = rng.random(200_000) < confidence
+    order = np.argsort(-confidence)
+    true, broken, chosen = np.cumsum(correct[order]) / np.arange(1, 200_001), 0, 0
+    for _ in range(300):
+        drawn = rng.integers(0, 200_000, n)
+        found = metrics.abstention_threshold(confidence[drawn], correct[drawn].astype(float), wanted)
+        if found:
+            chosen += 1
+            broken += true[np.searchsorted(-confidence[order], -found["threshold"], "right") - 1] < wanted
+    assert broken / 300 <= 0.05
+    assert chosen > n // 10, "and it is not kept by promising nothing"
 
 
 def test_a_wanted_accuracy_is_kept_on_the_judged_items(tmp_path: Path) -> None:

@@ -137,7 +137,8 @@ def test_drawing() -> None:
     assert (drawn[top + 5, left] == drawn[bottom - 1, right - 1]).all() and drawn[top + 5, left].tolist() != [255] * 3
     assert (np.asarray(draw_boxes(picture[:, :, 0], Boxes.none(), ["a"])) == picture).all()
     found = Found([[10, 10, 30, 30], [12, 10, 30, 30]], [0.2, 0.9], [0, 1])
-    assert isinstance(draw_found(picture, found, ["a", "b"]), Image.Image)
+    named = np.asarray(draw_found(picture, found, ["a", "b"]))
+    assert (named != np.asarray(draw_found(picture, found, ["a", "b"], names=False))).any(), "with names and scores"
     assert (np.asarray(draw_found(picture, found, ["a", "b"], names=False))[20, 29] == [0x3C, 0xB4, 0x4B]).all()
 
 

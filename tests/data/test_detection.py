@@ -13,7 +13,6 @@ from regraft.boxes import Boxes
 from regraft.commands.convert import convert
 from regraft.commands.inspect import inspect
 from regraft.data.dataset import Dataset
-from regraft.data.detection import rarest_class
 from regraft.data.sources import open_data
 from regraft.errors import DataError, InputError, UnknownName
 
@@ -238,7 +237,8 @@ def test_voc(tmp_path: Path) -> None:
     data = open_data(str(tmp_path))
     assert data.format == "voc" and data.classes == ("bird", "cat", "dog")
     assert data.parts.tolist() == ["train", "train", "val"] and data.items.name(0) == "1.jpg"
-    assert data.y[0].xyxy.tolist() == [[1, 2, 30.5, 40], [5, 5, 9, 9]] and data.y[0].crowd.tolist() == [False, True]
+    assert data.y[0].xyxy.tolist() == [[1, 2, 30.5, 40], [5, 5, 9, 9]]
+    assert data.y[0].difficult.tolist() == data.y[0].crowd.tolist() == [False, True]
     assert len(data.y[1]) == 0
     assert kinds(data) == ["class-not-in-train", "missing-part", "no-annotation"]
     assert "bird: has boxes (1 in val), and none in train" in " ".join(f"{p.item}: {p.message}" for p in data.problems)
@@ -383,11 +383,6 @@ def test_many_boxes_none_and_odd_pictures(tmp_path: Path) -> None:
     assert found.box_classes["cat"] == {"pictures": 2, "median": "20x0"} and found.sizes["20000x3"] == 1
     data = open_data(str(tmp_path))
     assert data.items.load(2).shape == (50, 60, 3)
-
-
-def test_rarest_class() -> None:
-    truth = [Boxes([[0, 0, 1, 1]] * 2, [0, 1]), Boxes([[0, 0, 1, 1]], [0]), Boxes.none()]
-    assert rarest_class(truth, 3).tolist() == [1, 0, 3]
 
 
 def test_blood_cells(shared: Path) -> None:

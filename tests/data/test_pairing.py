@@ -377,5 +377,6 @@ def test_results_of_runs_are_no_labels(tmp_path: Path) -> None:
     (tmp_path / "runs/detect/predict/labels").mkdir()
     (tmp_path / "runs/detect/predict/labels/1.txt").write_text("0 0.1 0.1 0.1 0.1 0.9\n")
     data = open_data(str(tmp_path))
-    assert seen(data) == {"1.png": ("", [40.0]), "2.png": ("", [40.0])} and told(data) == [("runs", "runs")]
+    assert seen(data) == {"1.png": ("", [40.0]), "2.png": ("", [40.0])}
+    assert told(data) == [("tool-output", "runs/detect")]
     assert len(open_data(str(tmp_path / "runs" / "detect" / "predict"), format="yolo")) == 1

@@ -17,7 +17,7 @@ from regraft.data.formats.readers import csv_columns
 from regraft.data.inputs import as_items
 from regraft.data.numbers import as_plain, style_of
 from regraft.data.sources import open_data, open_inputs
-from regraft.errors import DataError
+from regraft.errors import DataError, InputError
 from regraft.types import Hints, Roles
 from tests.conftest import write_shapes
 
@@ -44,6 +44,7 @@ def said(data: Dataset) -> dict[str, str]:
         (["1.5", "2.5"], "", ["1.5", "2.5"]),
         (["1,2", "3", "1,2,3"], "", ["1,2", "3", "1,2,3"]),
         (["3,5", "4.5"], "", ["3,5", "4.5"]),
+        (["3,5", "7,95e-05", "1e3"], "comma", ["3.5", "7.95e-05", "1e3"]),
     ],
 )
 def test_ways_to_write_numbers(cells: list[str], style: str, plain: list[str]) -> None:
@@ -321,3 +322,23 @@ def test_tables_in_folders_and_zips(tmp_path: Path) -> None:
 
 def said_of(data: Dataset, kind: str) -> str:
     return next(p.message for p in data.problems if p.kind == kind)
+
+
+def test_options_for_tables_are_refused_elsewhere(tmp_path: Path) -> None:
+    folder = str(write_shapes(tmp_path / "photos", 4))
+    for hints, words in (
+        (Hints(text="a"), "--text a: .* is no table"),
+        (Hints(features="a"), "--features a: .* is no table"),
+        (Hints(encoding="big5"), "--encoding big5: .* is no table and no text file"),
+    ):
+        with pytest.raises(DataError, match=words):
+            open_data(folder, hints=hints)
+    with pytest.raises(DataError, match="--label a: embedded:digits is no table"):
+        open_data("embedded:digits", hints=Hints(label="a"))
+    with pytest.raises(DataError, match="--image a: .* is no table"):
+        open_inputs(folder, modality="image", hints=Hints(image="a"))
+    with pytest.raises(DataError, match="--features a: the items of .* are texts"):
+        open_data(csv(tmp_path / "t.csv", "text,label", [f"{FINE},p", f"{DULL},n"]), hints=Hints(features="a"))
+    run = str(trained(tmp_path))
+    with pytest.raises(InputError, match="--image title: .* reads items of the kind text"):
+        predict(run, [str(tmp_path / "t.csv")], image="title")

@@ -55,8 +55,12 @@ def test_encodings(own_shapes: Path, encoding: str) -> None:
 
 
 def test_decoding_never_fails() -> None:
-    for data in (b"", b"\xff\xfe\x00", bytes(range(256)), "日本".encode("utf-16")):
-        assert isinstance(decode_text(data)[0], str)
+    """What cannot be decoded is there as what cannot be, and counted."""
+    told = {b"": ("", 0), b"\xff\xfe\x00": ("\ufffd", 1), "日本".encode("utf-16"): ("日本", 0)}
+    assert {data: (decode_text(data).text, decode_text(data).damaged) for data in told} == told
+    everything = decode_text(bytes(range(256)))
+    assert everything.text.startswith("\0\1\2") and "KLMNOPQRSTUVWXYZ" in everything.text
+    assert everything.damaged == ("\ufffd" in everything.text)
 
 
 def test_semicolons_and_parts_and_groups(own_shapes: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import regraft
 from regraft.commands.inspect import inspect
 from regraft.commands.split import make_split
+from regraft.data import texts as texts_module
 from regraft.data.items import Texts
 from regraft.data.languages import language_of
 from regraft.data.texts import NEAR, text_facts
@@ -132,6 +133,37 @@ def test_near_duplicates_agree_with_comparing_all_pairs() -> None:
     wanted = {(i, j) for j in range(120) for i in range(j) if plain[i] != plain[j]
               and similarity(plain[i], plain[j]) >= NEAR}  # fmt: skip
     assert len(wanted) > 15 and found == wanted
+
+
+@pytest.fixture
+def one_band(monkeypatch) -> None:
+    """All texts fall into one band of their sketches, and into no other."""
+    plain = texts_module._sketches
+
+    def sketches(texts):
+        found = plain(texts)
+        found[:, :4] = 0
+        for band in range(1, 16):
+            found[:, 4 * band] = np.arange(len(texts))
+        return found
+
+    monkeypatch.setattr(texts_module, "_sketches", sketches)
+
+
+@pytest.mark.parametrize("many", [3, 60])
+def test_near_duplicates_beside_a_stranger_in_the_same_band(one_band, many: int) -> None:
+    """The first text of the band is near to none; few are compared each with each, of a crowd as many as join it."""
+    rows = [f"{sentence(i // 2 + 1, 80)}{' more' if i % 2 else ''}" for i in range(many)]
+    near = text_facts(Texts([sentence(0, 80), *rows], "X"))[0].near.tolist()
+    assert near == [[i, i + 1] for i in range(1, many, 2)]
+
+
+def test_a_copy_of_two_texts_joins_both_in_a_crowd(one_band) -> None:
+    words = sentence(7, 60).split()
+    middle, one, other = " ".join(words), " ".join(["here", *words[8:]]), " ".join([*words[:-8], "there"])
+    assert similarity(one, other) < NEAR <= min(similarity(middle, one), similarity(middle, other))
+    crowd = [sentence(100 + i, 80) for i in range(60)]
+    assert text_facts(Texts([*crowd, one, other, middle], "X"))[0].near.tolist() == [[60, 62], [61, 62]]
 
 
 def test_short_texts_are_no_near_duplicates_and_crowds_are_quick() -> None:

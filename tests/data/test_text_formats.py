@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet, table
 
 from regraft.data.encoding import decode_text, unzipped
-from regraft.data.inputs import as_items
+from regraft.data.inputs import as_items, as_read_by
 from regraft.data.items import PictureFiles, Texts
 from regraft.data.loaders import batches
 from regraft.data.sources import open_data, open_items
@@ -250,7 +250,9 @@ def test_what_python_callers_hand_over(tmp_path: Path) -> None:
     with pytest.raises(UnreadableItem):
         gaps.load(1)
     files = [str(p) for p in sorted(write_shapes(tmp_path, 1).rglob("*.png"))]
-    assert isinstance(as_items(files), PictureFiles) and isinstance(as_items(files, modality="text"), Texts)
+    assert isinstance(as_items(files), PictureFiles)
+    with pytest.raises(DataError, match="holds paths .*, and the model takes texts"):
+        as_read_by("text", files)
     with pytest.raises(DataError, match="no such file"):
         as_items(["gone.png"])
     with pytest.raises(DataError, match="no such file"):

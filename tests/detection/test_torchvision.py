@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import get_model
 
-from regraft.detection import catalog, trunks
+from regraft.boxes import Boxes, iou
+from regraft.detection import artefact, catalog, trunks
 from regraft.detection.base import Batch, Detector
+from regraft.detection.coco import COCO
+from regraft.detection.views import plain
 from regraft.errors import InputError, UnknownName, WeightsError
+from regraft.model.artefact import MANIFEST
 
 FRAME = (128, 192)
 TWO = ("ssd", "fasterrcnn")
@@ -160,3 +165,50 @@ def test_bodies_and_names_that_will_not_do(monkeypatch: pytest.MonkeyPatch, tmp_
     (tmp_path / "yolov8n.pt").write_bytes(b"no tensors")
     with pytest.raises(WeightsError, match="Ultralytics"):
         catalog.load("yolo", weights=tmp_path / "yolov8n.pt")
+
+
+@pytest.mark.parametrize("name", ["ssd300_vgg16", "ssdlite320_mobilenet_v3_large"])
+@pytest.mark.parametrize("shape", [(90, 240), (200, 70)])
+def test_pictures_come_to_ssd_as_its_weights_have_learned_them(name: str, shape: tuple[int, int]) -> None:
+    """Stretched to its square: by torchvision's own transform, from the picture to boxes in its pixels."""
+    ours = catalog.untrained("ssd", ("a", "b", "c"), backbone=name).eval()
+    theirs: Any = get_model(name, weights=None, weights_backbone=None, num_classes=4).eval()
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    theirs.score_thresh, theirs.detections_per_img, theirs.nms_thresh = 0.1, 100, 2.0
+    ours.overlap = 2.0  # nothing goes as a double: rounding to bytes would decide which
+    coarse = np.random.default_rng(0).integers(0, 255, (shape[0] // 10, shape[1] // 10, 3))
+    picture = np.kron(coarse, np.ones((10, 10, 1))).astype(np.uint8)
+    with torch.inference_mode():
+        wanted = theirs([torch.from_numpy(picture).permute(2, 0, 1).float() / 255])[0]
+    found = ours.detections([picture], floor=0.1)[0]
+    assert len(found) == len(wanted["scores"]) > 0
+    assert found.scores == pytest.approx(wanted["scores"].numpy(), abs=5e-3)
+    overlap = iou(found.xyxy[:20], wanted["boxes"].double().numpy()).max(1)
+    assert (overlap > 0.97).mean() > 0.7, "all but some at the cut after 100; letterboxed, boxes lie elsewhere"
+
+
+def test_stretched_boxes_are_learned_from_and_the_artefact_remembers(tmp_path: Path) -> None:
+    boxes = Boxes([[20, 10, 120, 50]], [0])
+    x, there = plain(np.zeros((100, 200, 3), np.uint8), boxes, (320, 320), stretch=True)
+    assert x.shape == (3, 320, 320) and there.xyxy.tolist() == [[32, 32, 192, 160]]
+    _, boxed = plain(np.zeros((100, 200, 3), np.uint8), boxes, (320, 320))
+    assert boxed.xyxy.tolist() == [[32, 16, 192, 80]]
+    net = catalog.untrained("ssd", ("a",), backbone="ssdlite320_mobilenet_v3_large")
+    artefact.save(net, tmp_path / "m", decision={"threshold": 0.3}, metrics={}, record={})
+    assert artefact.load(tmp_path / "m")[0].stretches
+    manifest = tmp_path / "m" / MANIFEST
+    before = json.loads(manifest.read_text())
+    del before["network"]["spec"]["stretch"]  # as models of before this were: letterboxed when they learned
+    manifest.write_text(json.dumps(before))
+    assert not artefact.load(tmp_path / "m")[0].stretches
+
+
+def test_only_released_weights_are_called_cocos(tmp_path: Path) -> None:
+    net = catalog.untrained("yolo", COCO)
+    named = {"yolox_nano_coco.safetensors": "COCO (yolox_nano_coco", "mine.safetensors": "a file of the user's"}
+    for name, what in named.items():
+        save_file({k: v.contiguous() for k, v in net.state_dict().items()}, tmp_path / name)
+        origin = catalog.load("yolo", weights=tmp_path / name).origin.weights
+        assert origin.startswith(what) and name in origin
+    fresh = catalog.for_classes("yolo", ("person", "blob"), [(64, 64)], weights=tmp_path / "mine.safetensors")
+    assert fresh.classes == ("person", "blob") and fresh.origin.record["kept"] == {"person": "person"}

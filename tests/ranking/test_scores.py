@@ -200,3 +200,19 @@ def test_what_cannot_be_scored() -> None:
     for name in ("ridge_evidence", "probe"):
         with pytest.raises(NotApplicable, match="the same for every item"):
             SCORES.get(name).score(Given(given.x, np.ones(12), TASKS["regression"]))
+
+
+@pytest.mark.parametrize("shape", [(200, 30), (40, 90)])
+def test_large_means_drown_nothing_in_float32(shape: tuple[int, int]) -> None:
+    """Scores of float32 features far from 0 beside those of the same values in float64."""
+    rng = np.random.default_rng(0)
+    x = (3000 + rng.normal(size=shape)).astype(np.float32)
+    truth = x.astype(np.float64) @ rng.normal(size=shape[1])
+    numbers = truth - truth.mean() + rng.normal(size=shape[0])
+    labels = (numbers > 0).astype(int)
+    gram = Gram(x)
+    assert np.allclose(gram.centred, Gram(x.astype(np.float64)).centred, atol=1e-3)
+    assert np.allclose(gram.matrix, Gram(x.astype(np.float64)).matrix, rtol=1e-9)
+    for score, y in ((ridge_evidence, numbers), (ridge_r2, numbers), (h_score, labels)):
+        assert score(x, y) == pytest.approx(score(x.astype(np.float64), y), rel=1e-3, abs=1e-3), score.__name__
+    assert logme(x, labels) == pytest.approx(logme(x.astype(np.float64), labels), abs=2e-3)

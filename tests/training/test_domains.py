@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from regraft.backbones.base import Body
 from regraft.errors import InputError
-from regraft.methods.steps import still, take_statistics
+from regraft.methods.steps import counting, even_size, still, take_statistics
 from regraft.training.batches import RowBatches
 from regraft.training.domains import Both, TwoDomains
 from regraft.training.loop import pieces
@@ -80,3 +81,26 @@ def test_statistics_of_the_target(shared) -> None:
 def test_pieces_of_a_short_batch_of_the_target_are_never_empty() -> None:
     both = Both(torch.zeros(32, 1), torch.zeros(2, 1), torch.arange(2), 0.0)
     assert all(len(p.target) and len(p.places) for p in pieces(both, 4))  # type: ignore[arg-type]
+
+
+def test_statistics_weigh_items_and_not_batches() -> None:
+    """Batches of 6 and 2: by batches the mean of the two last would count three times too much."""
+    x = torch.randn(8, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 2
+    norm = nn.BatchNorm1d(3, momentum=0.1).double()
+    body = Body([("norm", norm)], nn.Identity())
+    with counting(body):
+        for part in (x[:6], x[6:]):
+            body.features(part)
+    assert torch.allclose(norm.running_mean, x.mean(0), rtol=1e-12)
+    wanted = (6 * x[:6].var(0) + 2 * x[6:].var(0)) / 8
+    assert torch.allclose(norm.running_var, wanted, rtol=1e-12)
+    assert norm.momentum == 0.1 and not norm.training
+    norm(x)  # nothing goes on counting
+    assert torch.allclose(norm.running_mean, x.mean(0), rtol=1e-12)
+
+
+def test_the_last_batch_is_none_of_two_or_three() -> None:
+    for n in (65, 66, 130, 194, 257, 6401):
+        size = even_size(n, 64)
+        assert 32 < size <= 64 and (n % size or size) >= 8
+    assert even_size(200, 64) == 64 and even_size(30, 64) == 64 and even_size(128, 64) == 64

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from regraft.backbones.text.tokeniser import Subwords, WordList
 
 
+OWN = "of the training items"
+"""What a network's provenance says of batch normalisation's ``statistics`` that were learned with its head."""
+
+
 def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     """(N, L, H) and a mask (N, L) -> (N, H) in float32: the mean where the mask is true, 0 where it nowhere is."""
     kept = mask[:, :, None].float()
@@ -163,6 +167,15 @@ class Pretrained:
     def pretrained(self) -> bool:
         """Whether its weights began elsewhere; false for what was trained here from random ones."""
         return self.provenance.get("weights") != "random"
+
+    @property
+    def own_statistics(self) -> bool:
+        """Whether batch normalisation goes by the statistics of the items that the network's head has learned from, and
+        not by those of its pretraining. A network that says nothing of its weights is taken to.
+        """
+        told = self.provenance
+        scratch = told.get("weights") == "random" and "adapted_by" in told
+        return "weights" not in told or told.get("statistics") == OWN or scratch
 
     @property
     def tokeniser(self) -> Subwords | WordList:

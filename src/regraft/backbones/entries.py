@@ -98,7 +98,7 @@ def torchvision_rows(name: str) -> tuple[Row, ...]:
     default = enum.DEFAULT  # type: ignore[attr-defined]
     made = [_torchvision_row(name, w) for w in sorted(enum, key=lambda w: w is not default)]
     # a file that tells only the network's name holds the first weights ever published for it
-    first = min(range(len(made)), key=lambda i: made[i].tag)
+    first = min(range(len(made)), key=lambda i: ("SWAG" in made[i].tag, made[i].tag))
     made[first] = Row(**{**vars(made[first]), "files": (*made[first].files, *_plain_files(name))})
     return tuple(made)
 

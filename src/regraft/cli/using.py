@@ -16,6 +16,7 @@ from regraft.options import (
     Encoding,
     Engine,
     Format,
+    Group,
     Image,
     Json,
     Label,
@@ -36,6 +37,7 @@ def evaluate(
     text: Text = None,
     image: Image = None,
     encoding: Encoding = None,
+    group: Group = None,
     adapt: Adapt = None,
     engine: Engine = "auto",
     device: Device = "auto",
@@ -45,8 +47,8 @@ def evaluate(
     """Judge a saved model on labelled data: its part test, else val, else all."""
     from regraft.api import evaluate as run
 
-    found = run(model, data, format=format, label=label, text=text, image=image, encoding=encoding, adapt=adapt,
-                engine=engine, device=device, threads=threads)  # fmt: skip
+    found = run(model, data, format=format, label=label, text=text, image=image, encoding=encoding, group=group,
+                adapt=adapt, engine=engine, device=device, threads=threads)  # fmt: skip
     if as_json:
         return print_json(found)
     printing.print_evaluation(found)

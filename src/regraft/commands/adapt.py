@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from regraft.backbones import beside, catalog
-from regraft.backbones.base import Body, Pretrained
+from regraft.backbones.base import OWN, Body, Pretrained
 from regraft.commands.feeds import make_feed
-from regraft.commands.inner import Inner, inner_parts, judged_at_best
+from regraft.commands.inner import Inner, inner_parts, judged_at_best, promised
 from regraft.commands.split import Rows
 from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
@@ -45,7 +45,8 @@ class Adapted:
     """A trained network with its head, and a record of how it came about.
 
     ``logits`` (m, k) are calibrated ones (or numbers, in their unit) of the items with ``labels`` (m,) that were held
-    out inside the training part.
+    out inside the training part, at the ``positions`` (m,) of its rows; None where there are none. ``chose`` says that
+    these items chose the epoch too.
     """
 
     network: Pretrained
@@ -53,6 +54,8 @@ class Adapted:
     record: dict[str, Any]
     logits: NDArray[Any] | None
     labels: NDArray[Any]
+    positions: NDArray[np.int64]
+    chose: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def adapt(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             plan.prepare(body)
-    learn, hold, sure = inner_parts(labels, groups, seed, settings["interval"])
+    learn, hold, sure = inner_parts(labels, groups, seed, promised(settings))
     if plan.refit:  # nothing is chosen by items held out
         learn, hold, sure = np.arange(len(data)), hold[:0], hold[:0]
     if plan.head == "probe" and len(hold):  # what chooses the epoch must be new to the head that training starts from
@@ -159,7 +162,6 @@ def adapt(
         processes=processes,
     )  # fmt: skip
     settled(learner.head)
-    known = labels[sure]
     temperature, logits = calibrated(learner, inner if sure is hold else aside(sure), unit, zero)
     unjudged = not len(hold)
     record = {
@@ -172,16 +174,17 @@ def adapt(
     }  # fmt: skip
     if plan.finish:
         plan.finish(learner.body)
-    adapted = changed(base, learner.body, settings["method"])
+    adapted = changed(base, learner.body, settings["method"], statistics=loop.batch_norm == "learn")
     if plan.refit:
         everything = Rows(rows.x, labels, np.arange(len(data)))
         fitted = fit_features(adapted_rows(adapted, data, everything, settings["engine"], device), labels, data.target,
                               seed=seed, class_weight=settings["class_weight"], groups=groups)  # fmt: skip
         learner.head = fitted.head
         record["probe"] = fitted.record
-        if fitted.logits is not None:
-            logits, known = fitted.logits, labels[fitted.rows]
-    return Adapted(adapted, learner.head.cpu().eval().requires_grad_(False), record, logits, known)
+        if fitted.logits is not None and fitted.rows is not None:
+            logits, sure = fitted.logits, fitted.rows
+    head = learner.head.cpu().eval().requires_grad_(False)
+    return Adapted(adapted, head, record, logits, labels[sure], sure, sure is hold)
 
 
 def calibrated(learner: Learner, inner: Inner, unit: float, zero: float) -> tuple[float, NDArray[Any] | None]:
@@ -202,13 +205,15 @@ def calibrated(learner: Learner, inner: Inner, unit: float, zero: float) -> tupl
     return temperature, logits
 
 
-def changed(base: Pretrained, body: Body, method: str) -> Pretrained:
-    """The network ``base`` with the weights of ``body``, frozen."""
+def changed(base: Pretrained, body: Body, method: str, *, statistics: bool) -> Pretrained:
+    """The network ``base`` with the weights of ``body``, frozen; ``statistics`` says whether those of batch
+    normalisation were learned anew.
+    """
     found = copy.copy(base)
     found.body, found.head, found.source_classes = body.freeze().eval().cpu(), None, ()
     found.recipe, found.files = dict(base.recipe), dict(base.files)
     found.provenance = {k: v for k, v in base.provenance.items() if k != "digest"}
-    found.provenance |= {"adapted_by": method}
+    found.provenance |= {"adapted_by": method, **({"statistics": OWN} if statistics else {})}
     return found
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft import metrics
 from regraft.backbones.text import vectors
 from regraft.errors import DataError, InputError
 from regraft.files import new_file, output
+from regraft.intervals import proportion
 from regraft.text.alignment import align as rotation
 from regraft.text.alignment import unit
 from regraft.text.cedict import Glosses
@@ -24,7 +24,8 @@ HELD_OUT = 0.2
 @dataclass(frozen=True)
 class Alignment:
     """What ``--json`` prints. ``precision_at_1``: of the pairs held out, how often the nearest of the target's words
-    (of all that pairs name) is the right one, with its 95 % interval; ``by_chance`` is what guessing reaches.
+    (of all that pairs name) is the right one, with its 95 % interval; ``by_chance`` is what guessing among them
+    reaches, where several pairs may name one target.
     """
 
     out: str
@@ -61,7 +62,7 @@ def align(source: str, target: str, pairs: str, *, out: str, overwrite: bool = F
     if not known:
         raise InputError(f"None of the {len(both)} pairs in {pairs} has vectors on both sides.")
     a, b = (np.stack(side) for side in zip(*known, strict=True))
-    hits, held = _judged(a, b, seed)
+    hits, held, chance = _judged(a, b, seed)
     turn = _turn(a, b)
     missing = [i for i, word in enumerate(from_words) if word not in there]
     table = np.concatenate([unit(y), unit(x[missing]) @ turn]).astype(np.float32)
@@ -71,8 +72,8 @@ def align(source: str, target: str, pairs: str, *, out: str, overwrite: bool = F
     return Alignment(
         out=out, words=len(names), dimensions=table.shape[1], pairs=len(known),
         pairs_without_vectors=len(both) - len(known), held_out=held,
-        precision_at_1=hits / held if held else None, precision_ci95=metrics.wilson(hits, held) if held else None,
-        by_chance=1 / len(known) if held else None,
+        precision_at_1=hits / held if held else None, precision_ci95=proportion(hits, held) if held else None,
+        by_chance=chance if held else None,
     )  # fmt: skip
 
 
@@ -107,14 +108,19 @@ def _mean(text: str, numbers: dict[str, int], table: NDArray[np.float32]) -> NDA
     return mean
 
 
-def _judged(a: NDArray[np.float64], b: NDArray[np.float64], seed: int) -> tuple[int, int]:
-    """(hits, pairs asked): a turn found on four fifths of the pairs, asked for the target of the others."""
+def _judged(a: NDArray[np.float64], b: NDArray[np.float64], seed: int) -> tuple[int, int, float]:
+    """(hits, pairs asked, the share that guessing hits): a turn found on four fifths of the pairs, asked for the target
+    of the others.
+    """
     order = np.random.default_rng(seed).permutation(len(a))
     held, learn = np.split(order, [int(HELD_OUT * len(a))])
     if not len(held):
-        return 0, 0
+        return 0, 0, 0.0
     nearest = (a[held] @ _turn(a[learn], b[learn]) @ b.T).argmax(1)
-    return int((np.linalg.norm(b[nearest] - b[held], axis=1) < 1e-9).sum()), len(held)
+    _, target, times = np.unique(b.round(9), axis=0, return_inverse=True, return_counts=True)
+    target = target.reshape(-1)
+    chance = float(times[target[held]].mean()) / len(b)
+    return int((target[nearest] == target[held]).sum()), len(held), chance
 
 
 def _turn(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

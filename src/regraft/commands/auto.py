@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from regraft.commands.adapt import Adapted, Start, adapt, check, default_epochs, link_of
 from regraft.commands.feeds import make_feed
-from regraft.commands.inner import FROM, inner_loss, inner_parts
+from regraft.commands.inner import FROM, inner_loss, inner_parts, promised
 from regraft.commands.split import Rows
 from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
@@ -55,7 +55,7 @@ def auto(
     ``left`` are the seconds of the budget that are left. ``learn`` fits a probe. What the clock decided is kept in
     ``folder``, so that a resumed run goes the same way.
     """
-    inside, hold, _ = inner_parts(rows.y, groups, settings["seed"], settings["interval"])
+    inside, hold, _ = inner_parts(rows.y, groups, settings["seed"], promised(settings))
     if not len(hold):
         return None, [
             _skipped(f"{FROM} items at least are needed to hold some out to choose by; there are {len(rows.y)}")

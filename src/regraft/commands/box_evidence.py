@@ -29,7 +29,8 @@ def write_detections(folder: Path, data: Dataset, found: Sequence[Found], thresh
     """
     truth: list[Boxes] = list(data.y)
     pictures = [
-        {"input": data.items.name(i), "truth": {"xyxy": t.xyxy.round(3), "labels": t.labels, "crowd": t.crowd},
+        {"input": data.items.name(i), "truth": {"xyxy": t.xyxy.round(3), "labels": t.labels, "crowd": t.crowd,
+                   "difficult": t.difficult},
          "found": {"xyxy": f.xyxy.round(3), "scores": f.scores, "labels": f.labels}}
         for i, (t, f) in enumerate(zip(truth, found, strict=True))
     ]  # fmt: skip

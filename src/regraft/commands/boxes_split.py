@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.boxes import Boxes
+from regraft.boxes import classes_present
 from regraft.commands.auditing import audited
+from regraft.data.audit import copies_between, few_judged, rows_of
 from regraft.data.dataset import Dataset
-from regraft.data.detection import rarest_class
 from regraft.data.facts import Facts
 from regraft.data.parts import evaluation_part, hold_out, training_part
 from regraft.data.sources import open_data
@@ -32,6 +32,8 @@ class BoxSplit:
     groups: NDArray[Any] | None
     shapes: NDArray[np.int32]
     problems: list[Problem] = field(default_factory=list)
+    copied: NDArray[np.bool_] | None = None
+    """(m,) which of the judged pictures have a copy in training; None where none has."""
 
 
 def split_boxes(opened: Dataset, val: Any, *, format: str | None, seed: int, store: RowStore) -> BoxSplit:
@@ -42,15 +44,21 @@ def split_boxes(opened: Dataset, val: Any, *, format: str | None, seed: int, sto
     learn = index[np.isin(whole.data.parts, parts)]
     groups = None if whole.groups is None else whole.groups[learn]
     judged: Dataset | None
+    copied: NDArray[np.bool_] | None = None
     problems = list(whole.problems)
     if val is not None:
         other = audited(evaluation_part(open_boxes(val, format)), store)
         judged, how = other.data, f"judged on {val}"
-        problems += other.problems
+        assert whole.facts is not None and other.facts is not None
+        copied, alike = copies_between(whole.data.take(learn), rows_of(whole.facts, learn), judged, other.facts)
+        problems += other.problems + alike
     elif {"train", "val"} <= set(whole.data.part_names):
-        judged, how = whole.data.take(np.flatnonzero(whole.data.parts == "val")), "judged on the part val"
+        there = np.flatnonzero(whole.data.parts == "val")
+        judged, how = whole.data.take(there), "judged on the part val"
+        if whole.copies is not None:
+            copied = np.isin(whole.copies[there], whole.copies[learn])
     else:
-        kept, held = hold_out(rarest_class(list(whole.data.y[learn]), len(whole.data.classes)), groups, seed=seed)
+        kept, held = hold_out(classes_present(whole.data.y[learn], len(whole.data.classes)), groups, seed=seed)
         judged, how = whole.data.take(learn[held]), "judged on a fifth held out of the training pictures"
         learn, groups = learn[kept], None if groups is None else groups[kept]
         if not len(held):
@@ -65,6 +73,8 @@ def split_boxes(opened: Dataset, val: Any, *, format: str | None, seed: int, sto
     split = BoxSplit(_of(train, classes)[0], None, how, groups, whole.facts.info[learn, :2], problems)
     if judged is not None:
         split.val, left = _of(judged, classes)
+        split.copied = copied if copied is not None and copied.any() else None
+        problems += few_judged(split.val)
         for name, count in left.items():
             text = f"{count} judged boxes are of this class, of which training has no example; they are not judged"
             problems.append(Problem("class-without-training", name, text))
@@ -93,8 +103,8 @@ def _of(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int
     place = np.array([classes.index(name) if name in classes else -1 for name in data.classes] or [-1])
     boxes = np.empty(len(data), object)
     for i, one in enumerate(data.y):
-        kept = place[one.labels] >= 0
-        boxes[i] = Boxes(one.xyxy[kept], place[one.labels[kept]], one.crowd[kept])
+        kept = one.take(place[one.labels] >= 0)
+        boxes[i] = replace(kept, labels=place[kept.labels])
     left = {name: count for name, count in data.class_counts().items() if count and name not in classes}
     target = {data.target_name: TargetSpec("detection", classes)}
     return replace(data, targets=target, labels={data.target_name: boxes}), left

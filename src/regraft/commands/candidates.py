@@ -16,10 +16,11 @@ from regraft.data.dataset import Dataset
 from regraft.errors import InputError, RegraftError
 from regraft.features.choice import network_for
 from regraft.features.cost import cost, speed
-from regraft.features.fusion import TfIdfNetwork, parts_in, parts_of
+from regraft.features.fusion import TfIdfNetwork, learned, parts_in, parts_of
 from regraft.features.rows import Runner
 from regraft.features.source import source_probabilities
 from regraft.features.store import RowStore
+from regraft.methods.logistic import by_own_units
 from regraft.ranking import SCORES
 from regraft.ranking import probe as PROBE
 from regraft.ranking.base import Given, NotApplicable
@@ -99,6 +100,7 @@ def measured(
     network = network_for(data.items, name, size=None if name == "raw" else size)
     if any(isinstance(p, TfIdfNetwork) for p in parts_of(network)):
         raise InputError("tfidf is counted in the data at hand: there is no pretraining to rank")
+    network = learned(network, data.items)
     runner = Runner(network, device=device)
     seconds = {"load": time.perf_counter() - begun}
     begun = time.perf_counter()
@@ -111,7 +113,8 @@ def measured(
     if {"leep", "nce"} & set(scores) and data.target.task == "classification" and len(parts_of(network)) == 1:
         source = source_probabilities(network, data.items, found, store, device)
     seconds["source"] = time.perf_counter() - begun
-    given = Given(found.rows, data.y[found.positions], data.target, source,
+    rows = by_own_units(found.rows)(found.rows) if network.spec.modality == "table" else found.rows
+    given = Given(rows, data.y[found.positions], data.target, source,
                   None if groups is None else groups[found.positions], seed)  # fmt: skip
     values, missing, right = _scored(given, found.positions, scores, seconds)
     spent = cost(network)
@@ -149,9 +152,16 @@ def _share_seen(network: Pretrained, pixels: NDArray[np.uint64] | None) -> float
     return float(np.isin(pixels, network.seen).mean())
 
 
-def compared(ours: dict[int, bool], theirs: dict[int, bool], seed: int) -> dict[str, Any] | None:
-    """Accuracy of one probe less another's on the items that both left out, with its paired interval."""
+def compared(
+    ours: dict[int, bool], theirs: dict[int, bool], seed: int, groups: NDArray[Any] | None = None
+) -> dict[str, Any] | None:
+    """Accuracy of one probe less another's on the items that both left out, with its paired interval, that of
+    ``groups`` (by position) where items belong together.
+    """
     common = sorted(ours.keys() & theirs.keys())
     if not common:
         return None
-    return metrics.paired_gain(*(np.array([r[i] for i in common], float) for r in (ours, theirs)), seed=seed)
+    own = None if groups is None else groups[common]
+    return metrics.paired_gain(
+        *(np.array([r[i] for i in common], float) for r in (ours, theirs)), seed=seed, groups=own
+    )

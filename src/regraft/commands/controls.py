@@ -49,6 +49,8 @@ class ControlKit:
     device: str
     store: RowStore
     size: int | None = None
+    groups: NDArray[Any] | None = None
+    """(m,) which of the judged items belong together; None where none do."""
 
 
 def check_controls(wanted: str) -> list[str]:
@@ -70,7 +72,7 @@ def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Cont
         if name == "majority":
             target = kit.split.train.target
             found.append(_mean(kit) if target.task == "regression" else
-                         majority(kit.train.y, kit.judged.y, len(target.classes), target.task))  # fmt: skip
+                         majority(kit.train.y, kit.judged.y, len(target.classes), target.task, kit.groups))  # fmt: skip
         elif name == "raw" and base != raw:
             found.append(_features(raw, kit))
         elif name == "random" and base not in ("raw", "tfidf") and not base.startswith("random:") and alone:
@@ -78,15 +80,17 @@ def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Cont
     return found
 
 
-def majority(train: NDArray[Any], judged: NDArray[Any], k: int, task: str = "classification") -> Control:
+def majority(
+    train: NDArray[Any], judged: NDArray[Any], k: int, task: str = "classification", groups: NDArray[Any] | None = None
+) -> Control:
     """Always the same answer: the training part's class frequencies (Laplace) of k classes, as probabilities."""
     y = train
     shares = (y.sum(0) + 1) / (len(y) + 2) if y.ndim == 2 else (np.bincount(y, minlength=k) + 1) / (len(y) + k)
     probabilities = np.tile(shares, (len(judged), 1))
     if task == "multilabel":
-        figures = multilabel(judged, probabilities, np.full(k, 0.5))
+        figures = multilabel(judged, probabilities, np.full(k, 0.5), groups)
     else:
-        figures = classification(judged, probabilities)
+        figures = classification(judged, probabilities, groups)
     return Control("majority", figures, probabilities)
 
 
@@ -94,7 +98,7 @@ def _mean(kit: ControlKit) -> Control:
     """Always the same answer: the mean of the training part's numbers, as unsure as these are spread."""
     y = kit.train.y
     values = np.full((len(kit.judged.y), 1), y.mean())
-    return Control("mean", regression(kit.judged.y, values[:, 0], float(y.std()) or 1.0), values)
+    return Control("mean", regression(kit.judged.y, values[:, 0], float(y.std()) or 1.0, kit.groups), values)
 
 
 def _features(name: str, kit: ControlKit) -> Control:
@@ -116,4 +120,5 @@ def _features(name: str, kit: ControlKit) -> Control:
     if train.target.task == "regression" and fitted.logits is not None:
         model.decision = sureness(fitted.logits, kit.train.y[fitted.rows])
     probabilities = model.probabilities(of_val.rows)
-    return Control(name, model.figures(kit.judged.y, probabilities), probabilities, of_train.computed + of_val.computed)
+    figures = model.figures(kit.judged.y, probabilities, kit.groups)
+    return Control(name, figures, probabilities, of_train.computed + of_val.computed)

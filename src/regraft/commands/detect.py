@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from regraft.border import written_by_regraft
 from regraft.boxes import Found
 from regraft.commands.box_evidence import write_detections
@@ -14,7 +16,7 @@ from regraft.commands.detect_settings import CONTROL, checked
 from regraft.commands.detect_start import started, untrained_like
 from regraft.commands.runfolder import RunFolder, finished, folder_for
 from regraft.data.dataset import Dataset
-from regraft.detection import artefact
+from regraft.detection import artefact, catalog
 from regraft.detection.base import Detector
 from regraft.detection.folding import folded
 from regraft.detection_metrics import evaluate, map_gain
@@ -30,7 +32,8 @@ class DetectionResult:
     """What a fit of a detector was and what it reached, and what ``--json`` prints.
 
     ``metrics["val"]`` holds COCO's figures on pictures that were not trained on (None where none could be held out),
-    see `regraft.detection_metrics.evaluate`; ``metrics["controls"]["scratch"]`` those of the same detector from random
+    see `regraft.detection_metrics.evaluate`; where some judged pictures have a copy in training, ``val_without_copies``
+    those without them; ``metrics["controls"]["scratch"]`` those of the same detector from random
     weights, where it was asked for, and ``gain`` what transfer adds to its ``map``. ``decision`` holds the
     ``threshold`` from which boxes are shown.
     """
@@ -75,6 +78,8 @@ def detect(
         split = split_boxes(opened, val, format=settings["format"], seed=settings["seed"], store=store)
     with watch("prepare"):
         detector = started(split, settings)
+        if settings["backbone"] is None:  # the one whose weights are on this machine
+            settings["backbone"] = catalog.named(detector.recipe)[1]
     with RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
         job = _Job(run, settings, split, detector.to(device), store, watch, run.work)
         result = job.result()
@@ -106,6 +111,10 @@ class _Job:
             write_detections(run.work, split.val, found, decision["threshold"])
             val = evaluate(list(split.val.y), found, split.val.classes)
         figures: dict[str, Any] = {"val": val, "controls": {}}
+        if split.val is not None and found is not None and split.copied is not None:
+            alone = np.flatnonzero(~split.copied)
+            rest = evaluate([split.val.y[i] for i in alone], [found[i] for i in alone], split.val.classes)
+            figures["val_without_copies"] = {"items": len(alone), **(rest if len(alone) else {})}
         with self.watch("controls"):
             gain = self.gain(found, figures) if settings["controls"] == CONTROL else None
         run.log("judged", val=val, gain=gain)

@@ -33,6 +33,7 @@ from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
 from regraft.errors import InputError
 from regraft.methods.base import Options, gentle
+from regraft.methods.linear_probe import fit_features
 from regraft.methods.logistic import targets_of
 from regraft.methods.steps import DomainPlan, Sizes, SourceTraining, take_statistics
 from regraft.model.heads import LinearHead
@@ -42,6 +43,7 @@ from regraft.training.domains import TwoDomains
 from regraft.training.logs import Logs
 from regraft.training.loop import train
 from regraft.training.state import Learner
+from regraft.types import Problem
 
 if TYPE_CHECKING:
     from regraft.commands.job import Job
@@ -108,7 +110,7 @@ def source_model(job: Job, method: Any, rows: Rows) -> SourceModel:
     if init and whole:
         idle(plan, job.settings)
     if job.warm is not None and whole:
-        return SourceModel(job.network, job.warm, {"init": init})
+        return of_init(job, job.warm, rows)
     folder = job.run.work / "source"
     folder.mkdir(exist_ok=True)
     scratch = SourceTraining(job.network.has_learned)
@@ -120,6 +122,30 @@ def source_model(job: Job, method: Any, rows: Rows) -> SourceModel:
                           device=job.runner.device, store=job.store)  # fmt: skip
     assert isinstance(made.head, LinearHead)
     return SourceModel(made.network, made.head, made.record)
+
+
+def of_init(job: Job, head: LinearHead, rows: Rows) -> SourceModel:
+    """The model of ``--init``. Where its head has learned under the statistics that batch normalisation brought from a
+    pretraining, which no method here keeps, both are brought to those of the source: else the head would meet features
+    it has never seen, also where the domains are one.
+    """
+    init, network, settings = job.settings["init"], job.network, job.settings
+    if network.own_statistics or not network.body.norms():
+        return SourceModel(network, head, {"init": init})
+    data, device = job.split.train.take(rows.items), job.runner.device
+    learner = Learner(copy.deepcopy(network.body).to(device), head)
+    plain = Policy("none", flips=False)
+    feed = make_feed(network, 0, data, np.zeros((0, 0), np.float32), plain, seed=settings["seed"], device=device,
+                     store=job.store)  # fmt: skip
+    take_statistics(learner, feed)
+    own = changed(network, learner.body, "the source's statistics", statistics=True)
+    again = fresh_rows(own, job.split.train, rows.items, settings["engine"], device)
+    groups = None if job.split.groups is None else job.split.groups[again.items]
+    fitted = fit_features(again.x, again.y, data.target, seed=settings["seed"], groups=groups)
+    text = ("its head has learned under the statistics of the pretraining: batch normalisation and head are fitted "
+            "again to the source's items")  # fmt: skip
+    job.split.problems.append(Problem("init", init, text))
+    return SourceModel(own, fitted.head, {"init": init, "refitted": fitted.record})
 
 
 def idle(plan: DomainPlan, settings: dict[str, Any]) -> None:
@@ -182,7 +208,7 @@ def adapted(
         "loop": asdict(loop), "augment": policy.name, "history": history,
         "chosen_by": "snd on the target" if plan.phases else "nothing had to be chosen",
     }  # fmt: skip
-    network = changed(source.network, learner.body, settings["method"])
+    network = changed(source.network, learner.body, settings["method"], statistics=loop.batch_norm == "learn")
     head = learner.head.cpu().eval().requires_grad_(False)
     assert isinstance(head, LinearHead)
     return network, head, record

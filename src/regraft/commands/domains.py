@@ -21,7 +21,8 @@ from regraft.features.fusion import parts_of
 from regraft.features.rows import below
 from regraft.methods import METHODS
 from regraft.methods import linear_probe as PROBE
-from regraft.methods.base import Options
+from regraft.methods.base import Fitted, Options
+from regraft.methods.domains import in_own_units
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.types import Problem
@@ -92,9 +93,11 @@ def fit_target(job: Job, method: Any, target: Target) -> dict[str, Any]:
                             "unknown": strange if target.unknown else None}  # fmt: skip
     with watch("fit"):
         plain = learn(train.x, train.y, groups=groups)
+        split.problems += [Problem("stopped-early", split.train.name, w) for w in plain.record.get("stopped_early", ())]
         before = Domain(Model(job.network, plain.head, name, spec), **rows)
         again = partial(_learn, learn, plain.record)
-        tried = {m: METHODS.get(m).fit_domains(train.x, train.y, goal.x, again, seed=settings["seed"])
+        own = job.network.spec.modality == "table"
+        tried = {m: _adapted(METHODS.get(m), own, train.x, train.y, goal.x, again, settings["seed"])
                  for m in (method.ON_TARGET if hasattr(method, "ON_TARGET") else [settings["method"]])}  # fmt: skip
     views = {m: Domain(Model(job.network, f.head, name, spec), **rows) for m, f in tried.items()}
     best, record = next(iter(tried)), dict[str, Any]()
@@ -110,9 +113,19 @@ def fit_target(job: Job, method: Any, target: Target) -> dict[str, Any]:
         x, y = below([train.x, val.x]), np.concatenate([train.y, val.y])
         with watch("fit"):
             if after is not before:
-                after.model.head = method.fit_domains(x, y, goal.x, again, seed=settings["seed"]).head
+                after.model.head = _adapted(method, own, x, y, goal.x, again, settings["seed"]).head
             before.model.head = again(x, y).head
     return finished(job, target, before, after, figures, won, {**fitted.record, **record}, computed, refit)
+
+
+def _adapted(
+    method: Any, own_units: bool, source: Any, labels: NDArray[Any], target: Any, learn: Any, seed: int
+) -> Fitted:
+    """What a method on features makes of these."""
+    if own_units:
+        return in_own_units(method, source, labels, target, learn, seed=seed)
+    fitted: Fitted = method.fit_domains(source, labels, target, learn, seed=seed)
+    return fitted
 
 
 def _chosen_by(method: Any) -> str:
@@ -181,7 +194,8 @@ def report(
     """
     figures: dict[str, Any] = {"val": None, "target": None, "controls": {}}
     if len(after.val.y):
-        figures["val"] = after.model.figures(after.val.y, after.model.probabilities(after.val.x))
+        by = job.split.groups_judged(after.val.items)
+        figures["val"] = after.model.figures(after.val.y, after.model.probabilities(after.val.x), by)
     scores = {SOURCE_ONLY: judged(before.seen()), "adapted": judged(after.seen())} if len(after.val.y) else {}
     figures["validators"] = {n: {who: s[n] for who, s in scores.items()} for n in VALIDATORS} if scores else {}
     figures["chosen_by"] = _chosen_by(METHODS.get(job.settings["method"]))
@@ -189,12 +203,13 @@ def report(
     if target.judged is not None and after.judged is not None and len(after.judged.y):
         y = after.judged.y
         ours, theirs = (d.model.probabilities(d.judged.x) for d in (after, before))  # type: ignore[union-attr]
-        figures["target"] = after.model.figures(y, ours)
-        figures["controls"] = {SOURCE_ONLY: before.model.figures(y, theirs)}
+        by = None if target.judged.groups is None else target.judged.groups[after.judged.items]
+        figures["target"] = after.model.figures(y, ours, by)
+        figures["controls"] = {SOURCE_ONLY: before.model.figures(y, theirs, by)}
         if "majority" in job.settings["controls"]:
-            common = majority(after.train.y, y, len(after.model.target.classes))
+            common = majority(after.train.y, y, len(after.model.target.classes), groups=by)
             figures["controls"]["majority"] = common.figures
-        won = {**gain("classification", y, ours, theirs, job.settings["seed"]), "against": SOURCE_ONLY,
+        won = {**gain("classification", y, ours, theirs, job.settings["seed"], by), "against": SOURCE_ONLY,
                "metric": "accuracy"}  # fmt: skip
         if target.same:
             job.split.problems.append(Problem("same-judged", target.judged.name, "the target has no part test: judged "

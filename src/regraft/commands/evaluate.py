@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from regraft.commands.boxes_split import matched_classes, open_boxes
-from regraft.commands.split import relabel
-from regraft.data.audit import share_seen
+from regraft.commands.split import open_in_groups, relabel
+from regraft.data.audit import few_judged, share_seen
 from regraft.data.parts import evaluation_part
 from regraft.data.sources import open_data
 from regraft.detection.artefact import is_detector
@@ -47,6 +47,7 @@ def evaluate(
     text: str | None = None,
     image: str | None = None,
     encoding: str | None = None,
+    group: str | None = None,
     adapt: str | None = None,
     engine: str = "auto",
     device: str = "auto",
@@ -54,34 +55,46 @@ def evaluate(
 ) -> Evaluation:
     """Judges on the part test of ``data``, else val, else all. Class names are matched, never class numbers.
 
-    ``adapt``: ``tent`` lets the model adapt to the items, without their labels, before it answers.
+    ``group`` names what belongs together, by which intervals go; by default what the model's own fit was told, where
+    the data has it. ``adapt``: ``tent`` lets the model adapt to the items, without their labels, before it answers.
     """
     set_threads(threads)
     if is_detector(model):
-        if label or text or image or encoding or adapt or engine != "auto":
-            raise InputError("--label, --text, --image, --encoding, --adapt and --engine are not for detectors.")
+        if label or text or image or encoding or group or adapt or engine != "auto":
+            raise InputError(
+                "--label, --text, --image, --encoding, --group, --adapt and --engine are not for detectors."
+            )
         return evaluate_boxes(model, data, format=format, device=device)
     predictor = load(model, engine=engine, device=device)
     target = predictor.model.target
-    dropped = predictor.manifest["record"].get("settings", {}).get("drop")
+    told = predictor.manifest["record"].get("settings", {})
     hints = replace(predictor.hints, label=label, task=target.task, text=text, image=image, encoding=encoding,
-                    usual=predictor.model.target_name, drop=dropped)  # fmt: skip
-    whole = open_data(data, format=format, hints=hints)
+                    usual=predictor.model.target_name, drop=_without(told.get("drop"), group),
+                    group=group or told.get("group"))  # fmt: skip
+    whole = (open_data if group else open_in_groups)(data, format=format, hints=hints)
     if whole.target.task != target.task:
         raise DataError(f"{whole.name} is for {whole.target.task} and the model for {target.task}.")
     judged = relabel(evaluation_part(whole), target.classes)
     if adapt:
         predictor = adapting(predictor, [judged.items], adapt, engine=engine, device=device)
     answers = predictor.answer(judged.items)
-    problems = [*whole.problems]
+    problems = [*judged.problems]
     problems += [Problem("unreadable", judged.items.name(i), why) for i, why in sorted(answers.failed.items())]
     if not len(answers.positions):
-        raise DataError(f"None of the items of {judged.name} can be read.")
+        why = next(iter(f" ({p.item}: {p.message})" for p in problems if p.kind == "unreadable"), "")
+        raise DataError(f"None of the items of {judged.name} can be read{why}.")
     truth = judged.y[answers.positions]
-    figures = predictor.model.figures(truth, answers.probabilities)
+    groups = None if judged.groups is None else judged.groups[answers.positions]
+    figures = predictor.model.figures(truth, answers.probabilities, groups)
+    problems += few_judged(judged)
     digests = predictor.model.network.seen
     seen = None if digests is None else share_seen(facts(judged.items, RowStore())[0], digests)
     return Evaluation(model, judged.name, len(answers.positions), figures, problems, seen)
+
+
+def _without(dropped: str | None, name: str | None) -> str | None:
+    """The columns that were not looked at, less the one that is asked for now."""
+    return ",".join(n for n in (dropped or "").split(",") if n.strip() != name) or None
 
 
 def evaluate_boxes(model: str, data: Any, *, format: str | None, device: str) -> Evaluation:
@@ -93,6 +106,7 @@ def evaluate_boxes(model: str, data: Any, *, format: str | None, device: str) ->
     problems = [*whole.problems]
     problems += [Problem("class-unknown", name, f"{count} boxes of it are not judged: the model has no such class")
                  for name, count in left.items()]  # fmt: skip
+    problems += few_judged(judged)
     truth, found = [], []
     for i, one in stream(predictor.detector, judged.items):
         if isinstance(one, str):

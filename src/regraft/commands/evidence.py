@@ -16,6 +16,7 @@ from regraft.data.dataset import Dataset
 from regraft.errors import UnreadableItem
 from regraft.features.rows import below
 from regraft.files import new_file, write_json
+from regraft.methods.logistic import by_own_units
 from regraft.metrics import evenly
 from regraft.model.model import Model
 
@@ -41,7 +42,8 @@ def write_evidence(folder: Path, data: Dataset, judged: Rows, model: Model, prob
         head = ["input", "label", "predicted", "entropy_bits", *(f"p:{c}" for c in classes)]
         _write_csv(folder / "predictions.csv", [head, *rows])
     shown = evenly(len(names), MAP_POINTS)
-    places = plane(judged.x[shown])
+    seen = judged.x[shown]
+    places = plane(by_own_units(seen)(seen) if data.modality == "table" else seen)
     points = [[names[i], truth[i], said[i], f"{x:.4f}", f"{y:.4f}"] for i, (x, y) in zip(shown, places, strict=True)]
     _write_csv(folder / "map.csv", [["input", "label", "predicted", "x", "y"], *points])
     if data.modality != "table" and model.target.task != "multilabel":
@@ -53,7 +55,7 @@ def _number_rows(names: list[str], truth: list[str], model: Model, values: NDArr
     asked = model.decision.get("quantiles", ())
     head = ["input", "label", "predicted", "sigma", *(["low", "high"] if ends is not None else ()),
             *(f"q:{q:g}" for q in asked)]  # fmt: skip
-    more = values[:, 1:] if ends is None else np.hstack([ends, values[:, 1:]])
+    more = model.quantiles(values) if ends is None else np.hstack([ends, model.quantiles(values)])
     return [head, *([name, y, f"{v[0]:.9g}", f"{model.sigma:.9g}", *(f"{w:.9g}" for w in m)]
                     for name, y, v, m in zip(names, truth, values, more, strict=True))]  # fmt: skip
 

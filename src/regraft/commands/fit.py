@@ -97,18 +97,22 @@ def fit(
     is data of another domain to adapt to, whose labels, if it has any, only serve to report, but for ``target_labels``
     of them; ``mapping`` renames its classes (``kitten=cat``). ``text``, ``image``, ``features``, ``part`` and ``group``
     say what the columns of a table are, ``drop`` names those that are not looked at.
-    ``network`` takes the place of what ``backbone`` names, with all it has learned. ``outliers`` lets the model flag
-    what is unlike the training data. Writes a run folder: ``model/`` (the artefact), ``run.json``, ``log.jsonl``,
-    ``predictions.csv``. Raises ``InputError`` and its kinds, see `regraft.errors`.
+    ``network`` takes the place of what ``backbone`` names, with all it has learned; not for boxes and several data.
+    ``outliers`` lets the model flag what is unlike the training data. Writes a run folder: ``model/`` (the artefact),
+    ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see `regraft.errors`.
     """
     settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume", "network")}
     several = isinstance(data, list | tuple)
     settings |= {"data": [name_of(d) for d in data] if several else name_of(data)}
     settings |= {k: None if v is None else name_of(v) for k, v in (("val", val), ("target", target))}
     hints = hints_of(settings)
+    if several and network is not None:
+        raise InputError("network= is for one data set; several data start from what --backbone or --init names.")
     if not several:
         opened = open_data(data, format=format, hints=hints)
         if opened.target.task == "detection":
+            if network is not None:
+                raise InputError("network= is not for boxes; a detector starts from --detector, --backbone or --init.")
             return detect(opened, val, settings, overwrite=overwrite, resume=resume)
     if detector is not None:
         what = "several data" if several else f"{opened.name} is for {opened.target.task}"
@@ -155,7 +159,7 @@ def fit(
         if target is None:
             result = job.result(METHODS.get(method))
         else:
-            hints = hints_of(settings, group=None, task=task or split.train.target.task, kept=split.train.roles,
+            hints = hints_of(settings, task=task or split.train.target.task, kept=split.train.roles,
                              lenient=True)  # fmt: skip
             goal = open_target(target, split.train, split.val, mapping=mapping, hints=hints, labels=target_labels,
                                seed=seed)  # fmt: skip

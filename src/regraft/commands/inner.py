@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from regraft.commands.split import strata
 from regraft.data.parts import hold_out
-from regraft.methods.logistic import Link, cross_entropy, optimal_temperature
-from regraft.runtime import say
+from regraft.methods.logistic import Link, cross_entropy, optimal_temperature, smoothed_targets
 from regraft.training.batches import Batches
 from regraft.training.state import Learner
 
@@ -28,19 +27,23 @@ def inner_split(
 
 
 def inner_parts(
-    labels: NDArray[Any], groups: NDArray[Any] | None, seed: int, interval: float | None
+    labels: NDArray[Any], groups: NDArray[Any] | None, seed: int, promised: float | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """`inner_split`, and positions to find the width of an ``interval`` by: 15 % of what would be learned from, since
-    what chose the epoch is known too well. Where no interval is asked for or no group can be spared, those that choose.
+    """`inner_split`, and positions by which what is ``promised`` (the level of an interval, an accuracy) is found: 15 %
+    of what would be learned from, since what chose the epoch is known too well. Where nothing is promised or no group
+    can be spared, those that choose.
     """
     learn, hold = inner_split(labels, groups, seed)
-    if interval is None or not len(hold):
+    if promised is None or not len(hold):
         return learn, hold, hold
     rest, sure = held_out(labels[learn], None if groups is None else groups[learn], seed)
-    if not len(sure):
-        say("no group can be spared to find the width of intervals by: the items that choose the epoch do it")
-        return learn, hold, hold
-    return learn[rest], hold, learn[sure]
+    return (learn[rest], hold, learn[sure]) if len(sure) else (learn, hold, hold)
+
+
+def promised(settings: dict[str, Any]) -> float | None:
+    """The level of an interval or the accuracy that is asked for."""
+    found: float | None = settings["interval"] or settings["accuracy"]
+    return found
 
 
 def held_out(
@@ -54,9 +57,7 @@ def judged_at_best(
     logits: NDArray[Any], targets: NDArray[Any], link: Link, weights: NDArray[Any] | None = None
 ) -> tuple[float, float]:
     """Log loss at the best temperature, and that temperature: how well the classes are told apart, not how boldly."""
-    n, k = targets.shape
-    # one example's worth of doubt in all, so that a few separable ones do not ask for certainty
-    smooth = (n * targets + (1 / k if link == "softmax" else 0.5)) / (n + 1)
+    smooth = smoothed_targets(targets, link)
     temperature = optimal_temperature(logits, smooth, link, weights)
     return cross_entropy(logits / temperature, smooth, link, weights), temperature
 

@@ -21,7 +21,8 @@ from regraft.data.sources import open_inputs
 from regraft.errors import DataError, InputError
 from regraft.features.fusion import parts_of
 from regraft.features.rows import below
-from regraft.metrics import share_change, wilson
+from regraft.intervals import proportion
+from regraft.metrics import share_change
 from regraft.predictor import Predictor, load
 from regraft.runtime import Stopwatch, set_threads
 from regraft.types import Hints, Problem
@@ -218,7 +219,7 @@ def _shares(found: _Answers, chosen: NDArray[np.bool_], labels: Sequence[str]) -
         mine = chosen & found.given[:, c]
         hits = int(mine.sum())
         sure = float(found.probabilities[mine, c].mean()) if hits else None
-        shares.append(Share(label, hits, hits / n if n else 0.0, wilson(hits, n), sure))
+        shares.append(Share(label, hits, hits / n if n else 0.0, proportion(hits, n), sure))
     return shares
 
 

@@ -16,6 +16,7 @@ from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
 from regraft.commands.auto import DEFAULT_BUDGET, auto
 from regraft.commands.controls import Control, ControlKit, run_controls
 from regraft.commands.evidence import write_evidence, write_line
+from regraft.commands.inner import promised
 from regraft.commands.judging import abstaining, decision, gain_over_best
 from regraft.commands.parts import part_figures
 from regraft.commands.settings import seconds_of
@@ -33,6 +34,7 @@ from regraft.metrics import evenly
 from regraft.model import artefact
 from regraft.model.heads import LinearHead
 from regraft.model.model import Model
+from regraft.model.sureness import sureness
 from regraft.runtime import Stopwatch, say
 from regraft.types import Problem
 
@@ -195,10 +197,14 @@ class Job:
         if adapted is None:
             return self.closed(probe, fitted, train), fitted.record | tried, None
         model = self.model_of(adapted)
-        outputs, truth = adapted.logits, adapted.labels
-        if outputs is None and self.numbers:  # with few items the probe's errors are the only ones known
-            outputs, truth = fitted.logits, train.y
-        model.decision = self.decision(model, outputs, truth)
+        held = None if groups is None else groups[adapted.positions]
+        model.decision = self.decision(model, adapted.logits, adapted.labels if len(adapted.labels) else train.y, held)
+        if adapted.logits is None and fitted.logits is not None and self.numbers:
+            # with few items the probe's errors are the only ones known; they carry no interval of another model
+            model.decision |= sureness(fitted.logits, train.y) | {"sigma_by": f"{len(train.y)} items, by the probe"}
+        if adapted.chose and promised(self.settings) is not None and adapted.logits is not None:
+            text = "no group can be spared to find by what is promised: items that chose the epoch do it"
+            self.split.problems.append(Problem("promised-by-known-items", self.split.train.name, text))
         self.run.log("trained", **adapted.record, decision=model.decision)
         return model, adapted.record | tried, probe
 
@@ -232,8 +238,14 @@ class Job:
 
     def closed(self, probe: Model, fitted: Fitted, train: Rows) -> Model:
         """The probe as the model of the run."""
-        unseen = train.y if fitted.rows is None else train.y[fitted.rows]
-        probe.decision = self.decision(probe, fitted.logits, unseen)
+        rows = np.arange(len(train.y)) if fitted.rows is None else fitted.rows
+        groups = None if self.split.groups is None else self.split.groups[train.items][rows]
+        probe.decision = self.decision(probe, fitted.logits, train.y[rows], groups)
+        if "interval" in probe.decision:
+            probe.folds = fitted.folds
+            probe.decision["interval"]["by"] = "CV+, by heads that had not seen some of the items each"
+        for why in fitted.record.get("stopped_early", ()):
+            self.split.problems.append(Problem("stopped-early", self.split.train.name, why))
         self.run.log("fitted", **fitted.record, decision=probe.decision)
         return probe
 
@@ -265,24 +277,26 @@ class Job:
         split, seed = self.split, self.settings["seed"]
         assert split.val is not None
         probabilities = model.probabilities(rows.x)
-        figures: dict[str, Any] = {"val": model.figures(judged.y, probabilities)}
+        groups = split.groups_judged(judged.items)
+        figures: dict[str, Any] = {"val": model.figures(judged.y, probabilities, groups)}
         if split.copied is not None and split.copied[judged.items].any():
             alone = ~split.copied[judged.items]
-            rest = model.figures(judged.y[alone], probabilities[alone]) if alone.any() else None
+            left = None if groups is None else groups[alone]
+            rest = model.figures(judged.y[alone], probabilities[alone], left) if alone.any() else None
             figures["val_without_copies"] = {"items": int(alone.sum()), **(rest or {})}
         below = model.decision.get("abstain_below")
         if below is not None:
-            figures["abstaining"] = abstaining(judged.y, probabilities, below)
+            figures["abstaining"] = abstaining(judged.y, probabilities, below, groups)
         with self.watch("controls"):
             kit = ControlKit(split, train, judged, learn, self.settings["engine"], self.runner.device, self.store,
-                             self.settings["size"])  # fmt: skip
+                             self.settings["size"], groups)  # fmt: skip
             tried = run_controls(self.settings["controls"], self.network, kit)
             if probe is not None:
                 by_probe = probe.probabilities(judged.x)
-                tried.append(Control("linear-probe", model.figures(judged.y, by_probe), by_probe))
+                tried.append(Control("linear-probe", model.figures(judged.y, by_probe, groups), by_probe))
             if single is not None:
                 by_single = single.probabilities(self.anew(single, split.val, judged).x)
-                tried.append(Control("alone", model.figures(judged.y, by_single), by_single))
+                tried.append(Control("alone", model.figures(judged.y, by_single, groups), by_single))
         figures["controls"] = {c.name: c.figures for c in tried}
         parts = part_figures(model, kit, probabilities, seed)
         if parts:
@@ -291,13 +305,15 @@ class Job:
         names = columns_of(model.network)
         if self.numbers and names and len(names) == 1 and probe is None:
             write_line(self.run.work, names, split.train.target_name, train, judged, model)
-        gains = [gain_over_best(model.target.task, judged.y, probabilities, over, seed)
+        gains = [gain_over_best(model.target.task, judged.y, probabilities, over, seed, groups)
                  for over in (tried, [c for c in tried if c.name == "linear-probe"])]  # fmt: skip
         return figures, gains, sum(c.computed for c in tried)
 
-    def decision(self, model: Model, outputs: NDArray[Any] | None, truth: NDArray[Any]) -> dict[str, Any]:
+    def decision(
+        self, model: Model, outputs: NDArray[Any] | None, truth: NDArray[Any], groups: NDArray[Any] | None
+    ) -> dict[str, Any]:
         """See `regraft.commands.judging.decision`; what a person should know of it is listed."""
-        found, problem = decision(model, outputs, truth, self.settings, self.split.train.name)
+        found, problem = decision(model, outputs, truth, self.settings, self.split.train.name, groups)
         self.split.problems += [problem] if problem else []
         return found
 

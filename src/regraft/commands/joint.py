@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from regraft.commands.split import Rows, Split, make_split, relabel
 from regraft.commands.start import started
 from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
+from regraft.data.items import Items, JoinedItems, Renamed
 from regraft.errors import InputError
 from regraft.features.store import RowStore
 from regraft.files import digest
@@ -82,8 +84,8 @@ def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, res
             body, head, record = _trained(run, settings, network, domains, classes, device, store)
         with watch("controls"):
             figures, models = _judged(run, settings, network, body, head, domains, classes, device, store)
-        whole = Model(changed(network, METHOD.undivided(body, network.body, None), "joint"), head, "label",
-                      TargetSpec("classification", classes))  # type: ignore[arg-type]  # fmt: skip
+        mixed = changed(network, METHOD.undivided(body, network.body, None), "joint", statistics=True)
+        whole = Model(mixed, head, "label", TargetSpec("classification", classes))
         about = {"name": out.name, "data": " + ".join(names), "method": "joint", "settings": settings, "choice": record,
                  "trained_on": sum(len(d.split.train) for d in domains), "judged_on": figures["items"],
                  "columns": splits[0].columns}  # fmt: skip
@@ -213,9 +215,9 @@ def _judged(
 ) -> tuple[dict[str, Any], list[Model]]:
     """Figures by domain and over all, and a model for each domain."""
     found: dict[str, Any] = {"val": None, "controls": {}, "domains": {}, "items": 0}
-    models, answers, truths = [], [], []
+    models, shown = [], _Shown()
     for i, d in enumerate(domains):
-        own = changed(network, METHOD.undivided(body, network.body, i), "joint")
+        own = changed(network, METHOD.undivided(body, network.body, i), "joint", statistics=True)
         spec = TargetSpec("classification", tuple(classes[c] for c in d.own))
         models.append(Model(own, _rows_of(head, d.own), "label", spec))
         if d.split.val is None:
@@ -224,21 +226,59 @@ def _judged(
         rows = fresh_rows(own, d.split.val, np.arange(len(d.split.val)), settings["engine"], device)
         probabilities = np.zeros((len(rows.y), len(classes)))
         probabilities[:, d.own] = models[-1].probabilities(rows.x)
-        figures = {"items": len(rows.y), "joint": classification(rows.y, probabilities)}
+        groups = d.split.groups_judged(rows.items)
+        figures = {"items": len(rows.y), "joint": classification(rows.y, probabilities, groups)}
         if settings["controls"] != "none":
             alone = _alone(run, settings, network, d, classes, rows, device, store)
-            won = gain("classification", rows.y, probabilities, alone, settings["seed"])
-            figures |= {"alone": classification(rows.y, alone), "gain": {**won, "against": "alone"}}
+            won = gain("classification", rows.y, probabilities, alone, settings["seed"], groups)
+            figures |= {"alone": classification(rows.y, alone, groups), "gain": {**won, "against": "alone"}}
         found["domains"][d.name] = figures
-        answers.append(probabilities)
-        truths.append(rows.y)
-        if i == 0:
-            shown = Model(own, head, "label", TargetSpec("classification", classes))
-            write_evidence(run.work, d.split.val, rows, shown, probabilities)
-    if truths:
-        found["val"] = classification(np.concatenate(truths), np.concatenate(answers))
-        found["items"] = int(sum(map(len, truths)))
+        shown.add(d.name, d.split.val, rows, probabilities, groups)
+    if shown.rows:
+        rows, probabilities, groups = shown.together()
+        found |= {"val": classification(rows.y, probabilities, groups), "items": len(rows.y)}
+        model = Model(models[0].network, head, "label", TargetSpec("classification", classes))
+        write_evidence(run.work, shown.data(), rows, model, probabilities)
     return found, models
+
+
+class _Shown:
+    """The judged items of all domains, one domain behind the other."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.judged: list[Dataset] = []
+        self.rows: list[Rows] = []
+        self.probabilities: list[NDArray[np.float64]] = []
+        self.groups: list[NDArray[Any] | None] = []
+
+    def add(
+        self, name: str, judged: Dataset, rows: Rows, probabilities: NDArray[np.float64], groups: NDArray[Any] | None
+    ) -> None:
+        self.names.append(name)
+        self.judged.append(judged)
+        self.rows.append(rows)
+        self.probabilities.append(probabilities)
+        self.groups.append(groups)
+
+    def data(self) -> Dataset:
+        """The items as one data set, each under its domain's name and its own."""
+        items: list[Items] = [Renamed(d.items, f"{n}: ") for n, d in zip(self.names, self.judged, strict=True)]
+        first, y = self.judged[0], np.concatenate([d.y for d in self.judged])
+        return replace(first, items=reduce(JoinedItems, items), labels={first.target_name: y},
+                       parts=np.full(len(y), ""), groups=None)  # fmt: skip
+
+    def together(self) -> tuple[Rows, NDArray[np.float64], NDArray[Any] | None]:
+        """Rows by their position in `data`, probabilities, and what belongs together, never across domains."""
+        starts = np.cumsum([0, *map(len, self.judged)])
+        rows = Rows(np.concatenate([r.x for r in self.rows]), np.concatenate([r.y for r in self.rows]),
+                    np.concatenate([r.items + s for r, s in zip(self.rows, starts, strict=False)]))  # fmt: skip
+        groups = None
+        if any(g is not None for g in self.groups):
+            own = [np.arange(len(r.y)) if g is None else np.unique(g, return_inverse=True)[1].reshape(-1)
+                   for r, g in zip(self.rows, self.groups, strict=True)]  # fmt: skip
+            groups = np.concatenate([g + s for g, s in zip(own, starts, strict=False)])
+        return rows, np.concatenate(self.probabilities), groups
 
 
 def _alone(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from regraft import metrics
 from regraft.commands.controls import Control
+from regraft.intervals import share
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
 from regraft.regression_metrics import paired_rmse_gain
@@ -16,12 +18,18 @@ from regraft.types import HEADLINE, Problem
 
 
 def decision(
-    model: Model, outputs: NDArray[Any] | None, truth: NDArray[Any], settings: dict[str, Any], name: str
+    model: Model,
+    outputs: NDArray[Any] | None,
+    truth: NDArray[Any],
+    settings: dict[str, Any],
+    name: str,
+    groups: NDArray[Any] | None = None,
 ) -> tuple[dict[str, Any], Problem | None]:
     """How outputs become answers, and what a person should know of it.
 
     Chosen on the calibrated ``outputs`` (logits or numbers) for items of the training part that the head had not seen,
-    with the labels ``truth``; ``outputs`` is None where there are too few. ``name`` is that of the data.
+    with the labels ``truth`` and, where no split may tear them, ``groups``; ``outputs`` is None where there are too
+    few. ``name`` is that of the data.
     """
     if model.target.task == "multilabel":
         if outputs is None:
@@ -29,9 +37,10 @@ def decision(
         return {"thresholds": metrics.best_thresholds(truth, model.from_logits(outputs)).tolist()}, None
     if model.target.task == "regression":
         level = settings["interval"]
-        found = sureness(outputs, truth, quantiles=settings["quantiles"], level=level)
-        n = 0 if outputs is None else len(outputs)
-        few = Problem("no-interval", name, f"{n} unseen items are too few for an interval of {level}")
+        found = sureness(outputs, truth, quantiles=settings["quantiles"], level=level, groups=groups)
+        least = math.ceil(1 / (1 - (level or 0)) - 1e-9) - 1
+        why = f"{_unseen(outputs, groups)} are too few for an interval of {level}"
+        few = Problem("no-interval", name, f"{why}: {least} or more carry one")
         return found, few if level and "interval" not in found else None
     wanted = settings["accuracy"]
     if not wanted:
@@ -40,40 +49,65 @@ def decision(
     if outputs is not None:
         probabilities = model.from_logits(outputs)
         correct = (probabilities.argmax(1) == truth).astype(float)
-        chosen = metrics.abstention_threshold(probabilities.max(1), correct, wanted)
+        chosen = metrics.abstention_threshold(probabilities.max(1), correct, wanted, groups)
     if chosen is None:
-        why = "too few examples to choose one" if outputs is None else "none reaches it inside the training part"
-        return {}, Problem("no-abstention", name, f"no confidence for accuracy {wanted}: {why}")
+        least = metrics.answers_needed(wanted)
+        why = f"{_unseen(outputs, groups)} inside the training part show none with {metrics.SURE:.0%} certainty"
+        why = f"no confidence for accuracy {wanted}: {why}; it takes {least} answered without a mistake, more with some"
+        return {}, Problem("no-abstention", name, why)
     return {"abstain_below": chosen["threshold"], "cross_validated": chosen}, None
 
 
-def gain(task: str, labels: NDArray[Any], ours: NDArray[Any], theirs: NDArray[Any], seed: int) -> dict[str, Any]:
-    """The headline figure of one model minus that of another on the same items, with a paired bootstrap interval; of
-    errors (rmse) theirs minus ours, so that more is better.
+def _unseen(outputs: NDArray[Any] | None, groups: NDArray[Any] | None) -> str:
+    """The items that the head had not seen, in words."""
+    if outputs is None or groups is None:
+        return f"{0 if outputs is None else len(outputs)} unseen items"
+    return f"{len(outputs)} unseen items of {len(np.unique(groups))} groups"
+
+
+def gain(
+    task: str,
+    labels: NDArray[Any],
+    ours: NDArray[Any],
+    theirs: NDArray[Any],
+    seed: int,
+    groups: NDArray[Any] | None = None,
+) -> dict[str, Any]:
+    """The headline figure of one model minus that of another on the same items, with its paired interval, that of
+    ``groups`` (n,) where items belong together; of errors (rmse) theirs minus ours, so that more is better.
     """
     if task == "multilabel":
-        return metrics.paired_map_gain(labels, ours, theirs, seed=seed)
+        return metrics.paired_map_gain(labels, ours, theirs, seed=seed, groups=groups)
     if task == "regression":
-        return paired_rmse_gain(labels, ours[:, 0], theirs[:, 0], seed=seed)
+        return paired_rmse_gain(labels, ours[:, 0], theirs[:, 0], groups)
     right = ((p.argmax(1) == labels).astype(float) for p in (ours, theirs))
-    return metrics.paired_gain(*right, seed=seed)
+    return metrics.paired_gain(*right, seed=seed, groups=groups)
 
 
 def gain_over_best(
-    task: str, labels: NDArray[Any], outputs: NDArray[Any], tried: list[Control], seed: int
+    task: str,
+    labels: NDArray[Any],
+    outputs: NDArray[Any],
+    tried: list[Control],
+    seed: int,
+    groups: NDArray[Any] | None = None,
 ) -> dict[str, Any] | None:
     """The gain over the best of the controls; None where there is none."""
     if not tried:
         return None
     metric, sign = HEADLINE[task]
     best = max(tried, key=lambda c: sign * float(c.figures[metric]))
-    return {**gain(task, labels, outputs, best.probabilities, seed), "against": best.name, "metric": metric}
+    won = gain(task, labels, outputs, best.probabilities, seed, groups)
+    return {**won, "against": best.name, "metric": metric}
 
 
-def abstaining(labels: NDArray[np.int64], probabilities: NDArray[Any], below: float) -> dict[str, Any]:
+def abstaining(
+    labels: NDArray[np.int64], probabilities: NDArray[Any], below: float, groups: NDArray[Any] | None = None
+) -> dict[str, Any]:
     """On the judged items: the share left to a person, and the accuracy of the rest with its interval."""
     answered = probabilities.max(1) >= below
-    hits = int((probabilities.argmax(1) == labels)[answered].sum())
-    n = int(answered.sum())
+    right = (probabilities.argmax(1) == labels)[answered]
+    n = len(right)
+    ends = share(right, None if groups is None else groups[answered])
     return {"abstain_below": below, "answered": n, "left": float(1 - answered.mean()),
-            "accuracy": hits / n if n else None, "accuracy_ci95": list(metrics.wilson(hits, n))}  # fmt: skip
+            "accuracy": float(right.mean()) if n else None, "accuracy_ci95": ends}  # fmt: skip

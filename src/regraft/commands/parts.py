@@ -39,13 +39,13 @@ def part_figures(model: Model, kit: ControlKit, probabilities: NDArray[Any], see
         others = [j for j in range(len(parts)) if j != i]
         rest = alone[others[0]] if len(others) == 1 else _judged(model, kit, _learned(kit, others, columns), others,
                                                                  columns)  # fmt: skip
-        adds[name] = gain(model.target.task, kit.judged.y, probabilities, rest, seed)
+        adds[name] = gain(model.target.task, kit.judged.y, probabilities, rest, seed, kit.groups)
     stacked = _stacked(model, kit, learned, alone)
     return {
         "parts": describe(model.network),
-        "alone": {n: model.figures(kit.judged.y, p) for n, p in zip(names, alone, strict=True)},
-        "late": model.figures(kit.judged.y, np.mean(alone, axis=0)),
-        "stacked": None if stacked is None else model.figures(kit.judged.y, stacked),
+        "alone": {n: model.figures(kit.judged.y, p, kit.groups) for n, p in zip(names, alone, strict=True)},
+        "late": model.figures(kit.judged.y, np.mean(alone, axis=0), kit.groups),
+        "stacked": None if stacked is None else model.figures(kit.judged.y, stacked, kit.groups),
         "adds": adds,
         "nothing": [n for n, g in adds.items() if g["ci95"][0] <= 0],
     }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from regraft.commands.bulk import ENDINGS, Bulk, Row, columns_of
 from regraft.commands.predict_boxes import predict_boxes
 from regraft.data.formats.table import Read
 from regraft.data.items import Items, PictureFiles, Texts
+from regraft.data.names import shown
 from regraft.data.sources import is_there, open_inputs
 from regraft.detection.artefact import is_detector
-from regraft.errors import InputError, UnreadableItem
+from regraft.errors import DataError, InputError, UnreadableItem
 from regraft.files import digest, disk_errors, output
 from regraft.predictor import Predictor, TaskPredictor, load_any
 from regraft.runtime import set_threads
@@ -42,7 +43,7 @@ class PredictResult:
 
 def predict(
     model: str,
-    inputs: list[str],
+    inputs: str | PurePath | Sequence[str | PurePath],
     *,
     out: str | None = None,
     form: str | None = None,
@@ -71,7 +72,7 @@ def predict(
     the items before it answers.
     """
     set_threads(threads)
-    inputs = [inputs] if isinstance(inputs, str) else [str(one) for one in inputs]
+    inputs = _named(inputs)
     if is_detector(model):
         if resume or overwrite or sort_into or copy or adapt or text or image or encoding or engine != "auto":
             raise InputError("--resume, --overwrite, --sort-into, --copy, --adapt, --text, --image, --encoding and "
@@ -88,6 +89,9 @@ def predict(
     if isinstance(predictor, TaskPredictor) and (sort_into or (out and Path(out).suffix.lower() != ".jsonl")):
         raise InputError(f"{model} answers {len(predictor.tasks)} tasks: --out takes a .jsonl file for them; for one "
                          f"of them name it, as {model}#{next(iter(predictor.tasks))}.")  # fmt: skip
+    for option, column, kind in (("text", text, "text"), ("image", image, "image")):
+        if column and predictor.modality != kind:
+            raise InputError(f"--{option} {column}: {model} reads items of the kind {predictor.modality}.")
     hints = replace(predictor.hints, text=text, image=image, encoding=encoding)
     read = [(one, _opened(predictor, one, hints)) for one in inputs]
     sources = [(one, found.items) for one, found in read]
@@ -113,6 +117,16 @@ def predict(
     for row, some, position in rows.stream(resumed):
         bulk.add(row, _content(some, position))
     return PredictResult(model, rows.total, bulk.finish(), out, resumed=resumed, problems=problems)
+
+
+def _named(inputs: str | PurePath | Sequence[str | PurePath]) -> list[str]:
+    """The inputs as a person would type them; raises ``DataError`` where they are data in memory."""
+    given = [inputs] if isinstance(inputs, str | PurePath) else inputs
+    odd = [given] if not isinstance(given, list | tuple) else [g for g in given if not isinstance(g, str | PurePath)]
+    if odd:
+        raise DataError(f"The inputs are of the type {type(odd[0]).__name__}; wanted are paths or texts: "
+                        "regraft.load(model).predict(x) takes DataFrames, arrays and pictures.")  # fmt: skip
+    return [str(one) for one in given]
 
 
 _PATH = re.compile(r"[.~]{0,2}[/\\].*|[A-Za-z]:[/\\].*|.*[/\\]|\S*\.[A-Za-z]\w{1,8}(#\w+)?|embedded:\S*", re.DOTALL)
@@ -176,7 +190,7 @@ def _shown(text: str, name: str, items: Items) -> str:
     """The name of an item as its user would type it."""
     if not isinstance(items, PictureFiles):
         return name
-    return text if Path(text).is_file() and Path(text).name == name else str(Path(text) / name)
+    return shown(text if Path(text).is_file() and Path(text).name == name else str(Path(text) / name))
 
 
 _UNREADABLE, _UNSURE = "unreadable", "unsure"

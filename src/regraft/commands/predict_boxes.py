@@ -11,6 +11,7 @@ from regraft.boxes import Found
 from regraft.data.found_writers import WRITERS, Answer, record, write_found
 from regraft.data.inputs import as_items
 from regraft.data.items import Items, PictureFiles
+from regraft.data.names import shown
 from regraft.data.pictures import Picture
 from regraft.data.tiles import merged, tiles
 from regraft.data.videos import frames, is_video
@@ -55,7 +56,7 @@ def _loaded(text: str, items: Items, i: int) -> Named:
     """The name of an item as its user would type it, and the picture, or why there is none."""
     name = items.name(i)
     if isinstance(items, PictureFiles):
-        name = text if Path(text).is_file() and Path(text).name == name else str(Path(text) / name)
+        name = shown(text if Path(text).is_file() and Path(text).name == name else str(Path(text) / name))
     try:
         return name, items.load(i)
     except UnreadableItem as error:

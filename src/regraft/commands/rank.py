@@ -133,7 +133,7 @@ def rank(
     by = by or deciding(tried, applying)
     for c in [c for c in tried if by not in c.scores]:
         left_out.append({"backbone": c.backbone, "why": f"{by}: {c.not_applicable[by]}"})
-    ranking = ordered([c for c in tried if by in c.scores], by, seed)
+    ranking = ordered([c for c in tried if by in c.scores], by, seed, groups)
     choice = max((r for r in ranking if r.good_enough), key=lambda r: r.items_per_second).backbone
     return Ranking(looked.name, kind, len(looked), looked.classes, by, choice, ranking, left_out,
                    favourites(ranking), round(time.perf_counter() - begun, 3), problems)  # fmt: skip
@@ -176,12 +176,12 @@ def deciding(tried: list[Candidate], applying: list[str]) -> str:
     return max(applying, key=lambda s: sum(s in c.scores for c in tried))
 
 
-def ordered(tried: list[Candidate], by: str, seed: int = 0) -> list[Ranked]:
-    """Best first; equal scores by speed."""
+def ordered(tried: list[Candidate], by: str, seed: int = 0, groups: NDArray[Any] | None = None) -> list[Ranked]:
+    """Best first; equal scores by speed. ``groups`` (n,) names which of the items belong together."""
     tried = sorted(tried, key=lambda c: (-c.scores[by], -c.items_per_second))
     best, found = tried[0], []
     for c in tried:
-        behind = compared(best.right, c.right, seed) if c is not best else None
+        behind = compared(best.right, c.right, seed, groups) if c is not best else None
         enough = c is best or (by == "probe" and behind is not None and behind["ci95"][0] <= 0)
         front = not any(o.scores[by] >= c.scores[by] and o.items_per_second >= c.items_per_second
                         and (o.scores[by], o.items_per_second) != (c.scores[by], c.items_per_second)

@@ -125,6 +125,7 @@ class _Search:
         self.left_out: list[dict[str, str]] = []
         self.fixed: dict[str, float] = {}
         self.pace: dict[str, float] = {}
+        self.groups: NDArray[Any] | None = None
 
     def round(self, waiting: list[str], n: int) -> list[Candidate]:
         """The candidates on the first ``n`` items, best first; what there is no time for is left out, but one stays."""
@@ -150,7 +151,7 @@ class _Search:
         split, chosen = self.split, np.sort(self.order[:n])
         begun = time.perf_counter()
         pixels = None if split.train_pixels is None else split.train_pixels[chosen]
-        groups = None if split.groups is None else split.groups[chosen]
+        groups = self.groups = None if split.groups is None else split.groups[chosen]
         found = attempt(name, split.train.take(chosen), scores, pixels=pixels, groups=groups, timed=False,
                         **self.kit)  # fmt: skip
         if isinstance(found, str):
@@ -175,12 +176,12 @@ class _Search:
 
     def settled(self, standing: list[Candidate]) -> bool:
         """Whether the first is better than each of the others beyond its paired interval."""
-        leads = [compared(standing[0].right, c.right, self.kit["seed"]) for c in standing[1:]]
+        leads = [compared(standing[0].right, c.right, self.kit["seed"], self.groups) for c in standing[1:]]
         return all(lead is not None and lead["ci95"][0] > 0 for lead in leads)
 
     def drop(self, gone: list[Candidate], best: Candidate) -> None:
         for c in gone:
-            lead = compared(best.right, c.right, self.kit["seed"])
+            lead = compared(best.right, c.right, self.kit["seed"], self.groups)
             by = f"{100 * lead['value']:.1f} points" if lead else "the probe" if "probe" in best.scores else "LogME"
             self.left_out.append({"backbone": c.backbone, "why": f"behind {best.backbone} by {by} on "
                                                                  f"{self.rounds[-1]['items']} items"})  # fmt: skip

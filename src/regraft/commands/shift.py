@@ -18,12 +18,13 @@ from regraft.data.sources import open_data
 from regraft.densities import kl_divergence
 from regraft.errors import DataError, InputError
 from regraft.features.choice import network_for
-from regraft.features.fusion import parts_of
+from regraft.features.fusion import learned, parts_of
 from regraft.features.rows import Runner
 from regraft.features.store import RowStore
+from regraft.intervals import proportion
 from regraft.methods.domains import logits_of
 from regraft.methods.linear_probe import fit_features
-from regraft.metrics import wilson
+from regraft.methods.logistic import by_own_units
 from regraft.runtime import resolve_device, set_threads
 from regraft.types import Hints, Problem
 
@@ -89,12 +90,17 @@ def shift(
     if opened.target.task != "classification":
         raise InputError(f"{opened.name} is for {opened.target.task}; the shift is measured for one class an item.")
     goal = open_target(target, opened, mapping=mapping, hints=replace(hints, kept=opened.roles, lenient=True))
-    network = network_for(opened.items, backbone)
+    network = learned(network_for(opened.items, backbone), opened.items)
     runner, store = Runner(network, engine, resolve_device(device)), RowStore()
     problems = list(goal.problems)
     x, y = _rows(opened, runner, store, seed, problems)
     z, _ = _rows(goal.learn, runner, store, seed, problems)
-    head = fit_features(x, y, opened.target, seed=seed, blocks=[p.width for p in parts_of(network)]).head
+    own_units = network.spec.modality == "table"
+    units = by_own_units(x) if own_units else lambda rows: rows
+    x, z = units(x), units(z)
+    head = fit_features(
+        x, y, opened.target, seed=seed, own_units=own_units, blocks=[p.width for p in parts_of(network)]
+    ).head
     guesses = logits_of(head, z).argmax(1)
     dense = [v.toarray() if hasattr(v, "toarray") else v for v in (x, z)]
     distance, classes = (
@@ -107,8 +113,12 @@ def shift(
     as_it_is = None
     if goal.judged is not None and len(goal.judged):
         shown, truth = _rows(goal.judged, runner, store, seed, [])
-        hits = int((logits_of(head, shown).argmax(1) == truth).sum())
-        as_it_is = {"accuracy": hits / len(truth), "accuracy_ci95": list(wilson(hits, len(truth))), "items": len(truth)}
+        hits = int((logits_of(head, units(shown)).argmax(1) == truth).sum())
+        as_it_is = {
+            "accuracy": hits / len(truth),
+            "accuracy_ci95": list(proportion(hits, len(truth))),
+            "items": len(truth),
+        }
     worth, word = in_words(distance["value"], [d for d in classes if d is not None], len(x) + len(z))
     return Shift(
         source if isinstance(source, str) else opened.name, target if isinstance(target, str) else goal.learn.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.commands.auditing import Audited, audited
-from regraft.data.audit import require_target, target_problems
+from regraft.data.audit import copies_between, few_judged, require_target, rows_of, target_problems
 from regraft.data.dataset import Dataset
 from regraft.data.parts import evaluation_part, hold_out, training_part
 from regraft.data.sources import open_data
@@ -17,6 +18,8 @@ from regraft.errors import DataError
 from regraft.features.store import RowStore
 from regraft.methods.folds import bins
 from regraft.types import Hints, Problem
+
+_FLOAT = re.compile(r"(-?\d+)\.0")
 
 
 @dataclass
@@ -38,6 +41,12 @@ class Split:
     copied: NDArray[np.bool_] | None = None
     repeated: int = 0
     """How many of the training items are there again to weigh more."""
+    val_groups: NDArray[Any] | None = None
+    """Which of the judged items belong together, groups and copies, (m,), or None."""
+
+    def groups_judged(self, items: NDArray[np.int64]) -> NDArray[Any] | None:
+        """Those of the judged items at ``items``: their intervals go by them."""
+        return None if self.val_groups is None else self.val_groups[items]
 
     @property
     def columns(self) -> dict[str, Any] | None:
@@ -68,7 +77,8 @@ def make_split(
 ) -> Split:
     """The part train, and: ``val`` if given, else the part val, else a stratified fifth of train.
 
-    Copies of a picture or text stay together, as groups do; where the data's own parts tear them, that is listed.
+    Copies of a picture or text stay together, as groups do; where the data's own parts or ``val`` tear them, that is
+    listed.
     """
     store = store or RowStore()
     opened = open_data(data, format=format, hints=hints)
@@ -80,28 +90,13 @@ def make_split(
     require_target(whole.data.take(learn))
     if val is not None:
         task = opened.target.task if hints.task or opened.format == "table" else None
-        judged = open_data(
-            val,
-            format=format,
-            hints=replace(
-                hints,
-                task=task,
-                usual=opened.target_name,
-                kept=opened.roles,
-                part=None,
-                group=None,
-            ),
-        )
+        told = replace(hints, task=task, usual=opened.target_name, kept=opened.roles, part=None)
+        judged = open_in_groups(val, format=format, hints=told)
         if judged.target.task != opened.target.task:
             raise DataError(f"{judged.name} is for {judged.target.task} and {opened.name} for {opened.target.task}.")
-        other = audited(evaluation_part(judged), store)
-        split = Split(whole.data.take(learn), other.data, f"judged on {val}", problems + other.problems)
-        split.pixels = None if other.facts is None else other.facts.pixels
-        split.train_pixels = None if whole.facts is None else whole.facts.pixels[learn]
-        split.copied = _copied_between(whole, learn, other)
-        split.groups = None if whole.groups is None else whole.groups[learn]
-        return _used_classes(split)
+        return _used_classes(_judged_elsewhere(whole, learn, audited(evaluation_part(judged), store), val, problems))
     names = whole.data.part_names
+    judge = np.zeros(0, np.int64)
     if "val" in names and "train" in names:
         judge, how = index[whole.data.parts == "val"], "judged on the part val"
     else:
@@ -113,9 +108,9 @@ def make_split(
         if not len(held):
             problems.append(Problem("not-judged", whole.data.name, "too few examples a class to hold any out"))
             how = "nothing could be held out: too few examples a class"
-            return Split(whole.data.take(learn), None, how, problems)
-    split = Split(whole.data.take(learn), whole.data.take(judge), how, problems)
-    split.groups = None if whole.groups is None else whole.groups[learn]
+    split = Split(whole.data.take(learn), whole.data.take(judge) if len(judge) else None, how, problems)
+    if whole.groups is not None:
+        split.groups, split.val_groups = whole.groups[learn], whole.groups[judge]
     if whole.facts is not None:
         split.pixels, split.train_pixels = whole.facts.pixels[judge], whole.facts.pixels[learn]
     if whole.copies is not None:
@@ -123,28 +118,47 @@ def make_split(
     return _used_classes(split)
 
 
+def _judged_elsewhere(
+    whole: Audited, learn: NDArray[np.int64], other: Audited, val: Any, problems: list[Problem]
+) -> Split:
+    """Judged on ``val``, data of its own that is audited as ``other``."""
+    split = Split(whole.data.take(learn), other.data, f"judged on {val}", problems + other.problems)
+    split.groups, split.val_groups = None if whole.groups is None else whole.groups[learn], other.groups
+    if whole.facts is not None and other.facts is not None:
+        split.pixels, split.train_pixels = other.facts.pixels, whole.facts.pixels[learn]
+        split.copied, found = copies_between(split.train, rows_of(whole.facts, learn), other.data, other.facts)
+        split.problems += found
+    return split
+
+
+def open_in_groups(data: Any, *, format: str | None = None, hints: Hints) -> Dataset:
+    """`open_data` of what is judged on: the groups that ``hints`` name are read where the data has them, so that
+    intervals go by them; where it has none, that is listed.
+    """
+    if hints.group is None:
+        return open_data(data, format=format, hints=hints)
+    try:
+        return open_data(data, format=format, hints=hints)
+    except DataError:
+        found = open_data(data, format=format, hints=replace(hints, group=None))
+    text = f"has nothing for --group {hints.group}: its intervals are those of items that have nothing in common"
+    return replace(found, problems=(*found.problems, Problem("no-groups", found.name, text)))
+
+
 def strata(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Labels as one number each: rows of several labels by their combination, numbers by the tenth they are in."""
-    if labels.dtype.kind == "f":
-        return bins(labels)
-    if labels.ndim == 1:
-        return labels
-    return np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def _copied_between(whole: Audited, learn: NDArray[np.int64], other: Audited) -> NDArray[np.bool_] | None:
-    if whole.facts is None or other.facts is None:
-        return None
-    return np.isin(other.facts.pixels, whole.facts.pixels[learn])
+    """What a split is to have its share of: classes as they are, of numbers the tenth they are in."""
+    return bins(labels) if labels.dtype.kind == "f" else labels
 
 
 def relabel(data: Dataset, classes: tuple[str, ...], *, strict: bool = True) -> Dataset:
-    """The same items with labels that index ``classes`` by name; -1 for a class that is not among them.
+    """The same items with labels that index ``classes`` by name; -1 for a class that is not among them. Classes written
+    1.0 are those written 1, as pandas writes whole numbers either way, which is said.
 
     Raises ``DataError`` listing the unknown classes where ``strict``.
     """
     if data.target.task == "regression":
         return data
+    data = _as_whole_numbers(data, classes)
     position = {name: i for i, name in enumerate(classes)}
     used = [name for name, count in data.class_counts().items() if count]
     unknown = [name for name in used if name not in position]
@@ -162,14 +176,34 @@ def relabel(data: Dataset, classes: tuple[str, ...], *, strict: bool = True) -> 
     return replace(data, targets={data.target_name: spec}, labels={data.target_name: y})
 
 
+def _as_whole_numbers(data: Dataset, known: tuple[str, ...]) -> Dataset:
+    """The data with its classes spelled as the ``known`` ones are, where the one are 1.0 and 2.0, the other 1 and 2."""
+    plain = {name: _FLOAT.sub(r"\1", name) for name in data.classes}
+    spelled = {_FLOAT.sub(r"\1", name): name for name in known}
+    if not any(map(_FLOAT.fullmatch, (*data.classes, *known))) or len(spelled) < len(known):
+        return data
+    names = tuple(spelled.get(plain[name], name) for name in data.classes)
+    if names == data.classes or len(set(names)) < len(names):
+        return data
+    pairs = [(a, b) for a, b in zip(data.classes, names, strict=True) if a != b]
+    text = f"is taken for the class {pairs[0][1]}, and the other numbers likewise"
+    said = Problem("class-spelling", pairs[0][0], text)
+    return replace(data, targets={data.target_name: replace(data.target, classes=names)},
+                   problems=(*data.problems, said))  # fmt: skip
+
+
 def _used_classes(split: Split) -> Split:
     """Both parts with the classes that have a training example; judged items of others are listed and left out."""
-    assert split.val is not None
     if split.train.target.task == "regression":
         return split
     classes = tuple(name for name, count in split.train.class_counts().items() if count)
+    split.train = relabel(split.train, classes, strict=False)
+    if split.val is None:
+        return split
     counts = split.val.class_counts()
-    split.train, split.val = relabel(split.train, classes, strict=False), relabel(split.val, classes, strict=False)
+    before = split.val.problems
+    split.val = relabel(split.val, classes, strict=False)
+    split.problems += split.val.problems[len(before) :]
     if split.val.y.ndim == 2:
         for name in [n for n, count in counts.items() if count and n not in classes]:
             text = f"{counts[name]} judged items have this label, of which training has no example; it is not judged"
@@ -182,4 +216,6 @@ def _used_classes(split: Split) -> Split:
         split.val = split.val.take(keep)
         split.pixels = None if split.pixels is None else split.pixels[keep]
         split.copied = None if split.copied is None else split.copied[keep]
+        split.val_groups = None if split.val_groups is None else split.val_groups[keep]
+    split.problems += few_judged(split.val)
     return split

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from regraft.commands.split import Split, relabel
+from regraft.commands.split import Split, open_in_groups, relabel
 from regraft.data.dataset import Dataset, classification_dataset
 from regraft.data.items import JoinedItems
 from regraft.data.parts import evaluation_part, training_part
-from regraft.data.sources import open_data, open_inputs
+from regraft.data.sources import open_inputs
 from regraft.errors import DataError, InputError, UnreadableItem
 from regraft.types import Hints, Problem
 
@@ -85,10 +85,10 @@ def open_target(
 def _opened(where: Any, source: Dataset, format: str | None, hints: Hints) -> tuple[Dataset, bool]:
     """The data and whether it has labels; items alone where no labelled format recognises them."""
     try:
-        return open_data(where, format=format, hints=hints), True
+        return open_in_groups(where, format=format, hints=hints), True
     except DataError as error:
         try:
-            read = open_inputs(str(where), modality=source.modality, hints=hints)
+            read = open_inputs(str(where), modality=source.modality, hints=replace(hints, group=None))
         except (DataError, InputError):
             raise error from None
     nothing = np.full(len(read.items), -1)

@@ -24,7 +24,7 @@ from regraft.commands.adapt import (
     rate_of,
 )
 from regraft.commands.feeds import make_feed
-from regraft.commands.inner import Inner, inner_parts
+from regraft.commands.inner import Inner, inner_parts, promised
 from regraft.commands.job import Job
 from regraft.commands.split import Rows
 from regraft.data.augment import Policy, may_flip
@@ -69,7 +69,7 @@ def task_of(job: Job) -> Task:
     rows, _ = job.rows(job.split.train)
     data, seed = job.split.train.take(rows.items), job.settings["seed"]
     groups = None if job.split.groups is None else job.split.groups[rows.items]
-    learn, hold, sure = inner_parts(rows.y, groups, seed, job.settings["interval"])
+    learn, hold, sure = inner_parts(rows.y, groups, seed, promised(job.settings))
     numbers = data.target.task == "regression"
     unit, zero = (float(rows.y[learn].std()) or 1.0, float(rows.y[learn].mean())) if numbers else (1.0, 0.0)
     probe = fit_features(rows.x[learn], rows.y[learn], data.target, seed=seed)
@@ -143,9 +143,9 @@ def together(jobs: dict[str, Job], weights: str, soft: float | None, folder: Pat
         own = {**record, "temperature": temperature, "inner_items": len(task.hold), "inner_log_loss": None,
                "chosen_by": "inner splits of all tasks" if len(task.hold) else "last averaged weights"}  # fmt: skip
         head.cpu().eval().requires_grad_(False)
-        found[name] = Adapted(network, head, own, logits, task.rows.y[task.sure])
+        found[name] = Adapted(network, head, own, logits, task.rows.y[task.sure], task.sure, task.sure is task.hold)
     bodies = [learner.body if soft is None else METHOD.body_of(learner.body, i) for i in range(len(tasks))]
-    trained = [changed(network, b, "share parameters") for b in bodies]
+    trained = [changed(network, b, "share parameters", statistics=loop.batch_norm == "learn") for b in bodies]
     return {name: replace(one, network=n) for (name, one), n in zip(found.items(), trained, strict=True)}
 
 

@@ -15,12 +15,12 @@ from regraft.data.dataset import Dataset
 from regraft.data.duplicates import clusters, exact_pairs, near_pairs
 from regraft.data.facts import FORMATS, Facts
 from regraft.data.pictures import ENDINGS_OF
-from regraft.data.texts import TextFacts
+from regraft.data.texts import TextFacts, near_between
 from regraft.data.wording import has_words
 from regraft.errors import DataError
 from regraft.types import Problem
 
-FEW, IMBALANCE, FAR = 5, 10.0, 10.0
+FEW, IMBALANCE, FAR, FEW_JUDGED = 5, 10.0, 10.0, 10
 LONG, DAMAGED = 20_000, "\ufffd"
 
 
@@ -70,11 +70,33 @@ def target_problems(data: Dataset) -> list[Problem]:
         look_at = "the figures by class" if data.target.task == "detection" else "balanced accuracy"
         text = f"{most} has {some[most]} examples and {least} {some[least]}: look at {look_at}"
         found.append(Problem("imbalance", f"{most}, {least}", text))
-    folded = Counter(n.casefold().strip() for n in counts)
+    folded = Counter(map(_folded, counts))
     for name in (n for n, c in folded.items() if c > 1):
-        alike = [n for n in counts if n.casefold().strip() == name]
-        found.append(Problem("classes-differ-by-case", ", ".join(alike), "differ by case alone: is one meant?"))
+        alike = [n for n in counts if _folded(n) == name]
+        text = "differ by case or white space alone: is one meant?"
+        found.append(Problem("classes-differ-by-case", ", ".join(alike), text))
     return found
+
+
+def few_judged(data: Dataset) -> list[Problem]:
+    """The classes of which the judged items ``data`` hold so few that an average precision tells little; of one class
+    an item nothing, since its accuracy does not rest on each class alone.
+    """
+    if data.target.task not in ("multilabel", "detection"):
+        return []
+    few = {name: count for name, count in data.class_counts().items() if count < FEW_JUDGED}
+    if not few or not any(data.class_counts().values()):
+        return []
+    shown = ", ".join(f"{name} {count or 'none'}" for name, count in [*few.items()][:10])
+    more = f" and {len(few) - 10} classes more" if len(few) > 10 else ""
+    text = (f"few judged examples ({shown}{more}): their average precision is rough and mostly too high, and with it "
+            "map; its interval counts that in")  # fmt: skip
+    return [Problem("few-judged", data.name, text)]
+
+
+def _folded(name: str) -> str:
+    """A class's name without what the eye passes over: case, and which white space it is."""
+    return " ".join(name.casefold().split())
 
 
 def group_problems(data: Dataset) -> list[Problem]:
@@ -96,7 +118,7 @@ def picture_problems(data: Dataset, facts: Facts, failed: dict[int, str]) -> lis
     for i, (_, _, rotated, place, frames, bits) in zip(facts.positions, facts.info, strict=True):
         ending = PurePosixPath(name(int(i))).suffix.lower()
         kind = FORMATS[place]
-        if kind and ending not in ENDINGS_OF[kind]:
+        if kind and ending and ending not in ENDINGS_OF[kind]:
             found.append(Problem("wrong-extension", name(int(i)), f"is a {kind} file; it is read as one"))
         if rotated:
             found.append(Problem("exif-rotation", name(int(i)), "is stored turned; it is read upright (EXIF)"))
@@ -166,6 +188,62 @@ def duplicate_groups(n: int, facts: Facts | TextFacts, groups: NDArray[Any] | No
         _, first, member = np.unique(groups, return_index=True, return_inverse=True)
         pairs.append(np.stack([first[member.reshape(-1)], np.arange(n)], 1))
     return clusters(n, *pairs) if pairs else None
+
+
+def rows_of(facts: Facts | TextFacts, rows: NDArray[np.int64]) -> Facts | TextFacts:
+    """The facts of some items, where those of all are there; of texts without what is near, which copies are found by
+    anew.
+    """
+    if isinstance(facts, Facts):
+        return Facts(np.arange(len(rows)), facts.pixels[rows], facts.thumbs[rows], facts.info[rows])
+    nothing = np.zeros((0, 2), np.int64)
+    return TextFacts(np.arange(len(rows)), facts.pixels[rows], facts.lengths[rows], [""] * len(rows), nothing)
+
+
+def copies_between(
+    train: Dataset, facts: Facts | TextFacts, other: Dataset, others: Facts | TextFacts
+) -> tuple[NDArray[np.bool_], list[Problem]]:
+    """(m,) which items of ``other``, a part in data of its own, have a copy in ``train``, to the pixel or nearly, also
+    by way of a third; and a problem for each, as for copies across the parts of one data set. The facts line up with
+    them.
+    """
+    # what is judged comes first: of very many pictures only the first are compared
+    m, n = len(other), len(train)
+    if isinstance(facts, Facts) and isinstance(others, Facts):
+        arrays: Any = [np.concatenate([b, a]) for a, b in zip(facts[1:], others[1:], strict=True)]
+        both: Facts | TextFacts = Facts(np.arange(m + n), *arrays)
+    else:
+        both = TextFacts(np.arange(m + n), *_texts_of(other, train))
+    group = clusters(m + n, exact_pairs(both), near_pairs(both))
+    copied = np.isin(group[:m], group[m:])
+    found = []
+    for i in np.flatnonzero(copied):
+        alike = np.flatnonzero(group[m:] == group[i])
+        same = alike[both.pixels[m:][alike] == both.pixels[i]]
+        kind, j = ("duplicate", int(same[0])) if len(same) else ("near-duplicate", int(alike[0]))
+        text = f"{_HOW[other.modality, kind]} {train.items.name(j)}"
+        if _differ(_named(train, j), _named(other, int(i)), kind):
+            found.append(Problem(f"{kind}-two-labels", other.items.name(int(i)), f"{text}, which has another label"))
+        else:
+            where = f"{text}: it lies in the training items and in {other.name}"
+            found.append(Problem(f"{kind}-across-parts", other.items.name(int(i)), where))
+    return copied, found
+
+
+def _texts_of(first: Dataset, second: Dataset) -> tuple[Any, ...]:
+    """The fields of `TextFacts` behind the positions that tell of copies."""
+    digests, near = near_between(first.items, second.items)
+    return digests, np.zeros(len(digests), np.int64), [""] * len(digests), near
+
+
+def _named(data: Dataset, i: int) -> Any:
+    """The label of an item in words that mean the same in another data set: class names, a number, boxes' classes."""
+    y, names = data.y[i], data.classes
+    if isinstance(y, Boxes):
+        return sorted(names[k] for k in y.labels)
+    if data.target.task == "regression":
+        return float(y)
+    return sorted(names[k] for k in np.flatnonzero(y)) if data.y.ndim == 2 else names[y] if y >= 0 else None
 
 
 def share_seen(facts: Facts | TextFacts, seen: NDArray[np.uint64]) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -192,7 +192,7 @@ def visible(boxes: Boxes, width: int, height: int, least: float = 0.3) -> Boxes:
     before, after = ((xyxy[:, 2:] - xyxy[:, :2]).min(1, initial=np.inf) for xyxy in (boxes.xyxy, inside))
     # what was thinner than two pixels before stays
     keep = (areas(inside) >= least * areas(boxes.xyxy)) & (after >= np.minimum(LEAST_SIDE, before))
-    return Boxes(inside, boxes.labels, boxes.crowd).take(keep & (areas(inside) > 0))
+    return replace(boxes, xyxy=inside).take(keep & (areas(inside) > 0))
 
 
 def mosaic(
@@ -230,5 +230,4 @@ def mixup(first: tuple[Picture, Boxes], second: tuple[Picture, Boxes]) -> tuple[
 
 def joined(parts: Sequence[Boxes]) -> Boxes:
     """All boxes of several lists as one."""
-    xyxy, labels, crowd = ([getattr(b, name) for b in parts] for name in ("xyxy", "labels", "crowd"))
-    return Boxes(np.concatenate(xyxy), np.concatenate(labels), np.concatenate(crowd))
+    return Boxes(*(np.concatenate([getattr(b, f.name) for b in parts]) for f in fields(Boxes)))

@@ -125,8 +125,8 @@ def _pictures(data: Dataset, folder: Path, by_part: bool, link: bool) -> Iterato
         target = folder / file
         target.parent.mkdir(parents=True, exist_ok=True)
         content = items.read(i)
-        source = items.tree.path / items.paths[i]
-        if not (link and source.is_file() and _linked(source, target)):
+        source = items.tree.where(items.paths[i])
+        if not (link and source is not None and source.is_file() and _linked(source, target)):
             target.write_bytes(content)
         yield Written(file, part, shape_of(content), data.y[i])
 
@@ -170,7 +170,10 @@ def write_voc(data: Dataset, folder: Path, link: bool = False) -> None:
         (folder / "Annotations" / f"{picture.stem}.xml").write_text(_xml(picture, data.classes), encoding="utf-8")
     for part in filter(None, stems):
         (folder / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
-        _write_lines(folder / "ImageSets" / "Main" / f"{part}.txt", "\n".join(stems[part]) + "\n")
+        text = "\n".join(stems[part]) + "\n"
+        # a name that begins with a byte order mark keeps it behind one that is none of its own
+        text = "\ufeff" * text.startswith("\ufeff") + text
+        (folder / "ImageSets" / "Main" / f"{part}.txt").write_text(text, encoding="utf-8")
     _write_classes(folder, data.classes)
 
 
@@ -230,12 +233,7 @@ def write_table(data: Dataset, folder: Path, link: bool = False) -> None:
 
 
 def _write_classes(folder: Path, classes: Sequence[str]) -> None:
-    _write_lines(folder / "classes.txt", class_list(classes))
-
-
-def _write_lines(path: Path, text: str) -> None:
-    """A name that begins with a byte order mark keeps it behind one that is none of its own."""
-    path.write_text("\ufeff" * text.startswith("\ufeff") + text, encoding="utf-8")
+    (folder / "classes.txt").write_text(class_list(classes), encoding="utf-8")
 
 
 WRITERS: dict[str, Callable[[Dataset, Path, bool], None]] = {

@@ -141,15 +141,18 @@ def cost(text: str, name: str) -> float:
     eastern = languages[0] in _EAST
     plain: Counter[str] = Counter()
     marked: Counter[str] = Counter()
+    alone = 0
     for (before, c, after), n in Counter(zip(" " + text, text, text[1:] + " ", strict=False)).items():
         bits += n * _place_bits(before, c, after, eastern)
         if _is_letter(c):
             (plain if c < "\x80" else marked)[c] += n
+            alone += n * (c > "\x7f" and not before.isalpha() and not after.isalpha())
     if languages[0] in letters.LATIN:
         return bits + min(_letters_cost(marked, language) + against
                           for language, against in _a_to_z(plain, languages).items())  # fmt: skip
-    # a lonely character of another script among Latin words is rarely meant
-    foreign = min(FOREIGN, 0.3 * sum(plain.values()))
+    # a lonely character of another script among Latin words is rarely meant, be it there ever so often (à la carte)
+    latin = sum(plain.values())
+    foreign = LONELY * alone if marked.total() == alone <= latin / 4 else min(FOREIGN, 0.3 * latin)
     return bits + foreign + min(_letters_cost(marked, language) for language in languages)
 
 
@@ -169,7 +172,7 @@ def _a_to_z(plain: Mapping[str, int], languages: Iterable[str]) -> dict[str, flo
 
 _PLACES = {name: {c: i for i, c in enumerate(order)} for name, order in letters.A_TO_Z.items()}
 HEARD = 40
-FOREIGN = 5.0
+FOREIGN, LONELY = 5.0, 8.0
 
 
 def _sample(data: bytes) -> bytes:
@@ -193,7 +196,8 @@ def _place_bits(before: str, c: str, after: str, eastern: bool) -> float:
         return _ascii_bits(c) + (8.0 if c.isalpha() and _is_foreign(before) else 0.0)
     if not _is_letter(c):
         return _mark_bits(before, c, after, eastern)
-    bits = 0.0 if before.isalpha() or after.isalpha() else 4.0
+    lonely = 4.0 if _script(c) == "LATIN" else 6.0
+    bits = 0.0 if before.isalpha() or after.isalpha() else lonely
     if c.lower() != c:
         bits += 10.0 if before.islower() else 0.7 if before.isupper() or after.isupper() else 2.5
     if "\uff61" <= c <= "\uff9f" and "\uff61" <= before <= "\uff9f":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,8 @@ def detection_dataset(
         labels = np.array([position[label] for one in described for label in one.labels], np.int64)
         xyxy = np.concatenate([upright(one, shape, called, found) for one in described])
         crowd = np.array([c for one in described for c in one.crowd], bool)
-        boxes.append(checked(Boxes(xyxy, labels, crowd), shape, kept, called, found))
+        difficult = crowd & (format == "voc")  # what VOC marks is no crowd, but one object
+        boxes.append(checked(Boxes(xyxy, labels, crowd, difficult), shape, kept, called, found))
         paths.append(path)
     if not paths:
         lost = [p for p in found if p.kind in ("missing-file", "ambiguous-file", "unreadable")] or found
@@ -178,7 +179,7 @@ def checked(boxes: Boxes, shape: Shape, classes: Sequence[str], called: str, fou
             found.append(Problem("outside", called, f"{what} lies outside the picture; set aside"))
         else:
             found.append(Problem("outside", called, f"{what} reaches {beyond[i]:g} pixels beyond the picture; clipped"))
-    clipped = Boxes(inside, boxes.labels, boxes.crowd).take(keep)
+    clipped = replace(boxes, xyxy=inside).take(keep)
     once = _without_copies(clipped, classes, called, found)
     if len(once) > MANY:
         text = f"has {len(once)} boxes: COCO's figures look at the best {MANY} found of each class"
@@ -218,12 +219,3 @@ def _class_problems(boxes: NDArray[Any], parts: NDArray[Any], classes: Sequence[
         if others and not counts["train"][k]:
             where = ", ".join(f"{n} in {p or 'no part'}" for p, n in others.items())
             found.append(Problem("class-not-in-train", name, f"has boxes ({where}), and none in train to learn from"))
-
-
-def rarest_class(truth: Sequence[Boxes], classes: int) -> NDArray[np.int64]:
-    """(n,) the rarest class of each picture, ``classes`` where it has no box: what a split is stratified by."""
-    counts = np.zeros(classes + 1, np.int64)
-    for boxes in truth:
-        counts[np.unique(boxes.labels)] += 1
-    return np.array([min(set(b.labels.tolist()), key=lambda k: (counts[k], k), default=classes) for b in truth],
-                    np.int64)  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from regraft.boxes import Boxes, Floats, Found
@@ -13,8 +14,9 @@ COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9
 
 
 def draw_boxes(picture: Picture, boxes: Boxes, classes: Sequence[str], *, names: bool = True) -> Image.Image:
-    """The true boxes, a colour a class; those of crowds say so."""
-    texts = [f"{classes[k]}{' (crowd)' if c else ''}" for k, c in zip(boxes.labels, boxes.crowd, strict=True)]
+    """The true boxes, a colour a class; those of crowds, and difficult ones, say so."""
+    marks = np.where(boxes.difficult, " (difficult)", np.where(boxes.crowd, " (crowd)", ""))
+    texts = [f"{classes[k]}{mark}" for k, mark in zip(boxes.labels, marks, strict=True)]
     return draw(picture, boxes.xyxy, texts if names else [""] * len(texts), [_colour(int(k)) for k in boxes.labels])
 
 

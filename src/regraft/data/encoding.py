@@ -24,6 +24,7 @@ _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
+_CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1f\x7f]")
 _HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e])+~\}")
 
 
@@ -138,7 +139,7 @@ def encoding_problems(decoded: Decoded, name: str) -> list[Problem]:
 
 def _certain(data: bytes) -> Decoded | None:
     """UTF-16 without a mark, the seven-bit encodings of Japanese and Chinese mail, UTF-8."""
-    if b"\0" in data and (wide := _wide(data)):
+    if b"\0" in data and not _stray_zeros(data) and (wide := _wide(data)):
         return wide
     if data.isascii():
         for name, sign in (("iso2022_jp_2", b"\x1b$"), ("iso2022_kr", b"\x1b$)C"), ("hz", b"~{")):
@@ -153,6 +154,20 @@ def _certain(data: bytes) -> Decoded | None:
         return Decoded(data.decode("utf-8"), "utf-8")
     except UnicodeDecodeError:
         return None
+
+
+def _stray_zeros(data: bytes) -> bool:
+    """Whether few zero bytes stand in what is a text of UTF-8 without them."""
+    rest = data.replace(b"\0", b"")
+    return 4 * data.count(0) < len(data) and not _CONTROLS.search(rest) and _is_utf8(rest)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _wide(data: bytes) -> Decoded | None:

@@ -226,6 +226,32 @@ class JoinedItems:
         return JoinedItems(*self.parts, self.index[indices])
 
 
+class Renamed:
+    """Items that are called something else: ``before`` stands before the name of each."""
+
+    def __init__(self, items: Items, before: str) -> None:
+        self.items, self.before = items, before
+
+    @property
+    def modality(self) -> Modality:
+        return self.items.modality
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def name(self, i: int) -> str:
+        return self.before + self.items.name(i)
+
+    def digest(self, i: int) -> bytes:
+        return self.items.digest(i)
+
+    def load(self, i: int) -> Any:
+        return self.items.load(i)
+
+    def take(self, indices: Indices) -> Renamed:
+        return Renamed(self.items.take(indices), self.before)
+
+
 def picture_array(array: NDArray[Any], what: str, names: str | Sequence[str] | None = None) -> PictureArray:
     """Checks an array of pictures; ``what`` names it in the error."""
     shape = array.shape

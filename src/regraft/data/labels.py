@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
+import string
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.data.numbers import as_plain, is_missing, kind_of, number, numbers, style_of, why_not
+from regraft.data.numbers import as_plain, fits, is_missing, kind_of, number, numbers, style_of, why_not
 from regraft.errors import DataError
 from regraft.types import TargetSpec, Task
 
 SEPARATORS = ("|", ";", ",")
-FEW_NUMBERS, FEW_CLASSES, REPEATS, MANY_REPEATS = 5, 20, 3, 20
+FEW_NUMBERS, MANY_NUMBERS, FEW_CLASSES, REPEATS, MANY_REPEATS = 5, 100, 20, 3, 20
 LEAST_ROWS = 10
 CLASS_NAMES = {"label", "labels", "class", "classes", "category", "categories", "species", "type", "标签", "类别"}
+_BLANK = string.whitespace + "\u00a0\u3000\ufeff"
 _FLOAT = re.compile(r"\d+\.0")
+_LIST = re.compile(r"\s*\[.*\]\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,17 @@ def label_column(
     Numbers are recognised before separators are looked for. Raises ``DataError`` where every value is another one: that
     is no class; where one that should be a number is none, or infinite; and where 1,500 could be two numbers.
     """
+    cells = _as_lists(cells)
     lists = any(isinstance(c, list | tuple | np.ndarray) for c in cells)
+    if lists and task in ("classification", "regression"):
+        cells, lists = _singles(name, cells, task, where, rows), False
     # an empty list is an answer (none of the classes), an empty cell is not
     missing = np.array([c is None or (not isinstance(c, list | tuple | np.ndarray) and _text(c) == "") for c in cells])
     texts = ["" if m or lists else _text(c) for c, m in zip(cells, missing, strict=True)]
     some = [t for t in texts if t]
     doubt = ""
     if not lists and task in (None, "regression") and not separator:
-        style = style or style_of(some)
+        style = style if style and fits(some, style) else style_of(some)
         if style == "ambiguous":
             first = next(i for i, t in enumerate(texts) if "," in t)
             why = why_not(texts[first]).rstrip(".")
@@ -79,12 +87,38 @@ def label_column(
     return _classes(name, texts, missing, where, doubt)
 
 
+def _as_lists(cells: list[Any]) -> list[Any]:
+    """Cells with sets as lists; those with lists as Python and JSON write them (``['a', 'b']``), where all are, too."""
+    cells = [sorted(map(str, c)) if isinstance(c, set | frozenset) else c for c in cells]
+    written = {c for c in cells if isinstance(c, str) and c.strip()}
+    if not written or not all(map(_LIST.fullmatch, written)):
+        return cells
+    try:
+        lists = {c: ast.literal_eval(c.strip()) for c in written}
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return cells
+    plain = all(isinstance(a, str | int) for one in lists.values() for a in one)
+    return [lists.get(c, c) if isinstance(c, str) else c for c in cells] if plain else cells
+
+
+def _singles(name: str, cells: list[Any], task: str, where: str, rows: Sequence[str]) -> list[Any]:
+    """The only members of lists; raises ``DataError`` where one has several."""
+    found = []
+    for row, cell in zip(rows, cells, strict=True):
+        held = list(cell) if isinstance(cell, list | tuple | np.ndarray) else [cell]
+        if len(held) > 1:
+            raise DataError(f"{where}, {row}: {name!r} holds {len(held)} values, and --task {task} takes one; "
+                            "--task multilabel takes several.")  # fmt: skip
+        found.append(held[0] if held else None)
+    return found
+
+
 def _text(cell: Any) -> str:
     if cell is None or (isinstance(cell, float) and math.isnan(cell)) or str(cell) in ("<NA>", "NaT"):
         return ""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return str(cell).strip()
+    return unicodedata.normalize("NFC", str(cell)).strip(_BLANK)
 
 
 def _separator(texts: list[str]) -> str:
@@ -110,6 +144,13 @@ def _compound(rows: list[list[str]]) -> bool:
     return sum(map(len, places)) == len(set().union(*places))
 
 
+def _spaced(texts: list[str]) -> bool:
+    """Whether cells could hold several classes between spaces: each of them stands alone too, or a few make many."""
+    different = set(texts)
+    atoms = {a for t in different for a in t.split(" ")}
+    return any(" " in t for t in different) and (atoms <= different or len(atoms) < len(different) / 2)
+
+
 def _number_or_class(name: str, texts: list[str], *, whole: bool) -> tuple[Task, str]:
     """``regression`` or ``classification``, and what is said of it where it could be the other.
 
@@ -122,7 +163,8 @@ def _number_or_class(name: str, texts: list[str], *, whole: bool) -> tuple[Task,
     kind = kind_of(some)
     different = set(some)
     if kind not in ("number", "unit", "date") or any(re.fullmatch(r"0\d+", t) for t in different):
-        return "classification", ""
+        said = "could hold several classes between spaces: each cell is taken as one class; --task multilabel overrules"
+        return "classification", said if _spaced(some) else ""
     values = {v for v in map(number, different) if v is not None and math.isfinite(v)}
     count, repeats = len(different), len(some) / max(1, len(different))
     written = not whole and count > FEW_NUMBERS and all(map(_FLOAT.fullmatch, different))
@@ -139,18 +181,19 @@ def _number_or_class(name: str, texts: list[str], *, whole: bool) -> tuple[Task,
         return "classification", ""
     which, other = ("classes", "regression") if classes else ("numbers", "classification")
     said = f"holds {count} different whole numbers in {len(some)} rows: taken as {which}; --task {other} overrules"
-    told = count > FEW_NUMBERS and repeats >= 1.5
+    told = count > FEW_NUMBERS and repeats >= 1.5 and (classes or count <= MANY_NUMBERS)
     return ("classification" if classes else "regression"), said if told else ""
 
 
 def _multilabel(
     name: str, cells: list[Any], missing: NDArray[np.bool_], texts: list[str], separator: str
 ) -> LabelColumn:
-    separator = separator or _separator(texts) or next((s for s in SEPARATORS if any(s in t for t in texts)), "|")
+    usual = next((s for s in SEPARATORS if any(s in t for t in texts)), " " if _spaced(texts) else "|")
+    separator = separator or _separator(texts) or usual
     sets: list[set[str]] = []
     for cell in cells:
         parts = list(cell) if isinstance(cell, list | tuple | np.ndarray) else _text(cell).split(separator)
-        sets.append({str(a).strip() for a in parts} - {""})
+        sets.append({_text(a) for a in parts} - {""})
     classes = tuple(sorted(set().union(*sets)))
     position = {c: i for i, c in enumerate(classes)}
     values = np.zeros((len(cells), len(classes)), np.int64)

@@ -11,8 +11,10 @@ from regraft.data.charsets import Guess, decoded, guess, least_cost
 
 _LONELY = re.compile("[\ud800-\udfff]")
 
-OF_NAMES = {"cp437": 7.0, "cp850": 6.5, "cp866": 4.0, "cp852": 4.0}
-"""By how many bits the code pages of DOS are preferred: archives and old disks name files in them, as no texts are."""
+OF_NAMES = {"cp1252": 3.0, "cp437": 7.0, "cp850": 6.5, "cp866": 4.0, "cp852": 4.0,
+            "mac-roman": -8.0, "mac-cyrillic": -8.0}  # fmt: skip
+"""By how many bits encodings are preferred: archives and old disks name files in the code pages of DOS, as no texts
+are, and names are so short that the most usual encoding is to be believed; macOS has named files in UTF-8 for long."""
 
 _HIDDEN = frozenset(
     ("thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information", "icon\r")

@@ -25,11 +25,12 @@ _UNIT = re.compile(
 STYLES = {"comma": "1.234,5 for 1234.5", "thousands": "1,234.5 for 1234.5"}
 """Ways to write numbers besides 1234.5, and what each makes of a cell."""
 _BETWEEN = " '\u2019\u00a0\u202f"
+_TIMES = r"([eE][+-]?\d+)?"
 _STYLED = {
-    "comma": re.compile(rf"[+-]?(\d+|\d{{1,3}}([.{_BETWEEN}]\d{{3}})+)(,\d+)?"),
-    "thousands": re.compile(rf"[+-]?(\d+|\d{{1,3}}([,{_BETWEEN}]\d{{3}})+)(\.\d+)?"),
+    "comma": re.compile(rf"[+-]?(\d+|\d{{1,3}}([.{_BETWEEN}]\d{{3}})+)(,\d+)?{_TIMES}"),
+    "thousands": re.compile(rf"[+-]?(\d+|\d{{1,3}}([,{_BETWEEN}]\d{{3}})+)(\.\d+)?{_TIMES}"),
 }
-_NUMBERISH = re.compile(rf"[+-]?\d[\d.,{_BETWEEN}]*")
+_NUMBERISH = re.compile(rf"[+-]?\d[\d.,{_BETWEEN}]*{_TIMES}")
 _SEPARATED = re.compile(r"[+-]?\d+(?:[,' ]\d+)+(?:\.\d+)?|[+-]?\d{1,3}(?:\.\d{3})*,\d+")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.data.dataset import Dataset
+from regraft.data.stratify import by_labels
 from regraft.errors import DataError
 
 _PARTS = {
@@ -46,12 +47,15 @@ def hold_out(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices (kept, held out) with about ``share`` of every class held out; no group is torn.
 
-    A class with one example (or one group) stays in the kept part. Without groups the held-out number is
-    ``round(share * n)``, given to the classes by largest remainder, as far as each class can spare.
+    ``labels`` are one number an item (n,), or 0 and 1 for each of several classes (n, k), which are dealt by
+    `regraft.data.stratify`. A class with one example (or one group) stays in the kept part. Without groups the held-out
+    number is ``round(share * n)``, given to the classes by largest remainder, as far as each class can spare.
     """
     rng = np.random.default_rng(seed)
     n = len(labels)
-    if groups is not None:
+    if labels.ndim == 2:
+        held = by_labels(labels, (1 - share, share), rng, groups=groups, everywhere=0) == 1
+    elif groups is not None:
         held = _hold_out_groups(labels, groups, share, rng)
     else:
         classes, counts = np.unique(labels, return_counts=True)

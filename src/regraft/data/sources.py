@@ -23,11 +23,12 @@ TASKS = ("classification", "multilabel", "regression", "detection")
 BOXES = ("coco", "voc", "yolo", "box-table")
 FOLDERS = ("image-folder", "text-folder")
 ARRAYS = ("idx", "cifar")
+ENCODED = ("table", "text-folder", "polarity")
 _AS_CSV, _UNPACKED = "save it as .csv or .parquet", "unpack it, or pack it as a .zip"
 _AS_NPZ = "save its arrays as .npz, with keys such as train_images and train_labels"
 SAVED_AS = {
     **dict.fromkeys((".xlsx", ".xls", ".ods", ".feather", ".arrow", ".orc", ".sav", ".dta", ".sqlite", ".db"), _AS_CSV),
-    **dict.fromkeys((".tar", ".tgz", ".rar", ".7z", ".bz2", ".xz"), _UNPACKED),
+    **dict.fromkeys((".tar", ".tgz", ".gz", ".rar", ".7z", ".bz2", ".xz"), _UNPACKED),
     **dict.fromkeys((".pkl", ".pickle", ".pt", ".npy", ".h5", ".hdf5", ".mat"), _AS_NPZ),
     ".json": "a table is read as JSON lines (.jsonl, an object a line); boxes as COCO's files are",
 }  # fmt: skip
@@ -54,8 +55,11 @@ def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -
     if is_frame(data):
         return table.of_frame(data, hints)
     if not isinstance(data, str | PurePath):
-        raise DataError(f"The data is of the type {type(data).__name__}; wanted is a path, embedded:digits or a "
-                        "DataFrame with labels: of arrays and lists regraft.Classifier learns.")  # fmt: skip
+        kind = type(data).__name__
+        raise DataError(
+            f"The data is of the type {kind}; wanted is a path, embedded:digits or a labelled DataFrame; "
+            "from arrays and lists regraft.Classifier and Regressor learn."
+        )
     where, part = split_part(str(data))
     whole = _grouped(_open(where, format, hints), hints)
     if hints.drop and whole.format != "table":
@@ -66,6 +70,7 @@ def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -
 
 def _open(where: str, format: str | None, hints: Hints) -> Dataset:
     if where.startswith("embedded:"):
+        _without_columns(hints, where)
         return embedded.read(where.removeprefix("embedded:"))
     path = existing(where)
     rivals = recognised(path, format, boxes=hints.task in (None, "detection") or format is not None)
@@ -77,14 +82,21 @@ def _open(where: str, format: str | None, hints: Hints) -> Dataset:
         raise DataError(f"--task detection: {path} holds no boxes that are recognised (it is {evidence.text}).")
     if hints.task not in (None, "classification", "detection") and name not in ("table", "npz", "idx"):
         raise DataError(f"--task {hints.task}: {path} has one class an item; a table can hold several.")
-    for option in ("label", "text", "image", "part", "features"):
-        if getattr(hints, option) and name != "table":
-            told = f"--{option} {getattr(hints, option)}"
-            raise DataError(f"{told}: {path} is no table (it is {evidence.text}), so it has no columns.")
+    if name != "table":
+        _without_columns(hints, str(path), f" (it is {evidence.text})")
+    if hints.encoding and name not in ENCODED:
+        raise DataError(f"--encoding {hints.encoding}: {path} is no table and no text file (it is {evidence.text}).")
     found = FORMATS.get(name).read(path, hints)
     others = [Problem("other-format", where, f"is read as {name}; it could be {e.text} too: --format {n} reads it so")
               for n, e in rivals.items() if _is_rival(n, e, name)]  # fmt: skip
     return replace(found, evidence=found.evidence or evidence.text, problems=(*found.problems, *others))
+
+
+def _without_columns(hints: Hints, what: str, why: str = "") -> None:
+    """Raises ``DataError`` where a column is named of data that is no table."""
+    for option in ("label", "text", "image", "part", "features"):
+        if getattr(hints, option):
+            raise DataError(f"--{option} {getattr(hints, option)}: {what} is no table{why}, so it has no columns.")
 
 
 def existing(where: str) -> Path:
@@ -163,16 +175,18 @@ def open_inputs(data: str, *, modality: str | None = None, hints: Hints = Hints(
     where, part = split_part(str(data))
     if part is None and not where.startswith("embedded:"):
         path = existing(where)
-        if table.sniff(path) and path.is_file():
+        if path.is_file() and table.sniff(path):
             return table.read_items(path, hints, modality)
         if not any(FORMATS.get(name).sniff(path) for name in ARRAYS):
             pictures = image_folder.picture_files(path) if modality in (None, "image") else None
             if pictures is not None and len(pictures[0]):
+                _without_columns(hints, str(path))
                 return Read(*pictures)
             if modality in (None, "text"):
                 told = hints.encoding
                 texts = text_folder.text_files(path, told) or polarity.lines_to_predict(path, told)
                 if texts is not None:
+                    _without_columns(hints, str(path))
                     return Read(*texts)
             if table.sniff(path):
                 return table.read_items(path, hints, modality)

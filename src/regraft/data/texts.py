@@ -22,6 +22,10 @@ SHINGLE = 5
 SKETCHED = 2000
 BANDS, ROWS = 16, 4
 CHUNK = 1 << 20
+CROWD, MOST_BEFORE = 50, 2000
+"""Up to how many texts of a band are compared each with each, and with how many of a larger one by the sketch."""
+DOUBT = 0.15
+"""Three standard deviations of what 64 hashes say of the similarity."""
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -55,11 +59,24 @@ def text_facts(items: Items) -> tuple[TextFacts, dict[int, str]]:
     """The facts of every text that can be read, and position -> why for the others."""
     texts, positions, failed = readable(items)
     plain = [normalised(t) for t in texts]
-    digests = b"".join(hashlib.blake2b(_bytes(t), digest_size=8).digest() for t in plain)
-    pixels = np.frombuffer(digests, "<u8").astype(np.uint64)
+    pixels = _digests(plain)
     lengths = np.array([len(t) for t in texts], np.int64)
     languages = [language_of(t) for t in texts]
     return TextFacts(np.array(positions, np.int64), pixels, lengths, languages, _near(plain, pixels)), failed
+
+
+def near_between(first: Items, second: Items) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """(n,) digests of the readable texts of both, the first's before the second's, and (p, 2) rows that are nearly the
+    same. Raises ``UnreadableItem`` where one cannot be read.
+    """
+    plain = [normalised(str(items.load(i))) for items in (first, second) for i in range(len(items))]
+    digests = _digests(plain)
+    return digests, _near(plain, digests)
+
+
+def _digests(plain: Sequence[str]) -> NDArray[np.uint64]:
+    found = b"".join(hashlib.blake2b(_bytes(t), digest_size=8).digest() for t in plain)
+    return np.frombuffer(found, "<u8").astype(np.uint64)
 
 
 def _bytes(text: str) -> bytes:
@@ -69,23 +86,60 @@ def _bytes(text: str) -> bytes:
 def _near(texts: Sequence[str], digests: NDArray[np.uint64]) -> NDArray[np.int64]:
     """(p, 2) rows of texts of 20 characters or more that are nearly, not wholly, the same.
 
-    Candidates share a band of their MinHash sketch (Broder 1997) of the first 2,000 characters; those are compared in
-    full. In a crowd of similar texts each is compared with the first of it, so that the work grows with their number.
+    Candidates share a band of their MinHash sketch (Broder 1997) of the first 2,000 characters, whichever two of that
+    band they are; those whose sketches agree are compared in full. In a crowd of more than 50, texts that are joined
+    already are not compared again, so that the work grows with their number.
     """
     _, first = np.unique(digests, return_index=True)
     rows = np.array([i for i in sorted(first) if len(texts[i]) >= SHORTEST], np.int64)
     if len(rows) < 2:
         return np.zeros((0, 2), np.int64)
-    sketch = _sketches([texts[i][:SKETCHED] for i in rows])
-    candidates: set[tuple[int, int]] = set()
+    joined = _Joined([texts[i] for i in rows], _sketches([texts[i][:SKETCHED] for i in rows]))
     for band in range(BANDS):
-        keys = np.ascontiguousarray(sketch[:, band * ROWS : (band + 1) * ROWS]).view(f"V{4 * ROWS}").reshape(-1)
-        _, head, member = np.unique(keys, return_index=True, return_inverse=True)
-        heads = head[member.reshape(-1)]
-        others = np.flatnonzero(heads != np.arange(len(rows)))
-        candidates.update(zip(heads[others].tolist(), others.tolist(), strict=True))
-    pairs = [(rows[a], rows[b]) for a, b in sorted(candidates) if _similarity(texts[rows[a]], texts[rows[b]]) >= NEAR]
-    return np.array(pairs, np.int64).reshape(-1, 2)
+        part = joined.sketch[:, band * ROWS : (band + 1) * ROWS]
+        keys = np.ascontiguousarray(part).view(f"V{4 * ROWS}").reshape(-1)
+        _, member, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        order = np.argsort(member.reshape(-1), kind="stable")
+        for together in np.split(order, np.cumsum(counts)[:-1]):
+            for place in range(1, len(together)):
+                joined.compare(int(together[place]), together[:place], every=len(together) <= CROWD)
+    return rows[np.array(sorted(joined.pairs), np.int64).reshape(-1, 2)]
+
+
+class _Joined:
+    """Which of the texts hang together so far, and by which ``pairs``."""
+
+    def __init__(self, texts: list[str], sketch: NDArray[np.uint32]) -> None:
+        self.texts, self.sketch = texts, sketch
+        self.cluster = np.arange(len(texts))
+        self.pairs: list[tuple[int, int]] = []
+        self.known: set[tuple[int, int]] = set()
+
+    def compare(self, text: int, before: NDArray[np.int64], every: bool) -> None:
+        """A text with those ``before`` it in its band that may be near. Unless ``every`` pair is wanted, first with the
+        first, which in a crowd of copies is enough, then with those of the last 2,000 that are not joined to it.
+        """
+        others = before
+        if not every:
+            if self.cluster[before[0]] != self.cluster[text]:
+                self._pair(int(before[0]), text)
+            others = before[-MOST_BEFORE:]
+            others = others[self.cluster[others] != self.cluster[text]]
+        if len(others):
+            agree = (self.sketch[others] == self.sketch[text]).mean(1)
+            likely = np.flatnonzero(agree >= NEAR - DOUBT)
+            for place in likely[np.argsort(-agree[likely], kind="stable")][:CROWD]:
+                if every or self.cluster[others[place]] != self.cluster[text]:
+                    self._pair(int(others[place]), text)
+
+    def _pair(self, a: int, b: int) -> None:
+        pair = (min(a, b), max(a, b))
+        if pair in self.known:
+            return
+        self.known.add(pair)
+        if _similarity(self.texts[a], self.texts[b]) >= NEAR:
+            self.pairs.append(pair)
+            self.cluster[self.cluster == self.cluster[b]] = self.cluster[a]
 
 
 def _shingles(text: str) -> set[str]:

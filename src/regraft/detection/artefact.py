@@ -36,7 +36,8 @@ def save(detector: Detector, folder: Path, *, decision: dict[str, Any], metrics:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "target": {"name": "boxes", "task": "detection", "classes": detector.classes, "decision": decision},
             "network": {"name": record.get("detector", detector.kind), "recipe": detector.recipe,
-                        "spec": {"frame": detector.frame, "overlap": detector.overlap},
+                        "spec": {"frame": detector.frame, "overlap": detector.overlap,
+                                 "stretch": detector.stretches},
                         "provenance": asdict(detector.origin)},
             "record": record,
             "versions": versions(),
@@ -57,7 +58,7 @@ def load(path: str | Path) -> tuple[Detector, dict[str, Any]]:
         state = load_file(folder / MODEL)
         detector = rebuild(network["recipe"], manifest["target"]["classes"], tuple(network["spec"]["frame"]))
         weights.fill(detector, state, folder / MODEL, network["name"])
-        detector.overlap = network["spec"]["overlap"]
+        detector.overlap, detector.stretches = network["spec"]["overlap"], network["spec"].get("stretch", False)
         detector.origin = Origin(**network["provenance"])
         detector.body.freeze()
     return detector.requires_grad_(False).eval(), manifest

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from regraft.boxes import Found
 from regraft.detection.coco import same
-from regraft.detection.frames import colour, letterbox
+from regraft.detection.frames import brought, colour
 
 Maps = list[Tensor]
 FLOOR, MOST, CANDIDATES, BATCH = 0.01, 100, 1000, 8
@@ -72,13 +72,13 @@ class InFrame(NamedTuple):
 
 
 class Framed(NamedTuple):
-    """Pictures at ``positions`` brought into one ``frame``: their ``shapes`` (height, width), by how much each was
-    enlarged, and their maps behind the border.
+    """Pictures at ``positions`` brought into one ``frame``: their ``shapes`` (height, width), by how much the edges of
+    boxes (4,) were enlarged, and their maps behind the border.
     """
 
     positions: list[int]
     shapes: list[tuple[int, int]]
-    ratios: Sequence[float]
+    ratios: Sequence[NDArray[np.float64]]
     frame: tuple[int, int]
     maps: Maps
 
@@ -131,9 +131,9 @@ class Detector(nn.Module, ABC):
     """Body, neck and head. ``classes`` are the names of what it finds; ``frame`` is the size (height, width) that
     pictures are brought to; ``recipe`` what it takes to build the same network again.
 
-    Where it has its ``own_frame``, it takes no other. Frozen blocks (see `Stages`) get no gradients, and their batch
-    normalisation keeps its statistics. Maps may be given to it from behind its first ``border`` blocks on. ``extra``
-    holds nothing, see `regraft.training.state.Learner`.
+    Where it has its ``own_frame``, it takes no other; where it ``stretches``, pictures fill it whole. Frozen blocks
+    (see `Stages`) get no gradients, and their batch normalisation keeps its statistics. Maps may be given to it from
+    behind its first ``border`` blocks on. ``extra`` holds nothing, see `regraft.training.state.Learner`.
     """
 
     kind: ClassVar[str]
@@ -143,7 +143,7 @@ class Detector(nn.Module, ABC):
         super().__init__()
         self.classes, self.frame, self.recipe = tuple(classes), frame, recipe
         self.frozen = self.border = 0
-        self.keeps_statistics = self.own_frame = False
+        self.keeps_statistics = self.own_frame = self.stretches = False
         self.overlap = 0.65
         self.origin, self.extra = Origin(), nn.Module()
 
@@ -235,7 +235,7 @@ class Detector(nn.Module, ABC):
             chosen = [i for i, f in enumerate(frames) if f == frame]
             for start in range(0, len(chosen), BATCH):
                 some = chosen[start : start + BATCH]
-                x, ratios = zip(*(letterbox(colour(pictures[i]), frame) for i in some), strict=True)
+                x, ratios = zip(*(brought(colour(pictures[i]), frame, self.stretches) for i in some), strict=True)
                 maps = self.through([torch.stack(x).to(device)], 0, self.border)
                 yield Framed(some, [shapes[i] for i in some], ratios, frame, maps)
 
@@ -250,7 +250,7 @@ class Detector(nn.Module, ABC):
         return copy.deepcopy(self)
 
 
-def _outside(one: InFrame, ratio: float, height: int, width: int) -> Found:
+def _outside(one: InFrame, ratio: NDArray[np.float64], height: int, width: int) -> Found:
     """From the frame's pixels to those of the picture."""
     xyxy = one.xyxy.double().cpu().numpy() / ratio
     xyxy = xyxy.clip(0, np.array([width, height, width, height], np.float64))

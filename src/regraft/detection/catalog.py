@@ -92,11 +92,11 @@ def load(
             return _of_torchvision(whole, weights, frame)
         return _on_trunk(name, backbone or BODY, classes, frame, seed, weights=weights)
     size = _size(name)
-    path = files.find(name, [_yolox(size)], weights, embedded=NONE)[1]
+    row, path = files.find(name, [_yolox(size)], weights, embedded=NONE)
     state = _state(path, name)
     known = COCO if state.get("head.cls_preds.0.bias", torch.zeros(len(COCO))).shape[0] == len(COCO) else ()
     outputs = known or [f"class {i}" for i in range(len(state["head.cls_preds.0.bias"]))]
-    return _filled(Yolo(outputs, size, frame), state, path)
+    return _filled(Yolo(outputs, size, frame), state, path, row)
 
 
 def untrained(
@@ -142,7 +142,7 @@ def for_classes(
         detector = untrained(name, classes, frame=frame, seed=seed, backbone=backbone)
     else:
         detector = load(name, weights=weights, frame=frame, backbone=backbone, classes=classes, seed=seed)
-    if detector.origin.weights.startswith("COCO"):
+    if detector.classes != tuple(classes):  # the weights were for others
         detector.with_classes(classes)
     return ready(detector, size)
 
@@ -208,12 +208,12 @@ def _at_hand(name: str) -> str | None:
 def _of_torchvision(name: str, weights: str | Path | None, frame: tuple[int, int] | None) -> Detector:
     from torchvision import models
 
-    path = files.find(name, [_torchvision_row(name)], weights, embedded=NONE)[1]
+    row, path = files.find(name, [_torchvision_row(name)], weights, embedded=NONE)
     classes = models.get_model_weights(name).DEFAULT.meta["categories"][1:]  # type: ignore[attr-defined]
     net = _whole(name, classes, frame)
     wanted = net.state_dict()
     state = {_today(k, wanted): v for k, v in _state(path, name).items()}
-    return _filled(net, {k: v for k, v in state.items() if k in wanted or not k.endswith("tracked")}, path)
+    return _filled(net, {k: v for k, v in state.items() if k in wanted or not k.endswith("tracked")}, path, row)
 
 
 def _today(key: str, wanted: dict[str, Tensor]) -> str:
@@ -233,9 +233,10 @@ def _torchvision_row(name: str) -> Row:
     return Row((file, file.replace(".pth", ".safetensors"), f"{name}_coco.safetensors", f"{name}.pth"), url)
 
 
-def _filled(net: Detector, state: dict[str, Tensor], path: Path) -> Detector:
+def _filled(net: Detector, state: dict[str, Tensor], path: Path, row: Row) -> Detector:
     files.fill(net, state, path, net.kind)
-    net.origin = Origin(f"COCO ({path.name}, sha256 {files.checked_sha256(path)[:12]})")
+    what = "COCO" if path.name in row.files else "a file of the user's, what it was trained on is not known"
+    net.origin = Origin(f"{what} ({path.name}, sha256 {files.checked_sha256(path)[:12]})")
     for parameter in net.parameters():
         parameter.requires_grad_(True)
     return net.eval()

@@ -1,4 +1,6 @@
-"""Pictures of any size brought into the frame of a detector: shrunk or enlarged whole, top left, the rest one grey."""
+"""Pictures of any size brought into the frame of a detector: shrunk or enlarged whole, top left, the rest one grey; or
+stretched, as SSD's released weights have learned it.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +27,17 @@ def letterbox(picture: NDArray[np.uint8], frame: tuple[int, int]) -> tuple[Tenso
     inside = resized(picture, max(1, int(picture.shape[0] * ratio)), max(1, int(picture.shape[1] * ratio)))
     out[:, : inside.shape[1], : inside.shape[2]] = inside
     return out, ratio
+
+
+def brought(picture: NDArray[np.uint8], frame: tuple[int, int], stretch: bool) -> tuple[Tensor, NDArray[np.float64]]:
+    """Uint8 (h, w, 3) -> uint8 (3, height, width), letterboxed or stretched to fill the frame, and by how much left,
+    top, right and bottom of a box are enlarged by that.
+    """
+    if not stretch:
+        out, ratio = letterbox(picture, frame)
+        return out, np.full(4, ratio)
+    height, width = picture.shape[:2]
+    return resized(picture, *frame), np.array([frame[1] / width, frame[0] / height] * 2)
 
 
 def resized(picture: NDArray[np.uint8], height: int, width: int) -> Tensor:

@@ -137,7 +137,7 @@ def of_torchvision(name: str, classes: Sequence[str]) -> Ssd:
     net: Any = get_model(name, weights=None, weights_backbone=None, num_classes=len(classes) + 1)
     side = net.transform.min_size[0]
     made = Ssd(net.backbone, net, classes, (side, side), {"torchvision": name})
-    made.own_frame = True
+    made.own_frame = made.stretches = True
     return made
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from regraft.boxes import Boxes
 from regraft.data.augment import Rng
 from regraft.data.box_augment import BoxPolicy, mixup, mosaic, visible
-from regraft.detection.frames import colour, letterbox
+from regraft.detection.frames import brought, colour
 
 Labelled = tuple[NDArray[np.uint8], Boxes]
 STANDARD = BoxPolicy("standard")
@@ -22,16 +22,17 @@ HALF = 0.5
 
 @dataclass(frozen=True)
 class View:
-    """The picture letterboxed, then changed by ``policy``; up to epoch ``until`` (not included) half of the time four
-    pictures in one instead where ``mosaics`` (Bochkovskiy et al. 2020, https://arxiv.org/abs/2004.10934), and half of
-    the time blended with another view where ``mixups`` (Zhang et al. 2019, https://arxiv.org/abs/1902.04103). The last
-    epochs do without, as YOLOX does.
+    """The picture letterboxed (or stretched, where ``stretch``), then changed by ``policy``; up to epoch ``until`` (not
+    included) half of the time four pictures in one instead where ``mosaics`` (Bochkovskiy et al. 2020,
+    https://arxiv.org/abs/2004.10934), and half of the time blended with another view where ``mixups`` (Zhang et al.
+    2019, https://arxiv.org/abs/1902.04103). The last epochs do without, as YOLOX does.
     """
 
     policy: BoxPolicy = STANDARD
     until: int = 0
     mosaics: bool = False
     mixups: bool = False
+    stretch: bool = False
 
     def __call__(
         self, number: int, first: int, n: int, load: Callable[[int], Labelled], frame: tuple[int, int], rng: Rng
@@ -54,13 +55,15 @@ class View:
             parts = [(colour(p), b.take(~b.crowd)) for p, b in map(load, chosen)]
             x, boxes = mosaic(parts, frame[1], frame[0], rng)
         else:
-            plain_x, boxes = plain(*load(i), frame)
+            plain_x, boxes = plain(*load(i), frame, self.stretch)
             x = plain_x.permute(1, 2, 0).contiguous().numpy()
         return self.policy(x, boxes, rng)
 
 
-def plain(picture: NDArray[np.uint8], boxes: Boxes, frame: tuple[int, int]) -> tuple[Tensor, Boxes]:
-    """The letterboxed picture, and its boxes, without crowds, in the frame's pixels."""
-    x, ratio = letterbox(colour(picture), frame)
+def plain(
+    picture: NDArray[np.uint8], boxes: Boxes, frame: tuple[int, int], stretch: bool = False
+) -> tuple[Tensor, Boxes]:
+    """The letterboxed or stretched picture, and its boxes, without crowds, in the frame's pixels."""
+    x, ratio = brought(colour(picture), frame, stretch)
     boxes = boxes.take(~boxes.crowd)
     return x, visible(Boxes(boxes.xyxy * ratio, boxes.labels), frame[1], frame[0])

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import PIL
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
 from regraft.data.items import Items
 from regraft.data.loaders import batches, load_item
+from regraft.data.pictures import DECODER
 from regraft.errors import UnreadableItem
 from regraft.features.engines import Engine
 from regraft.features.keys import Keys
@@ -39,7 +39,7 @@ class Extracted:
 def recipe(network: Pretrained, engine: Engine) -> dict[str, Any]:
     """All that a stored row depends on, besides the item."""
     return {"network": network.name, "digest": network.digest(), "spec": network.spec.to_json(),
-            "engine": engine.describe(), "decoder": f"pillow {PIL.__version__}"}  # fmt: skip
+            "engine": engine.describe(), "decoder": DECODER}  # fmt: skip
 
 
 def extract(network: Pretrained, items: Items, engine: Engine, store: RowStore, *, label: str = "") -> Extracted:

@@ -7,20 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import PIL
 from numpy.typing import NDArray
 
 from regraft.data.duplicates import SMALLEST_SIDE
 from regraft.data.facts import THUMB, Facts, facts_of, thumbnail
 from regraft.data.items import Items, PictureArray
-from regraft.data.pictures import pixel_digest
+from regraft.data.pictures import DECODER, pixel_digest
 from regraft.data.texts import TextFacts, text_facts
 from regraft.errors import UnreadableItem
 from regraft.features.keys import Keys
 from regraft.features.store import RowStore
 from regraft.runtime import track
 
-RECIPE = {"network": "audit", "version": 2, "decoder": f"pillow {PIL.__version__}"}
+RECIPE = {"network": "audit", "version": 2, "decoder": DECODER}
 CHUNK = 4096
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from regraft.model.folds import FoldHeads
 from regraft.model.heads import LinearHead
 
 Head = Literal["probe", "zero", "mlp", "normed"]
@@ -23,13 +24,15 @@ class Fitted:
     """A head and a record of how it was chosen.
 
     ``logits`` (m, k) are calibrated predictions (numbers: in their unit, quantiles behind the mean) for the training
-    rows ``rows`` (m,) by heads that had not seen them; None where there were too few examples for that.
+    rows ``rows`` (m,) by heads that had not seen them; None where there were too few examples for that. ``folds`` are
+    these heads, for numbers. In the record ``stopped_early`` lists in words which solver stopped before its end.
     """
 
     head: LinearHead
     record: dict[str, Any]
     rows: NDArray[np.int64] | None = None
     logits: NDArray[Any] | None = None
+    folds: FoldHeads | None = None
 
 
 @dataclass(frozen=True)

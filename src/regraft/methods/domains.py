@@ -7,6 +7,7 @@ as the network gives them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import nn
 
 from regraft.errors import InputError
 from regraft.methods.base import Fitted
+from regraft.methods.logistic import by_own_units
 from regraft.model.heads import LinearHead
 
 
@@ -44,6 +46,18 @@ def folded(fitted: Fitted, mean: NDArray[Any], axes: NDArray[Any]) -> Fitted:
     d = len(outer)
     made = LinearHead.of(np.zeros(d), np.ones(d), outer, bias, np.dtype(np.float32))
     return Fitted(made, fitted.record, fitted.rows, fitted.logits)
+
+
+def in_own_units(method: Any, source: Any, labels: NDArray[Any], target: Any, learn: Learn, *, seed: int = 0) -> Fitted:
+    """``method.fit_domains`` on columns that have a unit each, as those of a table: by the source's means and spreads,
+    which become part of the head.
+    """
+    units = by_own_units(source)
+    fitted: Fitted = method.fit_domains(units(source), labels, units(target), learn, seed=seed)
+    mean, scale, weight, bias = (v.detach().double().numpy() for v in (
+        fitted.head.mean, fitted.head.scale, fitted.head.linear.weight, fitted.head.linear.bias))  # fmt: skip
+    head = LinearHead.of(units.mean + units.scale * mean, units.scale * scale, weight.T, bias, np.dtype(np.float64))
+    return replace(fitted, head=head)
 
 
 def logits_of(head: nn.Module, rows: Any, piece: int = 4096) -> NDArray[np.float64]:

@@ -7,15 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.data.stratify import by_labels
+
 
 def stratified_folds(
     labels: NDArray[Any], folds: int, rng: np.random.Generator, groups: NDArray[Any] | None = None
 ) -> NDArray[np.int64]:
     """(n,) fold numbers 0..folds-1; every class is spread over the folds as evenly as it can be.
 
+    ``labels`` are one number a row (n,), or 0 and 1 for each of several classes (n, k).
     With ``groups`` (n,) all rows of a group are in one fold: the largest groups choose first, each the fold that then
     is least full of its classes.
     """
+    if labels.ndim == 2:
+        return by_labels(labels, [1 / folds] * folds, rng, groups=groups)
     if groups is not None:
         return _group_folds(labels, folds, rng, groups)
     order = rng.permutation(len(labels))

@@ -45,12 +45,15 @@ FEW_SHOT_STRENGTH = 0.01
 """Where there are too few examples to choose. Rows have a mean square of 1, so weights of the size that separates
 neighbouring classes by a few nats (|w|^2 of some hundreds) cost about as much as one example explained."""
 
+DRAWN = 1.0
+"""How far the natural log of the temperature is expected to lie from 0 where two examples a class choose it."""
+
 ClassWeight = str | Sequence[float] | None
 
 FOLDS, FOLD_ROWS, FOLD_VALUES, LEAST_PER_CLASS = 5, 3000, 2_000_000, 3
 
 SCALINGS = ("common", "column")
-"""How columns are scaled, see `logistic.blockwise`."""
+"""How columns are scaled, see `logistic.blockwise`; those of a table are standardised."""
 
 
 def fit_features(
@@ -70,8 +73,9 @@ def fit_features(
 
     Scaling, strength and temperature are chosen by stratified 5-fold cross-validation inside these rows, where the
     median class has three examples or more: by the log loss at the best temperature of the pooled out-of-fold
-    logits, so that a strong penalty is not blamed for being modest. With fewer examples a stated default stands;
-    ``own_units`` says that each column has a unit of its own, as in a table, which decides its scaling.
+    logits, so that a strong penalty is not blamed for being modest. With fewer examples a stated default stands, but
+    for the temperature where classes have two. ``own_units`` says that each column has a unit of its own, as in a
+    table: each is then scaled by its own spread.
     ``class_weight`` is None, ``"balanced"`` (every class weighs the same), or a weight a class. ``record``, that of an
     earlier fit, repeats its choice without choosing again (for a refit on more rows). No fold tears one of ``groups``
     (n,). ``blocks`` are the widths of the parts that a fusion's columns fall into: each is scaled for itself, and may
@@ -81,13 +85,17 @@ def fit_features(
     `regraft.methods.ridge.fit_regression`. The result does not depend on how many threads there are.
     """
     if target.task == "regression":
-        return fit_regression(rows, labels, seed=seed, blocks=blocks, groups=groups, record=record, **regression)
-    problem = _Problem(rows, labels, target, class_weight, groups, blocks or (rows.shape[1],))
+        return fit_regression(rows, labels, seed=seed, own_units=own_units, blocks=blocks, groups=groups, record=record,
+                              **regression)  # fmt: skip
+    ways = ("standard",) if own_units else SCALINGS
+    problem = _Problem(rows, labels, target, class_weight, groups, blocks or (rows.shape[1],), ways)
+    stopped: list[str] = []
     with threadpool_limits(1):
-        chosen = _choose(problem, seed, own_units) if record is None else Choice(record)
-        record = chosen.record
+        chosen = _choose(problem, seed) if record is None else Choice(record)
+        record = {k: v for k, v in chosen.record.items() if k != "stopped_early"}
         scaling = problem.scaling(record, slice(None))
-        linear = problem.fit(scaling(rows), slice(None), record["strength"], None)
+        linear = problem.fit(scaling(rows), slice(None), record["strength"], None, stopped)
+    record |= {"stopped_early": stopped} if stopped else {}
     t = record["temperature"]
     head = LinearHead.of(*scaling, linear.weight / t, linear.bias / t, rows.dtype)
     return Fitted(head, record, chosen.rows, chosen.logits)
@@ -104,14 +112,14 @@ class _Problem:
         class_weight: ClassWeight,
         groups: NDArray[Any] | None,
         blocks: Sequence[int],
+        ways: Sequence[str],
     ) -> None:
-        self.groups, self.blocks = groups, blocks
+        self.groups, self.blocks, self.ways = groups, blocks, ways
         self.rows = rows
         self.targets = targets_of(labels, len(target.classes))
         self.link: Link = "sigmoid" if target.task == "multilabel" else "softmax"
         self.weights = row_weights(self.targets, class_weight)
-        # rows with the same labels belong together when folds are dealt
-        self.strata = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+        self.strata = labels
 
     def scaling(self, how: dict[str, Any], learn: Any) -> Scaling:
         """By the rows ``learn``; ``how`` names one way for all blocks, or holds one for each."""
@@ -135,9 +143,12 @@ class _Problem:
         part.groups = None if self.groups is None else self.groups[chosen]
         return part
 
-    def fit(self, x: NDArray[Any], learn: Any, strength: float, start: Linear | None) -> Linear:
+    def fit(
+        self, x: NDArray[Any], learn: Any, strength: float, start: Linear | None, stopped: list[str] | None = None
+    ) -> Linear:
         weights = None if self.weights is None else self.weights[learn]
-        return fit_logistic(x[learn], self.targets[learn], strength, link=self.link, weights=weights, start=start)
+        return fit_logistic(x[learn], self.targets[learn], strength, link=self.link, weights=weights, start=start,
+                            stopped=stopped)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -149,13 +160,12 @@ class Choice:
     logits: NDArray[Any] | None = None
 
 
-def _choose(problem: _Problem, seed: int, own_units: bool) -> Choice:
+def _choose(problem: _Problem, seed: int) -> Choice:
     """The scaling, strength and temperature for these rows, and what the choice was made from."""
     counts = problem.targets.sum(0)
-    if np.median(counts[counts > 0]) < LEAST_PER_CLASS:
-        default = {"scaling": "column" if own_units else "common", "strength": FEW_SHOT_STRENGTH, "temperature": 1.0}
-        return Choice({**default, "chosen_by": "default for few examples"})
     rng = np.random.default_rng(seed)
+    if np.median(counts[counts > 0]) < LEAST_PER_CLASS:
+        return Choice(_default(problem, rng))
     chosen = np.arange(len(problem.targets))
     x: Any = problem.rows
     values = x.nnz // len(chosen) if issparse(x) else x.shape[1]
@@ -167,11 +177,11 @@ def _choose(problem: _Problem, seed: int, own_units: bool) -> Choice:
     if problem.groups is not None:
         folds = min(folds, len(np.unique(problem.groups)))
         if folds < 2:
-            default = {"scaling": "column" if own_units else "common", "strength": 1.0, "temperature": 1.0}
+            default = {"scaling": problem.ways[0], "strength": 1.0, "temperature": 1.0}
             return Choice({**default, "chosen_by": "default, since all rows are of one group"})
     fold = stratified_folds(problem.strata, folds, rng, problem.groups)
     with ThreadPoolExecutor(2) as pool:
-        ways: list[dict[str, Any]] = [{"scaling": name} for name in SCALINGS]
+        ways: list[dict[str, Any]] = [{"scaling": name} for name in problem.ways]
         if len(problem.blocks) > 1:
             ways.append(_each_its_own(problem, fold, pool))
         tried = [one for how in ways for one in _path(how, problem, fold, pool)]
@@ -180,12 +190,30 @@ def _choose(problem: _Problem, seed: int, own_units: bool) -> Choice:
     return Choice(record, chosen, logits / best["temperature"])
 
 
+def _default(problem: _Problem, rng: np.random.Generator) -> dict[str, Any]:
+    """What stands where classes have one or two examples. With two, each half shows how bold the other may be: the
+    temperature that suits both, drawn towards 1, since a few answers, all right or all wrong, would ask for certainty
+    or for none.
+    """
+    default = {"scaling": problem.ways[0], "strength": FEW_SHOT_STRENGTH}
+    temperature, counts = 1.0, problem.targets.sum(0)
+    if np.median(counts[counts > 0]) >= 2 and (problem.groups is None or len(np.unique(problem.groups)) > 1):
+        fold = stratified_folds(problem.strata, 2, rng, problem.groups)
+        logits = np.zeros(problem.targets.shape)
+        for f in (0, 1):
+            scaled = problem.scaling(default, fold != f)(problem.rows)
+            logits[fold == f] = problem.fit(scaled, fold != f, FEW_SHOT_STRENGTH, None)(scaled[fold == f])
+        hot = smoothed_targets(problem.targets, problem.link)
+        temperature = optimal_temperature(logits, hot, problem.link, problem.weights, spread=DRAWN)
+    return {**default, "temperature": temperature, "chosen_by": "default for few examples"}
+
+
 def _each_its_own(problem: _Problem, fold: NDArray[np.int64], pool: Executor) -> dict[str, Any]:
     """Every block with the scaling and, by a factor on its columns, the strength that it would be given alone."""
     alone = []
     for number in range(len(problem.blocks)):
         part = problem.block(number)
-        tried = [one for name in SCALINGS for one, _ in _path({"scaling": name}, part, fold, pool)]
+        tried = [one for name in problem.ways for one, _ in _path({"scaling": name}, part, fold, pool)]
         alone.append(min(tried, key=lambda t: t["log_loss"]))
     middle = np.exp(np.mean([np.log(a["strength"]) for a in alone]))
     return {"scaling": "own", "blocks": [

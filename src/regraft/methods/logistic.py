@@ -15,6 +15,10 @@ Array = Any
 Link = Literal["softmax", "sigmoid"]
 
 
+STEPS = 1000
+"""The most that a logistic regression takes; some dozens are usual."""
+
+
 class Scaling(NamedTuple):
     """``(x - mean) / scale`` with ``mean`` and ``scale`` (d,); columns of a sparse x that hold gaps have mean 0."""
 
@@ -71,6 +75,31 @@ def shrunken_scaling(x: Array) -> Scaling:
     return Scaling(mean, scale * size)
 
 
+def standard_scaling(x: Array) -> Scaling:
+    """Each column by its own mean and standard deviation, then one factor that brings the mean squared row to 1: for
+    columns whose units have nothing to do with each other. A column that does not vary becomes 0.
+    """
+    x = np.asarray(x, np.float64)
+    centred, scale = standardised(x)
+    rows = (centred / scale) ** 2
+    return Scaling(x.mean(0), scale * (np.sqrt(rows.sum(1).mean()) or 1.0))
+
+
+def by_own_units(x: Array) -> Scaling:
+    """Each column of x (n, d) by its own mean and standard deviation, and nothing more."""
+    x = np.asarray(x, np.float64)
+    return Scaling(x.mean(0), standardised(x)[1])
+
+
+def standardised(x: Array) -> tuple[Array, Array]:
+    """Centred columns of x (n, d), and their standard deviations (d,), 1 where a column varies by rounding alone."""
+    centred = x - x.mean(0)
+    largest = np.abs(centred).max(0, initial=0.0)
+    varies = largest > 1e-13 * np.abs(x).max(0, initial=0.0)
+    unit = np.where(varies, largest, 1.0)  # so that no square overflows or vanishes
+    return np.where(varies, centred, 0.0), np.where(varies, unit * (centred / unit).std(0), 1.0)
+
+
 def counted_scaling(x: Array, weight: Array | None = None) -> Scaling:
     """For a sparse x (n, d) with gaps: nothing is centred, each column is multiplied by its ``weight`` (d,; 1 where it
     is None), and one factor brings the mean squared row to 1.
@@ -100,8 +129,10 @@ def blockwise(
     its factor.
 
     ``common`` is one factor for all columns of a block; ``column`` one each, by its spread, or in a sparse block with
-    gaps by its `log_count_ratio`: by their spread the rarest words would be the loudest.
+    gaps by its `log_count_ratio`: by their spread the rarest words would be the loudest; ``standard`` one each by its
+    spread alone, where columns have units of their own.
     """
+    ways = {"common": common_scaling, "column": shrunken_scaling, "standard": standard_scaling}
     found, start = [], 0
     for name, factor, width in zip(names, factors, widths, strict=True):
         block = x[:, start : start + width]
@@ -110,7 +141,7 @@ def blockwise(
             scaling = counted_scaling(block, log_count_ratio(block, targets) if name == "column" else None)
         else:
             dense = block.toarray() if issparse(block) else block
-            scaling = (shrunken_scaling if name == "column" else common_scaling)(dense)
+            scaling = ways[name](dense)
         found.append(Scaling(scaling.mean, scaling.scale / factor))
     return Scaling(np.concatenate([f.mean for f in found]), np.concatenate([f.scale for f in found]))
 
@@ -132,24 +163,26 @@ def fit_logistic(
     link: Link = "softmax",
     weights: Array | None = None,
     start: Linear | None = None,
+    stopped: list[str] | None = None,
 ) -> Linear:
     """The minimum of ``sum_i weights_i * cross_entropy_i + strength / 2 * |W|^2``; the bias is not penalised.
 
     x (n, d) float, ``targets`` (n, k) in 0..1, ``strength`` > 0. With ``softmax`` one of k classes is true (multinomial
     regression), with ``sigmoid`` each of them may be (k binary regressions at once). L-BFGS in float64 from ``start``
     (zero by default). With far fewer rows than columns the problem is solved in the space the rows span, which changes
-    nothing but the time.
+    nothing but the time. Where it stops short of the minimum, ``stopped`` is told in words.
     """
     x = x.astype(np.float64) if issparse(x) else np.asarray(x, np.float64)
     (n, d), k = x.shape, targets.shape[1]
     if n < d / 2 and not issparse(x):
         basis = span(x)
         inner = None if start is None else Linear(basis.T @ start.weight, start.bias)
-        solved = fit_logistic(x @ basis, targets, strength, link=link, weights=weights, start=inner)
+        solved = fit_logistic(x @ basis, targets, strength, link=link, weights=weights, start=inner, stopped=stopped)
         return Linear(basis @ solved.weight, solved.bias)
     if link == "softmax" and k == 2:  # the two columns are each other's negative: one is solved for
         before = None if start is None else Linear(np.diff(start.weight), np.diff(start.bias))
-        one = fit_logistic(x, targets[:, 1:], strength / 2, link="sigmoid", weights=weights, start=before)
+        one = fit_logistic(x, targets[:, 1:], strength / 2, link="sigmoid", weights=weights, start=before,
+                           stopped=stopped)  # fmt: skip
         return Linear(one.weight * (-0.5, 0.5), one.bias * (-0.5, 0.5))
     w = np.ones((n, 1)) if weights is None else np.asarray(weights, np.float64)[:, None]
     times, back = _products(x)
@@ -162,8 +195,10 @@ def fit_logistic(
         return value, np.concatenate([(back(slope) + strength * weight).ravel(), slope.sum(0)])
 
     at = np.zeros(d * k + k) if start is None else np.concatenate([start.weight.ravel(), start.bias])
-    options = {"maxiter": 300, "gtol": 1e-5 * n / k, "ftol": 1e-10, "maxcor": 20}
+    options = {"maxiter": STEPS, "maxfun": 2 * STEPS, "gtol": 1e-5 * n / k, "ftol": 1e-10, "maxcor": 20}
     found = minimize(loss, at, jac=True, method="L-BFGS-B", options=options)
+    if stopped is not None and not found.success:
+        stopped.append(f"the logistic regression stopped after {found.nit} steps, short of its minimum")
     return Linear(found.x[: d * k].reshape(d, k), found.x[d * k :])
 
 
@@ -203,13 +238,15 @@ def _sigmoid_loss(logits: Array, targets: Array, w: Array) -> tuple[float, Array
 
 
 def smoothed_targets(targets: Array, link: Link = "softmax") -> Array:
-    """Target probabilities (n, k) of Laplace's rule, as in Platt 1999, section 2.2.
+    """Target probabilities (n, k) with one example's worth of doubt in all, so that logits which happen to separate a
+    few examples perfectly do not ask for certainty.
 
-    ``(n * target + 1) / (n + k)`` with softmax, ``(n * target + 1) / (n + 2)`` with sigmoid. Held against these,
-    logits that happen to separate a few examples perfectly do not ask for certainty.
+    ``(n * target + 1 / k) / (n + 1)`` with softmax, ``(n * target + 1 / 2) / (n + 1)`` with sigmoid: as Platt 1999,
+    section 2.2, with a prior of one example spread over the classes in place of Laplace's one for each, which would
+    hold a sure answer among k classes to ``(n + 1) / (n + k)``.
     """
     n, k = targets.shape
-    return (n * targets + 1) / (n + (k if link == "softmax" else 2))
+    return (n * targets + (1 / k if link == "softmax" else 0.5)) / (n + 1)
 
 
 def cross_entropy(logits: Array, targets: Array, link: Link = "softmax", weights: Array | None = None) -> float:
@@ -221,14 +258,17 @@ def cross_entropy(logits: Array, targets: Array, link: Link = "softmax", weights
     return float(np.average(rows, weights=weights))
 
 
-def optimal_temperature(logits: Array, targets: Array, link: Link = "softmax", weights: Array | None = None) -> float:
+def optimal_temperature(
+    logits: Array, targets: Array, link: Link = "softmax", weights: Array | None = None, spread: float = np.inf
+) -> float:
     """The T > 0, within 0.001..1000, for which ``logits / T`` has the least `cross_entropy` to ``targets``.
 
-    Guo et al. 2017 (https://arxiv.org/abs/1706.04599), section 4.2.
+    Guo et al. 2017 (https://arxiv.org/abs/1706.04599), section 4.2. With a finite ``spread`` it is the most probable T
+    whose natural log is normal around 0 with that standard deviation.
     """
-    bound = np.log(1000.0)
+    bound, drawn = np.log(1000.0), 1 / (2 * spread**2 * len(targets))
     found = minimize_scalar(
-        lambda log_t: cross_entropy(logits * np.exp(-log_t), targets, link, weights),
+        lambda log_t: cross_entropy(logits * np.exp(-log_t), targets, link, weights) + drawn * log_t**2,
         bounds=(-bound, bound),
         method="bounded",
         options={"xatol": 1e-9},

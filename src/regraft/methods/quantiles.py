@@ -14,18 +14,26 @@ from numpy.typing import NDArray
 
 from regraft.methods.logistic import Linear, span
 
-STEPS, ENOUGH = 200, 1e-6
+STEPS, ENOUGH = 2000, 1e-5
 
 
-def fit_quantiles(x: NDArray[Any], y: NDArray[Any], quantiles: Sequence[float], alpha: float, start: Linear) -> Linear:
+def fit_quantiles(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    quantiles: Sequence[float],
+    alpha: float,
+    start: Linear,
+    stopped: list[str] | None = None,
+) -> Linear:
     """(d, q) weights and (q,) biases, each column the minimum of ``sum pinball(y - x w - b) + alpha / (4 e) |w|^2``.
 
     ``e`` is the mean absolute residual of ``start``, a fit of the mean: so the penalty is as strong beside this loss as
-    ``alpha`` is beside squares. x (n, d), y (n,), quantiles within 0..1.
+    ``alpha`` is beside squares. x (n, d), y (n,), quantiles within 0..1. What has not settled after 2,000 steps is
+    named in ``stopped``.
     """
     if len(x) < x.shape[1] / 2:
         basis = span(x)
-        inner = fit_quantiles(x @ basis, y, quantiles, alpha, Linear(basis.T @ start.weight, start.bias))
+        inner = fit_quantiles(x @ basis, y, quantiles, alpha, Linear(basis.T @ start.weight, start.bias), stopped)
         return Linear(basis @ inner.weight, inner.bias)
     n, d = x.shape
     design = np.hstack([x, np.ones((n, 1))])
@@ -43,6 +51,9 @@ def fit_quantiles(x: NDArray[Any], y: NDArray[Any], quantiles: Sequence[float], 
             theta = after
             if moved < ENOUGH * unit:
                 break
+        else:
+            if stopped is not None:
+                stopped.append(f"the quantile {q:g} was still moving after {STEPS} steps")
         found.append(theta)
     stacked = np.stack(found, 1)
     return Linear(stacked[:-1], stacked[-1])

@@ -1,11 +1,14 @@
 """Ridge regression on frozen features: the strength is that under which the data is most probable.
 
-Hoerl and Kennard 1970; evidence: MacKay 1992 (https://doi.org/10.1162/neco.1992.4.3.415); Bishop 2006, section 3.5.
+Hoerl and Kennard 1970; evidence: MacKay 1992 (https://doi.org/10.1162/neco.1992.4.3.415); Bishop 2006, section 3.5. The
+intercept is left free, so that of n numbers n - 1 tell of the rest.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -21,11 +24,15 @@ from regraft.methods.base import Fitted
 from regraft.methods.folds import bins, stratified_folds
 from regraft.methods.logistic import Linear, Scaling, blockwise
 from regraft.methods.quantiles import fit_quantiles
+from regraft.model.folds import FoldHeads
 from regraft.model.heads import LinearHead
+from regraft.regression_metrics import conformal_shares, weighted_rank
 
 SCALINGS = ("common", "column")
 """How columns are scaled, see `logistic.blockwise`."""
-FOLDS, LEAST_ROWS = 5, 4
+FOLDS, MORE_FOLDS, FEW_ROWS, LEAST_ROWS = 5, 10, 200, 4
+NESTED = 500
+"""Up to so many rows every fold chooses for itself; what more have chosen tells nothing of a single one."""
 MOST_COEFFICIENTS = 200
 LOG_ALPHA = (-12.0, 12.0)
 """Between which natural logs of the strength it is looked for; rows are scaled to a mean square of 1."""
@@ -33,7 +40,8 @@ LOG_ALPHA = (-12.0, 12.0)
 
 class Spectrum(NamedTuple):
     """Centred x (n, d) and y (n,) in the axes of x: singular values ``s`` (r,), ``right`` (d, r) with
-    ``x = left * s @ right.T``, ``uy = left.T @ y`` (r,), and ``rest``, the square of y outside these axes.
+    ``x = left * s @ right.T``, ``uy = left.T @ y`` (r,), and ``rest``, the square of y outside these axes. ``free`` are
+    the degrees of freedom, n - 1: nothing is left of y in the direction of its mean.
     """
 
     s: NDArray[Any]
@@ -52,7 +60,14 @@ class Spectrum(NamedTuple):
         left, s, right = np.linalg.svd(x, full_matrices=False)
         keep = s > max(x.shape) * np.finfo(np.float64).eps * s.max(initial=0.0)
         uy = left[:, keep].T @ projected
-        return cls(s[keep], right[keep].T, uy, max(0.0, float(y @ y - uy @ uy)), len(y))
+        whole = float(y @ y)
+        rest = whole - float(uy @ uy)
+        # where the axes hold all of y, what is left is rounding
+        return cls(s[keep], right[keep].T, uy, rest if rest > 1e-13 * len(y) * whole else 0.0, len(y))
+
+    @property
+    def free(self) -> int:
+        return max(self.n - 1, 1)
 
     def weight(self, alpha: float) -> NDArray[Any]:
         """(d,) the minimum of ``|y - x w|^2 + alpha |w|^2``; the shortest of several where alpha is 0."""
@@ -63,13 +78,15 @@ class Spectrum(NamedTuple):
         """The variance of y given x under which the data is most probable, where weights have variance noise / alpha:
         alpha > 0.
         """
-        return float((self.uy**2 / (1 + self.s**2 / alpha)).sum() + self.rest) / self.n
+        return float((self.uy**2 / (1 + self.s**2 / alpha)).sum() + self.rest) / self.free
 
     def evidence(self, alpha: float) -> float:
-        """Natural log of the probability of y given x with weights integrated out, per row, at the best noise."""
+        """Natural log of the probability of y given x with weights integrated out, per degree of freedom, at the best
+        noise. It has a bound: where x has n - 1 axes or more it does not grow without end as alpha falls.
+        """
         noise = max(self.noise(alpha), 1e-300)
         spread = float(np.log1p(self.s**2 / alpha).sum())
-        return -0.5 * float(np.log(2 * np.pi * noise) + 1 + spread / self.n)
+        return -0.5 * float(np.log(2 * np.pi * noise) + 1 + spread / self.free)
 
     def best(self) -> tuple[float, float]:
         """The strength of most evidence, and that evidence."""
@@ -86,6 +103,7 @@ def fit_regression(
     y: NDArray[Any],
     *,
     seed: int = 0,
+    own_units: bool = False,
     blocks: Sequence[int] | None = None,
     groups: NDArray[Any] | None = None,
     record: dict[str, Any] | None = None,
@@ -95,12 +113,13 @@ def fit_regression(
 ) -> Fitted:
     """Features (n, D) and numbers (n,) -> a head.
 
-    Columns are scaled by one factor for all, or each for itself, and ``alpha`` is set by the evidence, all rows taken
-    together; ``alpha`` 0 is least squares (the shortest solution where there are many), any other is a given strength
-    for rows of mean square 1. ``quantiles`` add heads of their own at that strength. Five folds (no group torn) give
-    predictions of rows not learned from, which show how far the numbers are off. ``record`` repeats the choice of an
-    earlier fit. ``names`` (D,) ask for the coefficients with their 95 % intervals: Student's where alpha is 0, else
-    those of the posterior.
+    Columns are scaled by one factor for all, or each for itself (with ``own_units`` each by its spread), and ``alpha``
+    is set by the evidence, all rows taken together; ``alpha`` 0 is least squares (the shortest solution where there are
+    many), any other is a given strength for rows of mean square 1. ``quantiles`` add heads of their own at that
+    strength. Folds (no group torn), each with a choice of its own, give predictions of rows not learned from: these
+    show how far the numbers are off, and bring each quantile to where its share of unseen numbers lies below it.
+    ``record`` repeats the choice of an earlier fit. ``names`` (D,) ask for the coefficients with their 95 % intervals:
+    Student's where alpha is 0, else those of the posterior. Raises ``InputError``.
     """
     if quantiles and not all(a < b for a, b in pairwise([0.0, *quantiles, 1.0])):
         raise InputError(f"quantiles are {list(quantiles)}; wanted are numbers between 0 and 1 that rise.")
@@ -109,71 +128,135 @@ def fit_regression(
             raise InputError("Regression on counted words needs dense features: take a network for texts such as "
                              "minilm or regraft_tiny_text, without tfidf.")  # fmt: skip
         rows = rows.toarray()
-    y = np.asarray(y, np.float64)
-    widths = blocks or (rows.shape[1],)
+    data = _Data(rows, np.asarray(y, np.float64), tuple(blocks or (rows.shape[1],)), tuple(quantiles or ()), own_units)
     with threadpool_limits(1):
-        chosen = _chosen(rows, y, widths, alpha) if record is None else record
-        scaling = _scaling(chosen["scaling"], rows, y, widths)
-        linear, spectrum = _fit(scaling(rows), y, chosen["alpha"], quantiles)
-        head = LinearHead.of(*scaling, linear.weight, linear.bias, rows.dtype)
-        if record is not None:
-            return Fitted(head, _with_coefficients(record, names, scaling, linear, spectrum))
-        which, held = (None, None)
-        if len(y) >= LEAST_ROWS:
-            which, held = _unseen(rows, y, chosen, widths, seed, groups, quantiles)
+        chosen = _chosen(data, alpha) if record is None else record
+        scaling, linear, spectrum, stopped = _fit(data, chosen)
+        unseen = None
+        if record is None:
+            unseen = _unseen(data, chosen, alpha, seed, groups)
+            if data.quantiles:
+                shifts = quantile_shifts(data.y, unseen, data.quantiles, groups)
+                chosen = chosen | {"quantile_shifts": shifts}
+    shift = np.array([0.0, *chosen.get("quantile_shifts", ())])
+    linear = Linear(linear.weight, linear.bias + shift)
+    head = LinearHead.of(*scaling, linear.weight, linear.bias, rows.dtype)
+    chosen = {k: v for k, v in chosen.items() if k != "stopped_early"} | ({"stopped_early": stopped} if stopped else {})
     chosen = _with_coefficients(chosen, names, scaling, linear, spectrum)
-    return Fitted(head, chosen, which, held)
+    if unseen is None:
+        return Fitted(head, chosen)
+    folds = FoldHeads.of(unseen.heads, unseen.centre, unseen.fold, data.y - unseen.outputs[:, 0], groups)
+    return Fitted(head, chosen, np.arange(len(y)), unseen.outputs + shift, folds)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What is learned from, and the ways of scaling that may be chosen."""
+
+    rows: NDArray[Any]
+    y: NDArray[Any]
+    widths: tuple[int, ...]
+    quantiles: tuple[float, ...]
+    own_units: bool
+
+    def take(self, some: NDArray[np.bool_]) -> _Data:
+        return replace(self, rows=self.rows[some], y=self.y[some])
+
+    @property
+    def scalings(self) -> Sequence[str]:
+        return ("standard",) if self.own_units else SCALINGS
+
+    def scaling(self, name: str) -> Scaling:
+        return _scaling(name, self.rows, self.y, self.widths)
 
 
 def _scaling(name: str, rows: NDArray[Any], y: NDArray[Any], widths: Sequence[int]) -> Scaling:
     return blockwise([name] * len(widths), [1.0] * len(widths), rows, widths, y[:, None])
 
 
-def _chosen(rows: NDArray[Any], y: NDArray[Any], widths: Sequence[int], alpha: float | None) -> dict[str, Any]:
+def _chosen(data: _Data, alpha: float | None) -> dict[str, Any]:
     """The scaling and strength for these rows."""
     if alpha is not None:
-        return {"scaling": "common" if alpha == 0 else "column", "alpha": float(alpha), "chosen_by": "given"}
+        # where there are more columns than rows, the shortest solution is meant in the units that they are given in
+        wide = alpha == 0 and (len(data.y) <= data.rows.shape[1] or not data.own_units)
+        name = "common" if wide else data.scalings[-1]
+        return {"scaling": name, "alpha": float(alpha), "chosen_by": "given"}
     tried: list[dict[str, Any]] = []
-    for name in SCALINGS:
-        strength, evidence = Spectrum.of(_scaling(name, rows, y, widths)(rows), y - y.mean()).best()
+    for name in data.scalings:
+        strength, evidence = Spectrum.of(data.scaling(name)(data.rows), data.y - data.y.mean()).best()
         tried.append({"scaling": name, "alpha": strength, "log_evidence": evidence})
     best = max(tried, key=lambda t: float(t["log_evidence"]))
     return {**best, "chosen_by": "evidence", "tried": tried}
 
 
-def _fit(x: NDArray[Any], y: NDArray[Any], alpha: float, quantiles: Sequence[float] | None) -> tuple[Linear, Spectrum]:
-    """The mean, and the quantiles, as linear functions of scaled rows; and the spectrum of these."""
+def _fit(data: _Data, chosen: dict[str, Any]) -> tuple[Scaling, Linear, Spectrum, list[str]]:
+    """The scaling of the rows; the mean, and the quantiles, as linear functions of scaled rows; their spectrum; and
+    what did not come to its end.
+    """
+    scaling, alpha = data.scaling(chosen["scaling"]), chosen["alpha"]
+    x, y, stopped = scaling(data.rows), data.y, list[str]()
     middle = x.mean(0)  # a block of a fusion that is not centred has one
     spectrum = Spectrum.of(x - middle, y - y.mean())
     weight = spectrum.weight(alpha)
     linear = Linear(weight[:, None], np.array([y.mean() - middle @ weight]))
-    if quantiles:
-        more = fit_quantiles(x, y, quantiles, alpha, start=linear)
+    if data.quantiles:
+        more = fit_quantiles(x, y, data.quantiles, alpha, start=linear, stopped=stopped)
         linear = Linear(np.hstack([linear.weight, more.weight]), np.concatenate([linear.bias, more.bias]))
-    return linear, spectrum
+    return scaling, linear, spectrum, stopped
+
+
+class _Unseen(NamedTuple):
+    """Predictions (n, 1 + q) of rows by heads that had not seen them; the heads of the mean, each a weight (D,) and a
+    bias on rows less ``centre`` (D,), and which of them, ``fold`` (n,), had not seen a row.
+    """
+
+    outputs: NDArray[Any]
+    heads: list[tuple[NDArray[Any], float]]
+    centre: NDArray[Any]
+    fold: NDArray[np.int64]
 
 
 def _unseen(
-    rows: NDArray[Any],
-    y: NDArray[Any],
-    chosen: dict[str, Any],
-    widths: Sequence[int],
-    seed: int,
-    groups: NDArray[Any] | None,
-    quantiles: Sequence[float] | None,
-) -> tuple[NDArray[np.int64] | None, NDArray[Any] | None]:
-    """All rows, and their predictions by heads that had not seen them; None where all are of one group."""
-    folds = min(FOLDS, len(y)) if groups is None else min(FOLDS, len(np.unique(groups)))
-    if folds < 2:
-        return None, None
-    fold = stratified_folds(bins(y), folds, np.random.default_rng(seed), groups)
-    found = np.zeros((len(y), 1 + len(quantiles or ())))
+    data: _Data, chosen: dict[str, Any], alpha: float | None, seed: int, groups: NDArray[Any] | None
+) -> _Unseen | None:
+    """None where the rows are too few to leave some out, or are all of one group."""
+    n = len(data.y)
+    folds = min(MORE_FOLDS if n <= FEW_ROWS else FOLDS, n if groups is None else len(np.unique(groups)))
+    if n < LEAST_ROWS or folds < 2:
+        return None
+    fold = stratified_folds(bins(data.y), folds, np.random.default_rng(seed), groups)
+    centre = np.asarray(data.rows, np.float64).mean(0)
+    found, heads = np.zeros((n, 1 + len(data.quantiles))), []
     for f in range(folds):
-        learn = fold != f
-        scaling = _scaling(chosen["scaling"], rows[learn], y[learn], widths)
-        linear, _ = _fit(scaling(rows[learn]), y[learn], chosen["alpha"], quantiles)
-        found[~learn] = linear(scaling(rows[~learn]))
-    return np.arange(len(y)), found
+        part = data.take(fold != f)
+        # a choice that has seen the row would let it look nearer than a new one
+        scaling, linear, _, _ = _fit(part, _chosen(part, alpha) if n <= NESTED else chosen)
+        found[fold == f] = linear(scaling(data.rows[fold == f]))
+        weight = linear.weight[:, 0] / scaling.scale
+        heads.append((weight, float(linear.bias[0] + (centre - scaling.mean) @ weight)))
+    return _Unseen(found, heads, centre, fold)
+
+
+def quantile_shifts(
+    y: NDArray[Any], unseen: _Unseen | None, quantiles: Sequence[float], groups: NDArray[Any] | None
+) -> list[float]:
+    """By how much each quantile must rise for its share of the numbers ``y`` (n,) to lie below it where they were not
+    learned from: conformal, Romano, Patterson and Candes 2019 (https://arxiv.org/abs/1905.03222), each end for itself.
+
+    Raises ``InputError`` where these are too few for a quantile.
+    """
+    shifts = []
+    for i, q in enumerate(quantiles, 1):
+        side = 1 if q >= 0.5 else -1
+        off = np.zeros(0) if unseen is None else side * (y - unseen.outputs[:, i])
+        some = groups if unseen is not None else None
+        place = weighted_rank(off, conformal_shares(len(off), some), max(q, 1 - q))
+        if place is None:
+            what = f"{len(y)} items" if groups is None else f"{len(np.unique(groups))} groups of items"
+            raise InputError(f"{what} are too few for the quantile {q:g}: {math.ceil(1 / min(q, 1 - q) - 1e-9) - 1} or "
+                             "more show where it lies.")  # fmt: skip
+        shifts.append(float(side * off[place]))
+    return shifts
 
 
 def _with_coefficients(

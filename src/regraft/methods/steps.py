@@ -103,28 +103,46 @@ def answers(learner: Any, batches: Any, size: int = 256) -> tuple[Tensor, Tensor
 
 
 def take_statistics(learner: Any, batches: Any, size: int = 256) -> None:
-    """Batch normalisation's statistics become the means over the batches of one pass.
+    """Batch normalisation's statistics become the means over the items of one pass.
 
     Li et al. 2017 (AdaBN, https://arxiv.org/abs/1603.04779), section 3.2.
     """
     device = next(learner.parameters()).device
     learner.eval()
     with counting(learner.body):
-        for x, _ in batches.epoch(0, size, 0):
+        for x, _ in batches.epoch(0, even_size(len(batches), size), 0):
             learner.features(x.to(device))
+
+
+def even_size(n: int, most: int) -> int:
+    """The size of batches: ``most``, where the last of n items' is an eighth of that or more, else the size above half
+    of it with which the last is fullest. Statistics of two or three items are none.
+    """
+    if n <= most or n % most == 0 or n % most >= most // 8:
+        return most
+    return max(range(most, most // 2, -1), key=lambda size: (n % size or size) / size)
 
 
 @contextmanager
 def counting(body: Body) -> Iterator[None]:
-    """Inside, without gradients, batch normalisation's statistics become the means over the batches that pass."""
+    """Inside, without gradients, batch normalisation's statistics become the means over the items that pass: a batch
+    counts by its size.
+    """
     layers = body.norms()
-    kept = [m.momentum for m in layers]
+    kept, passed = [m.momentum for m in layers], dict.fromkeys(layers, 0)
+
+    def weigh(layer: Any, inputs: tuple[Tensor, ...]) -> None:
+        passed[layer] += len(inputs[0])
+        layer.momentum = len(inputs[0]) / passed[layer]
+
+    hooks = []
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None
+        hooks.append(layer.register_forward_pre_hook(weigh))
         layer.train()
     with torch.no_grad():
         yield
-    for layer, momentum in zip(layers, kept, strict=True):
+    for layer, momentum, hook in zip(layers, kept, hooks, strict=True):
+        hook.remove()
         layer.momentum = momentum
         layer.eval()

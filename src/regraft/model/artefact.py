@@ -34,6 +34,7 @@ from regraft.features.tfidf import TfIdf
 from regraft.files import disk_errors, new_file, new_folder, path_of, sha256, write_json, write_text
 from regraft.model.card import model_card, tasks_card
 from regraft.model.familiar import Familiar
+from regraft.model.folds import FoldHeads
 from regraft.model.heads import HEADS
 from regraft.model.model import Model
 from regraft.runtime import cache_dir, versions
@@ -79,9 +80,10 @@ def side_by_side(networks: dict[str, Pretrained]) -> Pretrained:
 
 
 def _tensors(model: Model) -> dict[str, Tensor]:
-    """The head, and what the training items look like."""
+    """The head, what the training items look like, and the heads by which intervals are found."""
     head = {f"head.{k}": v for k, v in model.head.state_dict().items()}
-    return head | ({} if model.familiar is None else model.familiar.tensors())
+    head |= {} if model.familiar is None else model.familiar.tensors()
+    return head | ({} if model.folds is None else model.folds.tensors())
 
 
 def _changed(network: Pretrained) -> dict[str, Tensor]:
@@ -326,7 +328,7 @@ def _read_task(network: Pretrained, entry: dict[str, Any], state: dict[str, Tens
     spec = TargetSpec(target["task"], tuple(target["classes"]))
     known = entry.get("familiar")
     familiar = None if known is None else Familiar.read(known, own)
-    return Model(network, module, target["name"], spec, target.get("decision", {}), familiar)
+    return Model(network, module, target["name"], spec, target.get("decision", {}), familiar, FoldHeads.read(own))
 
 
 def summary(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch import nn
 from regraft import metrics
 from regraft.backbones.base import Pretrained
 from regraft.model.familiar import Familiar
+from regraft.model.folds import FoldHeads
 from regraft.regression_metrics import coverage, quantile_figures, regression
 from regraft.types import TargetSpec
 
@@ -30,10 +31,12 @@ class Model:
     target: TargetSpec
     decision: dict[str, Any] = field(default_factory=dict)
     """How outputs become answers: ``thresholds`` (multilabel), ``abstain_below`` (a confidence); for numbers ``sigma``,
-    ``interval`` (``level``, ``radius``), ``quantiles``.
+    ``interval`` (``level``, ``radius``, ``by``: one radius for all, or `folds`), ``quantiles``.
     """
     familiar: Familiar | None = None
     """What the features of the training items look like, where that can be said."""
+    folds: FoldHeads | None = None
+    """What the ends of the interval of a number are found by, where it is asked for and not one radius for all."""
 
     @property
     def numbers(self) -> bool:
@@ -59,9 +62,12 @@ class Model:
 
     def probabilities(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Features (n, D) -> probabilities (n, K) in float64: of the classes, or (multilabel) of each class; for
-        numbers the values (n, 1), then the quantiles.
+        numbers the values (n, 1), then the quantiles, then with `folds` the two ends of the interval.
         """
-        return self.from_logits(self.logits(rows))
+        found = self.from_logits(self.logits(rows))
+        if self.folds is None:
+            return found
+        return np.hstack([found, self.folds.ends(rows, self.decision["interval"]["level"], found[:, 0])])
 
     def from_logits(self, logits: NDArray[Any]) -> NDArray[np.float64]:
         """Logits (n, K) -> probabilities (n, K): softmax, or sigmoid where several classes may be true.
@@ -88,9 +94,19 @@ class Model:
         return float(self.decision.get("sigma", 1.0))
 
     def interval(self, values: NDArray[Any]) -> NDArray[np.float64] | None:
-        """(n, 2) the ends of the interval asked for, around values (n, 1 or more); None where none was."""
+        """(n, 2) the ends of the interval asked for, around values (n, 1 or more); None where none was, or where they
+        are found by `folds` and the values are not the model's own.
+        """
         asked = self.decision.get("interval")
-        return None if asked is None else np.stack([values[:, 0] - asked["radius"], values[:, 0] + asked["radius"]], 1)
+        if asked is None:
+            return None
+        if self.folds is not None:
+            return values[:, -2:] if values.shape[1] == self.outputs + 2 else None
+        return np.stack([values[:, 0] - asked["radius"], values[:, 0] + asked["radius"]], 1)
+
+    def quantiles(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """(n, q) those among values (n, 1 or more)."""
+        return values[:, 1 : self.outputs]
 
     def answers(self, probabilities: NDArray[Any]) -> list[str]:
         """(n,) class names; where several may be true, those above their thresholds, joined by ``|``; or numbers."""
@@ -110,19 +126,26 @@ class Model:
             return metrics.entropy_bits(np.stack([probabilities, 1 - probabilities], 2)).sum(1)
         return metrics.entropy_bits(probabilities)
 
-    def figures(self, labels: NDArray[Any], probabilities: NDArray[Any]) -> dict[str, Any]:
-        """The figures of merit that fit the task, see `regraft.metrics` and `regraft.regression_metrics`."""
+    def figures(
+        self, labels: NDArray[Any], probabilities: NDArray[Any], groups: NDArray[Any] | None = None
+    ) -> dict[str, Any]:
+        """The figures of merit that fit the task, see `regraft.metrics` and `regraft.regression_metrics`; their
+        intervals are those of ``groups`` (n,) where some items belong together.
+        """
         if self.numbers:
-            return self._number_figures(labels, probabilities)
+            return self._number_figures(labels, probabilities, groups)
         if self.target.task == "multilabel":
-            return metrics.multilabel(labels, probabilities, self.thresholds)
-        return metrics.classification(labels, probabilities)
+            return metrics.multilabel(labels, probabilities, self.thresholds, groups)
+        return metrics.classification(labels, probabilities, groups)
 
-    def _number_figures(self, y: NDArray[Any], values: NDArray[Any]) -> dict[str, Any]:
-        figures = regression(y, values[:, 0], self.sigma)
+    def _number_figures(self, y: NDArray[Any], values: NDArray[Any], groups: NDArray[Any] | None) -> dict[str, Any]:
+        figures = regression(y, values[:, 0], self.sigma, groups)
         ends = self.interval(values)
         if ends is not None:
-            figures["interval"] = {"level": self.decision["interval"]["level"], **coverage(y, *ends.T)}
+            figures["interval"] = {
+                "level": self.decision["interval"]["level"],
+                **coverage(y, ends[:, 0], ends[:, 1], groups),
+            }
         if self.outputs > 1:
-            figures["quantiles"] = quantile_figures(y, values[:, 1:], self.decision["quantiles"])
+            figures["quantiles"] = quantile_figures(y, self.quantiles(values), self.decision["quantiles"])
         return figures

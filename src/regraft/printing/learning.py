@@ -122,12 +122,19 @@ def print_fit(result: dict[str, Any]) -> None:
         low, high = a["accuracy_ci95"]
         print(f"below a confidence of {a['abstain_below']:.3f} to a person: {100 * a['left']:.1f} % of the items; "
               f"accuracy of the rest {a['accuracy'] or 0:.4f} ({low:.4f} to {high:.4f})")  # fmt: skip
+        print(certainty(result["decision"]["cross_validated"]))
     for text in warnings(result):
         print(f"warning: {text}")
     for p in result["problems"][:20]:
         print(f"{p['kind']}: {p['item']}: {p['message']}")
     print(f"{result['run']}: model/, report.html, predictions.csv; {result['seconds']['total']:.1f} s"
           f"{', features from the store' if result['cached'] else ''}")  # fmt: skip
+
+
+def certainty(chosen: dict[str, Any]) -> str:
+    """What is guaranteed of the items answered."""
+    return (f"with {chosen['sure']:.0%} certainty {chosen['wanted']:g} or more of what is answered is right: of "
+            f"{chosen['items']} such items that the model had not seen {chosen['accuracy']:.4f} was")  # fmt: skip
 
 
 def print_search(found: dict[str, Any] | None) -> None:

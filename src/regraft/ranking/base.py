@@ -77,7 +77,8 @@ def products(x: Array) -> Array:
 class Gram:
     """The inner products of x (n, d): of its columns where n >= d, else of its rows; and their tridiagonal form.
 
-    Whatever a score asks of the spectrum of x it asks of this one small matrix.
+    Whatever a score asks of the spectrum of x it asks of this one small matrix. What is multiplied is centred first:
+    in float32 the products of large means would leave nothing of small differences.
     """
 
     def __init__(self, x: NDArray[Any]) -> None:
@@ -91,21 +92,40 @@ class Gram:
         return found
 
     @cached_property
+    def z(self) -> Array:
+        """(n, d) x less the means of its columns, in the precision of x."""
+        found = np.empty_like(self.x)
+        for start in range(0, self.n, BLOCK):
+            found[start : start + BLOCK] = self.x[start : start + BLOCK] - self.mean
+        return found
+
+    def seen(self, targets: Array) -> Array:
+        """What the decomposition sees of the targets (n, k): X'y (d, k) in float64, or y itself where rows were
+        multiplied.
+        """
+        if self.by_rows:
+            return targets
+        found: Array = (self.z.T @ targets.astype(self.x.dtype)).astype(np.float64)
+        return found + np.outer(self.mean, targets.sum(0))
+
+    @cached_property
     def matrix(self) -> Array:
         """(m, m), m = min(n, d), not centred."""
-        return products(self.x.T if self.by_rows else self.x)
+        if self.by_rows:
+            along = self.z @ self.mean
+            found: Array = self.centred + along + along[:, None] + self.mean @ self.mean
+            return found
+        return self.centred + self.n * np.outer(self.mean, self.mean)
 
     @cached_property
     def centred(self) -> Array:
         """The same of the columns less their means."""
-        if self.by_rows:
-            rows = self.matrix.mean(0)
-            return self.matrix - rows - rows[:, None] + rows.mean()
-        return self.matrix - self.n * np.outer(self.mean, self.mean)
+        return products(self.z.T if self.by_rows else self.z)
 
     @cached_property
     def tridiagonal(self) -> Tridiagonal:
-        return Tridiagonal(self.matrix.astype(self.x.dtype, copy=False))
+        drowned = self.n * float(self.mean @ self.mean) > 10 * float(np.trace(self.centred))
+        return Tridiagonal(self.matrix.astype(np.float64 if drowned else self.x.dtype, copy=False))
 
     @cached_property
     def centred_tridiagonal(self) -> Tridiagonal:

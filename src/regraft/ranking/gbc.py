@@ -39,7 +39,7 @@ def score(given: Given) -> float:
     """On up to 64 principal components, brought to one size."""
     from scipy.linalg import eigh
 
-    x = given.x - given.gram.mean.astype(given.gram.x.dtype)
+    x = given.gram.z
     m = min(COMPONENTS, given.gram.n - 1, given.gram.d)
     _, vectors = eigh(given.gram.centred, subset_by_index=[len(given.gram.centred) - m, len(given.gram.centred) - 1])
     if given.gram.by_rows:

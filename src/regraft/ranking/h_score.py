@@ -32,7 +32,7 @@ def h_score(x: NDArray[Any], labels: NDArray[Any], *, gram: Gram | None = None) 
         between = gram.centred @ share
         inner = (share * cho_solve(solver, between, check_finite=False)).sum(0)
     else:
-        between = (gram.x.T @ (members / counts).astype(gram.x.dtype)).astype(np.float64) - gram.mean[:, None]
+        between = (gram.z.T @ (members / counts).astype(gram.x.dtype)).astype(np.float64)
         inner = (between * cho_solve(solver, between, check_finite=False)).sum(0)
     return float((1 - shrinkage) * (counts * inner).sum() / (n - 1))
 
@@ -43,8 +43,7 @@ def ledoit_wolf(gram: Gram) -> float:
     if gram.by_rows:
         sizes = np.diag(gram.centred)
     else:
-        z = gram.x - gram.mean.astype(gram.x.dtype)
-        sizes = np.einsum("ij,ij->i", z, z, dtype=np.float64)
+        sizes = np.einsum("ij,ij->i", gram.z, gram.z, dtype=np.float64)
     whole = float((gram.centred**2).sum()) / n**2
     level = float(np.trace(gram.centred)) / (n * d)
     noise = (float((sizes**2).sum()) / n - whole) / (n * d)

@@ -19,7 +19,7 @@ def knn(x: NDArray[Any], labels: NDArray[Any], *, neighbours: int = NEIGHBOURS) 
 
     A vote of cosine c weighs exp(c / 0.07), as in Wu et al. 2018 (https://arxiv.org/abs/1805.01978).
     """
-    z = np.asarray(x, np.float32) - x.mean(0, dtype=np.float64).astype(np.float32)
+    z = (x - x.mean(0, dtype=np.float64)).astype(np.float32)
     z /= np.maximum(np.linalg.norm(z, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     classes, y = np.unique(labels, return_inverse=True)
     k, right = min(neighbours, len(z) - 1), 0

@@ -45,23 +45,15 @@ def score(given: Given) -> float:
 
 def evidence(gram: Gram, targets: Array) -> Evidence:
     """The evidence of each column of ``targets`` (n, k), not centred, from features without an intercept."""
-    return maximised(gram.tridiagonal, gram.n, gram.by_rows, _seen(gram, targets), (targets**2).sum(0))
+    return maximised(gram.tridiagonal, gram.n, gram.by_rows, gram.seen(targets), (targets**2).sum(0))
 
 
 def evidence_at(gram: Gram, target: Array, alpha: float, beta: float) -> float:
     """The log evidence a sample of one target (n,) at given precisions."""
     y = target[:, None]
-    problem = _Problem(gram.tridiagonal, gram.n, gram.by_rows, _seen(gram, y), (y**2).sum(0))
+    problem = _Problem(gram.tridiagonal, gram.n, gram.by_rows, gram.seen(y), (y**2).sum(0))
     _, size, error = problem.at(np.log([alpha / beta]))
     return float(problem.value(np.array([alpha]), np.array([beta]), size, error)[0])
-
-
-def _seen(gram: Gram, targets: Array) -> Array:
-    """What the decomposition sees of the targets: X'y (d, k), or y itself where rows were multiplied."""
-    if gram.by_rows:
-        return targets
-    found: Array = (gram.x.T @ targets.astype(gram.x.dtype)).astype(np.float64)
-    return found
 
 
 class _Problem:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from regraft.ranking.base import CLASSES, Given, NotApplicable
 from regraft.ranking.leep import leep
+from regraft.runtime import say
 
 SUMMARY = "LEEP on a Gaussian mixture of the features (NLEEP, Li et al. 2021)"
 TASKS = CLASSES
@@ -30,6 +31,8 @@ def posterior(x: NDArray[Any], components: int, *, seed: int = 0) -> NDArray[np.
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture = GaussianMixture(components, reg_covar=1e-6 * float(places.var(0).mean()), random_state=seed)
         found: NDArray[np.float64] = mixture.fit(places).predict_proba(places)
+    if not mixture.converged_:
+        say(f"nleep: the mixture of {components} had not settled after {mixture.n_iter_} steps")
     return found
 
 

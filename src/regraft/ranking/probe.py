@@ -42,7 +42,7 @@ def ridge_r2(x: NDArray[Any], targets: NDArray[Any], *, gram: Gram | None = None
     y = y - y.mean(0)
     if not y.any(0).all():
         raise NotApplicable("a target is the same for every item")
-    seen = y if gram.by_rows else (gram.x.T @ y.astype(gram.x.dtype)).astype(np.float64)
+    seen = gram.seen(y)
     found = maximised(gram.centred_tridiagonal, gram.n - 1, gram.by_rows, seen, (y**2).sum(0))
     scores = []
     for i, penalty in enumerate(found.alpha / found.beta):
@@ -53,7 +53,7 @@ def ridge_r2(x: NDArray[Any], targets: NDArray[Any], *, gram: Gram | None = None
 
 def _left_out(gram: Gram, y: Array, penalty: float) -> Array:
     """The residuals (n,) of ridge fits without the item itself, for y of mean 0."""
-    z = gram.x.astype(np.float64) - gram.mean
+    z = gram.z.astype(np.float64)
     solved = np.linalg.solve(gram.centred + penalty * np.eye(gram.d), z.T)
     leverage = (z.T * solved).sum(0) + 1 / gram.n
     residuals: Array = (y - z @ (solved @ y)) / np.maximum(1 - leverage, 1e-9)

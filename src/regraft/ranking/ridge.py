@@ -26,8 +26,7 @@ def ridge_evidence(x: NDArray[Any], targets: NDArray[Any], *, gram: Gram | None 
     if not spread.all():
         raise NotApplicable("a target is the same for every item")
     y = y / spread
-    # y sums to zero, so that the means of the features have no part in X'y
-    seen = y if gram.by_rows else (gram.x.T @ y.astype(gram.x.dtype)).astype(np.float64)
+    seen = gram.seen(y)
     return float(maximised(gram.centred_tridiagonal, gram.n - 1, gram.by_rows, seen, (y**2).sum(0)).value.mean())
 
 

@@ -51,5 +51,5 @@ def score(given: Given) -> float:
     """With the features of all networks brought to one size: a mean squared row of 1."""
     gram: Gram = given.gram
     size = float(np.trace(gram.centred)) / gram.n
-    z = (gram.x - gram.mean.astype(gram.x.dtype)) / np.sqrt(size).astype(gram.x.dtype)
+    z = gram.z / np.sqrt(size).astype(gram.x.dtype)
     return rate(gram.centred / size, gram.n, EPSILON) - _within(z, given.y, EPSILON, False)

@@ -55,7 +55,8 @@ def _warnings(result: dict[str, Any]) -> list[str]:
 
 def _evidence(record: dict[str, Any], shown: Path, val: dict[str, Any]) -> dict[str, Any]:
     classes, threshold = record["classes"], record["threshold"]
-    truth = [Boxes(np.array(p["truth"]["xyxy"]), p["truth"]["labels"], p["truth"]["crowd"]) for p in record["pictures"]]
+    there = [p["truth"] for p in record["pictures"]]
+    truth = [Boxes(np.array(t["xyxy"]), t["labels"], t["crowd"], t.get("difficult", ())) for t in there]
     found = [Found(np.array(p["found"]["xyxy"]), p["found"]["scores"], p["found"]["labels"])
              for p in record["pictures"]]  # fmt: skip
     curves = {name: curve for name, curve in precision_curves(truth, found, classes).items() if curve is not None}

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.boxes import Found
+from regraft.boxes import Found, classes_present
 from regraft.data.augment import may_flip
 from regraft.data.box_augment import BoxPolicy
 from regraft.data.dataset import Dataset
-from regraft.data.detection import rarest_class
 from regraft.data.items import Items
 from regraft.data.parts import hold_out
 from regraft.detection.base import BATCH, FLOOR, Detector, Framed
@@ -116,7 +115,7 @@ def inner_pictures(data: Dataset, groups: NDArray[Any] | None, seed: int) -> tup
     """Positions to learn from and to choose by: 15 % from 100 pictures on, else none."""
     if len(data) < FROM:
         return np.arange(len(data)), np.zeros(0, np.int64)
-    return hold_out(rarest_class(list(data.y), len(data.classes)), groups, share=SHARE, seed=seed)
+    return hold_out(classes_present(data.y, len(data.classes)), groups, share=SHARE, seed=seed)
 
 
 def default_epochs(n: int) -> int:
@@ -131,7 +130,7 @@ def loop_settings(settings: dict[str, Any], data: str) -> Settings:
     return Settings(**{"batch": LEARNED, "clip": CLIP, "seed": settings["seed"], "data": data, **asked})
 
 
-def view_of(settings: dict[str, Any], classes: tuple[str, ...], epochs: int) -> View:
+def view_of(settings: dict[str, Any], classes: tuple[str, ...], epochs: int, stretch: bool = False) -> View:
     """How pictures are augmented; not mirrored where the classes would not mean the same, and the last third of the
     epochs without pictures joined.
     """
@@ -140,7 +139,7 @@ def view_of(settings: dict[str, Any], classes: tuple[str, ...], epochs: int) -> 
         say("pictures are not mirrored: these classes would not mean the same")
     joins = (settings["mix"] or "").split("+")
     policy = BoxPolicy(settings["augment"] or POLICY, flips)
-    return View(policy, round(epochs * 2 / 3), "mosaic" in joins, "mixup" in joins)
+    return View(policy, round(epochs * 2 / 3), "mosaic" in joins, "mixup" in joins, stretch)
 
 
 def detections(detector: Detector, items: Items, floor: float = FLOOR) -> list[Found]:
@@ -157,7 +156,7 @@ def detections(detector: Detector, items: Items, floor: float = FLOOR) -> list[F
 
 def _feed(detector: Detector, data: Dataset, settings: dict[str, Any], epochs: int, store: RowStore) -> Batches:
     """Frames augmented anew each epoch, or the stored maps of some views where the first blocks stay frozen."""
-    view = view_of(settings, data.classes, epochs)
+    view = view_of(settings, data.classes, epochs, detector.stretches)
     frames = scaled_frames(detector.frame) if settings["multi_scale"] else [detector.frame]
     feed = FrameBatches(data.items, list(data.y), view, frames, settings["seed"])
     if not detector.border:

@@ -22,7 +22,6 @@ from regraft.data.formats.columns import cell_text
 from regraft.data.formats.pairing import (
     PictureIndex,
     among,
-    data_files,
     head_of,
     in_order,
     listed_classes,
@@ -66,7 +65,7 @@ def sniff(path: Path) -> Evidence | None:
     tree, files = _files(path)
     if tree is None or not files:
         return None
-    index = PictureIndex(tree, pictures_of(data_files(tree)[0]))
+    index = PictureIndex(tree, pictures_of(tree.files()))
     return Evidence(_evidence(files), sum(_count(tree, file, index) for file in files))
 
 
@@ -74,7 +73,8 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
     """Classes as ``classes.txt`` orders them, else in alphabetical order (numbers by value)."""
     tree, files = _files(path)
     assert tree is not None
-    there, problems = data_files(tree)
+    there = tree.files()
+    problems: list[Problem] = []
     index = PictureIndex(tree, pictures_of(there))
     listed = listed_classes(tree, there) if len(files) == 1 else []
     alone = path.is_file() and path.suffix.lower() != ".zip"
@@ -102,7 +102,7 @@ def _files(path: Path) -> tuple[Tree | None, list[str]]:
         names = [path.name]
     else:
         tree = open_tree(path)
-        names = [f for f in data_files(tree)[0] if f.lower().endswith(ENDINGS)] if tree else []
+        names = [f for f in tree.files() if f.lower().endswith(ENDINGS)] if tree else []
     return tree, [f for f in names if tree is not None and _head(tree, f)]
 
 
@@ -112,7 +112,8 @@ def _head(tree: Tree, file: str) -> tuple[_Roles, list[dict[str, str]], float] |
         packed = file.lower().endswith(".gz")
         whole = unzipped(tree.read(file)) if packed or not isinstance(tree, Directory) else b""
         head = whole[:HEAD] or head_of(tree, file, HEAD)
-        size = len(whole) if whole else (tree.path / file).stat().st_size
+        path = tree.where(file)
+        size = len(whole) if whole or path is None else path.stat().st_size
     except (OSError, UnreadableItem):
         return None
     text = decode_text(head if len(head) < HEAD else head[: head.rfind(b"\n") + 1]).text

@@ -18,14 +18,14 @@ from typing import Any
 from regraft.data.dataset import Dataset
 from regraft.data.detection import Annotated, detection_dataset, unnamed
 from regraft.data.encoding import decode_text, encoding_problems
-from regraft.data.formats.pairing import PictureIndex, data_files, head_of, nfc, part_of_path, pictures_of
+from regraft.data.formats.pairing import PictureIndex, head_of, nfc, part_of_path, pictures_of
 from regraft.data.trees import Directory, Tree, open_tree
 from regraft.errors import DataError, UnreadableItem
 from regraft.types import Evidence, Hints, Problem
 
 HEAD = 1 << 16
 Record = dict[str, Any]
-_KEYS = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
+_KEYS = re.compile(r'"(images|annotations)"\s*:\s*\[')
 _NAME = re.compile(r'"file_name"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _WANTED = {"images": ("id", "file_name"), "categories": ("id", "name")}
 
@@ -34,7 +34,7 @@ def sniff(path: Path) -> Evidence | None:
     tree, files = _files(path)
     if tree is None or not files:
         return None
-    index, count = PictureIndex(tree, pictures_of(data_files(tree)[0])), 0
+    index, count = PictureIndex(tree, pictures_of(tree.files())), 0
     for file in files:
         try:
             text = decode_text(tree.read(file)).text
@@ -49,7 +49,8 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
     """Boxes and crowds of all files together; classes in the order of their category numbers."""
     tree, files = _files(path)
     assert tree is not None
-    there, problems = data_files(tree)
+    there = tree.files()
+    problems: list[Problem] = []
     records = _records(tree, files, problems)
     classes, names = _classes(records, problems)
     index = PictureIndex(tree, pictures_of(there))
@@ -80,7 +81,7 @@ def _files(path: Path) -> tuple[Tree | None, list[str]]:
         found = [f"{folder.name}/{path.name}" if inside else path.name]
     else:
         tree = open_tree(path)
-        found = [f for f in data_files(tree)[0] if f.lower().endswith(".json")] if tree else []
+        found = [f for f in tree.files() if f.lower().endswith(".json")] if tree else []
     found = [f for f in found if tree is not None and _looks_so(tree, f)]
     instances = [f for f in found if PurePosixPath(f).name.startswith("instances")]
     return tree, instances or found

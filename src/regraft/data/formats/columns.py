@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from regraft.data.archives import Archive
+from regraft.data.formats.pairing import PictureIndex, pictures_of, spelled
 from regraft.data.formats.readers import Columns, Table
 from regraft.data.memory import Memory
 from regraft.data.numbers import has_unit, kind_of, number
@@ -92,6 +93,8 @@ def picture_paths(table: Table, column: str) -> tuple[Tree, list[str], list[Prob
     paths = [_in_tree(table, c) for c in cells]
     missing = [i for i, c in enumerate(cells) if c and not _is_path(c) and not table.tree.exists(paths[i])]
     said: list[Problem] = []
+    if any(map(_is_path, cells)) and not any(p and table.tree.exists(p) for p in paths):
+        paths, said = _below_one_folder(table, cells, paths)
     if missing:
         stems = pictures_by_stem(table)
         for i in missing:
@@ -113,6 +116,17 @@ def _in_tree(table: Table, cell: str) -> str:
         if table.tree.exists(here):
             return here
     return table.folder + cell.replace("\\", "/")
+
+
+def _below_one_folder(table: Table, cells: list[str], paths: list[str]) -> tuple[list[str], list[Problem]]:
+    """The paths of pictures of which none lies where its cell says: those below the one folder that holds them."""
+    files = [table.folder + file for file in islice(table.tree.below(table.folder), MOST_FILES)]
+    index = PictureIndex(table.tree, pictures_of(files))
+    own = [c for c in cells if _is_path(c) and not spelled(c)[0]]  # a path of another machine could be any picture
+    found, said = index.resolve(own, f"{table.folder}{table.name}.csv")
+    told = {c: p for c, p in found.items() if isinstance(p, Problem) and p.kind != "missing-file"}
+    there = [found.get(c) for c in cells]
+    return [p if isinstance(p, str) else was for p, was in zip(there, paths, strict=True)], [*said, *told.values()]
 
 
 def is_bytes(value: Any) -> bool:
@@ -214,7 +228,11 @@ def white_space_problems(name: str, cells: list[Any]) -> list[Problem]:
 
 
 def header_problems(columns: Columns, labels: list[str]) -> list[Problem]:
-    """A first line that looks like a row: the name of a label's column is one of its own labels."""
+    """A first line that looks like a row: the name of a label's column is one of its own labels. Columns that are
+    numbered through, as pandas numbers those without names, are no row.
+    """
+    numerals = [name for name in columns if name.isdecimal()]
+    counted = len(numerals) > 1 and any(numerals == [str(i + k) for i in range(len(numerals))] for k in (0, 1))
     return [
         Problem("no-header", name, "is the name of a column and a label in it: the first line looks like a row, and "
                 "was read as the names of the columns")
@@ -222,7 +240,8 @@ def header_problems(columns: Columns, labels: list[str]) -> list[Problem]:
     ] + [
         Problem("no-header", name, "is the name of a column and looks like a value: the first line looks like a row, "
                 "and was read as the names of the columns")
-        for name in columns if name not in labels and (_is_path(name) or number(name or "x") is not None)
+        for name in columns
+        if name not in labels and not counted and (_is_path(name) or number(name or "x") is not None)
     ]  # fmt: skip
 
 
@@ -231,7 +250,9 @@ def _is_path(value: Any) -> bool:
 
 
 def _is_prose(cell: str) -> bool:
-    return len(cell) > 200 or not (_NO_PROSE.fullmatch(cell) or part_of(cell) or has_unit(cell))
+    if len(cell) > 200:
+        return not _NUMBER.fullmatch(cell)
+    return not (_NO_PROSE.fullmatch(cell) or part_of(cell) or has_unit(cell))
 
 
 def _few_values(values: list[Any]) -> bool:

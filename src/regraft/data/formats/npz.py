@@ -89,7 +89,9 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
     for part, array in zip(found, raw, strict=True):
         of_part = picture_array(array, f"{part.pictures} in {path.name}", part.pictures)
         if part.labels is None:
-            raise DataError(f"{path} holds {part.pictures} without {part.pictures.replace('images', 'labels')}.")
+            wanted = part.pictures.replace("images", "labels")
+            raise DataError(f"{path} holds {part.pictures} without {wanted}; to predict without labels hand over the "
+                            "array: regraft.load(model).predict(x).")  # fmt: skip
         labels = arrays[part.labels]
         if labels.ndim not in (1, 2) or len(labels) != len(of_part):
             raise DataError(

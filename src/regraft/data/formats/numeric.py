@@ -16,33 +16,37 @@ LEAST_ROWS = 2
 
 def table_label(free: Sequence[str], problems: list[Problem]) -> str:
     """The label among the columns that are nothing else: by its name, else the last one, which is said."""
-    named = [name for name in free if name.lower() in LABEL_NAMES]
-    if not named:
-        problems.append(Problem("label-guessed", free[-1], "is the last column, so it is taken as the label; --label "
-                                "names another"))  # fmt: skip
-    return named[0] if named else free[-1]
+    named = sorted((n for n in free if n.lower() in LABEL_NAMES), key=lambda n: LABEL_NAMES.index(n.lower()))
+    chosen = named[0] if named else free[-1]
+    why = "" if len(named) == 1 else f"is taken before {named[1]!r}" if named else "is the last column, so it is taken"
+    if why:
+        problems.append(Problem("label-guessed", chosen, f"{why} as the label; --label names another"))
+    return chosen
 
 
-def feature_columns(columns: Texts, rows: Sequence[str], where: str, problems: list[Problem]) -> Texts:
-    """The columns to learn from, of numbers or of categories; those left out and their gaps are listed.
+def feature_columns(
+    columns: Texts, rows: Sequence[str], where: str, problems: list[Problem], *, kept: bool = False
+) -> Texts:
+    """The columns to learn from, of numbers or of categories; those left out and their gaps are listed. None is left
+    out where they are ``kept``, those that a model learned from: what it cannot read fails row by row.
 
     Raises ``DataError`` where a cell in a column of numbers is none, and where no column is left.
     """
-    kept = {}
+    found = {}
     for name, texts in columns.items():
-        left_out = _why_left_out(name, texts, rows, where)
+        left_out = None if kept else _why_left_out(name, texts, rows, where)
         if left_out:
             problems.append(Problem(*left_out))
             continue
-        kept[name] = texts
+        found[name] = texts
         gaps = sum(map(is_missing, texts))
         if gaps:
             how = "the median of the training rows stands in" if kind_of(texts) == "number" else "a category of its own"
             problems.append(Problem("missing-values", name, f"{gaps:,} of {len(texts):,} values are missing: {how}"))
-    if not kept:
+    if not found:
         said = "; ".join(f"{p.item} {p.message}" for p in problems if p.item in columns)
         raise DataError(f"{where} has no column to learn from beside the label ({said}).")
-    return kept
+    return found
 
 
 def _why_left_out(name: str, texts: list[str], rows: Sequence[str], where: str) -> tuple[str, str, str] | None:

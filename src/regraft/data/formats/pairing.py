@@ -178,16 +178,6 @@ class PictureIndex:
         return {name: self._one(name, [], (), near) for name in tails}, []
 
 
-def data_files(tree: Tree) -> tuple[list[str], list[Problem]]:
-    """The files of a tree less what runs wrote below a folder called runs, and the problem that says so."""
-    files = tree.files()
-    kept = [f for f in files if "runs" not in f.split("/")[:-1]]
-    if not kept or len(kept) == len(files):
-        return files, []
-    text = f"{len(files) - len(kept)} files below a folder of this name are taken for results of runs; left out"
-    return kept, [Problem("runs", "runs", text)]
-
-
 def pictures_of(files: Iterable[str]) -> list[str]:
     return [f for f in files if is_picture(f)]
 
@@ -197,7 +187,7 @@ def head_of(tree: Tree, file: str, limit: int) -> bytes:
     if not isinstance(tree, Directory):
         return tree.read(file)[:limit]
     try:
-        with open(tree.path / file, "rb") as f:
+        with open(tree.where(file), "rb") as f:
             return f.read(limit)
     except OSError as error:
         raise UnreadableItem(f"the file cannot be read: {error.strerror}") from error

@@ -25,9 +25,10 @@ from regraft.types import Hints, Modality, Problem, Roles
 SPLIT_NAMES = {"split", "splits", "fold", "folds", "set", "subset", "part", "partition", "usage", "phase", "holdout",
                "isvalid", "isval", "isvalidation", "istest", "istrain", "datasplit", "datasetsplit", "cvfold",
                "kfold"}  # fmt: skip
-LEAST_COUNTED = 10
+LEAST_COUNTED, _COUNTS = 10, "it counts the rows"
 INDEX_NAMES = {"index", "idx", "columnindex", "row", "rowid", "rowno", "rownr", "rownum", "rownumber", "rownames", "no",
                "nr", "lfdnr", "序号", "编号", "行号"}  # fmt: skip
+_ROW = re.compile(r"\[?\s*([+-]?\d[\d.e+-]*[\s,;]+){15,}[+-]?\d[\d.e+-]*\s*\]?")
 _ID = re.compile(
     r"(?i:(.*[\W_])?(id|ids|uid|uuid|guid|identifier))|.*[a-z]I[dD]|(?i:(passenger|customer|user|sample)id)"
 )
@@ -63,6 +64,13 @@ def item_column(table: Table, hints: Hints, modality: str | None = None) -> tupl
     if text:
         return text, "text"
     if modality is None and len(table.rows) >= LEAST_ROWS and len(columns) > 1:
+        rows = next((n for n, values in columns.items() if n not in taken and _holds_rows(values)), None)
+        if rows is not None and not hints.features:
+            raise DataError(
+                f"{where}: each cell of {rows!r} holds a row of numbers, which is neither a text nor a number: give "
+                "each number a column of its own, or save pictures as .npz (train_images, train_labels); "
+                f"--drop {rows} leaves it out, --text {rows} reads it as words."
+            )
         return "", "table"
     looked_for = {"image": "paths of pictures (.jpg, .png, ...)", "text": "texts (--text names the column)"}
     sought = looked_for.get(modality or "", " or ".join(looked_for.values()))
@@ -86,28 +94,38 @@ def roles_of(table: Table, hints: Hints) -> tuple[Roles, list[Problem]]:
     for name in [n for n, values in columns.items() if n != item and _is_structured(values)]:
         unused[name] = "no plain values"
     free = [name for name in columns if name and name not in (item, part, group) and name not in unused]
-    if hints.label:
-        labels = [wanted(name, columns, where, "--label") for name in named(hints.label, columns)]
-    elif kept is not None and (all(name in columns for name in kept.labels) or not hints.lenient):
-        labels = [_kept_label(name, columns, where) for name in kept.labels]
-    elif hints.usual in columns and hints.usual != item:
-        labels = [str(hints.usual)]
-    elif kind == "table":
-        if not free:
-            raise DataError(f"{where} has no column that could be a label ({_why(unused)}); --label names it.")
-        labels = [table_label(free, said)]
-    else:
-        labels = label_columns({n: columns[n] for n in free}, "texts" if kind == "text" else "pictures", where, unused)
+    labels = _labels(table, hints, Roles(kind, item, unused=unused), free, said)
     unused = {n: why for n, why in unused.items() if n not in labels}
     said = [p for p in said if p.kind == "label-guessed" or p.item not in labels]
     features: tuple[str, ...] = ()
     if kind == "table":
         features = _features(table, hints, [n for n in free if n not in labels], labels)
+        if not features and kept is None and not hints.features:  # better a doubtful column than none
+            features = tuple(n for n, why in unused.items() if why == _COUNTS and n not in labels)
+            said = [replace(p, message=p.message.replace("so it is not learned from", "and there is no other column"))
+                    if p.item in features else p for p in said]  # fmt: skip
         unused = {n: why for n, why in unused.items() if n not in features}
-        said = [p for p in said if p.item not in features]
+        said = [p for p in said if p.item not in features or "no other column" in p.message]
     known = {*labels, *features, *unused} | ({item, part, group} - {""})
     unused |= {name: "" for name in columns if name not in known}
     return Roles(kind, item, dict.fromkeys(labels, "classification"), part, group, features, unused=unused), said
+
+
+def _labels(table: Table, hints: Hints, roles: Roles, free: Sequence[str], said: list[Problem]) -> list[str]:
+    """The columns of the labels: the user's, those that a model learned to tell, the usual one, else by looking."""
+    columns, where, kept, kind = table.columns, table.where, hints.kept, roles.modality
+    if hints.label:
+        return [wanted(name, columns, where, "--label") for name in named(hints.label, columns)]
+    if kept is not None and (all(name in columns for name in kept.labels) or not hints.lenient):
+        return [_kept_label(name, columns, where) for name in kept.labels]
+    if hints.usual in columns and hints.usual != roles.item:
+        return [str(hints.usual)]
+    if kind == "table":
+        if not free:
+            raise DataError(f"{where} has no column that could be a label ({_why(roles.unused)}); --label names it.")
+        return [table_label(free, said)]
+    called = "texts" if kind == "text" else "pictures"
+    return label_columns({n: columns[n] for n in free}, called, where, roles.unused)
 
 
 def named(listed: str | None, columns: Collection[str] = ()) -> list[str]:
@@ -163,9 +181,8 @@ def _never_used(table: Table, hints: Hints, taken: set[str], said: list[Problem]
     """Columns that are neither labels nor learned from unless the user names them: column -> why."""
     found: dict[str, str] = {}
     told = {*taken, *named(hints.features, table.columns)} - {""}
-    others = len([n for n in table.columns if n not in told])
     for name, values in table.columns.items():
-        if name in told:
+        if name in told or name.lower() in TEXT_LABEL_NAMES:
             continue
         if _is_split(name) and (words := part_words(name, values)) is not None:
             few = ", ".join(list(words)[:4])
@@ -173,7 +190,11 @@ def _never_used(table: Table, hints: Hints, taken: set[str], said: list[Problem]
             text = (f"looks like a split ({few}), and names no part train: it is neither used nor learned from; --part "
                     f"{name} uses it, --group {name} keeps its rows together")  # fmt: skip
             said.append(Problem("split-column", name, text))
-        elif name in table.index or _is_index(name, values) or (others > 1 and _counts(values)):
+        elif _counts(values) and not _is_index(name, values) and name not in table.index:
+            found[name] = _COUNTS
+            text = f"counts the rows as an index does, so it is not learned from; --features {name},... does"
+            said.append(Problem("index-column", name, text))
+        elif name in table.index or _is_index(name, values):
             found[name] = "an index"
             text = f"is an index, so it is not learned from; --features {name},... does"
             said.append(Problem("index-column", name or "(a column without a name)", text))
@@ -214,8 +235,8 @@ def _counts(values: Sequence[object]) -> bool:
 
 
 def _is_id(name: str, values: Sequence[object]) -> bool:
-    """Named as ids are, and no label's name."""
-    if name.lower() in TEXT_LABEL_NAMES or not _ID.fullmatch(name):
+    """Named as ids are, with more values than a yes and a no."""
+    if not _ID.fullmatch(name):
         return False
     cells = [c for c in map(cell_text, values) if c]
     fractions = any((v := number(c)) is not None and v % 1 for c in cells)
@@ -235,6 +256,12 @@ def _is_structured(values: Sequence[object]) -> bool:
     """Bytes or objects: neither numbers nor words."""
     some = [v for v in values[:100] if v is not None]
     return bool(some) and all(is_bytes(v) or isinstance(v, dict) for v in some)
+
+
+def _holds_rows(values: Sequence[object]) -> bool:
+    """Whether the cells are long rows of numbers, such as the pixels of pictures."""
+    some = [c for c in map(cell_text, values[:100]) if c]
+    return bool(some) and all(_ROW.fullmatch(c) for c in some)
 
 
 def _some_are_there(table: Table, column: str) -> bool:

@@ -98,8 +98,11 @@ def read_items(data: Path | pd.DataFrame, hints: Hints = Hints(), modality: str 
     column, kind = item_column(table.good(), hints, modality)
     said = [*table.problems]
     if kind == "table":
-        styles = hints.kept.decimals if hints.kept else {}
-        return Read(_cells(_as_texts(table.columns), styles, table), said)
+        names = [f"row {row}" for row in table.rows]
+        columns = _as_texts(table.columns)
+        if hints.kept:
+            columns, _ = _plain_numbers(columns, hints, names, table.where, said)
+        return Read(Cells(columns, names, table.where, faults=table.faults), said)
     if hints.kept is None or not hints.kept.item:
         said.append(Problem("column-read", column, f"is the column of the {_CALLED[kind][1]} that are read"))
     items, more = _items(table, column, kind)
@@ -212,12 +215,6 @@ def _items(table: Table, column: str, kind: str) -> tuple[Items, list[Problem]]:
     return PictureFiles(tree, paths, table.folder, faults=faults), said
 
 
-def _cells(columns: dict[str, list[str]], styles: dict[str, str], table: Table) -> Cells:
-    plain = {n: [as_plain(t, styles[n]) for t in texts] if n in styles and fits(texts, styles[n]) else texts
-             for n, texts in columns.items()}  # fmt: skip
-    return Cells(plain, [f"row {row}" for row in table.rows], table.where, faults=table.faults)
-
-
 def _dataset(whole: Table, hints: Hints) -> Dataset:
     table = without(whole, hints.drop).good()
     roles, said = roles_of(table, hints)
@@ -246,7 +243,7 @@ def _dataset(whole: Table, hints: Hints) -> Dataset:
     if roles.modality == "table":
         columns = _as_texts({n: table.columns[n] for n in roles.features})
         columns, styles = _plain_numbers(columns, hints, counted, table.where, problems)
-        columns = feature_columns(columns, counted, table.where, problems)
+        columns = feature_columns(columns, counted, table.where, problems, kept=hints.kept is not None)
         left = {n: "holds nothing to learn from" for n in roles.features if n not in columns}
         roles = replace(roles, features=tuple(columns), decimals=styles, unused=roles.unused | left)
         items = Cells(columns, names, table.where)
@@ -291,19 +288,23 @@ def _label(table: Table, name: str, hints: Hints, rows: list[str], problems: lis
 def _plain_numbers(
     columns: dict[str, list[str]], hints: Hints, rows: list[str], where: str, problems: list[Problem]
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Columns with their numbers written as 1234.5, and how they were written where it was otherwise.
+    """Columns with their numbers written as 1234.5, and how they were written where it was otherwise: as in the table
+    that a model learned from, where they could be.
 
-    Raises ``DataError`` where 1,500 could be 1.5 or 1500 in a whole column.
+    Raises ``DataError`` where 1,500 could be 1.5 or 1500 in a whole column; what a model reads then fails row by row.
     """
     plain, styles = {}, {}
     for name, texts in columns.items():
-        style = hints.kept.decimals.get(name, "") if hints.kept else style_of(texts)
+        learned = hints.kept.decimals.get(name, "") if hints.kept else ""
+        style = learned if learned and fits(texts, learned) else style_of(texts)
+        if hints.kept and (style == "ambiguous" or name not in hints.kept.features):
+            style = ""
         if style == "ambiguous":
             first = next(i for i, t in enumerate(texts) if "," in t)
             raise DataError(f"{where}, {rows[first]}: {name!r} is {texts[first]!r}, {why_not(texts[first])}")
         if style:
             styles[name] = style
-            if not hints.kept:
+            if style != learned:
                 problems.append(Problem("decimals", name, f"is read so: {STYLES[style]}"))
         plain[name] = [as_plain(t, style) for t in texts] if style else texts
     return plain, styles

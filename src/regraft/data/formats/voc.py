@@ -21,7 +21,6 @@ from regraft.data.encoding import decode_text
 from regraft.data.formats.pairing import (
     PictureIndex,
     among,
-    data_files,
     folder_of,
     head_of,
     in_order,
@@ -46,7 +45,7 @@ LOOKED_AT = 20
 def sniff(path: Path) -> Evidence | None:
     """XML files with ``<annotation>``; counted are those with a picture."""
     tree = open_tree(path)
-    names = data_files(tree)[0] if tree else []
+    names = tree.files() if tree else []
     files = [f for f in names if f.lower().endswith(".xml")]
     if tree is None or not files:
         return None
@@ -71,7 +70,8 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
     """
     tree = open_tree(path)
     assert tree is not None
-    files, problems = data_files(tree)
+    files = tree.files()
+    problems: list[Problem] = []
     index = PictureIndex(tree, pictures_of(files))
     roots, broken = _annotations(tree, files, index.root, problems)
     written = {f: (root.findtext("filename") or "").strip() for f, root in roots.items()}

@@ -16,7 +16,6 @@ from regraft.data.formats.pairing import (
     CLASS_LISTS,
     PICTURE_FOLDERS,
     PictureIndex,
-    data_files,
     folder_of,
     head_of,
     part_of_path,
@@ -56,7 +55,7 @@ def sniff(path: Path) -> Evidence | None:
         tree = open_tree(path)
     if tree is None:
         return None
-    files = data_files(tree)[0]
+    files = tree.files()
     texts = _texts(files)
     index = PictureIndex(tree, pictures_of(files) if texts else [])
     settings = own or settings_file(tree, files)[0]
@@ -77,7 +76,8 @@ def sniff(path: Path) -> Evidence | None:
 def read(path: Path, hints: Hints = Hints()) -> Dataset:
     """Classes as data.yaml or classes.txt orders them, else by their numbers."""
     tree = open_tree(path) or Directory(path.resolve().parent)
-    files, problems = data_files(tree)
+    files = tree.files()
+    problems: list[Problem] = []
     index = PictureIndex(tree, pictures_of(files))
     given = path.is_file() and path.suffix.lower() != ".zip"
     name, others = (path.name, []) if given else settings_file(tree, files)
