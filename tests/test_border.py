@@ -219,7 +219,7 @@ def test_streams_that_are_closed_full_or_read_by_nobody(words: list[str], shell:
 
 @pytest.mark.parametrize(("name", "value"), [
     ("REGRAFT_CACHE", "d/disc/000.png"), ("REGRAFT_CACHE", "/dev/null"), ("REGRAFT_CACHE", "~nosuchuser/x"),
-    ("REGRAFT_CACHE", "x" * 300), ("REGRAFT_QUOTA_GB", "x"),
+    ("REGRAFT_CACHE", "x" * 300), ("REGRAFT_QUOTA_GB", "x"), ("REGRAFT_QUOTA_GB", "nan"), ("REGRAFT_QUOTA_GB", "-1"),
 ])  # fmt: skip
 def test_a_cache_that_is_none(name: str, value: str, run: Path, monkeypatch) -> None:
     monkeypatch.chdir(run.parent)
