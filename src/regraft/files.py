@@ -49,7 +49,10 @@ def disk_errors(path: Path) -> Iterator[None]:
             ) from error
         name = error.filename2 or error.filename or path
         at = "" if str(name) == str(path) else f"{name}: "
-        raise DiskError(f"{path} cannot be written ({at}{why(error)}): choose another place.") from error
+        raise DiskError(
+            f"{path} cannot be written ({at}{why(error)}): choose another place (--out for runs, REGRAFT_CACHE for "
+            "stored features)."
+        ) from error
 
 
 def path_of(given: str | os.PathLike[str], option: str) -> Path:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from regraft.errors import WeightsError
-from regraft.files import sha256
+from regraft.files import path_of, sha256
 from regraft.runtime import cache_dir, say
 
 
@@ -30,7 +30,7 @@ R = TypeVar("R", bound=_Row)
 def folders() -> list[Path]:
     """Where a person may put weights: the folders in ``REGRAFT_WEIGHTS`` (several with ``:``)."""
     given = os.environ.get("REGRAFT_WEIGHTS", "")
-    return [Path(p).expanduser() for p in given.split(os.pathsep) if p]
+    return [path_of(p, "REGRAFT_WEIGHTS") for p in given.split(os.pathsep) if p]
 
 
 def local_files(rows: Sequence[R], embedded: Path) -> Iterator[tuple[R, Path]]:
@@ -46,7 +46,7 @@ def local_files(rows: Sequence[R], embedded: Path) -> Iterator[tuple[R, Path]]:
 def find(name: str, rows: Sequence[R], explicit: str | Path | None, *, embedded: Path) -> tuple[R, Path]:
     """The row and file to use: ``explicit``, else what is on this machine, else what its publisher has."""
     if explicit is not None:
-        path = Path(explicit).expanduser()
+        path = path_of(explicit, "--weights")
         if not path.is_file():
             raise WeightsError(f"There is no weights file {path}.")
         return next((r for r in rows if path.name in r.files), rows[-1]), path

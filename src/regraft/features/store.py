@@ -143,6 +143,9 @@ class RowStore:
 def _quota() -> float:
     given = os.environ.get("REGRAFT_QUOTA_GB", str(QUOTA_GB))
     try:
-        return float(given) * 1e9
-    except ValueError as error:
-        raise InputError(f"REGRAFT_QUOTA_GB is {given!r}; it must be a number of gigabytes.") from error
+        quota = float(given)
+    except ValueError:
+        quota = -1.0
+    if not quota >= 0:  # nor what is no number: all rows would be over it
+        raise InputError(f"REGRAFT_QUOTA_GB is {given!r}; it must be a number of gigabytes, from 0.")
+    return quota * 1e9
