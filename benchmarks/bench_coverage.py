@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from common import keep
+from coverage_rows_intervals import PARTS as FIGURES
 from regraft import Regressor, metrics
 from regraft.methods.folds import stratified_folds
 from regraft.methods.linear_probe import fit_features
@@ -217,14 +218,7 @@ def accuracies() -> Iterator[Row]:
 
 
 def shares() -> Iterator[Row]:
-    """Intervals of proportions: an accuracy (Wilson), how a share has changed (Newcombe), an accuracy gained."""
-
-    def wilson(n: int, p: float) -> Row:
-        def draw(rng: np.random.Generator) -> float:
-            low, high = metrics.wilson(int(rng.binomial(n, p)), n)
-            return float(low <= p <= high)
-
-        return Row("interval of an accuracy (Wilson)", f"{n} items, {p:g}", 0.95, draw, 3000)
+    """How a share has changed (Newcombe), an accuracy gained."""
 
     def change(n: int, p: float, q: float) -> Row:
         def draw(rng: np.random.Generator) -> float:
@@ -243,7 +237,6 @@ def shares() -> Iterator[Row]:
         setting = f"{n} items, one right alone in {ours:g} and {theirs:g}"
         return Row("accuracy gained, paired", setting, 0.95, draw, 1000)
 
-    yield from (wilson(n, p) for n in (10, 30, 100, 1000) for p in (0.5, 0.8, 0.95))
     yield from (change(30, 0.2, 0.4), change(200, 0.05, 0.1))
     yield from (gained(40, 0.7, 0.1, 0.05), gained(200, 0.8, 0.1, 0.05), gained(200, 0.95, 0.02, 0.01))
 
@@ -274,7 +267,8 @@ def _softmax(z: NDArray[Any]) -> NDArray[Any]:
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "intervals": intervals, "interval_groups": interval_groups, "held_out_intervals": held_out_intervals,
     "sigmas": sigmas, "quantiles": quantiles, "coefficients": coefficients, "accuracies": accuracies, "shares": shares,
-    "strangers": strangers,
+    "strangers": strangers, **{name: lambda part=part: (Row(*sketch) for sketch in part())
+                               for name, part in FIGURES.items()},
 }  # fmt: skip
 
 

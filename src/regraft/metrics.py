@@ -15,6 +15,7 @@ from regraft.intervals import wilson as wilson
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
+AT_ONCE = 4_000_000
 
 
 def share_change(before: tuple[int, int], after: tuple[int, int]) -> dict[str, Any]:
@@ -178,13 +179,20 @@ def average_precisions(labels: Ints, probabilities: Floats) -> Floats:
 def _weighted_precisions(labels: Ints, probabilities: Floats, taken: NDArray[np.bool_]) -> Floats:
     """(d, k) average precision of each class on each of ``taken`` (d, n), marks of the items that are looked at."""
     found = np.full((len(taken), labels.shape[1]), np.nan)
-    for c in range(labels.shape[1]):
+    some = max(1, AT_ONCE // max(len(labels), 1))
+    if len(taken) > some:  # no more memory at once than a few million counts take
+        parts = [taken[i : i + some] for i in range(0, len(taken), some)]
+        return np.concatenate([_weighted_precisions(labels, probabilities, part) for part in parts])
+    for c in np.flatnonzero(labels.any(0)):
         order = np.argsort(-probabilities[:, c], kind="stable")
         p, chosen = probabilities[order, c], taken[:, order]
+        positive = np.flatnonzero(labels[order, c])
         last = np.append(np.flatnonzero(p[:-1] != p[1:]), len(p) - 1)  # of those that are tied
-        right = np.cumsum(chosen & (labels[order, c] == 1), 1, dtype=np.float64)[:, last]
-        answered = np.cumsum(chosen, 1, dtype=np.float64)[:, last]
-        summed = (np.diff(right, axis=1, prepend=0) * right / np.maximum(answered, 1)).sum(1)
+        ends = last[np.searchsorted(last, positive)]
+        stop = np.append(np.flatnonzero(ends[:-1] != ends[1:]), len(ends) - 1)
+        right = np.cumsum(chosen[:, positive], 1, dtype=np.int32)[:, stop]
+        answered = np.cumsum(chosen, 1, dtype=np.int32)[:, ends[stop]]
+        summed = (np.diff(right, axis=1, prepend=0) * (right / np.maximum(answered, 1))).sum(1)
         total = right[:, -1]
         found[:, c] = np.divide(summed, total, out=np.full(len(taken), np.nan), where=total > 0)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -280,7 +281,7 @@ def test_a_network_of_classes_is_refused(data: Path) -> None:
         regraft.fit(str(data), network=networks.load("random:lenet"), **OPTIONS)
 
 
-def test_copies_between_training_and_a_file_to_judge_on(data: Path, tmp_path: Path) -> None:
+def test_copies_between_training_and_a_file_to_judge_on(tmp_path: Path, capsys) -> None:
     """A picture of training is there again: as it is, and re-encoded at another size. Both are named and left out."""
     rng = np.random.default_rng(1)
 
@@ -311,3 +312,7 @@ def test_copies_between_training_and_a_file_to_judge_on(data: Path, tmp_path: Pa
     assert told == {"100.png": "duplicate-across-parts", "101.png": "near-duplicate-across-parts"}
     result = regraft.fit(str(tmp_path / "train"), val=str(tmp_path / "val"), out=str(tmp_path / "r"), **OPTIONS)
     assert result.metrics["val_without_copies"]["items"] == 2 and "map" in result.metrics["val_without_copies"]
+    assert "have a copy among the training pictures" in (tmp_path / "r/report.html").read_text()
+    capsys.readouterr()
+    print_fits(json.loads(dump_json(asdict(result))))
+    assert "warning: Some judged pictures have a copy" in capsys.readouterr().out

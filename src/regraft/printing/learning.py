@@ -148,6 +148,8 @@ def print_search(found: dict[str, Any] | None) -> None:
 
 
 def print_detection(result: dict[str, Any]) -> None:
+    from regraft.reports.detection import warnings
+
     val = result["metrics"]["val"]
     if val:
         box_figures(val)
@@ -157,6 +159,8 @@ def print_detection(result: dict[str, Any]) -> None:
         low, high = (100 * end for end in gain["ci95"])
         print(f"{gain['against']} (no transfer): map {control['map']:.4f}; gain {100 * gain['value']:+.1f} points "
               f"({low:+.1f} to {high:+.1f})")  # fmt: skip
+    for text in warnings(result):
+        print(f"warning: {text}")
     for p in result["problems"][:20]:
         print(f"{p['kind']}: {p['item']}: {p['message']}")
     print(f"boxes are shown from a confidence of {result['decision']['threshold']:.3f} on")

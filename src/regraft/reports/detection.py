@@ -28,7 +28,7 @@ def detection_facts(folder: Path, record: dict[str, Any], manifest: dict[str, An
     result = record["result"]
     found: dict[str, Any] = {
         "result": result, "settings": record["settings"], "manifest": manifest, "val": result["metrics"]["val"],
-        "problems": by_kind(result["problems"]), "warnings": _warnings(result),
+        "problems": by_kind(result["problems"]), "warnings": warnings(result),
     }  # fmt: skip
     history = result["choice"].get("history")
     if history:
@@ -39,7 +39,8 @@ def detection_facts(folder: Path, record: dict[str, Any], manifest: dict[str, An
     return found
 
 
-def _warnings(result: dict[str, Any]) -> list[str]:
+def warnings(result: dict[str, Any]) -> list[str]:
+    """What a reader must not overlook."""
     val = result["metrics"]["val"]
     if val is None:
         return ["Nothing could be held out to judge on: how good this model is, is not known."]
@@ -50,6 +51,11 @@ def _warnings(result: dict[str, Any]) -> list[str]:
     unjudged = [name for name, one in val["per_class"].items() if not one["boxes"]]
     if unjudged:
         texts.append(f"The judged pictures hold no box of {', '.join(unjudged)}: nothing is known of it.")
+    rest = result["metrics"].get("val_without_copies")
+    if rest:
+        figure = "no figure" if rest.get("map") is None else f"map {rest['map']:.4f}"
+        texts.append(f"Some judged pictures have a copy among the training pictures; without them: {figure} on "
+                     f"{rest['items']} pictures.")  # fmt: skip
     return texts
 
 
