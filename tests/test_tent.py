@@ -123,6 +123,6 @@ def test_adabn_fits_the_head_of_a_probe_again(handwriting: tuple[str, str], tmp_
     run = regraft.fit(learn, backbone="regraft_tiny", controls="none", refit=False, out=str(tmp_path / "probe")).run
     result = regraft.fit(learn, target=others, init=run, method="adabn", controls="none", out=str(tmp_path / "a"))
     target, source_only = result.metrics["target"], result.metrics["controls"]["source-only"]
-    assert source_only["accuracy"] > 0.98 and target["accuracy"] > source_only["accuracy"] - 0.01
+    assert source_only["accuracy"] > 0.97 and target["accuracy"] > source_only["accuracy"] - 0.01
     assert "fitted again to the source's items" in " ".join(p["message"] for p in result.problems)
     assert "refitted" in result.choice["source"]

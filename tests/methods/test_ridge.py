@@ -111,8 +111,8 @@ def test_what_few_items_cannot_carry_is_refused(tmp_path) -> None:
         model.predict_interval(x, 0.95)
     with pytest.raises(InputError, match="level is 1"):
         model.predict_interval(x, 1.0)
-    with pytest.raises(InputError, match="3 items are too few for an interval of 0.5: 4 or more"):
-        Regressor("raw").fit(x[:3], y[:3]).predict_interval(x, 0.5)
+    with pytest.raises(InputError, match="5 items are too few for an interval of 0.9: 9 or more"):
+        Regressor("raw").fit(x[:5], y[:5]).predict_interval(x, 0.9)
     with pytest.raises(InputError, match="15 items are too few for the quantile 0.05: 19 or more"):
         Regressor("raw", quantiles=(0.05, 0.5)).fit(x, y)
 

@@ -88,6 +88,7 @@ def roles_of(table: Table, hints: Hints) -> tuple[Roles, list[Problem]]:
     unused = {} if kept is not None else _never_used(table, hints, {item, group, part, *of_label}, said)
     if kind != "table":
         said = [p for p in said if p.kind == "split-column"]
+        unused = {n: why for n, why in unused.items() if why != _COUNTS}  # it may be the label
         if hints.features:
             raise DataError(f"--features {hints.features}: the items of {where} are {kind}s, of {item!r}; features are "
                             "columns of numbers and categories.")  # fmt: skip
