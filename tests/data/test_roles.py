@@ -342,3 +342,13 @@ def test_options_for_tables_are_refused_elsewhere(tmp_path: Path) -> None:
     run = str(trained(tmp_path))
     with pytest.raises(InputError, match="--image title: .* reads items of the kind text"):
         predict(run, [str(tmp_path / "t.csv")], image="title")
+
+
+@pytest.mark.parametrize("name", ["class_id", "label_id", "Class_Name"])
+def test_the_number_of_a_class_is_a_label_and_no_id(tmp_path: Path, name: str) -> None:
+    rows = [f"{FINE} no {i},{i},{i % 3}" for i in range(30)]
+    data = open_data(csv(tmp_path / "t.csv", f"text,doc_id,{name}", rows))
+    assert data.target_name == name and data.classes == ("0", "1", "2")
+    rows = [f"{i % 7},{i},{i % 3}" for i in range(30)]
+    numbers = open_data(csv(tmp_path / "n.csv", f"a,doc_id,{name}", rows))
+    assert numbers.target_name == name and numbers.roles is not None and numbers.roles.features == ("a",)

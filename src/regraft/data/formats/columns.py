@@ -21,7 +21,8 @@ from regraft.data.trees import Tree
 from regraft.errors import DataError, UnknownName
 from regraft.types import Problem
 
-LABEL_NAMES = ("label", "labels", "class", "classes", "category", "target", "y")
+LABEL_NAMES = ("label", "labels", "class", "classes", "category", "target", "y", "label_name", "class_name", "label_id",
+               "class_id", "category_id", "target_id")  # fmt: skip
 TEXT_LABEL_NAMES = (*LABEL_NAMES, "sentiment", "polarity", "stars", "rating", "标签", "情感", "类别", "评分")
 TEXT_NAMES = ("text", "texts", "review", "reviews", "sentence", "sentences", "content", "comment", "comments", "body",
               "message", "tweet", "document", "description", "文本", "内容", "评论", "正文")  # fmt: skip
