@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin, features
 
@@ -17,6 +17,7 @@ from regraft.data.inputs import as_items
 from regraft.data.items import PictureObjects
 from regraft.data.pictures import decode, examine, shape_of
 from regraft.errors import UnreadableItem
+from tests.property.profile import examples
 
 CONTAINERS = ["JPEG", "PNG", "WEBP", "TIFF", "MPO", "GIF", "BMP", "JPEG2000", "AVIF", "PNG-xmp", "TIFF-lzw", "PNG-late"]
 CONTAINERS = [c for c in CONTAINERS if c != "AVIF" or features.check("avif")]
@@ -100,7 +101,7 @@ def test_heic_without_its_reader_says_what_to_install(monkeypatch: pytest.Monkey
 ODD_TAGS = st.sampled_from([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 255, 65535, "sideways", (6, 6), 6.0, b"\x06"])
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.sampled_from(CONTAINERS), ODD_TAGS, st.integers(1, 40), st.integers(1, 40), st.booleans())
 def test_head_bytes_path_and_object_agree(container: str, tag: object, width: int, height: int, cut: bool) -> None:
     pixels = np.random.default_rng(width * 41 + height).integers(0, 255, (height, width, 3), dtype=np.uint8)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -19,6 +19,7 @@ from regraft.commands.convert import convert
 from regraft.data.dataset import Dataset
 from regraft.data.sources import open_data
 from regraft.errors import InputError
+from tests.property.profile import examples
 
 FORMS = ("coco", "voc", "yolo", "csv")
 ODD = [
@@ -171,7 +172,7 @@ def there_and_back(made: dict[str, Any], root: Path, to: str) -> None:
 
 
 @pytest.mark.parametrize("to", FORMS)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(made=sets())
 def test_there_and_back(to: str, made: dict[str, Any]) -> None:
     root = Path(tempfile.mkdtemp(prefix="convert-"))

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regraft.boxes import Found
 from regraft.data.found_writers import Answer, mirrored, write_found
 from regraft.errors import InputError
+from tests.property.profile import examples
 
 
 def answer(name: str, left: float) -> Answer:
@@ -54,7 +55,7 @@ name = st.tuples(
 ).map(lambda n: "/".join([*n[0], n[1] + n[2]]))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(name, max_size=8))
 def test_no_two_files_are_called_alike(names: list[str]) -> None:
     found = mirrored(names, ".txt", ("classes.txt",))

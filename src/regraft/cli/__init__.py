@@ -48,6 +48,7 @@ def main() -> None:
         if found := ours(error):
             _leave(str(found), 2, debug)
         _leave(f"a fault in regraft: {type(error).__name__}: {error} (--debug shows where)", 1, debug)
+    _flush()
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -75,10 +76,15 @@ def _leave(message: str, status: int, debug: bool) -> NoReturn:
             traceback.print_exc()
         if message:
             print(f"regraft: {message}", file=sys.stderr, flush=True)
+    _flush()
+    sys.exit(status)
+
+
+def _flush() -> None:
+    """Empties the streams; one that takes nothing more is turned to nowhere, else the interpreter would tell of it."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):  # what is left in it would be tried, and told of, again
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    sys.exit(status)

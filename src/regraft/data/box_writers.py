@@ -67,7 +67,7 @@ def check_writable(data: Dataset, to: str) -> None:
 
 def class_list(classes: Sequence[str]) -> str:
     """``classes.txt``, a name a line; raises ``InputError`` where a name is no line."""
-    odd = next((c for c in classes if "\n" in c or "\r" in c or not c.strip()), None)
+    odd = next((c for c in classes if {"\n", "\r", "\0"} & set(c) or not c.strip()), None)
     if odd is not None:
         raise InputError(f"The class {odd!r} cannot stand in classes.txt, which has a name a line: rename it, or "
                          "choose coco or json.")  # fmt: skip
