@@ -15,6 +15,7 @@ from regraft.data.formats.pairing import PICTURE_FOLDERS, PictureIndex, folder_o
 from regraft.types import Problem
 
 LABEL_FOLDERS = frozenset(("labels", "label", "annotations", "annotation", "anns", "xml", "xmls"))
+_KINDS = LABEL_FOLDERS | PICTURE_FOLDERS
 
 
 @dataclass
@@ -50,7 +51,8 @@ def partners(index: PictureIndex, files: Sequence[str], names: Mapping[str, str]
         if len(free) == 1:
             found.of[file] = free[0]
             claims[free[0]].append(file)
-    _by_folder(index, [f for f in files if f not in settled | set(found.of)], names, found)
+    settled |= set(found.of)
+    _by_folder(index, [f for f in files if f not in settled], names, found)
     return found
 
 
@@ -61,7 +63,7 @@ def key_of(path: str) -> str:
 
 def _bare(path: str) -> str:
     *folders, name = nfc(path).split("/")
-    return "/".join([*(f for f in folders if f.lower() not in LABEL_FOLDERS | PICTURE_FOLDERS), name])
+    return "/".join([*(f for f in folders if f.lower() not in _KINDS), name])
 
 
 def _nearness(label: str, picture: str) -> int:
