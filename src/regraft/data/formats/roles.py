@@ -101,12 +101,12 @@ def roles_of(table: Table, hints: Hints) -> tuple[Roles, list[Problem]]:
     features: tuple[str, ...] = ()
     if kind == "table":
         features = _features(table, hints, [n for n in free if n not in labels], labels)
+        said = [p for p in said if p.item not in features]
         if not features and kept is None and not hints.features:  # better a doubtful column than none
-            features = tuple(n for n, why in unused.items() if why == _COUNTS and n not in labels)
-            said = [replace(p, message=p.message.replace("so it is not learned from", "and there is no other column"))
-                    if p.item in features else p for p in said]  # fmt: skip
+            features = tuple(n for n, why in unused.items() if why == _COUNTS)
+            text = "counts the rows as an index does, and there is no other column to learn from"
+            said = [replace(p, message=text) if p.item in features else p for p in said]
         unused = {n: why for n, why in unused.items() if n not in features}
-        said = [p for p in said if p.item not in features or "no other column" in p.message]
     known = {*labels, *features, *unused} | ({item, part, group} - {""})
     unused |= {name: "" for name in columns if name not in known}
     return Roles(kind, item, dict.fromkeys(labels, "classification"), part, group, features, unused=unused), said
