@@ -126,7 +126,7 @@ def recognised(path: Path, format: str | None = None, *, boxes: bool = True) -> 
             continue
         evidence = FORMATS.get(name).sniff(path)
         if evidence:
-            found[name] = evidence if isinstance(evidence, Evidence) else Evidence(evidence, 1)
+            found[name] = evidence
     return found
 
 
