@@ -19,6 +19,7 @@ T = TypeVar("T")
 MOST_THREADS = 4096
 
 _progress = False
+_tracking = False
 
 
 def cache_dir() -> Path:
@@ -125,10 +126,22 @@ def say(message: str) -> None:
 
 
 def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
-    """Yields ``items`` with a progress bar on a terminal, or a line every ten seconds elsewhere."""
-    if not _progress:
+    """Yields ``items`` with a progress bar on a terminal, or a line every ten seconds elsewhere; inside of another, of
+    which this is a part, without one.
+    """
+    global _tracking
+    if not _progress or _tracking:
         yield from items
-    elif sys.stderr is not None and sys.stderr.isatty():
+        return
+    _tracking = True
+    try:
+        yield from _shown(items, label, total)
+    finally:
+        _tracking = False
+
+
+def _shown(items: Iterable[T], label: str, total: int) -> Iterator[T]:
+    if sys.stderr is not None and sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import Progress
 

@@ -126,6 +126,8 @@ def fit(
     engine: Engine = "auto",
     threads: Threads = None,
     refit: Annotated[bool, typer.Option("--refit/--no-refit", help="learn from all items in the end (probes)")] = True,
+    cv: Annotated[int | None, typer.Option(help="judge by a cross-validation of so many folds, methods on features "
+                                                "[default: where a fifth would be fewer than 60 items]")] = None,
     format: Format = None,
     config: Annotated[Path | None, typer.Option(help="run.json of a run to repeat; options given go first")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the run folder")] = False,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,26 +14,26 @@ from regraft.backbones.base import Pretrained
 from regraft.commands.split import Rows, Split
 from regraft.errors import UnknownName
 from regraft.features.choice import network_for
-from regraft.features.fusion import learned, parts_of
+from regraft.features.extract import Extracted
+from regraft.features.fusion import learned, learns, parts_of
 from regraft.features.rows import Runner
 from regraft.features.store import RowStore
-from regraft.metrics import best_thresholds, classification, multilabel
+from regraft.metrics import best_thresholds
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
-from regraft.regression_metrics import regression
 
 KNOWN = ("majority", "raw", "random")
 
 
 @dataclass(frozen=True)
 class Control:
-    """One control: its figures and probabilities (n, k), or numbers (n, 1), on the judged items, and the forward passes
-    it cost.
+    """What one control says of the judged items: probabilities (n, k), or numbers (n, 1); how they become answers, as
+    in `Model.decision`; and the forward passes it cost.
     """
 
     name: str
-    figures: dict[str, Any]
     probabilities: NDArray[np.float64]
+    decision: dict[str, Any]
     computed: int = 0
 
 
@@ -49,8 +49,35 @@ class ControlKit:
     device: str
     store: RowStore
     size: int | None = None
-    groups: NDArray[Any] | None = None
-    """(m,) which of the judged items belong together; None where none do."""
+    kept: Kept = field(default_factory=lambda: Kept())
+
+    def rows(self, name: str, make: Callable[[], Pretrained]) -> tuple[Pretrained, Extracted, Extracted]:
+        """The network of that name with what it had to learn from the training items, and the rows of these and of the
+        judged ones.
+        """
+        network = self.kept.networks[name] = self.kept.networks.get(name) or make()
+        train, val = self.split.train, self.split.val
+        assert val is not None
+        learning = train.items.take(self.train.items)
+        if val is train and not learns(network):
+            if name not in self.kept.rows:
+                self.kept.rows[name] = Runner(network, self.engine, self.device).stored(train.items, self.store)
+            rows = self.kept.rows[name]
+            return network, rows.at(self.train.items), rows.at(self.judged.items)
+        network = learned(network, learning)
+        runner = Runner(network, self.engine, self.device)
+        judged = val.items.take(self.judged.items)
+        return network, runner.stored(learning, self.store), runner.stored(judged, self.store)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the folds of a cross-validation, whose items are the same, need not find again: networks by name, and the
+    rows of all items.
+    """
+
+    networks: dict[str, Pretrained] = field(default_factory=dict)
+    rows: dict[str, Extracted] = field(default_factory=dict)
 
 
 def check_controls(wanted: str) -> list[str]:
@@ -72,7 +99,7 @@ def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Cont
         if name == "majority":
             target = kit.split.train.target
             found.append(_mean(kit) if target.task == "regression" else
-                         majority(kit.train.y, kit.judged.y, len(target.classes), target.task, kit.groups))  # fmt: skip
+                         majority(kit.train.y, len(kit.judged.y), len(target.classes)))  # fmt: skip
         elif name == "raw" and base != raw:
             found.append(_features(raw, kit))
         elif name == "random" and base not in ("raw", "tfidf") and not base.startswith("random:") and alone:
@@ -80,36 +107,27 @@ def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Cont
     return found
 
 
-def majority(
-    train: NDArray[Any], judged: NDArray[Any], k: int, task: str = "classification", groups: NDArray[Any] | None = None
-) -> Control:
-    """Always the same answer: the training part's class frequencies (Laplace) of k classes, as probabilities."""
-    y = train
-    shares = (y.sum(0) + 1) / (len(y) + 2) if y.ndim == 2 else (np.bincount(y, minlength=k) + 1) / (len(y) + k)
-    probabilities = np.tile(shares, (len(judged), 1))
-    if task == "multilabel":
-        figures = multilabel(judged, probabilities, np.full(k, 0.5), groups)
-    else:
-        figures = classification(judged, probabilities, groups)
-    return Control("majority", figures, probabilities)
+def majority(train: NDArray[Any], n: int, k: int) -> Control:
+    """Always the same answer for n items: the frequencies (Laplace) of k classes among the labels ``train`` (m,), or
+    for multilabel (m, k), as probabilities.
+    """
+    several = train.ndim == 2
+    shares = (train.sum(0) + 1) / (len(train) + 2) if several else (np.bincount(train, minlength=k) + 1) / (
+        len(train) + k)  # fmt: skip
+    return Control("majority", np.tile(shares, (n, 1)), {"thresholds": [0.5] * k} if several else {})
 
 
 def _mean(kit: ControlKit) -> Control:
     """Always the same answer: the mean of the training part's numbers, as unsure as these are spread."""
     y = kit.train.y
-    values = np.full((len(kit.judged.y), 1), y.mean())
-    return Control("mean", regression(kit.judged.y, values[:, 0], float(y.std()) or 1.0, kit.groups), values)
+    return Control("mean", np.full((len(kit.judged.y), 1), y.mean()), {"sigma": float(y.std()) or 1.0})
 
 
 def _features(name: str, kit: ControlKit) -> Control:
     """The method of the run on the features of another network."""
-    train, val = kit.split.train, kit.split.val
-    assert val is not None
-    network = network_for(train.items, name, size=None if name == "raw" else kit.size)
-    learning = train.items.take(kit.train.items)
-    network = learned(network, learning)
-    runner = Runner(network, kit.engine, kit.device)
-    of_train, of_val = runner.stored(learning, kit.store), runner.stored(val.items.take(kit.judged.items), kit.store)
+    train = kit.split.train
+    size = None if name == "raw" else kit.size
+    network, of_train, of_val = kit.rows(name, lambda: network_for(train.items, name, size=size))
     fitted = kit.learn(of_train.rows, kit.train.y, own_units=network.spec.modality == "table",
                        blocks=[p.width for p in parts_of(network)])  # fmt: skip
     model = Model(network, fitted.head, train.target_name, train.target)
@@ -119,6 +137,4 @@ def _features(name: str, kit: ControlKit) -> Control:
         model.decision = {"thresholds": thresholds.tolist()}
     if train.target.task == "regression" and fitted.logits is not None:
         model.decision = sureness(fitted.logits, kit.train.y[fitted.rows])
-    probabilities = model.probabilities(of_val.rows)
-    figures = model.figures(kit.judged.y, probabilities, kit.groups)
-    return Control(name, figures, probabilities, of_train.computed + of_val.computed)
+    return Control(name, model.probabilities(of_val.rows), model.decision, of_train.computed + of_val.computed)

@@ -14,7 +14,7 @@ from regraft.training.checks import check_training
 CONTROL = "scratch"
 NOT_FOR_BOXES = ("label", "text", "image", "part", "features", "drop", "class_weight", "budget", "smoothing", "focal",
                  "processes", "accuracy", "group", "alpha", "interval", "quantiles", "target", "target_labels",
-                 "mapping")  # fmt: skip
+                 "mapping", "cv")  # fmt: skip
 
 
 def checked(settings: dict[str, Any]) -> dict[str, Any]:

@@ -207,8 +207,8 @@ def report(
         figures["target"] = after.model.figures(y, ours, by)
         figures["controls"] = {SOURCE_ONLY: before.model.figures(y, theirs, by)}
         if "majority" in job.settings["controls"]:
-            common = majority(after.train.y, y, len(after.model.target.classes), groups=by)
-            figures["controls"]["majority"] = common.figures
+            common = majority(after.train.y, len(y), len(after.model.target.classes))
+            figures["controls"]["majority"] = after.model.figures(y, common.probabilities, by)
         won = {**gain("classification", y, ours, theirs, job.settings["seed"], by), "against": SOURCE_ONLY,
                "metric": "accuracy"}  # fmt: skip
         if target.same:

@@ -56,8 +56,9 @@ def _number_rows(names: list[str], truth: list[str], model: Model, values: NDArr
     head = ["input", "label", "predicted", "sigma", *(["low", "high"] if ends is not None else ()),
             *(f"q:{q:g}" for q in asked)]  # fmt: skip
     more = model.quantiles(values) if ends is None else np.hstack([ends, model.quantiles(values)])
-    return [head, *([name, y, f"{v[0]:.9g}", f"{model.sigma:.9g}", *(f"{w:.9g}" for w in m)]
-                    for name, y, v, m in zip(names, truth, values, more, strict=True))]  # fmt: skip
+    sigmas = np.broadcast_to(model.sigma, len(values))
+    return [head, *([name, y, f"{v[0]:.9g}", f"{sigma:.9g}", *(f"{w:.9g}" for w in m)]
+                    for name, y, v, sigma, m in zip(names, truth, values, sigmas, more, strict=True))]  # fmt: skip
 
 
 def _worst(y: NDArray[Any], outputs: NDArray[Any], model: Model) -> list[tuple[int, dict[str, Any]]]:

@@ -16,7 +16,7 @@ from regraft.commands.domains import fit_target
 from regraft.commands.job import FitResult, Job
 from regraft.commands.joint import fit_joint
 from regraft.commands.settings import check, check_task, hints_of, seconds_of
-from regraft.commands.split import make_split
+from regraft.commands.split import Split, make_split
 from regraft.commands.start import started
 from regraft.commands.target import learn_from, open_target
 from regraft.data.dataset import Dataset
@@ -82,6 +82,7 @@ def fit(
     engine: str = "auto",
     threads: int | None = None,
     refit: bool = True,
+    cv: int | None = None,
     format: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -136,15 +137,24 @@ def fit(
     where = resolve_device(device)
     store = RowStore()
     with watch("audit"):
-        split = make_split(opened, val, format=format, hints=hints, seed=seed, store=store)
-    tried = None
-    if search.is_auto(settings["backbone"]):
+        on_features = hasattr(METHODS.get(method), "fit_features")
+        split = make_split(opened, val, format=format, hints=hints, seed=seed, store=store,
+                           few=on_features and target is None and refit, cv=cv)  # fmt: skip
+
+    def choose(part: Split, asked: str) -> tuple[str, dict[str, Any]]:
+        spare = watch.left(seconds_of(budget or DEFAULT_BUDGET)) / (2 if method == "auto" else 1)
+        return search.choose(
+            part, asked, seed=seed, left=spare, store=store, device=where, size=size,
+            trains=not any(hasattr(METHODS.get(method), kind) for kind in ("fit_features", "fit_domains")),
+        )  # fmt: skip
+
+    def chosen_by(part: Split) -> Pretrained:
+        return started(part, settings["data"], None, choose(part, asked)[0], None, size)[0]
+
+    tried, asked = None, settings["backbone"]
+    if search.is_auto(asked):
         with watch("search"):
-            spare = watch.left(seconds_of(budget or DEFAULT_BUDGET)) / (2 if method == "auto" else 1)
-            settings["backbone"], tried = search.choose(
-                split, settings["backbone"], seed=seed, left=spare, store=store, device=where, size=size,
-                trains=not any(hasattr(METHODS.get(method), kind) for kind in ("fit_features", "fit_domains")),
-            )  # fmt: skip
+            settings["backbone"], tried = choose(split, asked)
         settings["budget"] = budget if method == "auto" else None
     with watch("prepare"):
         warm = None
@@ -155,7 +165,11 @@ def fit(
     settings |= {"backbone": network.name}
     check_task(settings, split.train.target.task)
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
-        job = Job(run, settings, split, network, warm, runner, store, watch, run.kept("search", tried))
+        found = run.kept("search", tried)
+        job = Job(run, settings, split, network, warm, runner, store, watch, found)
+        if found is not None and split.folds is not None:
+            # every fold searches anew, so once is enough
+            asked, split.folds, job.choose = found["asked"], split.folds[:1], chosen_by
         if target is None:
             result = job.result(METHODS.get(method))
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -14,17 +14,19 @@ from regraft.backbones.base import Pretrained
 from regraft.commands import runfolder
 from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
 from regraft.commands.auto import DEFAULT_BUDGET, auto
-from regraft.commands.controls import Control, ControlKit, run_controls
+from regraft.commands.controls import Control, ControlKit, Kept, run_controls
+from regraft.commands.cross_validation import mean_of_rounds
 from regraft.commands.evidence import write_evidence, write_line
 from regraft.commands.inner import promised
-from regraft.commands.judging import abstaining, decision, gain_over_best
-from regraft.commands.parts import part_figures
+from regraft.commands.judging import abstaining, best_control, decision, gain
+from regraft.commands.outcome import Outcome, together
+from regraft.commands.parts import adds_nothing, part_figures, part_outputs
 from regraft.commands.settings import seconds_of
-from regraft.commands.split import Rows, Split
+from regraft.commands.split import Rows, Split, part_of_split
 from regraft.commands.unlike import familiar_with, unlike_figures
 from regraft.data.dataset import Dataset
 from regraft.errors import DataError
-from regraft.features.fusion import parts_of
+from regraft.features.fusion import learned, learns, parts_of
 from regraft.features.rows import Runner, below
 from regraft.features.store import RowStore
 from regraft.features.tables import columns_of
@@ -32,11 +34,12 @@ from regraft.methods import linear_probe as PROBE
 from regraft.methods.base import Fitted
 from regraft.metrics import evenly
 from regraft.model import artefact
+from regraft.model.familiar import Familiar
 from regraft.model.heads import LinearHead
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
-from regraft.runtime import Stopwatch, say
-from regraft.types import Problem
+from regraft.runtime import Stopwatch, say, track
+from regraft.types import HEADLINE, Problem
 
 KNOWN = 2000
 """Of how many items a trained network's features are computed anew, to know what training items look like."""
@@ -52,7 +55,8 @@ class FitResult:
     accuracy (or map) minus the best control's, or the best control's rmse minus ours; ``gain_over_probe`` that over the
     linear probe, for methods that train a network. ``seen`` is the share of judged pictures whose labels the network's
     pretraining saw, None where that is not known; ``seen_in_training`` that of the training pictures; ``columns`` what
-    those of a table are (`regraft.types.Roles`).
+    those of a table are (`regraft.types.Roles`). With ``cross_validation`` (``folds``, ``rounds``) the figures are
+    means over the rounds, in each of which every judged item was judged by a model that had not seen it.
     """
 
     run: str
@@ -75,6 +79,7 @@ class FitResult:
     rows: dict[str, int]
     problems: list[dict[str, str]] = field(default_factory=list)
     columns: dict[str, Any] | None = None
+    cross_validation: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,67 +105,76 @@ class Job:
     store: RowStore
     watch: Stopwatch
     search: dict[str, Any] | None = None
+    choose: Callable[[Split], Pretrained] | None = None
+    """Chooses the network by a part of the training items, where it was not named."""
+    kept: Kept = field(default_factory=Kept)
 
     @property
     def numbers(self) -> bool:
         return self.split.train.target.task == "regression"
 
     def result(self, method: Any) -> FitResult:
-        run, split, watch = self.run, self.split, self.watch
+        run, split, watch, seed = self.run, self.split, self.watch, self.settings["seed"]
         run.log("start", settings=self.settings, split=split.how, columns=split.columns)
         if split.train.roles is not None:
             say(str(split.train.roles))
-        say(f"{len(split.train)} items to learn from, {len(split.val or ())} to judge on: {split.how}")
+        if split.folds is None:
+            say(f"{len(split.train)} items to learn from, {len(split.val or ())} to judge on: {split.how}")
+        else:
+            say(f"{len(split.train)} items to learn from: {split.how}")
         with watch("extract"):
             train, computed = self.rows(split.train)
             judged, more = self.rows(split.val)
         run.log("extracted", rows=len(train.y) + len(judged.y), computed=computed + more)
 
-        learn = partial(
-            (method if hasattr(method, "fit_features") else PROBE).fit_features,
-            target=split.train.target,
-            seed=self.settings["seed"],
-            class_weight=self.settings["class_weight"],
-            **({k: self.settings[k] for k in ("alpha", "quantiles")} if self.numbers else {}),
-        )
-        groups = None if split.groups is None else split.groups[train.items]
-        own = partial(learn, own_units=self.network.spec.modality == "table",
-                      blocks=[p.width for p in parts_of(self.network)],
-                      **({"names": columns_of(self.network)} if self.numbers else {}))  # fmt: skip
-        grouped = partial(learn, groups=groups)
         with watch("fit"):
-            model, choice, probe = self.learned(method, partial(own, groups=groups), train)
+            model, choice, probe = self.learned(method, train)
+        said = split.problems
+        for why in choice.get("stopped_early", ()):
+            said.append(Problem("stopped-early", split.train.name, why))
+        run.log("trained" if probe is not None else "fitted", **choice, decision=model.decision)
         if self.search:
             choice = choice | {"search": self.search}
         trained = "adapted_by" in model.network.provenance
+        if self.settings["outliers"]:
+            model.familiar, problem = self.familiar(model, train, probe)
+            said += [problem] if problem else []
+        rounds: list[Outcome] = []
+        if split.folds is not None:
+            with watch("judge"):
+                rounds = self.cross_validated(method, train, split.folds)
+        elif split.val is not None and len(judged.y):
+            single = self.model_of(method.alone) if isinstance(method, Given) and method.alone else None
+            rounds = [self.outcome(model, train, judged, probe, single)]
         figures: dict[str, Any] = {"val": None, "controls": {}}
         over_best = over_probe = seen = None
-        for_controls, rows = 0, judged
-        if split.val is not None and len(judged.y):
-            if probe is not None:
-                rows = self.anew(model, split.val, judged)
-            single = self.model_of(method.alone) if isinstance(method, Given) and method.alone else None
-            figures, (over_best, over_probe), for_controls = self.judge(
-                model, train, judged, rows, grouped, probe, single
-            )
-            seen = self.seen(split.val, split.pixels)
+        on = split.val if split.folds is None else split.train
+        if rounds and on is not None:
+            figures, over_best, over_probe = judge(model, rounds, split, seed)
+            judged = rounds[0].rows if split.folds is not None else judged
+            seen = self.seen(on, split.pixels if split.folds is None else split.train_pixels)
             run.log("judged", val=figures["val"], gain=over_best, gain_over_probe=over_probe)
+            first, shown = rounds[0], answering(model, rounds[0].answers, rounds[0].carries)
+            write_evidence(run.work, on, first.rows, shown, first.probabilities)
+            names = columns_of(model.network)
+            if self.numbers and names and len(names) == 1 and probe is None:
+                rest = judged if split.folds is None else train.at(np.zeros(0, np.int64))
+                write_line(run.work, names, split.train.target_name, train, rest, model)
 
-        if self.settings["outliers"]:
-            figures |= self.know(model, train, rows, probe)
-        refit = bool(self.settings["refit"] and len(judged.y) and not trained)
+        refit = bool(self.settings["refit"] and len(judged.y) and not trained and split.folds is None)
         if refit:
             x, y = below([train.x, judged.x]), np.concatenate([train.y, judged.y])
             with watch("fit"):
-                fitted = own(x, y, record=choice)
+                fitted = self.learn(method)(x, y, record=choice)
                 model.head, choice = fitted.head, fitted.record
         record = {
             "name": run.path.name, "data": self.settings["data"], "method": self.settings["method"],
             "settings": self.settings, "choice": choice, "trained_on": len(train.y) + refit * len(judged.y),
             "judged_on": len(judged.y), "refit": refit, "seen": seen, "columns": split.columns,
+            "cross_validation": split.cross_validation,
         }  # fmt: skip
         artefact.save(model, run.work / "model", metrics=figures, record=record)
-        computed += more + for_controls
+        computed += more + sum(r.computed for r in rounds)
         return FitResult(
             run=str(run.path), task=split.train.target.task, method=self.settings["method"],
             backbone=self.network.name, engine=self.runner.engine, metrics=figures, gain=over_best,
@@ -169,19 +183,79 @@ class Job:
             classes=split.train.classes, split=split.how, choice=choice, decision=model.decision, seen=seen,
             seen_in_training=self.seen(split.train, split.train_pixels),
             rows={"computed": computed}, problems=[asdict(p) for p in split.problems], columns=split.columns,
+            cross_validation=split.cross_validation,
         )  # fmt: skip
 
-    def learned(
-        self, method: Any, learn: Callable[..., Any], train: Rows
-    ) -> tuple[Model, dict[str, Any], Model | None]:
+    def learn(self, method: Any, *, own: bool = True) -> Callable[..., Any]:
+        """The method's way from features and labels to a head, that of the linear probe where it trains a network;
+        with what is known of this network's columns, or without for others' (``own``).
+        """
+        learn = partial(
+            (method if hasattr(method, "fit_features") else PROBE).fit_features,
+            target=self.split.train.target,
+            seed=self.settings["seed"],
+            class_weight=self.settings["class_weight"],
+            **({k: self.settings[k] for k in ("alpha", "quantiles")} if self.numbers else {}),
+        )
+        if not own:
+            return learn
+        return partial(learn, own_units=self.network.spec.modality == "table",
+                       blocks=[p.width for p in parts_of(self.network)],
+                       **({"names": columns_of(self.network)} if self.numbers else {}))  # fmt: skip
+
+    def groups_of(self, rows: Rows) -> NDArray[Any] | None:
+        """(n,) what no choice by these training rows may tear."""
+        return None if self.split.groups is None else self.split.groups[rows.items]
+
+    def cross_validated(self, method: Any, all_rows: Rows, folds: NDArray[np.int64]) -> list[Outcome]:
+        """An outcome a round: every item judged by a model that had not seen it, with each choice made without it."""
+        split = replace(self.split, val=self.split.train, val_groups=self.split.groups, folds=None, copied=None)
+        number, rounds = folds[:, all_rows.items], list[Outcome]()
+        count = int((number.max(1) + 1).sum())
+        steps = iter(track(range(count), "cross-validation", count))
+        kept = Kept()
+        for i, fold in enumerate(number):
+            found = []
+            for f in range(int(fold.max()) + 1):
+                next(steps, None)
+                train, judged = (all_rows.at(np.flatnonzero(some)) for some in (fold != f, fold == f))
+                if not len(judged.y):
+                    continue
+                settings = self.settings | {"outliers": self.settings["outliers"] and i == 0}
+                one = replace(self, split=replace(split, problems=[]), settings=settings, kept=kept)
+                found.append(one.fold(method, train, judged))
+            rounds.append(together(found))
+        next(steps, None)
+        more = sum(r.computed for r in kept.rows.values())
+        return [replace(rounds[0], computed=rounds[0].computed + more), *rounds[1:]]
+
+    def fold(self, method: Any, train: Rows, judged: Rows) -> Outcome:
+        """What is found from ``train`` alone, on the items ``judged``, both among the training items."""
+        items = self.split.train.items.take(train.items)
+        if self.choose is not None:
+            self.network = self.choose(part_of_split(self.split, train.items))
+        if learns(self.network) or self.choose is not None:
+            self.network = learned(self.network, items)
+            self.runner = Runner(self.network, self.settings["engine"], self.runner.device)
+            parts = []
+            for rows in (train, judged):
+                found = self.runner.stored(self.split.train.items.take(rows.items), self.store)
+                parts.append(Rows(found.rows, rows.y[found.positions], rows.items[found.positions]))
+            train, judged = parts
+        model, _, _ = self.learned(method, train)
+        if self.settings["outliers"]:
+            model.familiar, _ = self.familiar(model, train, None)
+        return self.outcome(model, train, judged, None)
+
+    def learned(self, method: Any, train: Rows) -> tuple[Model, dict[str, Any], Model | None]:
         """The model, a record of how it was chosen, and for a trained method the probe it has to beat."""
-        name, target = self.split.train.target_name, self.split.train.target
+        name, target, groups = self.split.train.target_name, self.split.train.target, self.groups_of(train)
+        learn = partial(self.learn(method), groups=groups)
         fitted = learn(train.x, train.y)
         probe = Model(self.network, fitted.head, name, target)
         if hasattr(method, "fit_features"):
             return self.closed(probe, fitted, train), fitted.record, None
         start = Start(self.network, fitted.head, fitted.record, self.warm)
-        groups = None if self.split.groups is None else self.split.groups[train.items]
         kit: Any = {"groups": groups, "folder": self.run.work, "device": self.runner.device, "store": self.store}
         tried: dict[str, Any] = {}
         adapted: Adapted | None
@@ -205,31 +279,19 @@ class Job:
         if adapted.chose and promised(self.settings) is not None and adapted.logits is not None:
             text = "no group can be spared to find by what is promised: items that chose the epoch do it"
             self.split.problems.append(Problem("promised-by-known-items", self.split.train.name, text))
-        self.run.log("trained", **adapted.record, decision=model.decision)
         return model, adapted.record | tried, probe
 
     def model_of(self, adapted: Adapted) -> Model:
         target = self.split.train
         return Model(adapted.network, adapted.head, target.target_name, target.target)
 
-    def know(self, model: Model, train: Rows, judged: Rows, probe: Model | None) -> dict[str, Any]:
-        """Lets the model know what the training items look like; what is flagged among the judged ones, whose features
-        are those of the model's own network.
-        """
-        split, seed = self.split, self.settings["seed"]
+    def familiar(self, model: Model, train: Rows, probe: Model | None) -> tuple[Familiar | None, Problem | None]:
+        """What the training items look like to the model, in the features of its own network."""
+        split = self.split
         if probe is not None and split.train.modality != "table":  # the features are the trained network's
             some = evenly(len(train.y), KNOWN)
-            train = self.anew(model, split.train, Rows(train.x[some], train.y[some], train.items[some]))
-        groups = None if split.groups is None else split.groups[train.items]
-        model.familiar, problem = familiar_with(split.train, train, groups, seed)
-        split.problems += [problem] if problem else []
-        if model.familiar is None or split.val is None or not len(judged.y):
-            return {}
-        names = [split.val.items.name(int(i)) for i in judged.items]
-        figures = unlike_figures(model.familiar, judged.x, names)
-        if probe is not None:  # the network has learned from these items: how much further out others lie, nobody knows
-            figures["expected"] = None
-        return {"unlike": figures}
+            train = self.anew(model, split.train, train.at(some))
+        return familiar_with(split.train, train, self.groups_of(train), self.settings["seed"])
 
     def anew(self, model: Model, data: Dataset, rows: Rows) -> Rows:
         """The same items in the features of a trained network."""
@@ -239,14 +301,11 @@ class Job:
     def closed(self, probe: Model, fitted: Fitted, train: Rows) -> Model:
         """The probe as the model of the run."""
         rows = np.arange(len(train.y)) if fitted.rows is None else fitted.rows
-        groups = None if self.split.groups is None else self.split.groups[train.items][rows]
-        probe.decision = self.decision(probe, fitted.logits, train.y[rows], groups)
+        groups = self.groups_of(train)
+        probe.decision = self.decision(probe, fitted.logits, train.y[rows], None if groups is None else groups[rows])
         if "interval" in probe.decision:
             probe.folds = fitted.folds
             probe.decision["interval"]["by"] = "CV+, by heads that had not seen some of the items each"
-        for why in fitted.record.get("stopped_early", ()):
-            self.split.problems.append(Problem("stopped-early", self.split.train.name, why))
-        self.run.log("fitted", **fitted.record, decision=probe.decision)
         return probe
 
     def seen(self, data: Dataset | None, pixels: NDArray[np.uint64] | None) -> float | None:
@@ -258,56 +317,37 @@ class Job:
         if len(held):
             first = data.items.name(int(held[0])) + (f" and {len(held) - 1} more" if len(held) > 1 else "")
             text = f"the pretraining of {self.network.name} saw it with its label ({len(held)} of {len(data)})"
-            self.split.problems.append(Problem("seen-in-pretraining", first, text))
+            said = Problem("seen-in-pretraining", first, text)
+            self.split.problems += [] if said in self.split.problems else [said]
         return len(held) / max(len(data), 1)
 
-    def judge(
-        self,
-        model: Model,
-        train: Rows,
-        judged: Rows,
-        rows: Rows,
-        learn: Callable[..., Any],
-        probe: Model | None,
-        single: Model | None = None,
-    ) -> tuple[dict[str, Any], list[dict[str, Any] | None], int]:
-        """The figures on the judged items beside the controls, the gain over the best control and over the probe, and
-        the controls' forward passes.
+    def outcome(
+        self, model: Model, train: Rows, judged: Rows, probe: Model | None, single: Model | None = None
+    ) -> Outcome:
+        """What the model, the controls, the ``probe`` it has to beat, the network trained for this task alone
+        (``single``) and the parts of a fusion say of the ``judged`` items.
         """
-        split, seed = self.split, self.settings["seed"]
+        split = self.split
         assert split.val is not None
+        rows = judged if probe is None else self.anew(model, split.val, judged)
         probabilities = model.probabilities(rows.x)
-        groups = split.groups_judged(judged.items)
-        figures: dict[str, Any] = {"val": model.figures(judged.y, probabilities, groups)}
-        if split.copied is not None and split.copied[judged.items].any():
-            alone = ~split.copied[judged.items]
-            left = None if groups is None else groups[alone]
-            rest = model.figures(judged.y[alone], probabilities[alone], left) if alone.any() else None
-            figures["val_without_copies"] = {"items": int(alone.sum()), **(rest or {})}
-        below = model.decision.get("abstain_below")
-        if below is not None:
-            figures["abstaining"] = abstaining(judged.y, probabilities, below, groups)
         with self.watch("controls"):
-            kit = ControlKit(split, train, judged, learn, self.settings["engine"], self.runner.device, self.store,
-                             self.settings["size"], groups)  # fmt: skip
+            kit = ControlKit(split, train, judged, partial(self.learn(None, own=False), groups=self.groups_of(train)),
+                             self.settings["engine"], self.runner.device, self.store, self.settings["size"],
+                             self.kept)  # fmt: skip
             tried = run_controls(self.settings["controls"], self.network, kit)
             if probe is not None:
-                by_probe = probe.probabilities(judged.x)
-                tried.append(Control("linear-probe", model.figures(judged.y, by_probe, groups), by_probe))
+                tried.append(Control("linear-probe", probe.probabilities(judged.x), {}))
             if single is not None:
-                by_single = single.probabilities(self.anew(single, split.val, judged).x)
-                tried.append(Control("alone", model.figures(judged.y, by_single, groups), by_single))
-        figures["controls"] = {c.name: c.figures for c in tried}
-        parts = part_figures(model, kit, probabilities, seed)
-        if parts:
-            figures["parts"] = parts
-        write_evidence(self.run.work, split.val, rows, model, probabilities)
-        names = columns_of(model.network)
-        if self.numbers and names and len(names) == 1 and probe is None:
-            write_line(self.run.work, names, split.train.target_name, train, judged, model)
-        gains = [gain_over_best(model.target.task, judged.y, probabilities, over, seed, groups)
-                 for over in (tried, [c for c in tried if c.name == "linear-probe"])]  # fmt: skip
-        return figures, gains, sum(c.computed for c in tried)
+                tried.append(Control("alone", single.probabilities(self.anew(single, split.val, judged).x), {}))
+        strangers = None
+        if model.familiar is not None:
+            names = [split.val.items.name(int(i)) for i in judged.items]
+            strangers = unlike_figures(model.familiar, rows.x, names)
+            if probe is not None:  # the network has learned from these: how much further out others lie, nobody knows
+                strangers["expected"] = None
+        return Outcome(rows, probabilities, model.decision, model.folds is not None, tried, part_outputs(model, kit),
+                       strangers, sum(c.computed for c in tried))  # fmt: skip
 
     def decision(
         self, model: Model, outputs: NDArray[Any] | None, truth: NDArray[Any], groups: NDArray[Any] | None
@@ -329,3 +369,63 @@ class Job:
         if not len(found.positions):
             raise DataError(f"None of the {len(data)} items of {data.name} can be read.")
         return Rows(found.rows, data.y[found.positions], found.positions), found.computed
+
+
+def answering(model: Model, control: Control, carries: bool = False) -> Model:
+    """The model as it would be were its answers those of ``control``, with its intervals where it carries some."""
+    return replace(model, decision=control.decision, folds=model.folds if carries else None)
+
+
+def judge(
+    model: Model, rounds: list[Outcome], split: Split, seed: int
+) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None]:
+    """The figures on the judged items beside those of the controls, the gain over the best control and that over the
+    probe: of one outcome, or of several rounds of a cross-validation, whose means they are.
+    """
+    task = model.target.task
+    metric = HEADLINE[task][0]
+
+    def mean(figures: Callable[[Outcome, NDArray[Any] | None], Any]) -> Any:
+        each = [figures(r, split.groups_judged(r.rows.items)) for r in rounds]
+        return mean_of_rounds(each) if split.folds is not None else each[0]
+
+    def over(name: str) -> dict[str, Any]:
+        def gained(r: Outcome, groups: NDArray[Any] | None) -> dict[str, Any]:
+            won = gain(task, r.rows.y, r.probabilities, r.control(name).probabilities, seed, groups)
+            return {**won, "against": name, "metric": metric}
+
+        found: dict[str, Any] = mean(gained)
+        return found
+
+    def by_model(r: Outcome, groups: NDArray[Any] | None) -> dict[str, Any]:
+        return answering(model, r.answers, r.carries).figures(r.rows.y, r.probabilities, groups)
+
+    def by_control(name: str, r: Outcome, groups: NDArray[Any] | None) -> dict[str, Any]:
+        control = r.control(name)
+        return answering(model, control).figures(r.rows.y, control.probabilities, groups)
+
+    def by_parts(r: Outcome, groups: NDArray[Any] | None) -> dict[str, Any]:
+        assert r.parts is not None
+        return part_figures(answering(model, r.answers), r.parts, r.rows.y, r.probabilities, seed, groups)
+
+    figures: dict[str, Any] = {"val": mean(by_model), "controls": {}}
+    if split.folds is None and split.copied is not None and split.copied[rounds[0].rows.items].any():
+        rows, alone = rounds[0].rows, ~split.copied[rounds[0].rows.items]
+        left = split.groups_judged(rows.items[alone])
+        rest = model.figures(rows.y[alone], rounds[0].probabilities[alone], left) if alone.any() else None
+        figures["val_without_copies"] = {"items": int(alone.sum()), **(rest or {})}
+    if "abstain_below" in rounds[0].decision:
+        known = [r for r in rounds if "abstain_below" in r.decision]
+        each = [abstaining(r.rows.y, r.probabilities, r.decision["abstain_below"], split.groups_judged(r.rows.items))
+                for r in known]  # fmt: skip
+        figures["abstaining"] = mean_of_rounds(each) if split.folds is not None else each[0]
+    for name in [c.name for c in rounds[0].controls]:
+        figures["controls"][name] = mean(partial(by_control, name))
+    if rounds[0].parts is not None:
+        parts = mean(by_parts)
+        figures["parts"] = parts | {"nothing": adds_nothing(parts)}
+    if rounds[0].unlike is not None:
+        figures["unlike"] = rounds[0].unlike
+    best = best_control(figures["controls"], task)
+    over_best = None if best is None else over(best)
+    return figures, over_best, over("linear-probe") if "linear-probe" in figures["controls"] else None

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft import metrics
-from regraft.commands.controls import Control
 from regraft.intervals import share
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
@@ -84,30 +83,21 @@ def gain(
     return metrics.paired_gain(*right, seed=seed, groups=groups)
 
 
-def gain_over_best(
-    task: str,
-    labels: NDArray[Any],
-    outputs: NDArray[Any],
-    tried: list[Control],
-    seed: int,
-    groups: NDArray[Any] | None = None,
-) -> dict[str, Any] | None:
-    """The gain over the best of the controls; None where there is none."""
-    if not tried:
-        return None
+def best_control(figures: dict[str, dict[str, Any]], task: str) -> str | None:
+    """Of the ``figures`` by control the name of the best; None where there is none."""
     metric, sign = HEADLINE[task]
-    best = max(tried, key=lambda c: sign * float(c.figures[metric]))
-    won = gain(task, labels, outputs, best.probabilities, seed, groups)
-    return {**won, "against": best.name, "metric": metric}
+    return max(figures, key=lambda name: sign * float(figures[name][metric]), default=None)
 
 
 def abstaining(
-    labels: NDArray[np.int64], probabilities: NDArray[Any], below: float, groups: NDArray[Any] | None = None
+    labels: NDArray[np.int64], probabilities: NDArray[Any], least: Any, groups: NDArray[Any] | None = None
 ) -> dict[str, Any]:
-    """On the judged items: the share left to a person, and the accuracy of the rest with its interval."""
-    answered = probabilities.max(1) >= below
+    """On the judged items: the share left to a person, since the answer's confidence is below the ``least``, one for
+    all or (n,), and the accuracy of the rest with its interval.
+    """
+    answered = probabilities.max(1) >= least
     right = (probabilities.argmax(1) == labels)[answered]
     n = len(right)
     ends = share(right, None if groups is None else groups[answered])
-    return {"abstain_below": below, "answered": n, "left": float(1 - answered.mean()),
+    return {"abstain_below": float(np.mean(least)), "answered": n, "left": float(1 - answered.mean()),
             "accuracy": float(right.mean()) if n else None, "accuracy_ci95": ends}  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
 from typing import Any
@@ -16,16 +17,22 @@ from regraft.features.rows import beside
 from regraft.methods.base import Fitted
 from regraft.methods.linear_probe import fit_features
 from regraft.model.model import Model
+from regraft.types import HEADLINE
 
 
-def part_figures(model: Model, kit: ControlKit, probabilities: NDArray[Any], seed: int) -> dict[str, Any] | None:
-    """Figures on the judged items: ``alone`` by part, ``late`` (their probabilities averaged), ``stacked`` (weighed by
-    a model learned from out-of-fold ones, where there are some), and in ``adds`` the figure of the fusion minus
-    that of the fusion without the part, with a paired interval; ``nothing`` names the parts whose interval reaches 0.
-    None where there is one part.
-
-    ``probabilities`` (m, k) are the fusion's own. Every head is learned as the fusion's was, on its columns alone.
+@dataclass(frozen=True)
+class PartOutputs:
+    """Probabilities (m, k) on the judged items by part: of a head on it ``alone``, of one on all ``without`` it, and of
+    the heads ``stacked``, where that can be learned.
     """
+
+    alone: dict[str, NDArray[Any]]
+    without: dict[str, NDArray[Any]]
+    stacked: NDArray[Any] | None
+
+
+def part_outputs(model: Model, kit: ControlKit) -> PartOutputs | None:
+    """None where there is one part. Every head is learned as the fusion's was, on its columns alone."""
     parts = parts_of(model.network)
     if len(parts) < 2:
         return None
@@ -34,21 +41,36 @@ def part_figures(model: Model, kit: ControlKit, probabilities: NDArray[Any], see
     learned = [_learned(kit, [i], columns) for i in range(len(parts))]
     alone = [_judged(model, kit, one, [i], columns) for i, one in enumerate(learned)]
     names = [p.name for p in parts]
-    adds = {}
+    without = {}
     for i, name in enumerate(names):
         others = [j for j in range(len(parts)) if j != i]
-        rest = alone[others[0]] if len(others) == 1 else _judged(model, kit, _learned(kit, others, columns), others,
-                                                                 columns)  # fmt: skip
-        adds[name] = gain(model.target.task, kit.judged.y, probabilities, rest, seed, kit.groups)
-    stacked = _stacked(model, kit, learned, alone)
+        without[name] = alone[others[0]] if len(others) == 1 else _judged(model, kit, _learned(kit, others, columns),
+                                                                          others, columns)  # fmt: skip
+    return PartOutputs(dict(zip(names, alone, strict=True)), without, _stacked(model, kit, learned, alone))
+
+
+def part_figures(
+    model: Model, found: PartOutputs, labels: NDArray[Any], probabilities: NDArray[Any], seed: int,
+    groups: NDArray[Any] | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Figures on the judged items: ``alone`` by part, ``late`` (their probabilities averaged), ``stacked`` (weighed by
+    a model learned from out-of-fold ones, where there are some), and in ``adds`` the figure of the fusion, whose own
+    ``probabilities`` (m, k) are, minus that of the fusion without the part, with a paired interval.
+    """
+    metric = HEADLINE[model.target.task][0]
     return {
         "parts": describe(model.network),
-        "alone": {n: model.figures(kit.judged.y, p, kit.groups) for n, p in zip(names, alone, strict=True)},
-        "late": model.figures(kit.judged.y, np.mean(alone, axis=0), kit.groups),
-        "stacked": None if stacked is None else model.figures(kit.judged.y, stacked, kit.groups),
-        "adds": adds,
-        "nothing": [n for n, g in adds.items() if g["ci95"][0] <= 0],
-    }
+        "alone": {n: model.figures(labels, p, groups) for n, p in found.alone.items()},
+        "late": model.figures(labels, np.mean([*found.alone.values()], axis=0), groups),
+        "stacked": None if found.stacked is None else model.figures(labels, found.stacked, groups),
+        "adds": {n: {**gain(model.target.task, labels, probabilities, p, seed, groups), "metric": metric}
+                 for n, p in found.without.items()},
+    }  # fmt: skip
+
+
+def adds_nothing(figures: dict[str, Any]) -> list[str]:
+    """The parts for which the interval of what they add reaches 0."""
+    return [name for name, gained in figures["adds"].items() if gained["ci95"][0] <= 0]
 
 
 def _learned(kit: ControlKit, chosen: list[int], columns: list[slice]) -> Fitted:

@@ -88,7 +88,7 @@ def choose(
         waiting, n = [c.backbone for c in kept], min(2 * n, most)
     best = standing[0]
     say(f"--backbone auto takes {best.backbone}")
-    return best.backbone, search.record(best)
+    return best.backbone, search.record(best) | {"asked": backbone}
 
 
 def _price(name: str) -> float:

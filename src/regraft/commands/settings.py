@@ -22,7 +22,7 @@ TRAINING = ("epochs", "lr", "batch", "accumulate", "blocks", "augment", "mix", "
 """The options of methods that train a network."""
 
 NOT_FOR_JOINT = ("val", "accuracy", "class_weight", "mix", "processes", "lr", "batch_norm", "alpha", "interval",
-                 "quantiles", "focal")  # fmt: skip
+                 "quantiles", "focal", "cv")  # fmt: skip
 
 
 def hints_of(settings: dict[str, Any], **more: Any) -> Hints:
@@ -55,12 +55,30 @@ def check(settings: dict[str, Any]) -> None:
         raise InputError("--backbone auto chooses a network with its weights; leave out --weights and --init.")
     if settings["multi_scale"]:
         raise InputError("--multi-scale is for pictures with boxes.")
+    _cross_validation(settings)
     _numbers(settings)
     check_controls(settings["controls"])
     _target(settings)
     if settings["engine"] != "auto":
         ENGINES.get(settings["engine"])
     _training(settings)
+
+
+def _cross_validation(settings: dict[str, Any]) -> None:
+    """The number of folds, and what goes with a cross-validation."""
+    cv, method = settings.get("cv"), settings["method"]
+    if cv is None:
+        return
+    if cv < 2:
+        raise InputError(f"--cv is {cv}; it takes 2 folds or more.")
+    if not hasattr(METHODS.get(method), "fit_features"):
+        raise InputError(f"--cv {cv}: {method} would train a network a fold; it is for methods on features, such as "
+                         "linear-probe.")  # fmt: skip
+    for name in ("val", "target"):
+        if settings[name] is not None:
+            raise InputError(f"--cv {cv} judges each training item, --{name} {settings[name]} others; take one.")
+    if not settings["refit"]:
+        raise InputError(f"--cv {cv} with --no-refit: the saved model of a cross-validation learns from all items.")
 
 
 def _target(settings: dict[str, Any]) -> None:

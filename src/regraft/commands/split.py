@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.commands.auditing import Audited, audited
+from regraft.commands.cross_validation import FEW, deal
 from regraft.data.audit import copies_between, few_judged, require_target, rows_of, target_problems
 from regraft.data.dataset import Dataset
 from regraft.data.parts import evaluation_part, hold_out, training_part
@@ -44,9 +45,18 @@ class Split:
     val_groups: NDArray[Any] | None = None
     """Which of the judged items belong together, groups and copies, (m,), or None."""
 
+    folds: NDArray[np.int64] | None = None
+    """(rounds, n) in which fold of a cross-validation a training item is judged, -1 in none; None where ``val`` is."""
+
+    @property
+    def cross_validation(self) -> dict[str, int] | None:
+        """How many ``folds`` and ``rounds``, for the record."""
+        return None if self.folds is None else {"folds": int(self.folds.max()) + 1, "rounds": len(self.folds)}
+
     def groups_judged(self, items: NDArray[np.int64]) -> NDArray[Any] | None:
         """Those of the judged items at ``items``: their intervals go by them."""
-        return None if self.val_groups is None else self.val_groups[items]
+        groups = self.val_groups if self.folds is None else self.groups
+        return None if groups is None else groups[items]
 
     @property
     def columns(self) -> dict[str, Any] | None:
@@ -65,6 +75,10 @@ class Rows:
     y: NDArray[Any]
     items: NDArray[np.int64]
 
+    def at(self, some: NDArray[np.integer[Any]]) -> Rows:
+        """The rows at the positions ``some`` (k,)."""
+        return Rows(self.x[some], self.y[some], self.items[some])
+
 
 def make_split(
     data: Any,
@@ -74,8 +88,12 @@ def make_split(
     hints: Hints = Hints(),
     seed: int = 0,
     store: RowStore | None = None,
+    few: bool = False,
+    cv: int | None = None,
 ) -> Split:
-    """The part train, and: ``val`` if given, else the part val, else a stratified fifth of train.
+    """The part train, and: ``val`` if given, else the part val, else a stratified fifth of train. With ``few`` a
+    cross-validation in place of a fifth of fewer than `cross_validation.FEW` items, with ``cv`` one of so many folds in
+    any case, of the parts train and val together.
 
     Copies of a picture or text stay together, as groups do; where the data's own parts or ``val`` tear them, that is
     listed.
@@ -97,18 +115,33 @@ def make_split(
         return _used_classes(_judged_elsewhere(whole, learn, audited(evaluation_part(judged), store), val, problems))
     names = whole.data.part_names
     judge = np.zeros(0, np.int64)
-    if "val" in names and "train" in names:
+    folds = None
+    if cv is not None and "val" in names:
+        learn = index[np.isin(whole.data.parts, [*parts, "val"])]
+    labels = whole.data.y[learn]
+    groups = None if whole.groups is None else whole.groups[learn]
+    if cv is not None:
+        folds, how = deal(labels, groups, cv, seed), ""
+    elif "val" in names and "train" in names:
         judge, how = index[whole.data.parts == "val"], "judged on the part val"
     else:
-        groups = None if whole.groups is None else whole.groups[learn]
         numbers = opened.target.task == "regression"
-        kept, held = hold_out(strata(whole.data.y[learn]), groups, seed=seed)
-        learn, judge = learn[kept], learn[held]
+        kept, held = hold_out(strata(labels), groups, seed=seed)
+        if few and len(held) < FEW:
+            folds = deal(labels, groups, None, seed)
+        if folds is None:
+            learn, judge = learn[kept], learn[held]
         how = f"judged on a {'fifth' if numbers else 'stratified fifth'} held out of the training items"
-        if not len(held):
+        if not len(held) and folds is None:
             problems.append(Problem("not-judged", whole.data.name, "too few examples a class to hold any out"))
             how = "nothing could be held out: too few examples a class"
-    split = Split(whole.data.take(learn), whole.data.take(judge) if len(judge) else None, how, problems)
+    if folds is not None:
+        alone = int((folds[0] < 0).sum())
+        how = f"judged by {folds.max() + 1}-fold cross-validation" + (f", {len(folds)} times" if len(folds) > 1 else "")
+        if alone:
+            text = f"{alone} items are the only ones of their class, or grouped with such a one: they are not judged"
+            problems.append(Problem("not-judged", whole.data.name, text))
+    split = Split(whole.data.take(learn), whole.data.take(judge) if len(judge) else None, how, problems, folds=folds)
     if whole.groups is not None:
         split.groups, split.val_groups = whole.groups[learn], whole.groups[judge]
     if whole.facts is not None:
@@ -129,6 +162,14 @@ def _judged_elsewhere(
         split.copied, found = copies_between(split.train, rows_of(whole.facts, learn), other.data, other.facts)
         split.problems += found
     return split
+
+
+def part_of_split(split: Split, items: NDArray[np.int64]) -> Split:
+    """What a choice by some of the training ``items`` (n,) alone may see."""
+    some = Split(split.train.take(items), None, split.how)
+    some.groups = None if split.groups is None else split.groups[items]
+    some.train_pixels = None if split.train_pixels is None else split.train_pixels[items]
+    return some
 
 
 def open_in_groups(data: Any, *, format: str | None = None, hints: Hints) -> Dataset:
@@ -199,6 +240,7 @@ def _used_classes(split: Split) -> Split:
     classes = tuple(name for name, count in split.train.class_counts().items() if count)
     split.train = relabel(split.train, classes, strict=False)
     if split.val is None:
+        split.problems += few_judged(split.train) if split.folds is not None else []
         return split
     counts = split.val.class_counts()
     before = split.val.problems

@@ -35,6 +35,10 @@ class Extracted:
     failed: dict[int, str]
     computed: int
 
+    def at(self, items: NDArray[np.int64]) -> Extracted:
+        """The rows of some of these ``items`` (k,), all of which could be read; nothing is computed for them."""
+        return Extracted(self.rows[np.searchsorted(self.positions, items)], items, {}, 0)
+
 
 def recipe(network: Pretrained, engine: Engine) -> dict[str, Any]:
     """All that a stored row depends on, besides the item."""

@@ -123,6 +123,11 @@ def learned(network: Pretrained, items: Items) -> Pretrained:
     return fuse([p.fitted(items) if isinstance(p, Mapped) else p for p in parts_of(network)])
 
 
+def learns(network: Pretrained) -> bool:
+    """Whether a part of it must be learned from training items before it gives features."""
+    return any(isinstance(p, Mapped) for p in parts_of(network))
+
+
 def describe(network: Pretrained) -> list[dict[str, Any]]:
     """What a person is told of the parts."""
     return [{"name": p.name, "width": p.width, "view": list(p.spec.view)} for p in parts_of(network)]

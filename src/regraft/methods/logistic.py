@@ -267,10 +267,18 @@ def optimal_temperature(
     whose natural log is normal around 0 with that standard deviation.
     """
     bound, drawn = np.log(1000.0), 1 / (2 * spread**2 * len(targets))
-    found = minimize_scalar(
-        lambda log_t: cross_entropy(logits * np.exp(-log_t), targets, link, weights) + drawn * log_t**2,
-        bounds=(-bound, bound),
-        method="bounded",
-        options={"xatol": 1e-9},
-    )
+    of = np.full(len(targets), 1 / len(targets)) if weights is None else weights / weights.sum()
+    told = float(of @ (targets * logits).sum(1))
+    if link == "softmax":
+        # targets sum to 1, so that the largest logit may be taken off
+        top = logits.max(1, keepdims=True)
+        below = logits - top
+        told -= float(of @ top[:, 0])
+
+    def loss(log_t: float) -> float:
+        cold = np.exp(-log_t)
+        total = np.log(np.exp(below * cold).sum(1)) if link == "softmax" else np.logaddexp(0, logits * cold).sum(1)
+        return float(of @ total) - cold * told + drawn * log_t**2
+
+    found = minimize_scalar(loss, bounds=(-bound, bound), method="bounded", options={"xatol": 1e-9})
     return float(np.exp(found.x))

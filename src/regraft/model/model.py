@@ -85,13 +85,15 @@ class Model:
 
     @property
     def thresholds(self) -> NDArray[np.float64]:
-        """(K,) probabilities from which on a class is said to be there (multilabel)."""
-        return np.array(self.decision.get("thresholds") or [0.5] * len(self.target.classes))
+        """(K,) probabilities from which on a class is said to be there (multilabel); (n, K) where items were judged by
+        models with thresholds of their own.
+        """
+        return np.asarray(self.decision.get("thresholds", [0.5] * len(self.target.classes)))
 
     @property
-    def sigma(self) -> float:
-        """The standard deviation of a number around the value given for it, in its unit."""
-        return float(self.decision.get("sigma", 1.0))
+    def sigma(self) -> Any:
+        """The standard deviation of a number around the value given for it, in its unit; (n,) as with `thresholds`."""
+        return self.decision.get("sigma", 1.0)
 
     def interval(self, values: NDArray[Any]) -> NDArray[np.float64] | None:
         """(n, 2) the ends of the interval asked for, around values (n, 1 or more); None where none was, or where they
