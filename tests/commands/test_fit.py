@@ -266,3 +266,4 @@ def test_next_out_names() -> None:
     assert runfolder.next_out("a/b/photos/", "m").name == "photos-m-1"
     assert runfolder.next_out("embedded:digits", "m").name == "digits-m-1"
     assert runfolder.next_out("x/usps.npz#train", "m").name == "train-m-1"
+    assert runfolder.next_out("外卖评论.csv", "m").name == "外卖评论-m-1"

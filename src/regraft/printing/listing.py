@@ -11,8 +11,14 @@ def print_runs(found: list[dict[str, Any]], folder: str) -> None:
     if not found:
         print(f"no runs in {folder}")
         return
-    keys = ["run", "status", "data", "backbone", "method", "accuracy", "rmse", "map", "gain"]
-    table(keys, [[r[k] for k in keys] for r in found])
+    keys = ["run", "status", "data", "backbone", "method", "accuracy", "rmse", "map", "gain", "of"]
+    table(keys, [[_of(r) if k == "of" else r[k] for k in keys] for r in found])
+
+
+def _of(run: dict[str, Any]) -> str:
+    """What a run's figures are of, where that is not what is usual."""
+    name = {"target": run["target"], "source": run["data"]}.get(run["of"])
+    return f"the {run['of']} {name}" if name else ""
 
 
 def print_backbones(found: list[dict[str, Any]]) -> None:
