@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from regraft.printing.basics import Written, box_figures, figures, table
+from regraft.printing.basics import Written, box_figures, figures, problems, table
 from regraft.types import Roles
 
 if TYPE_CHECKING:
@@ -125,8 +125,7 @@ def print_fit(result: dict[str, Any]) -> None:
         print(certainty(result["decision"]["cross_validated"]))
     for text in warnings(result):
         print(f"warning: {text}")
-    for p in result["problems"][:20]:
-        print(f"{p['kind']}: {p['item']}: {p['message']}")
+    problems(result["problems"])
     print(f"{result['run']}: model/, report.html, predictions.csv; {result['seconds']['total']:.1f} s"
           f"{', features from the store' if result['cached'] else ''}")  # fmt: skip
 
@@ -161,8 +160,7 @@ def print_detection(result: dict[str, Any]) -> None:
               f"({low:+.1f} to {high:+.1f})")  # fmt: skip
     for text in warnings(result):
         print(f"warning: {text}")
-    for p in result["problems"][:20]:
-        print(f"{p['kind']}: {p['item']}: {p['message']}")
+    problems(result["problems"])
     print(f"boxes are shown from a confidence of {result['decision']['threshold']:.3f} on")
     print(f"{result['run']}: model/, report.html, detections.json; {result['seconds']['total']:.1f} s")
 
@@ -202,8 +200,7 @@ def print_ranking(found: Ranking) -> None:
             print(f"warning: the pretraining of {r.backbone} saw the labels of {100 * r.seen:.0f} % of these items")
     for one in found.left_out:
         print(f"left out: {one['backbone']}: {one['why']}")
-    for p in found.problems[:20]:
-        print(f"{p.kind}: {p.item}: {p.message}")
+    problems(found.problems)
     if found.out:
         print(f"look at {found.out}")
 
@@ -219,7 +216,6 @@ def print_shift(found: Shift) -> None:
               f"(95 % interval {low:.1f} to {high:.1f})")  # fmt: skip
     table(["class", "distance over spread"], [[n, d] for n, d in found.classes.items()])
     print(found.word)
-    for p in found.problems[:20]:
-        print(f"{p['kind']}: {p['item']}: {p['message']}")
+    problems(found.problems)
     if found.out:
         print(f"look at {found.out}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from regraft.printing.basics import box_figures, figures, table
+from regraft.printing.basics import box_figures, figures, problems, table
 
 if TYPE_CHECKING:
     from regraft.commands.evaluate import Evaluation
@@ -106,10 +106,7 @@ def print_insights(found: Insights) -> None:
                   f"{100 * c['value']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})")  # fmt: skip
     for text in found.notes:
         print(f"note: {text}")
-    for p in found.problems[:20]:
-        print(f"{p.kind}: {p.item}: {p.message}")
-    if len(found.problems) > 20:
-        print(f"and {len(found.problems) - 20} more problems (--json lists them all)")
+    problems(found.problems)
     if found.out:
         print(f"look at {found.out}")
 
