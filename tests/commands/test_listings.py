@@ -34,7 +34,7 @@ def test_a_domain_run_shows_the_figure_of_its_target(tmp_path: Path) -> None:
     figures = result.metrics["target"]
     assert (found["of"], found["target"]) == ("target", target) and figures != result.metrics["val"]
     assert (found["accuracy"], found["ci95"]) == (figures["accuracy"], list(figures["accuracy_ci95"]))
-    assert f"the target {target}" in CliRunner().invoke(app, ["runs", str(tmp_path / "runs")]).stdout
+    assert f"on the target {target}" in CliRunner().invoke(app, ["runs", str(tmp_path / "runs")]).stdout
     record = read_settings(tmp_path / "runs/a")
     record["result"]["metrics"]["target"] = None  # as of a target without labels
     write_json(tmp_path / "runs/a/run.json", record)

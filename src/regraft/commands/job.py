@@ -51,8 +51,8 @@ class FitResult:
     ``metrics["val_without_copies"]``; ``metrics["unlike"]`` tells of those unlike the training data. ``gain`` is the
     accuracy (or map) minus the best control's, or the best control's rmse minus ours; ``gain_over_probe`` that over the
     linear probe, for methods that train a network. ``seen`` is the share of judged pictures whose labels the network's
-    pretraining saw, None where that is not known; ``seen_in_training`` that of the training pictures; ``columns`` what
-    those of a table are (`regraft.types.Roles`).
+    pretraining saw, None where that is not known; ``seen_in_training`` that of the training pictures,
+    ``seen_in_target`` that of the target's judged ones; ``columns`` what those of a table are (`regraft.types.Roles`).
     """
 
     run: str
@@ -75,6 +75,7 @@ class FitResult:
     rows: dict[str, int]
     problems: list[dict[str, str]] = field(default_factory=list)
     columns: dict[str, Any] | None = None
+    seen_in_target: float | None = None
 
 
 @dataclass(frozen=True)

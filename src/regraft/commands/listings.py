@@ -17,7 +17,8 @@ def runs(folder: str = "runs") -> list[dict[str, Any]]:
     """The finished, running and interrupted runs below ``folder``, the latest first.
 
     ``accuracy``, ``map``, ``rmse`` and ``ci95`` are ``of`` the held-out items (``val``); where a run adapted to a
-    target, of that (``target``), or of the ``source`` where the target has no labels.
+    target, of that (``target``), or of the ``source`` where the target has no labels. ``seen`` is the share of these
+    pictures whose labels the network's pretraining saw, None where that is not known.
     """
     found = []
     for settings in path_of(folder, "FOLDER").glob("*/run.json"):
@@ -37,6 +38,7 @@ def runs(folder: str = "runs") -> list[dict[str, Any]]:
             "target": record["settings"].get("target"), "of": of,
             "accuracy": figures.get("accuracy"), "map": figures.get("map"), "rmse": figures.get("rmse"),
             "ci95": figures.get("accuracy_ci95", figures.get("rmse_ci95")),
+            "seen": result.get("seen_in_target" if of == "target" else "seen"),
             "gain": (result.get("gain") or {}).get("value"), "changed": settings.stat().st_mtime,
         })  # fmt: skip
     return sorted(found, key=lambda r: (-r["changed"], r["run"]))

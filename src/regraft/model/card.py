@@ -14,7 +14,9 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
     """Markdown with YAML front matter, from an artefact's manifest and its measured figures."""
     network, target, record = manifest["network"], manifest["target"], manifest["record"]
     provenance = network["provenance"]
-    val = metrics.get("val") or {}
+    adapted = bool(metrics.get("target"))  # the figures that count are then those on the target
+    val = metrics["target"] if adapted else metrics.get("val") or {}
+    judged = record.get("target" if adapted else "data", "unnamed")
     lines = [
         "---",
         "library_name: regraft",
@@ -28,7 +30,7 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
             f"- name: {json.dumps(record.get('name', 'model'))}",
             "  results:",
             f"  - task: {{type: {target['task']}}}",
-            f"    dataset: {{name: {json.dumps(record.get('data', 'unnamed'))}, type: local}}",
+            f"    dataset: {{name: {json.dumps(judged)}, type: local}}",
             "    metrics:",
             *(f"    - {{type: {k}, value: {v:.6g}}}" for k, v in val.items() if isinstance(v, float)),
         ]
@@ -46,9 +48,14 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
         name = HEADLINE[target["task"]][0]
         low, high = val[f"{name}_ci95"]
         after = "; the saved model was then refitted on all items" if record.get("refit") else ""
+        seen = record.get("seen_in_target" if adapted else "seen")
+        saw = f", of which the pretraining saw {100 * seen:.3g} % with their labels" if seen else ""
+        which = (
+            f"items of {judged}, whose labels were not learned from" if adapted else "items that were not trained on"
+        )
         lines.append(
-            f"- {name} {val[name]:.4f} (95 % interval {low:.4f} to {high:.4f}) on {record.get('judged_on')} items that "
-            f"were not trained on{after}"
+            f"- {name} {val[name]:.4f} (95 % interval {low:.4f} to {high:.4f}) on {record.get('judged_on')} {which}"
+            f"{saw}{after}"
         )
     lines += [
         "",

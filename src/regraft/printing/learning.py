@@ -79,7 +79,7 @@ def print_fits(result: dict[str, Any]) -> None:
 
 
 def print_fit(result: dict[str, Any]) -> None:
-    from regraft.reports.facts import gained, warnings
+    from regraft.reports.facts import beside, gained, judged, overlap, warnings
 
     val, metrics = result["metrics"]["val"], result["metrics"]
     if metrics.get("target"):
@@ -90,6 +90,9 @@ def print_fit(result: dict[str, Any]) -> None:
         )
     elif val:
         figures({f"{result['backbone']}, {result['method']}": val, **metrics["controls"]})
+    counts, said = judged(result), overlap(result)
+    if counts and said:
+        print(beside(counts, said))
     if val and "interval" in val:
         print("intervals of {level:g} hold {coverage:.4f} of the numbers; {width:.4g} wide".format(**val["interval"]))
     for q, f in (val or {}).get("quantiles", {}).items():

@@ -78,9 +78,12 @@ def print_evaluation(found: Evaluation) -> None:
         for p in found.problems:
             print(f"{p.kind}: {p.item}: {p.message}")
         return
-    if found.seen:
-        print(f"warning: the network's pretraining saw the labels of {100 * found.seen:.0f} % of these items")
     figures({"": found.metrics})
+    if found.seen:
+        from regraft.reports.facts import beside, saw
+
+        said = f"but {saw('its network', found.seen)}: this figure is not that of a transfer"
+        print(beside(found.metrics, said))
     for p in found.problems:
         print(f"{p.kind}: {p.item}: {p.message}")
 
