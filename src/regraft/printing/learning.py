@@ -209,6 +209,9 @@ def print_ranking(found: Ranking) -> None:
 
 
 def print_shift(found: Shift) -> None:
+    from regraft.reports.shift import overlap, saw_domains
+
+    record = asdict(found)
     print(f"{found.source} ({found.items['source']} items) and {found.target} ({found.items['target']} items) in the "
           f"features of {found.backbone}")  # fmt: skip
     print(f"proxy A-distance {found.a_distance['value']:.2f} (0 alike, 2 apart); MMD {found.mmd:.4f}; class shares "
@@ -216,8 +219,12 @@ def print_shift(found: Shift) -> None:
     if found.as_it_is:
         low, high = (100 * v for v in found.as_it_is["accuracy_ci95"])
         print(f"a probe of the source is right on {100 * found.as_it_is['accuracy']:.1f} % of the target as it is "
-              f"(95 % interval {low:.1f} to {high:.1f})")  # fmt: skip
+              f"(95 % interval {low:.1f} to {high:.1f}){', ' * bool(said := overlap(record)) + said}")  # fmt: skip
+        if found.as_it_is["on_source"]:
+            print(f"and on {100 * found.as_it_is['on_source']['accuracy']:.1f} % of source items left out")
     table(["class", "distance over spread"], [[n, d] for n, d in found.classes.items()])
+    for text in saw_domains(record):
+        print(f"warning: {text}")
     print(found.word)
     problems(found.problems)
     if found.out:
