@@ -171,10 +171,11 @@ def finished(
     record = {"name": run.path.name, "data": settings["data"], "target": settings["target"],
               "columns": split.columns, "method": settings["method"], "settings": settings, "choice": choice,
               "trained_on": items["train"] + refit * items["val"],
-              "judged_on": items["target_judged" if figures["target"] else "val"], "refit": refit, **seen}  # fmt: skip
+              "judged_on": items["target_judged" if figures["target"] else "val"], "refit": refit, **seen,
+              "gain": won}  # fmt: skip
     artefact.save(after.model, run.work / "model", metrics=figures, record=record)
     artefact.save(before.model, run.work / SOURCE_ONLY, metrics={"target": figures["controls"].get(SOURCE_ONLY)},
-                  record={**record, "method": SOURCE_ONLY})  # fmt: skip
+                  record={**record, "method": SOURCE_ONLY, "gain": None})  # fmt: skip
     return {
         "run": str(run.path), "task": split.train.target.task, "method": settings["method"],
         "backbone": job.network.name, "engine": job.runner.engine, "metrics": figures, "gain": won,

@@ -159,6 +159,7 @@ class Job:
             "name": run.path.name, "data": self.settings["data"], "method": self.settings["method"],
             "settings": self.settings, "choice": choice, "trained_on": len(train.y) + refit * len(judged.y),
             "judged_on": len(judged.y), "refit": refit, "seen": seen, "columns": split.columns,
+            "gain": over_best,
         }  # fmt: skip
         artefact.save(model, run.work / "model", metrics=figures, record=record)
         computed += more + for_controls

@@ -57,12 +57,26 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
             f"- {name} {val[name]:.4f} (95 % interval {low:.4f} to {high:.4f}) on {record.get('judged_on')} {which}"
             f"{saw}{after}"
         )
+        lines += [f"- {said}"] if (said := no_gain(record)) else []
     lines += [
         "",
         "Use: `regraft predict FOLDER INPUT...`, or in Python `regraft.load(FOLDER).predict(inputs)`.",
         "",
     ]
     return "\n".join(lines)
+
+
+def no_gain(record: dict[str, Any]) -> str | None:
+    """That a model is not shown to beat its best control, from its artefact's record; None where it is, or where no
+    control was run.
+    """
+    gain = record.get("gain")
+    if not gain or gain["ci95"][0] > 0:
+        return None
+    scale, unit = (1, "in rmse") if gain["metric"] == "rmse" else (100, "points")
+    value, low, high = (f"{scale * v:+.3g}" for v in (gain["value"], *gain["ci95"]))
+    return (f"The model is not shown to beat its control {gain['against']}: {value} {unit} on {record['judged_on']} "
+            f"judged items, 95 % interval {low} to {high}.")  # fmt: skip
 
 
 def _what(target: dict[str, Any]) -> str:

@@ -125,6 +125,8 @@ def print_explanation(found: Explanation, *, colour: bool) -> None:
         print(f"  {_marked(found.text, c, colour)}")
         best = sorted(c.words, key=lambda w: -abs(w.effect))[:5]
         print(f"  log-odds: {', '.join(f'{w.word} {w.effect:+.2f}' for w in best)}")
+    if found.warning:
+        print(f"warning: {found.warning}")
     if found.words_at_once > 1:
         print(f"note: the text is long, so {found.words_at_once} words at a time were left out")
     if found.out:
