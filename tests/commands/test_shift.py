@@ -121,9 +121,10 @@ def test_what_the_pretraining_saw_is_told(three, tmp_path: Path, monkeypatch, ca
     print_shift(found)
     said, page = capsys.readouterr().out, (tmp_path / "s.html").read_text()
     assert re.search(r"% of the target as it is \(.*\), but the pretraining of raw saw 100 % of these pictures", said)
-    assert "saw 100 % of the target with their labels" in said and "the source with" not in said
+    assert "saw 100 % of what was looked at of the target with" in said and "at of the source" not in said
     assert (
-        re.search(r"left out</span><em>but the pretraining of raw saw 100 %", page) and "The pretraining of raw" in page
+        re.search(r"cross-validation</span><em>but the pretraining of raw saw 100 %", page)
+        and "The pretraining of raw" in page
     )
 
 

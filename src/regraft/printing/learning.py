@@ -221,7 +221,7 @@ def print_shift(found: Shift) -> None:
         print(f"a probe of the source is right on {100 * found.as_it_is['accuracy']:.1f} % of the target as it is "
               f"(95 % interval {low:.1f} to {high:.1f}){', ' * bool(said := overlap(record)) + said}")  # fmt: skip
         if found.as_it_is["on_source"]:
-            print(f"and on {100 * found.as_it_is['on_source']['accuracy']:.1f} % of source items left out")
+            print(f"and on {100 * found.as_it_is['on_source']['accuracy']:.1f} % of the source, by cross-validation")
     table(["class", "distance over spread"], [[n, d] for n, d in found.classes.items()])
     for text in saw_domains(record):
         print(f"warning: {text}")

@@ -30,5 +30,6 @@ def overlap(record: dict[str, Any]) -> str:
 
 def saw_domains(record: dict[str, Any]) -> list[str]:
     """What the network's pretraining saw of each domain, in whose features the figures are."""
-    return [f"{saw(record['backbone'], share, f'the {domain}')}: these figures are not those of a network that never "
-            "saw it" for domain, share in record["seen"].items() if share]  # fmt: skip
+    name, said = record["backbone"], "these figures are not those of a network that never did"
+    return [f"{saw(name, share, f'what was looked at of the {domain}')}: {said}"
+            for domain, share in record["seen"].items() if share]  # fmt: skip
