@@ -459,7 +459,10 @@ DOMAINS = """# Another domain
 
 A labelled source, a target without labels. `regraft fit SOURCE --target TARGET --method NAME` adapts, keeps the model
 of the source alone beside it, and reports both. Look at `regraft shift SOURCE TARGET` first: it says how far the two
-lie apart and whether adapting is worth it.
+lie apart and whether adapting is worth it. Where the target has labels, what a model of the source does there comes
+before every distance: adapting is not advised where it is right on 99 %, nor where what it loses against source items
+left out may be nothing by the 95 % interval (Newcombe 1998). What the network's own pretraining saw of either domain is
+told beside the accuracy.
 
 ## What chooses
 

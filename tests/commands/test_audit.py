@@ -1,7 +1,9 @@
 """Planted trouble is found and named, copies do not straddle the split, and a run says so."""
 
 import io
+import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,14 @@ import pytest
 from PIL import Image
 
 import regraft
+from regraft.commands.boxes_split import split_boxes
 from regraft.commands.split import make_split
-from regraft.types import Hints
+from regraft.data.sources import open_data
+from regraft.features.store import RowStore
+from regraft.files import write_json
+from regraft.printing.basics import problems
+from regraft.types import Hints, Problem
+from tests.commands.test_detect import write_coco
 from tests.conftest import write_shapes
 from tests.data.test_duplicates import photo
 
@@ -201,3 +209,53 @@ def test_intervals_go_by_groups(tmp_path: Path) -> None:
     assert np.ptp(bare.metrics["accuracy_ci95"]) < 0.7 * wide and "no-groups" in [p.kind for p in bare.problems]
     asked = regraft.evaluate(loose.run, str(tmp_path / "v.csv"), group="who")
     assert np.ptp(asked.metrics["accuracy_ci95"]) > 1.8 * narrow
+
+
+def damaged(kind: str, photos: Path, root: Path) -> Path:
+    """Data of a kind with all that can be wrong with it."""
+    if kind == "pictures":
+        plant(photos)
+        return photos
+    if kind == "boxes":
+        record = json.loads((write_coco(root / "c", 14) / "annotations.json").read_text())
+        more = [{**record["annotations"][0], "id": 100 + i, "image_id": 1 + i % 12, "bbox": [i, 1, 9, 9 * (i > 0)]}
+                for i in range(25)]  # fmt: skip
+        record["annotations"] = [a for a in record["annotations"] if a["id"] < 4] + more
+        record["categories"].append({"id": 3, "name": "Bright"})
+        write_json(root / "c" / "annotations.json", record)
+        (root / "c" / "05.png").write_text("no picture")
+        shutil.copy(root / "c" / "06.png", root / "c" / "07.png")
+        return root / "c"
+    rng, n = np.random.default_rng(0), 30
+    if kind == "texts":
+        odd = ["the soup was good", "the soup was good", "", "...", "x", "bad \ufffd room"]
+        frame = pd.DataFrame({"text": odd + [f"text {i} of {i * i}" for i in range(n)],
+                              "label": ["a", "b"] * 3 + ["a"] * (n - 2) + ["Rare", "rare"]})  # fmt: skip
+    else:
+        frame = pd.DataFrame(rng.normal(size=(n, n))).add_prefix("c").assign(label=np.r_[1e6, rng.normal(size=n - 1)])
+    frame.assign(split=["train", "train", "val"] * (len(frame) // 3)).to_csv(root / "t.csv", index=False)
+    return root / "t.csv"
+
+
+@pytest.mark.parametrize(("kind", "some"), [
+    ("pictures", "tiny-class"), ("texts", "classes-differ-by-case"), ("numbers", "far-out"), ("boxes", "imbalance"),
+])  # fmt: skip
+def test_a_fit_lists_all_that_inspect_finds(kind: str, some: str, photos: Path, tmp_path: Path) -> None:
+    data = str(damaged(kind, photos, tmp_path))
+    found = regraft.inspect(data).problems
+    if kind == "boxes":
+        told = split_boxes(open_data(data), None, format=None, seed=0, store=RowStore()).problems
+    else:
+        told = make_split(data).problems
+    assert some in {p.kind for p in found} and len({p.kind for p in found}) > 1
+    assert [p for p in found if p not in told] == []
+
+
+def test_no_kind_of_problem_is_hidden_behind_many_of_another(capsys) -> None:
+    many = [Problem("unreadable", f"{i}.png", "is no picture") for i in range(40)]
+    problems([*many, Problem("imbalance", "a, b", "look"), asdict(Problem("tiny-class", "b", "rough"))])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3:] == ["unreadable: and 34 more (--json lists them all)", "imbalance: a, b: look",
+                          "tiny-class: b: rough"] and len(lines) == 9  # fmt: skip
+    problems(many[:20])
+    assert len(capsys.readouterr().out.splitlines()) == 20

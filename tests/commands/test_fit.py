@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import regraft
 from regraft.commands import runfolder
 from regraft.commands.fit import fit
 from regraft.errors import ArtefactError, DataError, InputError, UnknownName
+from regraft.printing import print_evaluation, print_fit
 from tests.conftest import write_shapes
 
 
@@ -124,7 +127,7 @@ def test_val_from_elsewhere_is_matched_by_class_name(shapes: Path, at: Path) -> 
     assert [p["kind"] for p in result.problems] == ["class-without-training"]
 
 
-def test_seen_pictures_are_marked(at: Path, shared: Path) -> None:
+def test_seen_pictures_are_marked(at: Path, shared: Path, capsys) -> None:
     """MNIST's training pictures were in the pretraining of the embedded network; USPS's were not."""
     from regraft.data.sources import open_data
 
@@ -134,8 +137,18 @@ def test_seen_pictures_are_marked(at: Path, shared: Path) -> None:
     result = regraft.fit("m.npz", controls="majority")
     assert result.seen == result.seen_in_training == 1.0
     assert [p["kind"] for p in result.problems].count("seen-in-pretraining") == 2
-    assert "in the pretraining" in Path(result.run, "report.html").read_text()
-    assert regraft.evaluate(result.run, "m.npz").seen == 1.0
+    said = "but the pretraining of regraft_tiny saw 100 % of these pictures with their labels"
+    page = Path(result.run, "report.html").read_text()
+    assert re.search(rf"<span>accuracy[^<]*</span><em>{said}", page), "beside the accuracy"
+    assert "pretraining saw 100 %" in Path(result.run, "model/README.md").read_text()
+    print_fit(asdict(result))
+    accuracy = f"accuracy {result.metrics['val']['accuracy']:.4f}"
+    assert re.search(rf"^{accuracy} \([^)]*\), {said}", capsys.readouterr().out, re.M)
+    [listed] = regraft.runs("runs")
+    assert listed["seen"] == 1.0
+    found = regraft.evaluate(result.run, "m.npz")
+    print_evaluation(found)
+    assert found.seen == 1.0 and "), but the pretraining of its network saw 100 %" in capsys.readouterr().out
     digits = fit("embedded:digits", controls="none")
     assert digits.seen == 0.0 and regraft.evaluate(digits.run, "embedded:digits").seen == 0.0
 
@@ -266,3 +279,4 @@ def test_next_out_names() -> None:
     assert runfolder.next_out("a/b/photos/", "m").name == "photos-m-1"
     assert runfolder.next_out("embedded:digits", "m").name == "digits-m-1"
     assert runfolder.next_out("x/usps.npz#train", "m").name == "train-m-1"
+    assert runfolder.next_out("外卖评论.csv", "m").name == "外卖评论-m-1"

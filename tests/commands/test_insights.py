@@ -227,6 +227,25 @@ def test_the_planted_word_is_the_strongest(model: str, tmp_path: Path) -> None:
     assert not outside(page) and "<i>" not in page and re.search(r"--for\), 0\.70\)[^>]*>dreadful</mark>", page)
 
 
+def test_a_model_no_better_than_its_controls_is_said_to_be_so(tmp_path: Path, capsys) -> None:
+    """Labels by coin teach nothing; what words do to such a model tells nothing either."""
+    from regraft.printing import print_explanation
+
+    coins = np.random.default_rng(1).choice(["neg", "pos"], 120).tolist()
+    texts, labels = reviews(120)
+    text, said = "the soup was dreadful on Monday", "The model is not shown to beat its control"
+    for name, column in (("coins", coins), ("true", labels)):
+        data = table(tmp_path / f"{name}.csv", ["text", "label"], texts, column)
+        run = regraft.fit(data, backbone="regraft_tiny_text", controls="majority", out=str(tmp_path / name)).run
+        found = regraft.explain(run, text, out=str(tmp_path / "e.html"))
+        print_explanation(found, colour=False)
+        shown = capsys.readouterr().out, (tmp_path / "e.html").read_text(), Path(run, "model/README.md").read_text()
+        assert [said in place for place in shown] == [name == "coins"] * 3
+        assert (
+            found.warning is None if name == "true" else "majority: " in found.warning and "24 judged" in found.warning
+        )
+
+
 def test_long_and_short_texts_to_explain(model: str) -> None:
     found = regraft.explain(model, "excellent soup. " * 300)
     assert found.words_at_once == 3 and len(found.classes[0].words) == 200

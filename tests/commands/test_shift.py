@@ -10,8 +10,15 @@ from typer.testing import CliRunner
 
 import regraft
 from regraft.cli import app
-from regraft.commands.shift import in_words
+from regraft.commands.shift import in_words, left_out
+from regraft.data.sources import open_data
 from regraft.errors import InputError
+from regraft.features.choice import network_for
+from regraft.features.facts import facts
+from regraft.features.store import RowStore
+from regraft.methods.base import Fitted
+from regraft.model.heads import LinearHead
+from regraft.printing import print_shift
 from tests.commands.test_target import darker, digits
 
 
@@ -27,7 +34,10 @@ def test_alike_and_apart(three, tmp_path: Path) -> None:
     alike = regraft.shift(a, b, backbone="raw")
     apart = regraft.shift(a, c, backbone="raw", out=str(tmp_path / "s.html"))
     assert alike.a_distance["value"] < 0.5 < 1.5 < apart.a_distance["value"] and alike.mmd < apart.mmd
-    assert alike.worth == "no" and apart.worth != "no" and set(apart.classes) == {"0", "1", "2"}
+    assert alike.worth == "no" and set(apart.classes) == {"0", "1", "2"}
+    assert apart.worth == "no" and "99.3 % of the target" in apart.word, "the labels say so, however far apart"
+    moved = digits(tmp_path / "moved.npz", 150, 1, change=lambda x: np.roll(x, 2, 2))
+    assert regraft.shift(a, str(moved), backbone="raw").worth != "no"
     assert apart.as_it_is["items"] == 150 and 0 <= apart.as_it_is["accuracy"] <= 1
     assert {p["domain"] for p in apart.map} == {"source", "target"} and len(apart.map) == 350
     page = (tmp_path / "s.html").read_text()
@@ -61,6 +71,61 @@ def test_the_word() -> None:
     assert in_words(1.9, [2.0, 3.0], 500)[0] == "doubtful"
     assert in_words(0.1, [2.0], 500)[0] == "no"
     assert in_words(0.1, [0.1], 20)[0] == "doubtful"
+
+
+def known(accuracy: float, loss: float, low: float, high: float, least: float = 0.95) -> dict:
+    return {"accuracy": accuracy, "accuracy_ci95": [least, 1.0], "loss": {"value": loss, "ci95": [low, high]}}
+
+
+def test_what_is_known_of_the_target_comes_before_distances() -> None:
+    """Two domains far apart with classes near: adapting would be advised, did the labels not tell of the loss."""
+    far = (1.9, [0.4, 0.6], 500)
+    assert in_words(*far, known(0.80, 0.10, 0.05, 0.15))[0] == "yes"
+    assert in_words(*far, {**known(0.8, 0, 0, 0), "loss": None})[0] == "yes", "of too few source items nothing is known"
+    worth, word = in_words(*far, known(0.992, 0.005, 0.001, 0.01))
+    assert worth == "no" and "right on 99.2 % of the target" in word
+    worth, word = in_words(*far, known(0.90, 0.01, -0.02, 0.04))
+    assert worth == "no" and "may be nothing, 1.0 points (95 % interval -2.0 to 4.0)" in word
+    assert in_words(*far, known(1.0, -0.02, -0.2, 0.1, least=0.4))[0] == "doubtful", "three of three are no 99 %"
+    worth, word = in_words(0.1, [0.1], 500, known(0.70, 0.20, 0.15, 0.25))
+    assert worth == "doubtful" and "loses 20.0 points" in word
+
+
+def test_the_loss_is_against_source_items_left_out(three, tmp_path: Path) -> None:
+    moved = digits(tmp_path / "moved.npz", 150, 1, change=lambda x: np.roll(x, 2, 2))
+    alike, apart = (regraft.shift(three[0], str(d), backbone="raw").as_it_is for d in (three[1], moved))
+    for found in (alike, apart):
+        assert found["on_source"]["items"] == 200 and found["on_source"]["accuracy"] > 0.9
+        assert found["loss"]["value"] == pytest.approx(found["on_source"]["accuracy"] - found["accuracy"])
+        low, high = found["loss"]["ci95"]
+        assert low < found["loss"]["value"] < high and found["seen"] is None
+    assert alike["loss"]["ci95"][0] <= 0 < apart["loss"]["ci95"][0]
+    logits, head = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), LinearHead.zero(1, 2)
+    told = Fitted(head, {}, np.array([3, 0, 1]), logits)
+    assert left_out(told, np.array([1, 0, 1, 0])).tolist() == [True, True, False]
+    assert len(left_out(Fitted(head, {}), np.array([0, 1]))) == 0
+
+
+def test_what_the_pretraining_saw_is_told(three, tmp_path: Path, monkeypatch, capsys) -> None:
+    """A network that has seen the target's pictures and none of the source's."""
+    load = network_for
+
+    def network(items, name):
+        found = load(items, name)
+        found.seen = np.sort(facts(open_data(three[2]).items, RowStore())[0].pixels)
+        return found
+
+    monkeypatch.setattr("regraft.commands.shift.network_for", network)
+    found = regraft.shift(three[0], three[2], backbone="raw", out=str(tmp_path / "s.html"))
+    assert found.seen == {"source": 0.0, "target": 1.0} and found.as_it_is["seen"] == 1.0
+    print_shift(found)
+    said, page = capsys.readouterr().out, (tmp_path / "s.html").read_text()
+    assert re.search(r"% of the target as it is \(.*\), but the pretraining of raw saw 100 % of these pictures", said)
+    assert "saw 100 % of what was looked at of the target with" in said and "at of the source" not in said
+    assert (
+        re.search(r"cross-validation</span><em>but the pretraining of raw saw 100 %", page)
+        and "The pretraining of raw" in page
+    )
 
 
 def test_what_shift_refuses(three, tmp_path: Path) -> None:

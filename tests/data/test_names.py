@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import regraft
-from regraft.data.names import shown
+from regraft.data.names import short, shown
 from regraft.data.sources import open_data
 from regraft.data.trees import Directory, open_tree
 
@@ -192,3 +192,30 @@ def test_shown_names_can_always_be_written() -> None:
     for name in ("a.png", "é.png", "e\u0301.png", "vert\udce9", "\ud800 from JSON", "猫\udcff"):
         shown(name).encode("utf-8")
     assert shown("e\u0301.png") == "é.png" and shown("vert\udce9") == "verté"
+
+
+@pytest.mark.parametrize(("path", "name"), [
+    ("外卖评论.csv", "外卖评论"), ("/data/Отзывы 2024/", "Отзывы-2024"), ("Stra\u00dfe & Caf\u00e9.zip", "Straße-Café"),
+    (unicodedata.normalize("NFD", "Caf\u00e9.csv"), "Café"), (unicodedata.normalize("NFD", "한국어.csv"), "한국어"),
+    ("हिन्दी समीक्षा.csv", "हिन्दी-समीक्षा"), ("รีวิวร้านน้ำ.csv", "รีวิวร้านน้ำ"), ("תגובות٢.csv", "תגובות٢"),
+    ("a/b/photos/", "photos"), ("photos//", "photos"), ("embedded:reviews", "reviews"), ("x/usps.npz#train", "train"),
+    ("a.b.tar.gz", "a"), (".hidden.csv", "hidden"), ("https://example.org/data/reviews.csv", "reviews"),
+    ("https://example.org/", "example"), ("C:\\data\\photos", "photos"), ("my_data-2 (copy).csv", "my_data-2-copy"),
+    ("\u2764\ufe0f", "data"), ("\u2764\ufe0f love.csv", "love"), ("/", "data"), ("", "data"), ("???", "data"),
+    ("vert\udce9.csv", "verté"),
+])  # fmt: skip
+def test_short_names(path: str, name: str) -> None:
+    assert short(path) == name
+
+
+def test_a_short_name_is_that_of_the_folder_one_is_in(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "外卖" / "x").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "外卖" / "x")
+    assert [short(p) for p in (".", "./", "..", "../.", "../x/..")] == ["x", "x", "外卖", "外卖", "外卖"]
+
+
+def test_a_short_name_ends_with_a_whole_letter() -> None:
+    assert short("外" * 100) == "外" * 26 and short("a" * 100) == "a" * 79
+    letter = "नि"  # a letter and its vowel, six bytes
+    assert short(letter * 30) == letter * 13 and short("a" * 74 + letter) == "a" * 74
+    assert short("a" + "\u0323" * 90, "none") == "none"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import regraft
-from regraft.reports.facts import in_words, warnings
+from regraft.reports.facts import beside, in_words, overlap, warnings
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +62,21 @@ def test_warnings() -> None:
     assert warnings(result()) == []
     worse = {"value": -0.02, "ci95": [-0.05, 0.01], "against": "raw", "metric": "accuracy"}
     assert "does not clearly beat its control raw" in warnings(result(gain=worse))[0]
-    assert "25 % of the judged pictures" in warnings(result(seen=0.25))[0]
-    assert "more than it is given here" in warnings(result(seen_in_training=0.6))[0]
     copies = {"val": {}, "controls": {}, "val_without_copies": {"items": 8, "accuracy": 0.75}}
     assert "accuracy 0.7500 on 8 items" in warnings(result(metrics=copies))[0]
+
+
+def test_what_the_pretraining_saw_stands_beside_the_figure() -> None:
+    assert overlap(result()) == overlap(result(seen=None, seen_in_training=None)) == ""
+    assert overlap(result(seen=0.25)).startswith(
+        "but the pretraining of b saw 25 % of these pictures with their labels"
+    )
+    said = overlap(result(seen_in_training=0.6))
+    assert "60 % of the training pictures" in said and "more than it is given here" in said
+    target = {"val": {}, "target": {"accuracy": 0.9}}
+    assert "saw 50 % of these" in overlap(result(seen=1.0, seen_in_target=0.5, metrics=target))
+    assert overlap(result(seen=1.0, seen_in_target=0.0, metrics=target)) == "", "the figure is that of the target"
+    assert beside({"accuracy": 0.9, "accuracy_ci95": [0.8, 0.95]}, "x") == "accuracy 0.9000 (0.8000 to 0.9500), x"
 
 
 def test_the_gain_in_words() -> None:

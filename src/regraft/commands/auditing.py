@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.data.audit import duplicate_groups, group_problems, picture_problems, text_problems
+from regraft.data.audit import duplicate_groups, group_problems, picture_problems, target_problems, text_problems
 from regraft.data.dataset import Dataset
 from regraft.data.facts import Facts
 from regraft.data.texts import TextFacts
@@ -31,6 +31,18 @@ class Audited:
     facts: Facts | TextFacts | None = None
     copies: NDArray[np.int64] | None = None
     groups: NDArray[Any] | None = None
+
+
+def audited_to_learn(data: Dataset, store: RowStore) -> tuple[Audited, NDArray[np.int64]]:
+    """`audited`, with what is to say of the labels to learn from, those of the part train where there are parts; and
+    the positions (n,) of the items that have them.
+    """
+    whole = audited(data, store)
+    there = whole.data.parts == "train" if "train" in data.part_names else np.ones(len(whole.data), bool)
+    learn = np.flatnonzero(there)
+    if len(data.targets) == 1:
+        whole.problems += target_problems(whole.data.take(learn))
+    return whole, learn
 
 
 def audited(data: Dataset, store: RowStore) -> Audited:

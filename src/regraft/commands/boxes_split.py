@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.boxes import classes_present
-from regraft.commands.auditing import audited
+from regraft.commands.auditing import audited, audited_to_learn
 from regraft.data.audit import copies_between, few_judged, rows_of
 from regraft.data.dataset import Dataset
 from regraft.data.facts import Facts
@@ -38,10 +38,8 @@ class BoxSplit:
 
 def split_boxes(opened: Dataset, val: Any, *, format: str | None, seed: int, store: RowStore) -> BoxSplit:
     """The part train, and: ``val`` if given, else the part val, else a fifth of train, copies together."""
-    parts = training_part(opened).part_names
-    whole = audited(opened, store)
-    index = np.arange(len(whole.data))
-    learn = index[np.isin(whole.data.parts, parts)]
+    training_part(opened)  # refuses data without one
+    whole, learn = audited_to_learn(opened, store)
     groups = None if whole.groups is None else whole.groups[learn]
     judged: Dataset | None
     copied: NDArray[np.bool_] | None = None

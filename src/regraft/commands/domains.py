@@ -17,6 +17,7 @@ from regraft.commands.evidence import write_domains, write_evidence
 from regraft.commands.judging import gain
 from regraft.commands.split import Rows
 from regraft.commands.target import Target
+from regraft.features.facts import facts
 from regraft.features.fusion import parts_of
 from regraft.features.rows import below
 from regraft.methods import METHODS
@@ -164,24 +165,33 @@ def finished(
 ) -> dict[str, Any]:
     """Both models saved, and the fields of the result."""
     split, settings, run = job.split, job.settings, job.run
-    seen = job.seen(split.val, split.pixels)
+    seen = {"seen": job.seen(split.val, split.pixels), "seen_in_target": _seen_in_target(job, target)}
     items = {"train": len(before.train.y) - split.repeated, "val": len(before.val.y), "target": len(before.target.y),
              "target_judged": 0 if before.judged is None else len(before.judged.y)}  # fmt: skip
     record = {"name": run.path.name, "data": settings["data"], "target": settings["target"],
               "columns": split.columns, "method": settings["method"], "settings": settings, "choice": choice,
-              "trained_on": items["train"] + refit * items["val"], "judged_on": items["target_judged"],
-              "refit": refit, "seen": seen}  # fmt: skip
+              "trained_on": items["train"] + refit * items["val"],
+              "judged_on": items["target_judged" if figures["target"] else "val"], "refit": refit, **seen,
+              "gain": won}  # fmt: skip
     artefact.save(after.model, run.work / "model", metrics=figures, record=record)
     artefact.save(before.model, run.work / SOURCE_ONLY, metrics={"target": figures["controls"].get(SOURCE_ONLY)},
-                  record={**record, "method": SOURCE_ONLY})  # fmt: skip
+                  record={**record, "method": SOURCE_ONLY, "gain": None})  # fmt: skip
     return {
         "run": str(run.path), "task": split.train.target.task, "method": settings["method"],
         "backbone": job.network.name, "engine": job.runner.engine, "metrics": figures, "gain": won,
         "gain_over_probe": None, "seconds": job.watch.record(), "cached": computed == 0, "items": items,
         "classes": split.train.classes, "split": split.how, "choice": choice, "decision": after.model.decision,
-        "seen": seen, "seen_in_training": job.seen(split.train, split.train_pixels), "rows": {"computed": computed},
+        **seen, "seen_in_training": job.seen(split.train, split.train_pixels), "rows": {"computed": computed},
         "problems": [asdict(p) for p in split.problems],
     }  # fmt: skip
+
+
+def _seen_in_target(job: Job, target: Target) -> float | None:
+    """The share of the target's judged pictures whose labels the network's pretraining saw, None where not known."""
+    if job.network.seen is None or target.judged is None:
+        return None
+    found, _ = facts(target.judged.items, job.store)
+    return job.seen(target.judged.take(found.positions), found.pixels)
 
 
 def report(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from regraft.data.items import Texts
 from regraft.errors import InputError
 from regraft.features.rows import below
+from regraft.model.card import no_gain
 from regraft.predictor import Predictor, load
 from regraft.runtime import set_threads
 from regraft.text.phrases import spans
@@ -45,7 +46,8 @@ class ClassEffects:
 class Explanation:
     """Why a text got its ``label``: of one class, the predicted one's words; where several may be true, each class's.
 
-    ``words_at_once`` is above 1 where a text is so long that neighbours were left out together.
+    ``words_at_once`` is above 1 where a text is so long that neighbours were left out together. ``warning`` says where
+    the model was not shown to be better than its controls; None where it was, or where that is not known.
     """
 
     model: str
@@ -55,6 +57,7 @@ class Explanation:
     classes: list[ClassEffects]
     words_at_once: int = 1
     out: str | None = None
+    warning: str | None = None
 
 
 def explain(
@@ -96,7 +99,9 @@ def explain(
         for c, name in enumerate(target.classes) if several or name in given
     ]  # fmt: skip
     shares = {name: float(p) for name, p in zip(target.classes, known[0], strict=True)}
-    return Explanation(model, text, label, shares, classes, at_once)
+    said = no_gain(predictor.manifest["record"])
+    warning = said and f"{said} These words are what it goes by, not what is known to tell the classes apart."
+    return Explanation(model, text, label, shares, classes, at_once, warning=warning)
 
 
 def _without(text: str, start: int, end: int) -> str:

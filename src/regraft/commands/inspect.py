@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from regraft.boxes import Boxes
-from regraft.commands.auditing import audited
-from regraft.data.audit import target_problems
+from regraft.commands.auditing import audited_to_learn
 from regraft.data.cells import Cells
 from regraft.data.dataset import Dataset
 from regraft.data.numbers import kind_of
@@ -71,7 +70,7 @@ def inspect(
     opened = open_data(data, format=format, hints=Hints(
         label, group, task, text, drop=drop, image=image, features=features, part=part, encoding=encoding,
     ))  # fmt: skip
-    found = audited(opened, RowStore())
+    found, _ = audited_to_learn(opened, RowStore())
     whole = found.data
     sizes: Counter[str] = Counter()
     languages: Counter[str] = Counter()
@@ -83,7 +82,6 @@ def inspect(
         sizes.update(f"{width}x{height}" for height, width in found.facts.info[:, :2].tolist())
     one = len(opened.targets) == 1
     detection = one and whole.target.task == "detection"
-    learn = whole.part("train") if "train" in whole.part_names else whole
     return Inspection(
         name=opened.name,
         format=opened.format,
@@ -95,7 +93,7 @@ def inspect(
         targets={name: spec.task for name, spec in opened.targets.items()},
         parts={p: int((whole.parts == p).sum()) for p in whole.part_names if p},
         sizes=dict(sizes.most_common()),
-        problems=[*found.problems, *(target_problems(learn) if one else [])],
+        problems=found.problems,
         languages=dict(languages.most_common()),
         lengths=lengths,
         boxes=_box_sizes(list(whole.y)) if detection else {},

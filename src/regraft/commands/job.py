@@ -54,9 +54,10 @@ class FitResult:
     ``metrics["val_without_copies"]``; ``metrics["unlike"]`` tells of those unlike the training data. ``gain`` is the
     accuracy (or map) minus the best control's, or the best control's rmse minus ours; ``gain_over_probe`` that over the
     linear probe, for methods that train a network. ``seen`` is the share of judged pictures whose labels the network's
-    pretraining saw, None where that is not known; ``seen_in_training`` that of the training pictures; ``columns`` what
-    those of a table are (`regraft.types.Roles`). With ``cross_validation`` (``folds``, ``rounds``) the figures are
-    means over the rounds, in each of which every judged item was judged by a model that had not seen it.
+    pretraining saw, None where that is not known; ``seen_in_training`` that of the training pictures,
+    ``seen_in_target`` that of the target's judged ones; ``columns`` what those of a table are (`regraft.types.Roles`).
+    With ``cross_validation`` (``folds``, ``rounds``) the figures are means over the rounds, in each of which every
+    judged item was judged by a model that had not seen it.
     """
 
     run: str
@@ -80,6 +81,7 @@ class FitResult:
     problems: list[dict[str, str]] = field(default_factory=list)
     columns: dict[str, Any] | None = None
     cross_validation: dict[str, int] | None = None
+    seen_in_target: float | None = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ class Job:
             "settings": self.settings, "choice": choice, "trained_on": len(train.y) + refit * len(judged.y),
             "judged_on": len(judged.y), "refit": refit, "seen": seen, "columns": split.columns,
             "cross_validation": split.cross_validation,
+            "gain": over_best,
         }  # fmt: skip
         artefact.save(model, run.work / "model", metrics=figures, record=record)
         computed += more + sum(r.computed for r in rounds)

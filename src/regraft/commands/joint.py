@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import re
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +24,8 @@ from regraft.commands.start import started
 from regraft.data.augment import Policy, may_flip
 from regraft.data.dataset import Dataset
 from regraft.data.items import Items, JoinedItems, Renamed
+from regraft.data.names import short
+from regraft.data.sources import split_part
 from regraft.errors import InputError
 from regraft.features.store import RowStore
 from regraft.files import digest
@@ -63,7 +63,7 @@ def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, res
     """
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
     names = [str(d) for d in settings["data"]]
-    out = runfolder.folder_for(settings["out"], "+".join(map(_short, names)), "joint", resume)
+    out = runfolder.folder_for(settings["out"], "+".join(map(_domain, names)), "joint", resume)
     if resume and (done := runfolder.finished(out, settings)):
         say(f"{out} is already finished")
         return done
@@ -107,8 +107,8 @@ def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, res
     return result
 
 
-def _short(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name).name.split(".")[0]).strip("-") or "data"
+def _domain(data: str) -> str:
+    return short(split_part(data)[0])
 
 
 def _domains(names: list[str], splits: list[Split]) -> tuple[list[Domain], tuple[str, ...]]:
@@ -123,7 +123,7 @@ def _domains(names: list[str], splits: list[Split]) -> tuple[list[Domain], tuple
     classes = tuple(dict.fromkeys(c for s in splits for c in s.train.classes))
     short: list[str] = []
     for name in names:
-        base, n = _short(name), 2
+        base, n = _domain(name), 2
         while (label := base if base not in short else f"{base}-{n}") in short:
             n += 1
         short.append(label)

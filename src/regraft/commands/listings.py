@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from regraft.commands.runfolder import status_of
 from regraft.detection import artefact as detectors
 from regraft.errors import ArtefactError
 from regraft.features.store import RowStore
@@ -13,7 +14,12 @@ from regraft.model import artefact
 
 
 def runs(folder: str = "runs") -> list[dict[str, Any]]:
-    """The finished and interrupted runs below ``folder``, the latest first."""
+    """The finished, running and interrupted runs below ``folder``, the latest first.
+
+    ``accuracy``, ``map``, ``rmse`` and ``ci95`` are ``of`` the held-out items (``val``); where a run adapted to a
+    target, of that (``target``), or of the ``source`` where the target has no labels. ``seen`` is the share of these
+    pictures whose labels the network's pretraining saw, None where that is not known.
+    """
     found = []
     for settings in path_of(folder, "FOLDER").glob("*/run.json"):
         try:
@@ -25,15 +31,26 @@ def runs(folder: str = "runs") -> list[dict[str, Any]]:
         result = record.get("result") or {}
         if not isinstance(result, dict):
             continue
-        val = (result.get("metrics") or {}).get("val") or {}
+        figures, of = _judged(result.get("metrics") or {})
         found.append({
-            "run": str(settings.parent), "status": record["status"], "data": record["settings"].get("data"),
+            "run": str(settings.parent), "status": status_of(record), "data": record["settings"].get("data"),
             "method": record["settings"].get("method"), "backbone": record["settings"].get("backbone"),
-            "accuracy": val.get("accuracy"), "map": val.get("map"), "rmse": val.get("rmse"),
-            "ci95": val.get("accuracy_ci95", val.get("rmse_ci95")),
+            "target": record["settings"].get("target"), "of": of,
+            "accuracy": figures.get("accuracy"), "map": figures.get("map"), "rmse": figures.get("rmse"),
+            "ci95": figures.get("accuracy_ci95", figures.get("rmse_ci95")),
+            "seen": result.get("seen_in_target" if of == "target" else "seen"),
             "gain": (result.get("gain") or {}).get("value"), "changed": settings.stat().st_mtime,
         })  # fmt: skip
     return sorted(found, key=lambda r: (-r["changed"], r["run"]))
+
+
+def _judged(metrics: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """The figures that count, and what they are of."""
+    if metrics.get("target"):
+        return metrics["target"], "target"
+    if not metrics.get("val"):
+        return {}, None
+    return metrics["val"], "source" if "target" in metrics else "val"
 
 
 def list_backbones() -> list[dict[str, Any]]:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.commands.auditing import audited
+from regraft.commands.auditing import audited_to_learn
 from regraft.commands.candidates import Candidate, attempt, compared, names
 from regraft.commands.split import strata
-from regraft.data.audit import require_target, target_problems
+from regraft.data.audit import require_target
 from regraft.data.dataset import Dataset
 from regraft.data.parts import hold_out, training_part
 from regraft.data.sources import open_data
@@ -144,14 +144,13 @@ def looked_at(
 ) -> tuple[Dataset, list[Problem], NDArray[np.uint64] | None, NDArray[Any] | None]:
     """The readable items of the training part, at most ``items`` of them; problems, digests of pixels, groups."""
     opened = open_data(data, format=format, hints=hints)
-    parts = training_part(opened).part_names
-    whole = audited(opened, store)
-    learn = np.flatnonzero(np.isin(whole.data.parts, parts))
+    training_part(opened)  # refuses data without one
+    whole, learn = audited_to_learn(opened, store)
     part = whole.data.take(learn)
     if part.target.task == "detection":
         raise InputError(f"{part.name} is pictures with boxes; networks are ranked for one answer an item.")
     require_target(part)
-    problems = [*whole.problems, *target_problems(part)]
+    problems = [*whole.problems]
     if part.target.task != "regression":
         present = [n for n, count in part.class_counts().items() if count]
         if part.target.task == "classification" and len(present) >= len(part):

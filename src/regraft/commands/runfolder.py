@@ -6,15 +6,17 @@ While it runs it is called ``NAME.partial``; it is renamed to ``NAME`` at the ve
 from __future__ import annotations
 
 import json
-import re
 import shutil
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from regraft.border import written_by_regraft
-from regraft.errors import ArtefactError, InputError
+from regraft.data.names import short
+from regraft.errors import ArtefactError, DiskError, InputError
 from regraft.files import disk_errors, dump_json, output, replace_folder, write_json
+from regraft.runtime import runs_still, this_process
 
 SETTINGS, LOG = "run.json", "log.jsonl"
 
@@ -41,7 +43,7 @@ class RunFolder:
             if overwrite:
                 shutil.rmtree(self.work, ignore_errors=True)
             self.work.mkdir(parents=True, exist_ok=True)
-            write_json(self.work / SETTINGS, {"status": "running", "settings": settings})
+            self._is("running", process=this_process())
 
     def __enter__(self) -> RunFolder:
         return self
@@ -51,6 +53,12 @@ class RunFolder:
         trained = (self.work / "checkpoints").exists()
         if kind is not None and issubclass(kind, InputError) and not trained:
             shutil.rmtree(self.work, ignore_errors=True)
+        elif kind is not None:
+            with suppress(DiskError):
+                self._is("interrupted")
+
+    def _is(self, status: str, **more: Any) -> None:
+        write_json(self.work / SETTINGS, {"status": status, "settings": self.settings, **more})
 
     def log(self, event: str, **more: Any) -> None:
         """One line in ``log.jsonl``: the time, the event, what belongs to it."""
@@ -70,7 +78,7 @@ class RunFolder:
 
     def finish(self, result: dict[str, Any]) -> Path:
         """Writes the result and gives the folder its name."""
-        write_json(self.work / SETTINGS, {"status": "done", "settings": self.settings, "result": result})
+        self._is("done", result=result)
         with disk_errors(self.path):
             replace_folder(self.work, self.path)
         return self.path
@@ -98,6 +106,14 @@ def folder_for(out: str | None, data: str, method: str, resume: bool) -> Path:
     if left is None:
         raise InputError(f"There is no interrupted run of {data} by {method} to resume below runs/.")
     return left
+
+
+def status_of(record: dict[str, Any]) -> str:
+    """What ``run.json`` and its process tell: ``done``, ``running``, ``running on HOST`` (another), ``interrupted``."""
+    if record["status"] != "running":
+        return str(record["status"])
+    still = runs_still(record.get("process"))
+    return f"running on {record['process']['host']}" if still is None else "running" if still else "interrupted"
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -134,9 +150,7 @@ def _same_settings(record: dict[str, Any], settings: dict[str, Any], folder: Pat
 
 def next_out(data: str, method: str, root: Path = Path("runs")) -> Path:
     """``runs/<data>-<method>-<n>`` with the first n that is free."""
-    parts = re.split(r"[/\\:#]+", data.rstrip("/"))
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", parts[-1].split(".")[0]).strip("-") or "data"
-    n = 1
+    stem, n = short(data), 1
     while any((root / f"{stem}-{method}-{n}{end}").exists() for end in ("", ".partial")):
         n += 1
     return root / f"{stem}-{method}-{n}"

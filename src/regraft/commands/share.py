@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -22,6 +21,7 @@ from regraft.commands.search import is_auto, remembered
 from regraft.commands.settings import hints_of
 from regraft.commands.tasks import fit_together, not_looked_at, same_data
 from regraft.data.frames import is_frame
+from regraft.data.names import short
 from regraft.data.sources import open_data, split_part
 from regraft.errors import InputError, UnknownName
 from regraft.features.fusion import parts_in, parts_of
@@ -186,8 +186,7 @@ def named(data: Sequence[Any], label: str | None) -> dict[str, tuple[Any, str | 
 def _stem(data: Any) -> str:
     if is_frame(data):
         return "table"
-    where = split_part(str(data))[0].rstrip("/").removeprefix("embedded:")
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", Path(where).name.split(".")[0]).strip("-") or "task"
+    return short(split_part(str(data))[0], "task")
 
 
 def in_common(tasks: dict[str, tuple[Any, str | None]], options: dict[str, Any]) -> list[Problem]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.commands.auditing import Audited, audited
+from regraft.commands.auditing import Audited, audited, audited_to_learn
 from regraft.commands.cross_validation import FEW, deal
-from regraft.data.audit import copies_between, few_judged, require_target, rows_of, target_problems
+from regraft.data.audit import copies_between, few_judged, require_target, rows_of
 from regraft.data.dataset import Dataset
 from regraft.data.parts import evaluation_part, hold_out, training_part
 from regraft.data.sources import open_data
@@ -100,11 +100,9 @@ def make_split(
     """
     store = store or RowStore()
     opened = open_data(data, format=format, hints=hints)
-    parts = training_part(opened).part_names
-    whole = audited(opened, store)
-    index = np.arange(len(whole.data))
-    learn = index[np.isin(whole.data.parts, parts)]
-    problems = [*whole.problems, *target_problems(whole.data.take(learn))]
+    training_part(opened)  # refuses data without one
+    whole, learn = audited_to_learn(opened, store)
+    problems = [*whole.problems]
     require_target(whole.data.take(learn))
     if val is not None:
         task = opened.target.task if hints.task or opened.format == "table" else None
@@ -117,13 +115,13 @@ def make_split(
     judge = np.zeros(0, np.int64)
     folds = None
     if cv is not None and "val" in names:
-        learn = index[np.isin(whole.data.parts, [*parts, "val"])]
+        learn = np.flatnonzero(np.isin(whole.data.parts, ["train", "val"]))
     labels = whole.data.y[learn]
     groups = None if whole.groups is None else whole.groups[learn]
     if cv is not None:
         folds, how = deal(labels, groups, cv, seed), ""
     elif "val" in names and "train" in names:
-        judge, how = index[whole.data.parts == "val"], "judged on the part val"
+        judge, how = np.flatnonzero(whole.data.parts == "val"), "judged on the part val"
     else:
         numbers = opened.target.task == "regression"
         kept, held = hold_out(strata(labels), groups, seed=seed)

@@ -6,10 +6,15 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
 
 from regraft.data.charsets import Guess, decoded, guess, least_cost
 
 _LONELY = re.compile("[\ud800-\udfff]")
+
+SHORT = 80
+"""A short name stays below so many bytes of UTF-8: a disk takes 255, and more is put behind it."""
 
 OF_NAMES = {"cp1252": 3.0, "cp437": 7.0, "cp850": 6.5, "cp866": 4.0, "cp852": 4.0,
             "mac-roman": -8.0, "mac-cyrillic": -8.0}  # fmt: skip
@@ -77,3 +82,25 @@ def _bytes(name: str) -> bytes:
 def order(name: str) -> list[str]:
     """Sorted as a walk would go: by folder, then by name."""
     return name.split("/")
+
+
+def short(path: str, otherwise: str = "data") -> str:
+    """A name that a file may have anywhere, for what lies at ``path`` (also ``embedded:NAME`` or ``PATH#part``): its
+    last piece up to the first dot.
+
+    Letters with their marks and digits of every script stay, and so do ``_`` and ``-``; everything else becomes ``-``.
+    In NFC and below `SHORT` bytes; ``otherwise`` where nothing is left.
+    """
+    pieces = [p for p in re.split(r"[/\\:#]+", path) if p]
+    last = Path(path).resolve().name if pieces[-1:] in (["."], [".."]) else "".join(pieces[-1:])
+    letters: list[str] = []
+    for c in shown(last).lstrip(".").split(".")[0]:
+        kind = unicodedata.category(c)[0]
+        if kind == "M" and letters and letters[-1][0].isalpha():
+            letters[-1] += c
+        elif kind in "LN" or c in "_-":
+            letters.append(c)
+        elif letters[-1:] != ["-"]:
+            letters.append("-")
+    ends = accumulate(len(c.encode()) for c in letters)
+    return "".join(c for c, end in zip(letters, ends, strict=True) if end < SHORT).strip("-") or otherwise

@@ -14,7 +14,9 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
     """Markdown with YAML front matter, from an artefact's manifest and its measured figures."""
     network, target, record = manifest["network"], manifest["target"], manifest["record"]
     provenance = network["provenance"]
-    val = metrics.get("val") or {}
+    adapted = bool(metrics.get("target"))  # the figures that count are then those on the target
+    val = metrics["target"] if adapted else metrics.get("val") or {}
+    judged = record.get("target" if adapted else "data", "unnamed")
     lines = [
         "---",
         "library_name: regraft",
@@ -28,7 +30,7 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
             f"- name: {json.dumps(record.get('name', 'model'))}",
             "  results:",
             f"  - task: {{type: {target['task']}}}",
-            f"    dataset: {{name: {json.dumps(record.get('data', 'unnamed'))}, type: local}}",
+            f"    dataset: {{name: {json.dumps(judged)}, type: local}}",
             "    metrics:",
             *(f"    - {{type: {k}, value: {v:.6g}}}" for k, v in val.items() if isinstance(v, float)),
         ]
@@ -46,16 +48,35 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
         name = HEADLINE[target["task"]][0]
         low, high = val[f"{name}_ci95"]
         after = "; the saved model was then refitted on all items" if record.get("refit") else ""
-        lines.append(
-            f"- {name} {val[name]:.4f} (95 % interval {low:.4f} to {high:.4f}) on {record.get('judged_on')} items that "
-            f"were not trained on{after}"
+        seen = record.get("seen_in_target" if adapted else "seen")
+        saw = f", of which the pretraining saw {100 * seen:.3g} % with their labels" if seen else ""
+        which = (
+            f"items of {judged}, whose labels were not learned from" if adapted else "items that were not trained on"
         )
+        lines.append(
+            f"- {name} {val[name]:.4f} (95 % interval {low:.4f} to {high:.4f}) on {record.get('judged_on')} {which}"
+            f"{saw}{after}"
+        )
+        lines += [f"- {said}"] if (said := no_gain(record)) else []
     lines += [
         "",
         "Use: `regraft predict FOLDER INPUT...`, or in Python `regraft.load(FOLDER).predict(inputs)`.",
         "",
     ]
     return "\n".join(lines)
+
+
+def no_gain(record: dict[str, Any]) -> str | None:
+    """That a model is not shown to beat its best control, from its artefact's record; None where it is, or where no
+    control was run.
+    """
+    gain = record.get("gain")
+    if not gain or gain["ci95"][0] > 0:
+        return None
+    scale, unit = (1, "in rmse") if gain["metric"] == "rmse" else (100, "points")
+    value, low, high = (f"{scale * v:+.3g}" for v in (gain["value"], *gain["ci95"]))
+    return (f"The model is not shown to beat its control {gain['against']}: {value} {unit} on {record['judged_on']} "
+            f"judged items, 95 % interval {low} to {high}.")  # fmt: skip
 
 
 def _what(target: dict[str, Any]) -> str:

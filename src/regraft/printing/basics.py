@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 
@@ -37,6 +39,19 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def problems(found: Sequence[Any], most: int = 20) -> None:
+    """A line a problem (`regraft.types.Problem`, or a dict of its fields); of more than ``most`` some of each kind."""
+    rows = [p if isinstance(p, dict) else asdict(p) for p in found]
+    kinds = dict.fromkeys(p["kind"] for p in rows)
+    each = len(rows) if len(rows) <= most else max(1, most // len(kinds))
+    for kind in kinds:
+        alike = [p for p in rows if p["kind"] == kind]
+        for p in alike[:each]:
+            print(f"{kind}: {p['item']}: {p['message']}")
+        if len(alike) > each:
+            print(f"{kind}: and {len(alike) - each} more (--json lists them all)")
 
 
 _COLUMNS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from regraft.printing.basics import Written, box_figures, figures, table
+from regraft.printing.basics import Written, box_figures, figures, problems, table
 from regraft.types import Roles
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def print_fits(result: dict[str, Any]) -> None:
 
 
 def print_fit(result: dict[str, Any]) -> None:
-    from regraft.reports.facts import gained, warnings
+    from regraft.reports.facts import beside, gained, judged, overlap, warnings
 
     val, metrics = result["metrics"]["val"], result["metrics"]
     if metrics.get("target"):
@@ -90,6 +90,9 @@ def print_fit(result: dict[str, Any]) -> None:
         )
     elif val:
         figures({f"{result['backbone']}, {result['method']}": val, **metrics["controls"]})
+    counts, said = judged(result), overlap(result)
+    if counts and said:
+        print(beside(counts, said))
     if val and "interval" in val:
         print("intervals of {level:g} hold {coverage:.4f} of the numbers; {width:.4g} wide".format(**val["interval"]))
     for q, f in (val or {}).get("quantiles", {}).items():
@@ -125,8 +128,7 @@ def print_fit(result: dict[str, Any]) -> None:
         print(certainty(result["decision"]["cross_validated"]))
     for text in warnings(result):
         print(f"warning: {text}")
-    for p in result["problems"][:20]:
-        print(f"{p['kind']}: {p['item']}: {p['message']}")
+    problems(result["problems"])
     print(f"{result['run']}: model/, report.html, predictions.csv; {result['seconds']['total']:.1f} s"
           f"{', features from the store' if result['cached'] else ''}")  # fmt: skip
 
@@ -161,8 +163,7 @@ def print_detection(result: dict[str, Any]) -> None:
               f"({low:+.1f} to {high:+.1f})")  # fmt: skip
     for text in warnings(result):
         print(f"warning: {text}")
-    for p in result["problems"][:20]:
-        print(f"{p['kind']}: {p['item']}: {p['message']}")
+    problems(result["problems"])
     print(f"boxes are shown from a confidence of {result['decision']['threshold']:.3f} on")
     print(f"{result['run']}: model/, report.html, detections.json; {result['seconds']['total']:.1f} s")
 
@@ -202,13 +203,15 @@ def print_ranking(found: Ranking) -> None:
             print(f"warning: the pretraining of {r.backbone} saw the labels of {100 * r.seen:.0f} % of these items")
     for one in found.left_out:
         print(f"left out: {one['backbone']}: {one['why']}")
-    for p in found.problems[:20]:
-        print(f"{p.kind}: {p.item}: {p.message}")
+    problems(found.problems)
     if found.out:
         print(f"look at {found.out}")
 
 
 def print_shift(found: Shift) -> None:
+    from regraft.reports.shift import overlap, saw_domains
+
+    record = asdict(found)
     print(f"{found.source} ({found.items['source']} items) and {found.target} ({found.items['target']} items) in the "
           f"features of {found.backbone}")  # fmt: skip
     print(f"proxy A-distance {found.a_distance['value']:.2f} (0 alike, 2 apart); MMD {found.mmd:.4f}; class shares "
@@ -216,10 +219,13 @@ def print_shift(found: Shift) -> None:
     if found.as_it_is:
         low, high = (100 * v for v in found.as_it_is["accuracy_ci95"])
         print(f"a probe of the source is right on {100 * found.as_it_is['accuracy']:.1f} % of the target as it is "
-              f"(95 % interval {low:.1f} to {high:.1f})")  # fmt: skip
+              f"(95 % interval {low:.1f} to {high:.1f}){', ' * bool(said := overlap(record)) + said}")  # fmt: skip
+        if found.as_it_is["on_source"]:
+            print(f"and on {100 * found.as_it_is['on_source']['accuracy']:.1f} % of the source, by cross-validation")
     table(["class", "distance over spread"], [[n, d] for n, d in found.classes.items()])
+    for text in saw_domains(record):
+        print(f"warning: {text}")
     print(found.word)
-    for p in found.problems[:20]:
-        print(f"{p['kind']}: {p['item']}: {p['message']}")
+    problems(found.problems)
     if found.out:
         print(f"look at {found.out}")

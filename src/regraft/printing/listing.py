@@ -12,7 +12,14 @@ def print_runs(found: list[dict[str, Any]], folder: str) -> None:
         print(f"no runs in {folder}")
         return
     keys = ["run", "status", "data", "backbone", "method", "accuracy", "rmse", "map", "gain"]
-    table(keys, [[r[k] for k in keys] for r in found])
+    table([*keys, ""], [[*(r[k] for k in keys), _said(r)] for r in found])
+
+
+def _said(run: dict[str, Any]) -> str:
+    """What a run's figures are of, where that is not what is usual, and what the pretraining saw of it."""
+    name = {"target": run["target"], "source": run["data"]}.get(run["of"])
+    said = [f"on the {run['of']} {name}"] if name else []
+    return ", ".join(said + ([f"pretraining saw {100 * run['seen']:.3g} %"] if run["seen"] else []))
 
 
 def print_backbones(found: list[dict[str, Any]]) -> None:

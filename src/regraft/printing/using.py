@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from regraft.printing.basics import box_figures, figures, table
+from regraft.printing.basics import box_figures, figures, problems, table
 
 if TYPE_CHECKING:
     from regraft.commands.evaluate import Evaluation
@@ -78,9 +78,12 @@ def print_evaluation(found: Evaluation) -> None:
         for p in found.problems:
             print(f"{p.kind}: {p.item}: {p.message}")
         return
-    if found.seen:
-        print(f"warning: the network's pretraining saw the labels of {100 * found.seen:.0f} % of these items")
     figures({"": found.metrics})
+    if found.seen:
+        from regraft.reports.facts import beside, saw
+
+        said = f"but {saw('its network', found.seen)}: this figure is not that of a transfer"
+        print(beside(found.metrics, said))
     for p in found.problems:
         print(f"{p.kind}: {p.item}: {p.message}")
 
@@ -106,10 +109,7 @@ def print_insights(found: Insights) -> None:
                   f"{100 * c['value']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})")  # fmt: skip
     for text in found.notes:
         print(f"note: {text}")
-    for p in found.problems[:20]:
-        print(f"{p.kind}: {p.item}: {p.message}")
-    if len(found.problems) > 20:
-        print(f"and {len(found.problems) - 20} more problems (--json lists them all)")
+    problems(found.problems)
     if found.out:
         print(f"look at {found.out}")
 
@@ -125,6 +125,8 @@ def print_explanation(found: Explanation, *, colour: bool) -> None:
         print(f"  {_marked(found.text, c, colour)}")
         best = sorted(c.words, key=lambda w: -abs(w.effect))[:5]
         print(f"  log-odds: {', '.join(f'{w.word} {w.effect:+.2f}' for w in best)}")
+    if found.warning:
+        print(f"warning: {found.warning}")
     if found.words_at_once > 1:
         print(f"note: the text is long, so {found.words_at_once} words at a time were left out")
     if found.out:

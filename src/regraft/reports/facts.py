@@ -52,6 +52,7 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     found: dict[str, Any] = {
         "result": result, "settings": record["settings"], "manifest": manifest, "val": judged(result),
         "warnings": warnings(result), "problems": by_kind(result["problems"]), "in_words": in_words(result),
+        "overlap": overlap(result),
     }  # fmt: skip
     few = folder / "few_labels.json"
     if few.is_file():
@@ -108,16 +109,6 @@ def warnings(result: dict[str, Any]) -> list[str]:
         for p in result.get("problems", ())
         if p["kind"] in ("looks-worse", "same-domain")
     ]
-    if result["seen"]:
-        found.append(
-            f"{100 * result['seen']:.0f} % of the judged pictures were in the pretraining of {result['backbone']}, "
-            "labels included: this figure is not that of a transfer."
-        )
-    elif result["seen_in_training"]:
-        found.append(
-            f"{100 * result['seen_in_training']:.0f} % of the training pictures were in the pretraining of "
-            f"{result['backbone']}, labels included: it has learned these classes from more than it is given here."
-        )
     copies = result["metrics"].get("val_without_copies")
     if copies:
         headline = next((f"{k} {copies[k]:.4f}" for k in ("accuracy", "map", "rmse") if k in copies), "no figure")
@@ -126,6 +117,31 @@ def warnings(result: dict[str, Any]) -> list[str]:
             f"on {copies['items']} items."
         )
     return found
+
+
+def saw(network: str, share: float, what: str = "these pictures") -> str:
+    """What a pretraining saw."""
+    return f"the pretraining of {network} saw {100 * share:.3g} % of {what} with their labels"
+
+
+def overlap(result: dict[str, Any]) -> str:
+    """What belongs beside the figures that count where the network's pretraining saw the pictures; else ""."""
+    name, seen = result["backbone"], result["seen"]
+    if result["metrics"].get("target"):
+        seen = result.get("seen_in_target")
+    if seen:
+        return f"but {saw(name, seen)}: this figure is not that of a transfer"
+    if result["seen_in_training"]:
+        return (f"but {saw(name, result['seen_in_training'], 'the training pictures')}: it has learned these classes "
+                "from more than it is given here")  # fmt: skip
+    return ""
+
+
+def beside(figures: dict[str, Any], said: str) -> str:
+    """The figure that counts, with its interval, and what is said of it."""
+    name = next(k for k in ("rmse", "accuracy", "map") if f"{k}_ci95" in figures)
+    low, high = figures[f"{name}_ci95"]
+    return f"{name} {figures[name]:.4f} ({low:.4f} to {high:.4f}), {said}"
 
 
 def _what_to_try(result: dict[str, Any]) -> str:
