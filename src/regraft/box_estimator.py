@@ -27,6 +27,7 @@ from regraft.errors import DataError, DataWarning, UnreadableItem
 from regraft.features.facts import facts
 from regraft.features.store import RowStore
 from regraft.methods.detectors import DEFAULT
+from regraft.model.learned import Learned
 from regraft.runtime import Stopwatch, resolve_device
 from regraft.training import boxes as training
 from regraft.training.checks import check_training
@@ -122,6 +123,7 @@ class Detector(BaseEstimator):
             self.record_, decision = training.learn(
                 network, data, settings, groups=None, folder=Path(folder), store=store, watch=Stopwatch()
             )
+        self.learned_ = Learned.of(items, network=None, store=store)
         self.network_ = network.requires_grad_(False).eval()
         self._ready = folded(self.network_)
         if self.threshold is not None:
@@ -166,7 +168,8 @@ class Detector(BaseEstimator):
         check_is_fitted(self)
         record = {"name": Path(folder).name, "method": self.method, "detector": self.detector, "data": "X, y",
                   "choice": self.record_}  # fmt: skip
-        return artefact.save(self.network_.cpu(), Path(folder), decision=self.decision_, metrics={}, record=record)
+        return artefact.save(self.network_.cpu(), Path(folder), decision=self.decision_, metrics={}, record=record,
+                             learned=self.learned_)  # fmt: skip
 
 
 def _pictures(x: Any) -> Items:

@@ -27,11 +27,13 @@ from regraft.data.targets import as_labels, as_numbers
 from regraft.errors import DataError, InputError
 from regraft.features.choice import network_for
 from regraft.features.fusion import learned, parts_of
+from regraft.features.store import RowStore
 from regraft.features.tables import columns_of
 from regraft.files import output
 from regraft.methods import METHODS
 from regraft.methods.ridge import LEAST_ROWS as LEAST_CARRIED
 from regraft.model import artefact
+from regraft.model.learned import Learned
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
 from regraft.on_network import OnNetwork
@@ -51,6 +53,7 @@ class _Model(OnNetwork):
     method: str
     record_: dict[str, Any]
     model_: Model
+    learned_: Learned
 
     def _require(self, items: Items, labels: NDArray[Any], spec: TargetSpec, name: str) -> None:
         """The checks of `regraft fit` on what is to be learned; what has to do with judging is no matter here."""
@@ -67,7 +70,7 @@ class _Model(OnNetwork):
         record = {"name": place.name, "method": self.method, "data": "X, y", "choice": self.record_}
         if self.columns_ is not None:
             record["columns"] = self.columns_.to_json()
-        return artefact.save(self.model_, place, metrics={}, record=record)
+        return artefact.save(self.model_, place, metrics={}, record=record, learned=self.learned_)
 
 
 class Classifier(ClassifierMixin, _Model):
@@ -132,6 +135,7 @@ class Classifier(ClassifierMixin, _Model):
         )
         _say_stopped(fitted.record)
         self.model_ = Model(network, fitted.head, "label", spec)
+        self.learned_ = Learned.of(items, network=network, store=RowStore())
         self.record_ = fitted.record
         return self
 
@@ -225,6 +229,7 @@ class Regressor(RegressorMixin, _Model):
         self.model_ = Model(
             network, fitted.head, "value", spec, sureness(fitted.logits, unseen, quantiles=self.quantiles)
         )
+        self.learned_ = Learned.of(items, network=network, store=RowStore())
         self.residuals_ = unseen - (unseen.mean() if fitted.logits is None else fitted.logits[:, 0])
         self.sigma_ = self.model_.sigma
         head: Any = fitted.head

@@ -18,6 +18,7 @@ from regraft.commands.controls import Control, ControlKit, run_controls
 from regraft.commands.evidence import write_evidence, write_line
 from regraft.commands.inner import promised
 from regraft.commands.judging import abstaining, decision, gain_over_best
+from regraft.commands.learned import learned_from
 from regraft.commands.parts import part_figures
 from regraft.commands.settings import seconds_of
 from regraft.commands.split import Rows, Split
@@ -33,6 +34,7 @@ from regraft.methods.base import Fitted
 from regraft.metrics import evenly
 from regraft.model import artefact
 from regraft.model.heads import LinearHead
+from regraft.model.learned import Learned
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
 from regraft.runtime import Stopwatch, say
@@ -100,6 +102,8 @@ class Job:
     store: RowStore
     watch: Stopwatch
     search: dict[str, Any] | None = None
+    others: tuple[Dataset, ...] = ()
+    """What the network has learned from beside the training part: the items of other tasks."""
 
     @property
     def numbers(self) -> bool:
@@ -159,7 +163,8 @@ class Job:
             "settings": self.settings, "choice": choice, "trained_on": len(train.y) + refit * len(judged.y),
             "judged_on": len(judged.y), "refit": refit, "seen": seen, "columns": split.columns,
         }  # fmt: skip
-        artefact.save(model, run.work / "model", metrics=figures, record=record)
+        artefact.save(model, run.work / "model", metrics=figures, record=record,
+                      learned=self.learned_from(split.train, split.val if refit else None))  # fmt: skip
         computed += more + for_controls
         return FitResult(
             run=str(run.path), task=split.train.target.task, method=self.settings["method"],
@@ -170,6 +175,10 @@ class Job:
             seen_in_training=self.seen(split.train, split.train_pixels),
             rows={"computed": computed}, problems=[asdict(p) for p in split.problems], columns=split.columns,
         )  # fmt: skip
+
+    def learned_from(self, *data: Dataset | None) -> Learned | None:
+        """See `regraft.commands.learned.learned_from`."""
+        return learned_from(*data, *self.others, network=self.network, settings=self.settings, store=self.store)
 
     def learned(
         self, method: Any, learn: Callable[..., Any], train: Rows

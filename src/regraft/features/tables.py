@@ -6,6 +6,7 @@ artefact.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import Counter
@@ -87,13 +88,7 @@ class TableMap:
         if name in self.levels:
             levels = np.array([_level(t) for t in texts], object)
             return (levels[:, None] == np.array(self.levels[name], object)[None, :]).astype(np.float64)
-        values = np.full(len(texts), np.nan)
-        for i, text in enumerate(texts):
-            value = number(text)
-            if value is None or math.isinf(value):
-                failed.setdefault(i, f"{name!r} is {text!r}, {why_not(text)[:-1]}")
-            else:
-                values[i] = value
+        values = _numbers(name, texts, failed)
         return np.where(np.isnan(values), self.numbers[name], values)[:, None]
 
     def oddities(self, cells: Cells) -> list[Problem]:
@@ -127,6 +122,18 @@ def _level(text: str) -> str:
     return "" if is_missing(text) else text
 
 
+def _numbers(name: str, texts: list[str], failed: dict[int, str]) -> NDArray[np.float64]:
+    """(n,) the cells as numbers, NaN where one is missing; those that are no finite numbers are added to ``failed``."""
+    values = np.full(len(texts), np.nan)
+    for i, text in enumerate(texts):
+        value = number(text)
+        if value is None or math.isinf(value):
+            failed.setdefault(i, f"{name!r} is {text!r}, {why_not(text)[:-1]}")
+        else:
+            values[i] = value
+    return values
+
+
 class TableNetwork(Mapped):
     """The columns of a table as a network: without features until it has learned what they are."""
 
@@ -149,6 +156,30 @@ class TableNetwork(Mapped):
     def rows_of(self, items: Items) -> MappedRows:
         assert self.model is not None
         return self.model(items)
+
+
+def row_prints(items: Items, network: Pretrained | None) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """Of the m rows that can be read: positions (m,), and digests (m,) of their cells as ``network`` reads them: numbers
+    to twelve digits, however they were written, and categories, in the order of the columns that it has learned.
+    """
+    model = network.model if isinstance(network, TableNetwork) else None
+    failed: dict[int, str] = {}
+    words: list[list[str]] = []
+    if isinstance(items, Cells):
+        failed |= items.failed()
+        names = list(items.columns) if model is None else model.order
+        levels = [n for n in names if model is not None and n in model.levels]
+        columns = [_numbers(n, items.texts(n), failed) for n in names if n not in levels]
+        words = [[_level(t) for t in items.texts(n)] for n in levels]
+    else:
+        columns = list(np.array([items.load(i) for i in range(len(items))], np.float64).T)
+    values = np.stack(columns, 1) if columns else np.zeros((len(items), 0))
+    plain = np.where(np.isnan(values), np.nan, values) + 0.0
+    kept = (plain.view(np.int64) + (1 << 11)) >> 12  # 40 bits of the fraction
+    good = [i for i in range(len(items)) if i not in failed]
+    found = [hashlib.blake2b(kept[i].tobytes() + repr([w[i] for w in words]).encode("utf-8", "surrogatepass"),
+                             digest_size=8).digest() for i in good]  # fmt: skip
+    return np.array(good, np.int64), np.frombuffer(b"".join(found), "<u8").astype(np.uint64)
 
 
 def columns_of(network: Pretrained) -> list[str] | None:

@@ -73,16 +73,18 @@ def _sure(answer: dict[str, Any]) -> str:
 
 def print_evaluation(found: Evaluation) -> None:
     print(f"{found.model} on {found.items} items of {found.data}")
-    if "per_class" in found.metrics and "map75" in found.metrics:
-        box_figures(found.metrics)
-        for p in found.problems:
-            print(f"{p.kind}: {p.item}: {p.message}")
-        return
     if found.seen:
         print(f"warning: the network's pretraining saw the labels of {100 * found.seen:.0f} % of these items")
-    figures({"": found.metrics})
+    beside = [p for p in found.problems if p.kind == "learned-from"]
+    for p in beside:
+        print(f"{'note' if found.unseen else 'warning'}: {p.message} ({p.item})")
+    if "per_class" in found.metrics and "map75" in found.metrics:
+        box_figures(found.metrics)
+    else:
+        figures({"": found.metrics})
     for p in found.problems:
-        print(f"{p.kind}: {p.item}: {p.message}")
+        if p not in beside:
+            print(f"{p.kind}: {p.item}: {p.message}")
 
 
 def print_insights(found: Insights) -> None:
