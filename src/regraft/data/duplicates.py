@@ -63,8 +63,8 @@ def near_pairs(facts: Facts | TextFacts) -> NDArray[np.int64]:
 
 def picture_signatures(facts: Facts) -> NDArray[np.uint8]:
     """(m, 64) the sides of 512 random hyperplanes on which a picture's detail lies (Charikar 2002,
-    https://doi.org/10.1145/509907.509965): what tells near copies, and no picture can be made of. Zero for pictures that
-    are not compared: up to 64 pixels, or flat.
+    https://doi.org/10.1145/509907.509965): what tells near copies, in a sixteenth of a thumbnail. Zero for pictures
+    that are not compared: up to 64 pixels, or flat.
     """
     signatures = np.zeros((len(facts.pixels), SIGNATURE), np.uint8)
     large = np.flatnonzero(facts.info[:, :2].min(1) > SMALLEST_SIDE) if len(facts.info) else np.zeros(0, np.int64)

@@ -185,8 +185,7 @@ def _similarity(a: str, b: str) -> float:
 
 def _sketches(texts: Sequence[str]) -> NDArray[np.uint32]:
     """(n, 64) least hashes of each text's runs of five characters, under 64 hash functions."""
-    # models keep what these hashes gave: the generator's raw numbers stay the same in every numpy
-    random = np.random.PCG64(0).random_raw(2 * BANDS * ROWS).reshape(2, -1)
+    random = np.random.default_rng(0).integers(1, 1 << 63, (2, BANDS * ROWS), np.uint64)
     found = np.zeros((len(texts), BANDS * ROWS), np.uint32)
     start = 0
     while start < len(texts):

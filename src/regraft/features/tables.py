@@ -159,8 +159,9 @@ class TableNetwork(Mapped):
 
 
 def row_prints(items: Items, network: Pretrained | None) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """Of the m rows that can be read: positions (m,), and digests (m,) of their cells as ``network`` reads them: numbers
-    to twelve digits, however they were written, and categories, in the order of the columns that it has learned.
+    """Of the m rows that can be read: positions (m,), and digests (m,) of their cells as ``network`` reads them:
+    numbers to twelve digits, however they were written, and categories, in the order of the columns that it has
+    learned.
     """
     model = network.model if isinstance(network, TableNetwork) else None
     failed: dict[int, str] = {}
