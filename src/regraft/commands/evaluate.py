@@ -74,10 +74,10 @@ def evaluate(
         return evaluate_boxes(model, data, format=format, unseen=unseen, device=device)
     predictor = load(model, engine=engine, device=device)
     target = predictor.model.target
-    told = predictor.manifest["record"].get("settings", {})
+    settings = predictor.manifest["record"].get("settings", {})
     hints = replace(predictor.hints, label=label, task=target.task, text=text, image=image, encoding=encoding,
-                    usual=predictor.model.target_name, drop=_without(told.get("drop"), group),
-                    group=group or told.get("group"))  # fmt: skip
+                    usual=predictor.model.target_name, drop=_without(settings.get("drop"), group),
+                    group=group or settings.get("group"))  # fmt: skip
     whole = (open_data if group else open_in_groups)(data, format=format, hints=hints)
     if whole.target.task != target.task:
         raise DataError(f"{whole.name} is for {whole.target.task} and the model for {target.task}.")
@@ -87,7 +87,9 @@ def evaluate(
     if adapt:
         predictor = adapting(predictor, [judged.items], adapt, engine=engine, device=device)
     answers = predictor.answer(judged.items)
-    problems = [*judged.problems, *found.problems]
+    odd = predictor.oddities(judged.items, judged.roles.unused if judged.roles else ())
+    told = {(p.kind, p.item) for p in odd}
+    problems = [*(p for p in judged.problems if (p.kind, p.item) not in told), *odd, *found.problems]
     problems += [Problem("unreadable", judged.items.name(i), why) for i, why in sorted(answers.failed.items())]
     if not len(answers.positions):
         why = next(iter(f" ({p.item}: {p.message})" for p in problems if p.kind == "unreadable"), "")

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from regraft.features.mapped import Mapped, MappedRows
 from regraft.types import PreprocessSpec, Problem
 
 COLUMNS = "columns.json"
-MOST_LEVELS = 50
+MOST_LEVELS, SHOWN = 50, 10
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,14 @@ class TableMap:
         return np.where(np.isnan(values), self.numbers[name], values)[:, None]
 
     def oddities(self, cells: Cells) -> list[Problem]:
-        """What of other rows is filled in, or was not there to be learned: gaps, and categories that are new."""
+        """What of other rows is filled in, or was not there to be learned: gaps, rows of nothing else, and categories
+        that are new.
+        """
         found = []
+        if empty := self.empty(cells, range(len(cells))):
+            more = f" and {len(empty) - SHOWN:,} more" if len(empty) > SHOWN else ""
+            text = "holds no value: what stands in for each column is answered to, so the answer says nothing of it"
+            found.append(Problem("empty-row", ", ".join(cells.name(i) for i in empty[:SHOWN]) + more, text))
         for name in (n for n in self.order if n in cells.columns):
             texts = cells.texts(name)
             gaps, known = sum(map(is_missing, texts)), {self.base.get(name), *self.levels.get(name, ())}
@@ -104,11 +111,19 @@ class TableMap:
             if gaps:
                 text = f"has {gaps:,} missing values of {len(texts):,}: {in_place} stands in for them"
                 found.append(Problem("missing-values", name, text))
-            new = sorted({t for t in texts if not is_missing(t)} - known) if name in self.levels else []
+            new = Counter(t for t in texts if name in self.levels and not is_missing(t) and t not in known)
             if new:
-                text = f"holds what training did not ({', '.join(new[:5])}): {self.base[name]} stands in for it"
+                some = ", ".join(f"{t} in {n:,} {'row' if n == 1 else 'rows'}" for t, n in new.most_common(5))
+                more = f" and {len(new) - 5:,} more" if len(new) > 5 else ""
+                text = f"holds what training did not ({some}{more}): {self.base[name]} stands in for it"
                 found.append(Problem("unknown-category", name, text))
         return found
+
+    def empty(self, cells: Cells, positions: Iterable[int]) -> list[int]:
+        """Which of the rows at ``positions`` hold no value in any column."""
+        columns = [cells.columns[name] for name in self.order if name in cells.columns]
+        places = ((i, int(cells.index[i])) for i in positions)
+        return [i for i, at in places if at not in cells.faults and all(is_missing(c[at]) for c in columns)]
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -149,9 +164,13 @@ class TableNetwork(Mapped):
             raise InputError("Columns are learned from a table with named columns: a CSV file or a DataFrame.")
         return table_network(TableMap.fitted(items))
 
-    def oddities(self, cells: Cells) -> list[Problem]:
+    def oddities(self, items: Items) -> list[Problem]:
         """`TableMap.oddities` of what was learned."""
-        return [] if self.model is None else self.model.oddities(cells)
+        return [] if self.model is None or not isinstance(items, Cells) else self.model.oddities(items)
+
+    def empty(self, cells: Cells, positions: Iterable[int]) -> list[int]:
+        """`TableMap.empty` by what was learned."""
+        return [] if self.model is None else self.model.empty(cells, positions)
 
     def rows_of(self, items: Items) -> MappedRows:
         assert self.model is not None
