@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +27,7 @@ from regraft.data.labels import LEAST_ROWS
 from regraft.data.targets import as_labels, as_numbers
 from regraft.errors import DataError, InputError
 from regraft.features.choice import network_for
+from regraft.features.fingerprints import fingerprints
 from regraft.features.fusion import learned, parts_of
 from regraft.features.store import RowStore
 from regraft.features.tables import columns_of
@@ -62,6 +64,15 @@ class _Model(OnNetwork):
         data = Dataset("y", items, {name: spec}, {name: labels}, np.full(len(items), ""))
         require_target(data)
         tell([p for p in target_problems(data) if p.kind in _TOLD])
+
+    def _scored(self, X: Any) -> Items:
+        """``X`` as items to be scored on; those that were learned from are told of."""
+        check_is_fitted(self)
+        network = self.model_.network
+        items = self._items(X, network)
+        known = self.learned_.among(items, fingerprints(items, network, RowStore()))
+        tell([replace(p, item=f"{p.item}:") for p in known.problems("the score is too good")])
+        return items
 
     def save(self, folder: str | Path) -> Path:
         """Writes the fitted model as an artefact that `regraft.load` and the command line read."""
@@ -164,6 +175,10 @@ class Classifier(ClassifierMixin, _Model):
         labels: NDArray[Any] = self.classes_[probabilities.argmax(1)]
         return labels
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy in 0..1; a ``DataWarning`` tells of items that ``fit`` has learned from."""
+        return float(super().score(self._scored(X), y, sample_weight))
+
 
 class Regressor(RegressorMixin, _Model):
     """Numbers from few examples on a pretrained network: a Gaussian of one sigma around a linear function of features.
@@ -247,6 +262,10 @@ class Regressor(RegressorMixin, _Model):
         """(n,) numbers; with ``return_std`` also (n,) the standard deviations around them."""
         values = self._outputs(X)[:, 0]
         return (values, np.full(len(values), self.sigma_)) if return_std else values
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R squared, at most 1; a ``DataWarning`` tells of items that ``fit`` has learned from."""
+        return float(super().score(self._scored(X), y, sample_weight))
 
     def predict_quantiles(self, X: Any) -> NDArray[np.float64]:
         """(n, q) the quantiles asked for, none below the one before it."""

@@ -17,8 +17,6 @@ from regraft.model import artefact
 from regraft.model.learned import Learned
 from regraft.types import Problem
 
-KIND = "learned-from"
-
 
 def learned_from(
     *data: Dataset | None, network: Pretrained | None, settings: dict[str, Any], store: RowStore
@@ -62,38 +60,13 @@ def apart(model: str, network: Pretrained | None, data: Dataset, unseen: bool, s
     prints = fingerprints(data.items, network, store)
     if known is None:
         return Judged(data, None, prints.digests, [])
-    exact, near = known.among(prints, len(data), data.modality)
-    count = {"exact": int(exact.sum()), "near": int(near.sum())}
-    held = np.flatnonzero(exact | near)
-    if not len(held):
-        return Judged(data, count, prints.digests, [])
-    if unseen and len(held) == len(data):
-        raise DataError(f"--unseen: {model} has learned from every item of {data.name}{_besides(count)}, so none is "
-                        "left: judge it on others.")  # fmt: skip
-    first = data.items.name(int(np.flatnonzero(exact if exact.any() else near)[0]))
-    first += f" and {len(held) - 1} more" if len(held) > 1 else ""
-    said = Problem(KIND, first, _said(count, len(data), data.modality == "table", unseen))
+    found = known.among(data.items, prints)
     if not unseen:
-        return Judged(data, count, prints.digests, [said])
-    rest = ~(exact | near)
-    return Judged(data.take(np.flatnonzero(rest)), count, prints.digests[rest[prints.positions]], [said])
-
-
-def _besides(count: dict[str, int]) -> str:
-    return f" ({count['near']} of them near copies)" if count["near"] else ""
-
-
-def _said(count: dict[str, int], n: int, rows: bool, unseen: bool) -> str:
-    """How many of n items, or rows of a table, are known, and what follows from that."""
-    exact, near = count["exact"], count["near"]
-    if rows:
-        text = f"{exact} of {n} rows hold the values of rows that the model learned from"
-        more = "unless they do so by chance, as rows of few coarse columns may, "
-    elif exact:
-        text = f"{exact} of {n} items {'is' if exact == 1 else 'are'} among those that the model learned from"
-        text += f", {near} more {'is a near copy' if near == 1 else 'are near copies'}" if near else ""
-        more = ""
-    else:
-        text = f"{near} of {n} items {'is a near copy' if near == 1 else 'are near copies'} of some that the model "
-        text, more = text + "learned from", ""
-    return f"{text}: left out" if unseen else f"{text}: {more}the figures are too good; --unseen leaves them out"
+        said = found.problems("the figures are too good; --unseen leaves them out")
+        return Judged(data, found.counts(), prints.digests, said)
+    rest = ~found.either
+    if len(data) and not rest.any():
+        raise DataError(f"--unseen: the model {model} has learned from every item of {data.name}, or from near copies "
+                        "of it, so none is left: judge it on others.")  # fmt: skip
+    return Judged(data.take(np.flatnonzero(rest)), found.counts(), prints.digests[rest[prints.positions]],
+                  found.problems("they are left out"))  # fmt: skip

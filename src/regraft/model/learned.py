@@ -14,7 +14,49 @@ from regraft.data.duplicates import MOST, SIGNATURE, resembling
 from regraft.data.items import Items
 from regraft.features.fingerprints import Fingerprints, fingerprints
 from regraft.features.store import RowStore
-from regraft.types import Modality
+from regraft.types import Problem
+
+KIND = "learned-from"
+
+
+@dataclass(frozen=True)
+class Known:
+    """Which of the n ``items`` to judge on a model has learned from, ``exact`` (n,), and which others are ``near``
+    copies (n,) of such.
+    """
+
+    items: Items
+    exact: NDArray[np.bool_]
+    near: NDArray[np.bool_]
+
+    @property
+    def either(self) -> NDArray[np.bool_]:
+        """(n,) those that are no longer unseen."""
+        return self.exact | self.near
+
+    def counts(self) -> dict[str, int]:
+        return {"exact": int(self.exact.sum()), "near": int(self.near.sum())}
+
+    def problems(self, then: str) -> list[Problem]:
+        """What a person should know of it, where there are some; ``then`` says what follows."""
+        held = np.flatnonzero(self.either)
+        if not len(held):
+            return []
+        first = self.items.name(int(np.flatnonzero(self.exact if self.exact.any() else self.near)[0]))
+        return [Problem(KIND, f"{first} and {len(held) - 1:,} more" if len(held) > 1 else first,
+                        f"{self._told()}: {then}")]  # fmt: skip
+
+    def _told(self) -> str:
+        exact, near = self.counts().values()
+        copies = f"{near:,} {'more ' if exact else f'of {len(self.items):,} items '}"
+        copies += "is a near copy" if near == 1 else "are near copies"
+        if not exact:
+            return f"{copies} of some that the model learned from"
+        if self.items.modality == "table":
+            return (f"{exact:,} of {len(self.items):,} rows hold the values of rows that the model learned from (where "
+                    "columns are few and coarse, maybe by chance)")  # fmt: skip
+        known = f"{exact:,} of {len(self.items):,} items {'is' if exact == 1 else 'are'} among those that the model "
+        return f"{known}learned from" + (f", {copies}" if near else "")
 
 
 @dataclass(frozen=True)
@@ -41,12 +83,12 @@ class Learned:
         """What of two a model has learned from one after the other."""
         return self._of([self.digests, other.digests], [self.signatures, other.signatures])
 
-    def among(self, prints: Fingerprints, n: int, modality: Modality) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """(n,) which of n items, whose ``prints`` are given, were learned from, and which others are near copies."""
-        exact, near = np.zeros(n, bool), np.zeros(n, bool)
+    def among(self, items: Items, prints: Fingerprints) -> Known:
+        """Which of ``items``, whose ``prints`` are given, were learned from."""
+        exact, near = np.zeros(len(items), bool), np.zeros(len(items), bool)
         exact[prints.positions] = np.isin(prints.digests, self.digests)
-        near[prints.positions] = resembling(prints.signatures, self.signatures, modality)
-        return exact, near & ~exact
+        near[prints.positions] = resembling(prints.signatures, self.signatures, items.modality)
+        return Known(items, exact, near & ~exact)
 
     def tensors(self) -> dict[str, Tensor]:
         return {"digests": torch.from_numpy(self.digests.view(np.int64)),
