@@ -155,6 +155,7 @@ def test_rows_are_known_by_what_the_model_reads_of_them(at: Path) -> None:
         some[["price", "district", "rooms", "area", "id"]],
         some.assign(id=1, price=0.5),
         some.assign(area=[f"{v:.3f}" for v in some.area], rooms=some.rooms.astype(float)),
+        some.assign(area=some.area + 1e-13),
     ):
         for data in (same, written(at, same, "same.csv")):
             assert regraft.evaluate("run", data, label="price").learned == {"exact": 6, "near": 0}
@@ -180,6 +181,10 @@ def test_estimators_save_it_and_say_it(at: Path) -> None:
         with pytest.warns(DataWarning, match="40 of 40 rows hold the values"):
             assert model.score(given, y) == pytest.approx(1, abs=0.1)
         shutil.rmtree("m")
+    with pytest.warns(DataWarning, match="id holds ids"):
+        model = regraft.Regressor("raw").fit(x.assign(id=np.arange(40) + 7), y)
+    with pytest.warns(DataWarning, match="1 of 2 rows hold the values"):
+        model.score(x.assign(id=5, rooms=[9] + [8] * 38 + [int(x.rooms[39])]).tail(2), y.tail(2))
     model = regraft.Regressor("raw").fit(x[:30], y[:30])
     assert model.score(x[30:], y[30:]) > 0.9, "nothing to say, or it would be an error"
     seen, labels = digits(60, 0)
@@ -228,7 +233,9 @@ def test_pictures_with_boxes(at: Path) -> None:
     one = regraft.Detector(method="scratch", size=64, epochs=1, batch=4).fit(x[:4], y[:4])
     with pytest.warns(DataWarning, match="4 of 6 items .*: they are left out"):
         figures = one.evaluate(x, y, unseen=True)
-    assert figures["map"] == one.evaluate(x[4:], y[4:])["map"]
+    assert figures == one.evaluate(x[4:], y[4:])
+    with pytest.raises(DataError, match="nothing but pictures that fit has learned from"), pytest.warns(DataWarning):
+        one.evaluate(x[:4], y[:4], unseen=True)
     one.save("m")
     assert len(learned_by("m").digests) == 4
 
