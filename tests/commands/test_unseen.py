@@ -11,11 +11,16 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import regraft
+from regraft.commands.fit import fit
+from regraft.commands.share import share
 from regraft.data.duplicates import NEAR, picture_signatures, resembling
 from regraft.data.facts import THUMB, Facts
 from regraft.data.items import Texts
+from regraft.data.sources import open_data
 from regraft.data.texts import text_prints
 from regraft.errors import DataError, DataWarning, InputError
+from regraft.features.fingerprints import fingerprints
+from regraft.features.store import RowStore
 from regraft.files import sha256
 from regraft.model.artefact import learned_by
 from regraft.printing import print_evaluation, print_predictions
@@ -54,9 +59,15 @@ def saved(name: str, n: int, first: int, classes: int = 3) -> str:
     return name
 
 
+def known_of(data: str, model: str) -> int:
+    """How many of the pictures the model has learned from."""
+    items = open_data(data).items
+    return learned_by(model).among(items, fingerprints(items, None, RowStore())).counts()["exact"]
+
+
 def test_pictures_are_counted_told_of_and_left_out(at: Path, capsys) -> None:
     train = pictures(at / "photos", 10, seed=0)
-    run = regraft.fit(train, backbone="regraft_tiny", out="run", **QUICK).run
+    run = fit(train, backbone="regraft_tiny", engine="torch", out="run", **QUICK).run
     assert regraft.evaluate(run, train).learned == {"exact": 20, "near": 0}, "also those that the refit took"
     other = pictures(at / "others", 4, seed=1)
     plain = regraft.evaluate(run, other, unseen=True)
@@ -84,14 +95,14 @@ def test_pictures_are_counted_told_of_and_left_out(at: Path, capsys) -> None:
 
 def test_what_was_only_judged_on_is_unseen(at: Path) -> None:
     data = saved("d.npz", 60, 0)
-    result = regraft.fit(data, backbone="raw", out="run", refit=False, **QUICK)
+    result = fit(data, backbone="raw", out="run", refit=False, **QUICK)
     found = regraft.evaluate("run", data, unseen=True)
     assert found.learned == {"exact": result.items["train"], "near": 0} and found.items == result.items["val"]
 
 
 def test_a_model_that_does_not_know(at: Path) -> None:
     data = saved("d.npz", 60, 0)
-    regraft.fit(data, out="run", **QUICK)
+    fit(data, backbone="raw", out="run", **QUICK)
     manifest = Path("run/model/manifest.json")
     entry = json.loads(manifest.read_text())
     assert entry["files"].pop("learned.safetensors") == sha256(Path("run/model/learned.safetensors"))
@@ -101,7 +112,7 @@ def test_a_model_that_does_not_know(at: Path) -> None:
     assert found.learned is None and not found.problems
     with pytest.raises(InputError, match="does not know what it learned from .*: fit it again, or judge it"):
         regraft.evaluate("run", data, unseen=True)
-    regraft.fit(saved("e.npz", 40, 60), init="run", out="later", **QUICK)
+    fit(saved("e.npz", 40, 60), init="run", out="later", **QUICK)
     assert learned_by("later") is None, "nor do those that began with it"
 
 
@@ -129,7 +140,7 @@ def test_texts_as_they_are_compared(at: Path) -> None:
     texts = [" ".join(rng.choice(words, 30)) for _ in range(40)]
     frame = pd.DataFrame({"text": texts, "label": ["yes", "no"] * 20})
     frame.to_csv("t.csv", index=False)
-    regraft.fit("t.csv", backbone="tfidf", out="run", **QUICK)
+    fit("t.csv", backbone="tfidf", out="run", **QUICK)
     new = [" ".join(rng.choice(words, 30)) for _ in range(3)]
     again = [texts[0].replace(" ", "  ").upper(), texts[1], texts[2] + " more"]
     found = regraft.evaluate("run", pd.DataFrame({"text": [*new, *again], "label": ["yes", "no"] * 3}))
@@ -148,7 +159,7 @@ def test_hashes_that_models_keep_stay_as_they_are() -> None:
 def test_rows_are_known_by_what_the_model_reads_of_them(at: Path) -> None:
     frame = houses(50)
     frame.insert(0, "id", np.arange(50) * 7 + 3)
-    regraft.fit(written(at, frame), label="price", out="run", **QUICK)
+    fit(written(at, frame), label="price", out="run", **QUICK)
     some = frame.head(6).copy()
     for same in (
         some,
@@ -195,35 +206,38 @@ def test_estimators_save_it_and_say_it(at: Path) -> None:
 
 def test_both_domains_of_an_adaptation(at: Path) -> None:
     source, target = saved("s.npz", 80, 0), saved("t.npz", 60, 80)
-    regraft.fit(source, target=target, method="coral", backbone="raw", out="run", controls="none")
+    fit(source, target=target, method="coral", backbone="raw", out="run", controls="none")
     for model, known in (("run", 60), ("run/source-only", 0)):
-        assert regraft.evaluate(model, target).learned == {"exact": known, "near": 0}
-        assert regraft.evaluate(model, source).learned == {"exact": 80, "near": 0}
+        assert (known_of(source, model), known_of(target, model)) == (80, known)
 
 
-JOINT = {"method": "joint", "epochs": 1}, {"run": [24, 24], "run/domains/a": [24, 24]}
-PARAMETERS = {"share": "parameters", "epochs": 1}, {"run#a": [24, 24], "run#b": [24, 24], "run/tasks/a": [24, 24]}
-FEATURES = {"share": "features", "backbone": "raw"}, {"run#a": [30, 0], "run#b": [0, 30], "run/tasks/a": [30, 0]}
+BOTH = [24, 24]
+JOINT = {"method": "joint", "epochs": 1}, {"run": BOTH, "run/domains/a": BOTH}
+PARAMETERS = (
+    {"how": "parameters", "epochs": 1, "outliers": False},
+    dict.fromkeys(("run#a", "run#b", "run/tasks/a"), BOTH),
+)
+FEATURES = {"how": "features", "backbone": "raw"}, {"run#a": [30, 0], "run#b": [0, 30], "run/tasks/a": [30, 0]}
 
 
-@pytest.mark.parametrize(("how", "known"), [JOINT, PARAMETERS, FEATURES])
-def test_several_data_are_known_to_what_learned_from_them(how, known: dict[str, list[int]], at: Path) -> None:
+@pytest.mark.parametrize(("options", "known"), [JOINT, PARAMETERS, FEATURES])
+def test_several_data_are_known_to_what_learned_from_them(options, known: dict[str, list[int]], at: Path) -> None:
     data = [saved("a.npz", 30, 0, 2), saved("b.npz", 30, 30, 2)]
-    regraft.fit(data, out="run", controls="none", **how)
+    (share if "how" in options else fit)(data, out="run", controls="none", **options)
     for model, counts in known.items():
-        assert [regraft.evaluate(model, one).learned["exact"] for one in data] == counts
+        assert [known_of(one, model) for one in data] == counts
 
 
 def test_what_training_began_with_is_known_too(at: Path) -> None:
     first, second = saved("a.npz", 40, 0), saved("b.npz", 40, 40)
-    regraft.fit(first, out="first", **QUICK)
-    regraft.fit(second, init="first", out="second", **QUICK)
-    assert regraft.evaluate("second", first).learned["exact"] == 40
+    fit(first, out="first", **QUICK)
+    fit(second, init="first", out="second", **QUICK)
+    assert (known_of(first, "second"), known_of(second, "second")) == (40, 40)
 
 
 def test_pictures_with_boxes(at: Path) -> None:
     data = write_coco(at / "squares", 10)
-    regraft.fit(str(data), out="run", controls="none", size=64, epochs=1, batch=4, method="scratch")
+    fit(str(data), out="run", controls="none", size=64, epochs=1, batch=4, method="scratch")
     found = regraft.evaluate("run", str(data))
     assert found.learned == {"exact": 8, "near": 0}
     assert "8 of 10 items" in next(p.message for p in found.problems if p.kind == "learned-from")
@@ -245,14 +259,14 @@ def test_adapting_to_the_items_that_are_left(at: Path, monkeypatch) -> None:
     monkeypatch.setattr("regraft.commands.evaluate.adapting",
                         lambda p, items, how, **_: adapted.append(len(items[0])) or p)  # fmt: skip
     data = saved("d.npz", 60, 0)
-    regraft.fit(data, backbone="raw", out="run", refit=False, **QUICK)
+    fit(data, backbone="raw", out="run", refit=False, **QUICK)
     assert regraft.evaluate("run", data, unseen=True, adapt="tent").items == 12 and adapted == [12]
 
 
 def test_oddities_of_a_table_are_told_where_it_is_answered(at: Path, capsys) -> None:
     frame = houses(60)
     frame.insert(0, "id", np.arange(60) * 7 + 3)
-    regraft.fit(written(at, frame), label="price", out="run", **QUICK)
+    fit(written(at, frame), label="price", out="run", **QUICK)
     new = frame.tail(5).astype(object).reset_index(drop=True)
     new.loc[1, ["area", "rooms", "district"]] = None
     new.loc[[2, 3], "district"], new.loc[4, "district"] = "moon", "mars"
