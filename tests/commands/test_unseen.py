@@ -213,10 +213,7 @@ def test_both_domains_of_an_adaptation(at: Path) -> None:
 
 BOTH = [24, 24]
 JOINT = {"method": "joint", "epochs": 1}, {"run": BOTH, "run/domains/a": BOTH}
-PARAMETERS = (
-    {"how": "parameters", "epochs": 1, "outliers": False},
-    dict.fromkeys(("run#a", "run#b", "run/tasks/a"), BOTH),
-)
+PARAMETERS = {"how": "parameters", "epochs": 1, "outliers": False}, {"run#a": BOTH, "run#b": BOTH, "run/tasks/a": BOTH}
 FEATURES = {"how": "features", "backbone": "raw"}, {"run#a": [30, 0], "run#b": [0, 30], "run/tasks/a": [30, 0]}
 
 
