@@ -194,7 +194,7 @@ def test_estimators_save_it_and_say_it(at: Path) -> None:
         shutil.rmtree("m")
     with pytest.warns(DataWarning, match="id holds ids"):
         model = regraft.Regressor("raw").fit(x.assign(id=np.arange(40) + 7), y)
-    with pytest.warns(DataWarning, match="1 of 2 rows hold the values"):
+    with pytest.warns(DataWarning, match="1 of 2 rows holds the values"):
         model.score(x.assign(id=5, rooms=[9] + [8] * 38 + [int(x.rooms[39])]).tail(2), y.tail(2))
     model = regraft.Regressor("raw").fit(x[:30], y[:30])
     assert model.score(x[30:], y[30:]) > 0.9, "nothing to say, or it would be an error"
