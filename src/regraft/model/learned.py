@@ -53,8 +53,9 @@ class Known:
         if not exact:
             return f"{copies} of some that the model learned from"
         if self.items.modality == "table":
-            return (f"{exact:,} of {len(self.items):,} rows {'holds' if exact == 1 else 'hold'} the values of rows that "
-                    "the model learned from (where columns are few and coarse, maybe by chance)")  # fmt: skip
+            rows = f"rows {'holds' if exact == 1 else 'hold'} the values of rows"
+            return (f"{exact:,} of {len(self.items):,} {rows} that the model learned from (where columns are few and "
+                    "coarse, maybe by chance)")  # fmt: skip
         known = f"{exact:,} of {len(self.items):,} items {'is' if exact == 1 else 'are'} among those that the model "
         return f"{known}learned from" + (f", {copies}" if near else "")
 
