@@ -160,7 +160,7 @@ def test_gaps_and_new_categories_are_filled_in_and_said(table, tmp_path: Path) -
         assert (found == one.predict(full)).all()
         told = [str(w.message) for w in said]
         assert any("b has 4 missing" in t for t in told) and any(
-            "c holds what training did not (purple)" in t for t in told
+            "c holds what training did not (purple in 4 rows)" in t for t in told
         )
 
 

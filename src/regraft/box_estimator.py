@@ -25,8 +25,10 @@ from regraft.detection.folding import folded
 from regraft.detection_metrics import evaluate
 from regraft.errors import DataError, DataWarning, UnreadableItem
 from regraft.features.facts import facts
+from regraft.features.fingerprints import fingerprints
 from regraft.features.store import RowStore
 from regraft.methods.detectors import DEFAULT
+from regraft.model.learned import Learned
 from regraft.runtime import Stopwatch, resolve_device
 from regraft.training import boxes as training
 from regraft.training.checks import check_training
@@ -122,6 +124,7 @@ class Detector(BaseEstimator):
             self.record_, decision = training.learn(
                 network, data, settings, groups=None, folder=Path(folder), store=store, watch=Stopwatch()
             )
+        self.learned_ = Learned.of(items, network=None, store=store)
         self.network_ = network.requires_grad_(False).eval()
         self._ready = folded(self.network_)
         if self.threshold is not None:
@@ -144,17 +147,27 @@ class Detector(BaseEstimator):
         mean: float | None = self._figures(X, y, 3)["map"]
         return mean or 0.0
 
-    def evaluate(self, X: Any, y: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def evaluate(self, X: Any, y: Sequence[dict[str, Any]], *, unseen: bool = False) -> dict[str, Any]:
         """COCO's figures, see `regraft.detection_metrics.evaluate`.
 
         Boxes of classes that were not in the fit, and those that cannot be, are left out with a ``DataWarning``.
+        Another one tells of pictures that ``fit`` has learned from, and near copies of them; ``unseen`` leaves them
+        out. Raises ``DataError`` where none is left.
         """
-        return self._figures(X, y, 3)
+        return self._figures(X, y, 3, unseen)
 
-    def _figures(self, X: Any, y: Sequence[dict[str, Any]], depth: int) -> dict[str, Any]:
+    def _figures(self, X: Any, y: Sequence[dict[str, Any]], depth: int, unseen: bool = False) -> dict[str, Any]:
         check_is_fitted(self)
         items = _pictures(X)
         entries = _entries(y, len(items))
+        known = self.learned_.among(items, fingerprints(items, None, RowStore()))
+        _warn(known.problems("they are left out" if unseen else "the figures are too good"), depth + 1)
+        if unseen:
+            rest = np.flatnonzero(~known.either)
+            if len(items) and not len(rest):
+                raise DataError("X holds nothing but pictures that fit has learned from, or near copies of them; judge "
+                                "on others.")  # fmt: skip
+            items, entries = items.take(rest), [entries[i] for i in rest]
         truth, _ = _truth(entries, self.classes_)
         truth, problems = _checked(truth, entries, items, tuple(map(str, self.classes_)))
         _warn([*_others(entries, self.classes_), *problems], depth + 1)
@@ -166,7 +179,8 @@ class Detector(BaseEstimator):
         check_is_fitted(self)
         record = {"name": Path(folder).name, "method": self.method, "detector": self.detector, "data": "X, y",
                   "choice": self.record_}  # fmt: skip
-        return artefact.save(self.network_.cpu(), Path(folder), decision=self.decision_, metrics={}, record=record)
+        return artefact.save(self.network_.cpu(), Path(folder), decision=self.decision_, metrics={}, record=record,
+                             learned=self.learned_)  # fmt: skip
 
 
 def _pictures(x: Any) -> Items:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import Any, Self
@@ -26,12 +27,15 @@ from regraft.data.labels import LEAST_ROWS
 from regraft.data.targets import as_labels, as_numbers
 from regraft.errors import DataError, InputError
 from regraft.features.choice import network_for
+from regraft.features.fingerprints import fingerprints
 from regraft.features.fusion import learned, parts_of
+from regraft.features.store import RowStore
 from regraft.features.tables import columns_of
 from regraft.files import output
 from regraft.methods import METHODS
 from regraft.methods.ridge import LEAST_ROWS as LEAST_CARRIED
 from regraft.model import artefact
+from regraft.model.learned import Learned
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
 from regraft.on_network import OnNetwork
@@ -51,6 +55,7 @@ class _Model(OnNetwork):
     method: str
     record_: dict[str, Any]
     model_: Model
+    learned_: Learned
 
     def _require(self, items: Items, labels: NDArray[Any], spec: TargetSpec, name: str) -> None:
         """The checks of `regraft fit` on what is to be learned; what has to do with judging is no matter here."""
@@ -60,6 +65,15 @@ class _Model(OnNetwork):
         require_target(data)
         tell([p for p in target_problems(data) if p.kind in _TOLD])
 
+    def _scored(self, X: Any) -> Items:
+        """``X`` as items to be scored on; those that were learned from are told of."""
+        check_is_fitted(self)
+        network = self.model_.network
+        items = self._items(X, network)
+        known = self.learned_.among(items, fingerprints(items, network, RowStore()))
+        tell([replace(p, item=f"{p.item}:") for p in known.problems("the score is too good")])
+        return items
+
     def save(self, folder: str | Path) -> Path:
         """Writes the fitted model as an artefact that `regraft.load` and the command line read."""
         check_is_fitted(self)
@@ -67,7 +81,7 @@ class _Model(OnNetwork):
         record = {"name": place.name, "method": self.method, "data": "X, y", "choice": self.record_}
         if self.columns_ is not None:
             record["columns"] = self.columns_.to_json()
-        return artefact.save(self.model_, place, metrics={}, record=record)
+        return artefact.save(self.model_, place, metrics={}, record=record, learned=self.learned_)
 
 
 class Classifier(ClassifierMixin, _Model):
@@ -132,6 +146,7 @@ class Classifier(ClassifierMixin, _Model):
         )
         _say_stopped(fitted.record)
         self.model_ = Model(network, fitted.head, "label", spec)
+        self.learned_ = Learned.of(items, network=network, store=RowStore())
         self.record_ = fitted.record
         return self
 
@@ -159,6 +174,10 @@ class Classifier(ClassifierMixin, _Model):
         probabilities = self.predict_proba(X)
         labels: NDArray[Any] = self.classes_[probabilities.argmax(1)]
         return labels
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy in 0..1; a ``DataWarning`` tells of items that ``fit`` has learned from."""
+        return float(super().score(self._scored(X), y, sample_weight))
 
 
 class Regressor(RegressorMixin, _Model):
@@ -225,6 +244,7 @@ class Regressor(RegressorMixin, _Model):
         self.model_ = Model(
             network, fitted.head, "value", spec, sureness(fitted.logits, unseen, quantiles=self.quantiles)
         )
+        self.learned_ = Learned.of(items, network=network, store=RowStore())
         self.residuals_ = unseen - (unseen.mean() if fitted.logits is None else fitted.logits[:, 0])
         self.sigma_ = self.model_.sigma
         head: Any = fitted.head
@@ -242,6 +262,10 @@ class Regressor(RegressorMixin, _Model):
         """(n,) numbers; with ``return_std`` also (n,) the standard deviations around them."""
         values = self._outputs(X)[:, 0]
         return (values, np.full(len(values), self.sigma_)) if return_std else values
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R squared, at most 1; a ``DataWarning`` tells of items that ``fit`` has learned from."""
+        return float(super().score(self._scored(X), y, sample_weight))
 
     def predict_quantiles(self, X: Any) -> NDArray[np.float64]:
         """(n, q) the quantiles asked for, none below the one before it."""

@@ -15,7 +15,6 @@ from sklearn.utils.validation import validate_data
 
 from regraft.backbones.base import Pretrained
 from regraft.border import tell
-from regraft.data.cells import Cells
 from regraft.data.formats.table import of_features, only_column
 from regraft.data.frames import is_frame
 from regraft.data.inputs import as_items, as_read_by
@@ -83,7 +82,7 @@ class OnNetwork(BaseEstimator):
             return TableRows(self._checked(x, network, dtype=np.float64), "X")
         self._checked(x, network, skip_check_array=True)
         items = as_items(x, modality="table", hints=Hints(kept=self.columns_))
-        if isinstance(network, TableNetwork) and isinstance(items, Cells):
+        if isinstance(network, TableNetwork):
             tell(network.oddities(items))
         return items
 

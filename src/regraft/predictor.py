@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +22,7 @@ from regraft.features.tables import TableNetwork
 from regraft.model import artefact
 from regraft.model.model import Model
 from regraft.runtime import resolve_device
-from regraft.types import Hints, Modality, Roles
+from regraft.types import Hints, Modality, Problem, Roles
 
 
 @dataclass
@@ -75,6 +75,17 @@ class Predictor:
         """``x`` as items of the kind the model takes: a list of strings holds texts for a model of texts."""
         return as_read_by(self.modality, x, self.hints)
 
+    def oddities(self, items: Items, others: Iterable[str] = ()) -> list[Problem]:
+        """What a person should know of rows to answer to: gaps that are filled in, rows of nothing else, new
+        categories, and columns (of the items or ``others``) that were left out in training.
+        """
+        network, roles = self.model.network, self.hints.kept
+        if not isinstance(network, TableNetwork) or not isinstance(items, Cells):
+            return []
+        left = {n: why for n, why in (roles.unused if roles else {}).items() if why and n in {*items.columns, *others}}
+        return [*network.oddities(items), *(Problem("left-out", n, f"was left out in training ({why}): it is not read")
+                                            for n, why in left.items())]  # fmt: skip
+
     def answer(self, x: Any) -> Answers:
         """All answers at once; items that cannot be read are in ``failed``."""
         parts = list(self.stream(self.items(x)))
@@ -97,8 +108,7 @@ class Predictor:
 
     def _all(self, x: Any) -> NDArray[np.float64]:
         items = self.items(x)
-        if isinstance(self.model.network, TableNetwork) and isinstance(items, Cells):
-            tell(self.model.network.oddities(items))
+        tell(self.oddities(items))
         answers = self.answer(items)
         for i, why in sorted(answers.failed.items()):
             raise DataError(f"{items.name(i)} cannot be used: {why}.")
@@ -118,7 +128,8 @@ class Predictor:
 
         With a threshold to abstain, ``abstain`` says whether the item should be left to a person; where several classes
         may be true, ``labels`` lists them; ``unlike`` says whether the item is unlike the training data, ``distances``
-        by how much. With an interval, ``low`` and ``high`` are its ends.
+        by how much; ``empty`` whether a row of a table holds no value at all. With an interval, ``low`` and ``high``
+        are its ends.
         """
         model = self.model
         found: dict[int, dict[str, Any]] = {
@@ -126,7 +137,7 @@ class Predictor:
         }
         if model.numbers:
             found |= self._numbers(items, answers)
-            return self._flagged(found, answers)
+            return self._flagged(items, found, answers)
         labels, bits = model.answers(answers.probabilities), model.entropy_bits(answers.probabilities)
         below = model.decision.get("abstain_below")
         for i, label, p, h in zip(answers.positions, labels, answers.probabilities, bits, strict=True):
@@ -137,13 +148,19 @@ class Predictor:
             if below is not None:
                 row["abstain"] = bool(p.max() < below)
             found[int(i)] = row
-        return self._flagged(found, answers)
+        return self._flagged(items, found, answers)
 
-    def _flagged(self, found: dict[int, dict[str, Any]], answers: Answers) -> list[tuple[int, dict[str, Any]]]:
+    def _flagged(
+        self, items: Items, found: dict[int, dict[str, Any]], answers: Answers
+    ) -> list[tuple[int, dict[str, Any]]]:
         if answers.unlike is not None and answers.scores is not None:
             for row, i in enumerate(answers.positions.tolist()):
                 found[i]["unlike"] = bool(answers.unlike[row])
                 found[i]["distances"] = {k: float(v[row]) for k, v in answers.scores.items()}
+        if isinstance(self.model.network, TableNetwork) and isinstance(items, Cells):
+            empty = set(self.model.network.empty(items, answers.positions.tolist()))
+            for i in answers.positions.tolist():
+                found[i]["empty"] = i in empty
         return sorted(found.items())
 
     def _numbers(self, items: Items, answers: Answers) -> dict[int, dict[str, Any]]:
@@ -186,6 +203,10 @@ class TaskPredictor:
     def hints(self) -> Hints:
         return self.first.hints
 
+    def oddities(self, items: Items) -> list[Problem]:
+        """`Predictor.oddities` of all tasks, each once."""
+        return list(dict.fromkeys(p for one in self.tasks.values() for p in one.oddities(items)))
+
     def stream(self, items: Items, label: str = "predictions") -> Iterator[dict[str, Answers]]:
         """Answers by task, batch by batch, in the order of the items."""
         for found in self.first.runner.stream(items, label):
@@ -201,6 +222,7 @@ class TaskPredictor:
 
     def _all(self, x: Any) -> dict[str, NDArray[np.float64]]:
         items, parts = self.first.items(x), []
+        tell(self.oddities(items))
         for answers in self.stream(items):
             for i, why in sorted(answers[next(iter(answers))].failed.items()):
                 raise DataError(f"{items.name(i)} cannot be used: {why}.")

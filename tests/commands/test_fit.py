@@ -38,7 +38,7 @@ def test_from_folder_to_run(shapes: Path, at: Path) -> None:
         "report.html",
     }
     assert {p.name for p in (run / "model").iterdir()} == {
-        "manifest.json", "model.safetensors", "backbone.safetensors", "README.md", "metrics.json"
+        "manifest.json", "model.safetensors", "backbone.safetensors", "learned.safetensors", "README.md", "metrics.json"
     }  # fmt: skip
     assert result.task == "classification" and result.backbone == "regraft_tiny" and result.engine == "torch"
     assert set(result.metrics["controls"]) == {"majority", "raw", "random:regraft_tiny"}

@@ -69,6 +69,7 @@ def test_predict_and_evaluate(at: Path) -> None:
         "high",
         "unlike",
         "distances",
+        "empty",
     }
     assert found[0]["high"] - found[0]["value"] == pytest.approx(result.decision["interval"]["radius"], rel=0.5)
     assert all(r["low"] <= r["value"] <= r["high"] for r in found)

@@ -39,6 +39,9 @@ def evaluate(
     encoding: Encoding = None,
     group: Group = None,
     adapt: Adapt = None,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="leave out items that the model learned from, and near copies of them")
+    ] = False,
     engine: Engine = "auto",
     device: Device = "auto",
     threads: Threads = None,
@@ -48,7 +51,7 @@ def evaluate(
     from regraft.api import evaluate as run
 
     found = run(model, data, format=format, label=label, text=text, image=image, encoding=encoding, group=group,
-                adapt=adapt, engine=engine, device=device, threads=threads)  # fmt: skip
+                adapt=adapt, unseen=unseen, engine=engine, device=device, threads=threads)  # fmt: skip
     if as_json:
         return print_json(found)
     printing.print_evaluation(found)

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from regraft.border import written_by_regraft
 from regraft.errors import ArtefactError
+from regraft.features.tables import TableNetwork
 from regraft.files import disk_errors, jsonable, new_file, write_json, write_text
 from regraft.model.model import Model
 
@@ -120,14 +121,15 @@ def columns_of(model: Model) -> dict[str, Column]:
     if model.numbers:
         found |= {k: ("number", (k,)) for k in ("value", "sigma", "low", "high")}
         found |= {f"q:{q:g}": ("number", ("quantiles", f"{q:g}")) for q in model.decision.get("quantiles", ())}
-        return found | _unlike(model) | {"error": ("text", ("error",))}
+        return found | _flags(model) | {"error": ("text", ("error",))}
     found |= {"label": ("text", ("label",)), "entropy_bits": ("number", ("entropy_bits",)),
               "abstain": ("yes", ("abstain",)), "error": ("text", ("error",))}  # fmt: skip
-    return found | _unlike(model) | {f"p:{c}": ("number", ("probabilities", c)) for c in model.target.classes}
+    return found | _flags(model) | {f"p:{c}": ("number", ("probabilities", c)) for c in model.target.classes}
 
 
-def _unlike(model: Model) -> dict[str, Column]:
-    return {} if model.familiar is None else {"unlike": ("yes", ("unlike",))}
+def _flags(model: Model) -> dict[str, Column]:
+    known = {"unlike": model.familiar is not None, "empty": isinstance(model.network, TableNetwork)}
+    return {name: ("yes", (name,)) for name, told in known.items() if told}
 
 
 def _flat(row: Row, columns: dict[str, Column]) -> list[Any]:

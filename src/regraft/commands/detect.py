@@ -14,6 +14,7 @@ from regraft.commands.box_evidence import write_detections
 from regraft.commands.boxes_split import BoxSplit, split_boxes
 from regraft.commands.detect_settings import CONTROL, checked
 from regraft.commands.detect_start import started, untrained_like
+from regraft.commands.learned import learned_from
 from regraft.commands.runfolder import RunFolder, finished, folder_for
 from regraft.data.dataset import Dataset
 from regraft.detection import artefact, catalog
@@ -124,7 +125,8 @@ class _Job:
             "detector": settings["detector"], "settings": settings, "choice": choice, "trained_on": len(train),
             "judged_on": judged_on,
         }  # fmt: skip
-        artefact.save(self.detector.cpu(), run.work / "model", decision=decision, metrics=figures, record=record)
+        artefact.save(self.detector.cpu(), run.work / "model", decision=decision, metrics=figures, record=record,
+                      learned=learned_from(train, network=None, settings=settings, store=self.store))  # fmt: skip
         return DetectionResult(
             run=str(run.path), task="detection", method=settings["method"], detector=settings["detector"],
             backbone=str(settings["backbone"] or settings["detector"]), engine="torch", metrics=figures, gain=gain,

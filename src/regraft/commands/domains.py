@@ -173,9 +173,10 @@ def finished(
               "trained_on": items["train"] + refit * items["val"],
               "judged_on": items["target_judged" if figures["target"] else "val"], "refit": refit, **seen,
               "gain": won}  # fmt: skip
-    artefact.save(after.model, run.work / "model", metrics=figures, record=record)
+    learned = [job.learned_from(split.train, split.val if refit else None, goal) for goal in (target.learn, None)]
+    artefact.save(after.model, run.work / "model", metrics=figures, record=record, learned=learned[0])
     artefact.save(before.model, run.work / SOURCE_ONLY, metrics={"target": figures["controls"].get(SOURCE_ONLY)},
-                  record={**record, "method": SOURCE_ONLY, "gain": None})  # fmt: skip
+                  record={**record, "method": SOURCE_ONLY, "gain": None}, learned=learned[1])  # fmt: skip
     return {
         "run": str(run.path), "task": split.train.target.task, "method": settings["method"],
         "backbone": job.network.name, "engine": job.runner.engine, "metrics": figures, "gain": won,

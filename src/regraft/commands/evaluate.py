@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from regraft.commands.boxes_split import matched_classes, open_boxes
+from regraft.commands.learned import apart
 from regraft.commands.split import open_in_groups, relabel
 from regraft.data.audit import few_judged, share_seen
 from regraft.data.parts import evaluation_part
@@ -15,7 +16,6 @@ from regraft.detection.predictor import load as detector_of
 from regraft.detection.predictor import stream
 from regraft.detection_metrics import evaluate as figures_of_boxes
 from regraft.errors import DataError, InputError
-from regraft.features.facts import facts
 from regraft.features.store import RowStore
 from regraft.predictor import load
 from regraft.runtime import set_threads
@@ -28,6 +28,8 @@ class Evaluation:
     """The figures of a model on ``items`` labelled items; unreadable ones are in ``problems``.
 
     ``seen`` is the share of the items whose labels the network's own pretraining saw, None where that is not known.
+    ``learned`` counts the items of the data that the model has learned from, ``exact`` those themselves and ``near``
+    their near copies (None where the model does not know); with ``unseen`` they are left out, else judged too.
     """
 
     model: str
@@ -36,6 +38,8 @@ class Evaluation:
     metrics: dict[str, Any]
     problems: list[Problem]
     seen: float | None = None
+    learned: dict[str, int] | None = None
+    unseen: bool = False
 
 
 def evaluate(
@@ -49,6 +53,7 @@ def evaluate(
     encoding: str | None = None,
     group: str | None = None,
     adapt: str | None = None,
+    unseen: bool = False,
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
@@ -57,6 +62,8 @@ def evaluate(
 
     ``group`` names what belongs together, by which intervals go; by default what the model's own fit was told, where
     the data has it. ``adapt``: ``tent`` lets the model adapt to the items, without their labels, before it answers.
+    Items that the model has learned from, and near copies of them, make the figures too good and are counted;
+    ``unseen`` leaves them out. Raises ``InputError`` and its kinds, see `regraft.errors`.
     """
     set_threads(threads)
     if is_detector(model):
@@ -64,21 +71,25 @@ def evaluate(
             raise InputError(
                 "--label, --text, --image, --encoding, --group, --adapt and --engine are not for detectors."
             )
-        return evaluate_boxes(model, data, format=format, device=device)
+        return evaluate_boxes(model, data, format=format, unseen=unseen, device=device)
     predictor = load(model, engine=engine, device=device)
     target = predictor.model.target
-    told = predictor.manifest["record"].get("settings", {})
+    settings = predictor.manifest["record"].get("settings", {})
     hints = replace(predictor.hints, label=label, task=target.task, text=text, image=image, encoding=encoding,
-                    usual=predictor.model.target_name, drop=_without(told.get("drop"), group),
-                    group=group or told.get("group"))  # fmt: skip
+                    usual=predictor.model.target_name, drop=_without(settings.get("drop"), group),
+                    group=group or settings.get("group"))  # fmt: skip
     whole = (open_data if group else open_in_groups)(data, format=format, hints=hints)
     if whole.target.task != target.task:
         raise DataError(f"{whole.name} is for {whole.target.task} and the model for {target.task}.")
     judged = relabel(evaluation_part(whole), target.classes)
+    found = apart(model, predictor.model.network, judged, unseen, RowStore())
+    judged = found.data
     if adapt:
         predictor = adapting(predictor, [judged.items], adapt, engine=engine, device=device)
     answers = predictor.answer(judged.items)
-    problems = [*judged.problems]
+    odd = predictor.oddities(judged.items, judged.roles.unused if judged.roles else ())
+    told = {(p.kind, p.item) for p in odd}
+    problems = [*(p for p in judged.problems if (p.kind, p.item) not in told), *odd, *found.problems]
     problems += [Problem("unreadable", judged.items.name(i), why) for i, why in sorted(answers.failed.items())]
     if not len(answers.positions):
         why = next(iter(f" ({p.item}: {p.message})" for p in problems if p.kind == "unreadable"), "")
@@ -88,8 +99,8 @@ def evaluate(
     figures = predictor.model.figures(truth, answers.probabilities, groups)
     problems += few_judged(judged)
     digests = predictor.model.network.seen
-    seen = None if digests is None else share_seen(facts(judged.items, RowStore())[0], digests)
-    return Evaluation(model, judged.name, len(answers.positions), figures, problems, seen)
+    seen = None if digests is None else share_seen(found.digests, digests)
+    return Evaluation(model, judged.name, len(answers.positions), figures, problems, seen, found.learned, unseen)
 
 
 def _without(dropped: str | None, name: str | None) -> str | None:
@@ -97,13 +108,15 @@ def _without(dropped: str | None, name: str | None) -> str | None:
     return ",".join(n for n in (dropped or "").split(",") if n.strip() != name) or None
 
 
-def evaluate_boxes(model: str, data: Any, *, format: str | None, device: str) -> Evaluation:
+def evaluate_boxes(model: str, data: Any, *, format: str | None, unseen: bool, device: str) -> Evaluation:
     """`evaluate` for a detector: COCO's figures, see `regraft.detection_metrics.evaluate`."""
     predictor = detector_of(model, device=device)
     classes = tuple(predictor.classes_.tolist())
     whole = open_boxes(data, format)
     judged, left = matched_classes(evaluation_part(whole), classes)
-    problems = [*whole.problems]
+    known = apart(model, None, judged, unseen, RowStore())
+    judged = known.data
+    problems = [*whole.problems, *known.problems]
     problems += [Problem("class-unknown", name, f"{count} boxes of it are not judged: the model has no such class")
                  for name, count in left.items()]  # fmt: skip
     problems += few_judged(judged)
@@ -116,4 +129,5 @@ def evaluate_boxes(model: str, data: Any, *, format: str | None, device: str) ->
             found.append(one)
     if not truth:
         raise DataError(f"None of the pictures of {judged.name} can be read.")
-    return Evaluation(model, judged.name, len(truth), figures_of_boxes(truth, found, classes), problems)
+    figures = figures_of_boxes(truth, found, classes)
+    return Evaluation(model, judged.name, len(truth), figures, problems, None, known.learned, unseen)

@@ -19,6 +19,7 @@ from regraft.commands.cross_validation import mean_of_rounds
 from regraft.commands.evidence import write_evidence, write_line
 from regraft.commands.inner import promised
 from regraft.commands.judging import abstaining, best_control, decision, gain
+from regraft.commands.learned import learned_from
 from regraft.commands.outcome import Outcome, together
 from regraft.commands.parts import adds_nothing, part_figures, part_outputs
 from regraft.commands.settings import seconds_of
@@ -36,6 +37,7 @@ from regraft.metrics import evenly
 from regraft.model import artefact
 from regraft.model.familiar import Familiar
 from regraft.model.heads import LinearHead
+from regraft.model.learned import Learned
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
 from regraft.runtime import Stopwatch, say, track
@@ -110,6 +112,8 @@ class Job:
     choose: Callable[[Split], Pretrained] | None = None
     """Chooses the network by a part of the training items, where it was not named."""
     kept: Kept = field(default_factory=Kept)
+    others: tuple[Dataset, ...] = ()
+    """What the network has learned from beside the training part: the items of other tasks."""
 
     @property
     def numbers(self) -> bool:
@@ -176,7 +180,8 @@ class Job:
             "cross_validation": split.cross_validation,
             "gain": over_best,
         }  # fmt: skip
-        artefact.save(model, run.work / "model", metrics=figures, record=record)
+        artefact.save(model, run.work / "model", metrics=figures, record=record,
+                      learned=self.learned_from(split.train, split.val if refit else None))  # fmt: skip
         computed += more + sum(r.computed for r in rounds)
         return FitResult(
             run=str(run.path), task=split.train.target.task, method=self.settings["method"],
@@ -188,6 +193,10 @@ class Job:
             rows={"computed": computed}, problems=[asdict(p) for p in split.problems], columns=split.columns,
             cross_validation=split.cross_validation,
         )  # fmt: skip
+
+    def learned_from(self, *data: Dataset | None) -> Learned | None:
+        """See `regraft.commands.learned.learned_from`."""
+        return learned_from(*data, *self.others, network=self.network, settings=self.settings, store=self.store)
 
     def learn(self, method: Any, *, own: bool = True) -> Callable[..., Any]:
         """The method's way from features and labels to a head, that of the linear probe where it trains a network;

@@ -18,6 +18,7 @@ from regraft.commands.evidence import write_evidence
 from regraft.commands.feeds import make_feed
 from regraft.commands.inner import Inner, inner_split
 from regraft.commands.judging import gain
+from regraft.commands.learned import learned_from
 from regraft.commands.settings import hints_of
 from regraft.commands.split import Rows, Split, make_split, relabel
 from regraft.commands.start import started
@@ -89,12 +90,14 @@ def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, res
         about = {"name": out.name, "data": " + ".join(names), "method": "joint", "settings": settings, "choice": record,
                  "trained_on": sum(len(d.split.train) for d in domains), "judged_on": figures["items"],
                  "columns": splits[0].columns}  # fmt: skip
-        artefact.save(whole, run.work / "model", metrics=figures, record=about)
+        learned = learned_from(*(s.train for s in splits), network=network, settings=settings, store=store)
+        artefact.save(whole, run.work / "model", metrics=figures, record=about, learned=learned)
         for domain, model in zip(domains, models, strict=True):
             own = {"val": figures["domains"][domain.name]["joint"]}
             artefact.save(
-                model, run.work / "domains" / domain.name, metrics=own, record={**about, "domain": domain.name}
-            )
+                model, run.work / "domains" / domain.name, metrics=own, record={**about, "domain": domain.name},
+                learned=learned,
+            )  # fmt: skip
         result = {
             "run": str(out), "task": "classification", "method": "joint", "backbone": network.name, "engine": "torch",
             "metrics": figures, "gain": None, "gain_over_probe": None, "seconds": watch.record(), "cached": False,

@@ -95,7 +95,7 @@ def predict(
     hints = replace(predictor.hints, text=text, image=image, encoding=encoding)
     read = [(one, _opened(predictor, one, hints)) for one in inputs]
     sources = [(one, found.items) for one, found in read]
-    problems = [p for _, found in read for p in found.problems]
+    problems = [p for _, found in read for p in (*found.problems, *predictor.oddities(found.items))]
     if adapt:
         predictor = adapting(predictor, [items for _, items in sources], adapt, engine=engine, device=device)
     if sort_into and isinstance(predictor, Predictor) and predictor.model.numbers:

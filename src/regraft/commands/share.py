@@ -145,7 +145,8 @@ def share(
                              "pretrained network with --backbone.")  # fmt: skip
         artefact.save_tasks({n: m for n, (m, _) in models.items()}, run.work / "model",
                             metrics={n: r.metrics for n, r in results.items()},
-                            records={n: manifest["record"] for n, (_, manifest) in models.items()})  # fmt: skip
+                            records={n: manifest["record"] for n, (_, manifest) in models.items()},
+                            learned={n: artefact.learned_by(run.work / "tasks" / n) for n in models})  # fmt: skip
         results = {n: _moved(r, run.work / "tasks" / n, path / "tasks" / n) for n, r in results.items()}
         seconds["total"] = round(time.perf_counter() - begun, 3)
         first = next(iter(results.values()))

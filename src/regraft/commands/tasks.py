@@ -48,7 +48,8 @@ def fit_together(
         alone = None if job.settings["controls"] == "none" else _alone(job, name)
         own = run.work / "tasks" / name
         with runfolder.RunFolder(own, job.settings, overwrite=own.exists(), resume=resume) as folder_of:
-            results[name] = replace(job, run=folder_of).result(Given(trained[name], alone))
+            others = tuple(j.split.train for n, j in jobs.items() if n != name)
+            results[name] = replace(job, run=folder_of, others=others).result(Given(trained[name], alone))
             folder_of.finish(asdict(results[name]))
         seconds[name] = round(time.perf_counter() - begun, 3)
     return results, seconds

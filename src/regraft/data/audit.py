@@ -246,6 +246,6 @@ def _named(data: Dataset, i: int) -> Any:
     return sorted(names[k] for k in np.flatnonzero(y)) if data.y.ndim == 2 else names[y] if y >= 0 else None
 
 
-def share_seen(facts: Facts | TextFacts, seen: NDArray[np.uint64]) -> float:
-    """The share of items whose ``pixels`` are among ``seen``, sorted `pixel_digest`s of a pretraining set."""
-    return float(np.isin(facts.pixels, seen).mean()) if len(facts.pixels) else 0.0
+def share_seen(pixels: NDArray[np.uint64], seen: NDArray[np.uint64]) -> float:
+    """The share of items whose ``pixels`` (m,) are among ``seen``, sorted `pixel_digest`s of a pretraining set."""
+    return float(np.isin(pixels, seen).mean()) if len(pixels) else 0.0

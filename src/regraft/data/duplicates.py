@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
@@ -9,7 +11,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from regraft.data.facts import THUMB, Facts
-from regraft.data.texts import TextFacts
+from regraft.data.texts import TextFacts, texts_resembling
+from regraft.types import Modality
 
 NEAR = 0.9
 """Two pictures are near duplicates where their thumbnails, less their local mean, correlate at least so much. On 800
@@ -18,6 +21,9 @@ more, different pictures 0.71 at most; see tests/data/test_duplicates.py."""
 
 SMALLEST_SIDE = 64
 MOST = 20_000
+SIGNATURE = 64
+"""Bytes of a signature: of a picture the signs of 512 projections of its detail, of a text a byte of 64 hashes."""
+_BLOCK = 2048
 
 
 def exact_pairs(facts: Facts | TextFacts) -> NDArray[np.int64]:
@@ -53,6 +59,48 @@ def near_pairs(facts: Facts | TextFacts) -> NDArray[np.int64]:
         found.append(np.stack([large[a[keep] + start], large[b[keep] + start]], 1))
     pairs = np.concatenate(found)
     return pairs[facts.pixels[pairs[:, 0]] != facts.pixels[pairs[:, 1]]]
+
+
+def picture_signatures(facts: Facts) -> NDArray[np.uint8]:
+    """(m, 64) the sides of 512 random hyperplanes on which a picture's detail lies (Charikar 2002,
+    https://doi.org/10.1145/509907.509965): what tells near copies, in a sixteenth of a thumbnail. Zero for pictures
+    that are not compared: up to 64 pixels, or flat.
+    """
+    signatures = np.zeros((len(facts.pixels), SIGNATURE), np.uint8)
+    large = np.flatnonzero(facts.info[:, :2].min(1) > SMALLEST_SIDE) if len(facts.info) else np.zeros(0, np.int64)
+    for start in range(0, len(large), _BLOCK):
+        rows = large[start : start + _BLOCK]
+        signatures[rows] = np.packbits(_detail(facts.thumbs[rows]) @ _planes() > 0, axis=1)
+    return signatures
+
+
+@cache
+def _planes() -> NDArray[np.float32]:
+    """(1024, 512) of 1 and -1; models keep what they gave, and a generator's raw numbers stay the same."""
+    raw = np.random.PCG64(1).random_raw(THUMB * THUMB * SIGNATURE // 8).astype("<u8")
+    return _signs(raw.view(np.uint8).reshape(THUMB * THUMB, SIGNATURE))
+
+
+def _signs(signatures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.unpackbits(signatures, axis=1).astype(np.float32) * 2 - 1
+
+
+def resembling(ours: NDArray[np.uint8], theirs: NDArray[np.uint8], modality: Modality) -> NDArray[np.bool_]:
+    """(m,) which of ``ours``, signatures (m, 64), tell of a near copy of one of ``theirs`` (k, 64): the rule of
+    `near_pairs`, as far as the signatures know.
+    """
+    if modality == "text":
+        return texts_resembling(ours, theirs)
+    found = np.zeros(len(ours), bool)
+    some = np.flatnonzero(ours.any(1))
+    if not len(theirs):
+        return found
+    signs, bits = _signs(theirs).T, 8 * SIGNATURE
+    least = bits * (1 - 2 * np.arccos(NEAR) / np.pi)
+    for start in range(0, len(some), _BLOCK):
+        rows = some[start : start + _BLOCK]
+        found[rows] = (_signs(ours[rows]) @ signs).max(1) >= least
+    return found
 
 
 def _detail(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -65,6 +65,36 @@ def text_facts(items: Items) -> tuple[TextFacts, dict[int, str]]:
     return TextFacts(np.array(positions, np.int64), pixels, lengths, languages, _near(plain, pixels)), failed
 
 
+def text_prints(items: Items) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.uint8]]:
+    """Of the m texts that can be read: positions (m,), digests (m,) of the normalised texts, and signatures (m, 64),
+    a byte of each least hash (Li and König 2010, https://arxiv.org/abs/0910.3349), zero for texts too short to compare.
+    """
+    texts, positions, _ = readable(items)
+    plain = [normalised(t) for t in texts]
+    rows = [i for i, text in enumerate(plain) if len(text) >= SHORTEST]
+    signatures = np.zeros((len(plain), BANDS * ROWS), np.uint8)
+    signatures[rows] = _sketches([plain[i][:SKETCHED] for i in rows]).astype(np.uint8)
+    return np.array(positions, np.int64), _digests(plain), signatures
+
+
+def texts_resembling(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(m,) which of ``ours``, signatures (m, 64) of `text_prints`, are nearly the same as one of ``theirs`` (k, 64), by
+    what the signatures say: three standard deviations of it are 0.15. At most 50 of a band are compared.
+    """
+    found = np.zeros(len(ours), bool)
+    bands = [np.ascontiguousarray(s).view(f"<u{ROWS}") for s in (ours, theirs)]
+    for band in range(BANDS):
+        order = np.argsort(bands[1][:, band], kind="stable")
+        there, wanted = bands[1][order, band], bands[0][:, band]
+        first, behind = (np.searchsorted(there, wanted, side) for side in ("left", "right"))
+        for step in range(CROWD):
+            rows = np.flatnonzero(~found & (first + step < behind) & ours.any(1))
+            if not len(rows):
+                break
+            found[rows] = (ours[rows] == theirs[order[first[rows] + step]]).mean(1) >= NEAR
+    return found
+
+
 def near_between(first: Items, second: Items) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """(n,) digests of the readable texts of both, the first's before the second's, and (p, 2) rows that are nearly the
     same. Raises ``UnreadableItem`` where one cannot be read.

@@ -16,20 +16,24 @@ from regraft.detection.base import Detector, Origin
 from regraft.detection.catalog import rebuild
 from regraft.errors import ArtefactError
 from regraft.files import new_folder, sha256, write_json, write_text
-from regraft.model.artefact import FORMAT, FORMAT_VERSION, MANIFEST, MODEL, find, read_manifest, split_task
+from regraft.model.artefact import FORMAT, FORMAT_VERSION, LEARNED, MANIFEST, MODEL, find, read_manifest, split_task
+from regraft.model.learned import Learned
 from regraft.runtime import versions
 
 
 def save(detector: Detector, folder: Path, *, decision: dict[str, Any], metrics: dict[str, Any],
-         record: dict[str, Any]) -> Path:  # fmt: skip
+         record: dict[str, Any], learned: Learned | None) -> Path:  # fmt: skip
     """Writes the artefact under a temporary name and renames it to ``folder``.
 
-    ``decision`` holds the ``threshold`` from which boxes are shown; ``record`` is what the run was.
+    ``decision`` holds the ``threshold`` from which boxes are shown; ``record`` is what the run was; ``learned`` are all
+    pictures that went into it, None where not all are known.
     """
     if folder.exists() and not (folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))):
         raise ArtefactError(f"{folder} exists and is no model: choose another place; nothing was touched.")
     with new_folder(folder) as temporary:
         write_state(temporary / MODEL, detector.state_dict())
+        if learned is not None:
+            write_state(temporary / LEARNED, learned.tensors())
         manifest: dict[str, Any] = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,

@@ -6,9 +6,11 @@ artefact.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,7 +27,7 @@ from regraft.features.mapped import Mapped, MappedRows
 from regraft.types import PreprocessSpec, Problem
 
 COLUMNS = "columns.json"
-MOST_LEVELS = 50
+MOST_LEVELS, SHOWN = 50, 10
 
 
 @dataclass(frozen=True)
@@ -87,18 +89,18 @@ class TableMap:
         if name in self.levels:
             levels = np.array([_level(t) for t in texts], object)
             return (levels[:, None] == np.array(self.levels[name], object)[None, :]).astype(np.float64)
-        values = np.full(len(texts), np.nan)
-        for i, text in enumerate(texts):
-            value = number(text)
-            if value is None or math.isinf(value):
-                failed.setdefault(i, f"{name!r} is {text!r}, {why_not(text)[:-1]}")
-            else:
-                values[i] = value
+        values = _numbers(name, texts, failed)
         return np.where(np.isnan(values), self.numbers[name], values)[:, None]
 
     def oddities(self, cells: Cells) -> list[Problem]:
-        """What of other rows is filled in, or was not there to be learned: gaps, and categories that are new."""
+        """What of other rows is filled in, or was not there to be learned: gaps, rows of nothing else, and categories
+        that are new.
+        """
         found = []
+        if empty := self.empty(cells, range(len(cells))):
+            more = f" and {len(empty) - SHOWN:,} more" if len(empty) > SHOWN else ""
+            text = "holds no value: what stands in for each column is answered to, so the answer says nothing of it"
+            found.append(Problem("empty-row", ", ".join(cells.name(i) for i in empty[:SHOWN]) + more, text))
         for name in (n for n in self.order if n in cells.columns):
             texts = cells.texts(name)
             gaps, known = sum(map(is_missing, texts)), {self.base.get(name), *self.levels.get(name, ())}
@@ -109,11 +111,19 @@ class TableMap:
             if gaps:
                 text = f"has {gaps:,} missing values of {len(texts):,}: {in_place} stands in for them"
                 found.append(Problem("missing-values", name, text))
-            new = sorted({t for t in texts if not is_missing(t)} - known) if name in self.levels else []
+            new = Counter(t for t in texts if name in self.levels and not is_missing(t) and t not in known)
             if new:
-                text = f"holds what training did not ({', '.join(new[:5])}): {self.base[name]} stands in for it"
+                some = ", ".join(f"{t} in {n:,} {'row' if n == 1 else 'rows'}" for t, n in new.most_common(5))
+                more = f" and {len(new) - 5:,} more" if len(new) > 5 else ""
+                text = f"holds what training did not ({some}{more}): {self.base[name]} stands in for it"
                 found.append(Problem("unknown-category", name, text))
         return found
+
+    def empty(self, cells: Cells, positions: Iterable[int]) -> list[int]:
+        """Which of the rows at ``positions`` hold no value in any column."""
+        columns = [cells.columns[name] for name in self.order if name in cells.columns]
+        places = ((i, int(cells.index[i])) for i in positions)
+        return [i for i, at in places if at not in cells.faults and all(is_missing(c[at]) for c in columns)]
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -125,6 +135,18 @@ class TableMap:
 
 def _level(text: str) -> str:
     return "" if is_missing(text) else text
+
+
+def _numbers(name: str, texts: list[str], failed: dict[int, str]) -> NDArray[np.float64]:
+    """(n,) the cells as numbers, NaN where one is missing; those that are no finite numbers are added to ``failed``."""
+    values = np.full(len(texts), np.nan)
+    for i, text in enumerate(texts):
+        value = number(text)
+        if value is None or math.isinf(value):
+            failed.setdefault(i, f"{name!r} is {text!r}, {why_not(text)[:-1]}")
+        else:
+            values[i] = value
+    return values
 
 
 class TableNetwork(Mapped):
@@ -142,13 +164,42 @@ class TableNetwork(Mapped):
             raise InputError("Columns are learned from a table with named columns: a CSV file or a DataFrame.")
         return table_network(TableMap.fitted(items))
 
-    def oddities(self, cells: Cells) -> list[Problem]:
+    def oddities(self, items: Items) -> list[Problem]:
         """`TableMap.oddities` of what was learned."""
-        return [] if self.model is None else self.model.oddities(cells)
+        return [] if self.model is None or not isinstance(items, Cells) else self.model.oddities(items)
+
+    def empty(self, cells: Cells, positions: Iterable[int]) -> list[int]:
+        """`TableMap.empty` by what was learned."""
+        return [] if self.model is None else self.model.empty(cells, positions)
 
     def rows_of(self, items: Items) -> MappedRows:
         assert self.model is not None
         return self.model(items)
+
+
+def row_prints(items: Items, network: Pretrained | None) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """Of the m rows that can be read: positions (m,), and digests (m,) of their cells as ``network`` reads them:
+    numbers to twelve digits, however they were written, and categories, in the order of the columns that it has
+    learned.
+    """
+    model = network.model if isinstance(network, TableNetwork) else None
+    failed: dict[int, str] = {}
+    words: list[list[str]] = []
+    if isinstance(items, Cells):
+        failed |= items.failed()
+        names = list(items.columns) if model is None else model.order
+        levels = [n for n in names if model is not None and n in model.levels]
+        columns = [_numbers(n, items.texts(n), failed) for n in names if n not in levels]
+        words = [[_level(t) for t in items.texts(n)] for n in levels]
+    else:
+        columns = list(np.array([items.load(i) for i in range(len(items))], np.float64).T)
+    values = np.stack(columns, 1) if columns else np.zeros((len(items), 0))
+    plain = np.where(np.isnan(values), np.nan, values) + 0.0
+    kept = (plain.view(np.int64) + (1 << 11)) >> 12  # 40 bits of the fraction
+    good = [i for i in range(len(items)) if i not in failed]
+    found = [hashlib.blake2b(kept[i].tobytes() + repr([w[i] for w in words]).encode("utf-8", "surrogatepass"),
+                             digest_size=8).digest() for i in good]  # fmt: skip
+    return np.array(good, np.int64), np.frombuffer(b"".join(found), "<u8").astype(np.uint64)
 
 
 def columns_of(network: Pretrained) -> list[str] | None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.sparse import issparse
+from scipy.special import stdtr
 from scipy.stats import t as student
 from threadpoolctl import threadpool_limits
 
@@ -264,36 +265,66 @@ def _with_coefficients(
 ) -> dict[str, Any]:
     if names is None or len(names) > MOST_COEFFICIENTS:
         return record
-    return record | {"coefficients": coefficients(names, scaling, linear, spectrum, record["alpha"])}
+    strengths = np.array([record["alpha"]]) if record["chosen_by"] == "given" else np.exp(np.linspace(*LOG_ALPHA, 49))
+    return record | {"coefficients": coefficients(names, scaling, linear, spectrum, strengths)}
 
 
 def coefficients(
-    names: Sequence[str], scaling: Scaling, linear: Linear, spectrum: Spectrum, alpha: float
+    names: Sequence[str], scaling: Scaling, linear: Linear, spectrum: Spectrum, strengths: NDArray[Any]
 ) -> list[dict[str, Any]]:
     """By how much the number rises where a column rises by one, in the units of both, with its 95 % interval.
 
-    Without regularisation Student's interval, none where rows are no more than columns; else the interval of the
-    posterior given the noise of most evidence. The intercept, ``(constant)``, is the value where all columns are 0.
+    Without regularisation (``strengths`` (1,) 0) Student's interval, none where rows are no more than columns; else
+    that of the posterior over all ``strengths`` (a,) that may have been meant (see `credible`). The intercept,
+    ``(constant)``, is the value where all columns are 0.
     """
     s, right, n = spectrum.s, spectrum.right, spectrum.n
-    free = n - len(s) - 1
-    per_noise = 1 / (s**2 + alpha)
-    covariance = (right * per_noise) @ right.T
-    if alpha == 0:
-        noise = spectrum.rest / free if free > 0 else np.nan
-        reach = float(student.ppf(0.975, free)) if free > 0 else np.nan
-    else:
-        noise, reach = spectrum.noise(alpha), 1.959963984540054
-        covariance = covariance + (np.eye(len(right)) - right @ right.T) / alpha
-    per_unit = linear.weight[:, 0] / scaling.scale
-    spread = np.sqrt(noise * np.maximum(np.diag(covariance), 0)) / scaling.scale
     shift = scaling.mean / scaling.scale
-    constant = float(linear.bias[0] - shift @ linear.weight[:, 0])
-    at_zero = float(np.sqrt(noise * (1 / n + shift @ covariance @ shift)))
-    rows = [*zip(names, per_unit.tolist(), spread.tolist(), strict=True), ("(constant)", constant, at_zero)]
-    if alpha == 0 and len(s) < len(right):  # columns that say the same share no single answer
-        return [{"name": name, "value": value, "ci95": None} for name, value, _ in rows]
+    # a coefficient a row, in units of its own, and the intercept: linear in the weights of scaled columns
+    maps = np.vstack([np.diag(1 / scaling.scale), -shift])
+    per_unit = linear.weight[:, 0] / scaling.scale
+    values = np.append(per_unit, linear.bias[0] - shift @ linear.weight[:, 0])
+    if (strengths == 0).all():
+        free = n - len(s) - 1
+        unsure = free <= 0 or len(s) < len(right)  # columns that say the same share no single answer
+        noise = np.nan if unsure else spectrum.rest / free
+        spread = np.sqrt(noise * (((maps @ right) ** 2 / s**2).sum(1) + np.append(np.zeros(len(right)), 1 / n)))
+        reach = np.nan if unsure else float(student.ppf(0.975, free))
+        ends = np.stack([values - reach * spread, values + reach * spread], 1)
+    else:
+        at = values[-1] - maps[-1] @ linear.weight[:, 0]
+        ends = credible(spectrum, strengths, maps, np.append(np.zeros(len(right)), at))
+        ends = np.stack([np.minimum(ends[:, 0], values), np.maximum(ends[:, 1], values)], 1)
     return [
-        {"name": name, "value": value, "ci95": [value - reach * e, value + reach * e] if np.isfinite(e) else None}
-        for name, value, e in rows
+        {"name": name, "value": float(value), "ci95": [float(v) for v in pair] if np.isfinite(pair).all() else None}
+        for name, value, pair in zip([*names, "(constant)"], values, ends, strict=True)
     ]
+
+
+def credible(spectrum: Spectrum, strengths: NDArray[Any], maps: NDArray[Any], at: NDArray[Any]) -> NDArray[np.float64]:
+    """(m, 2) the ends of the 95 % credible intervals of ``maps @ weights + at`` (m, D) and (m,), the last of which is
+    as unsure as the mean of y beside: a mixture over the ``strengths`` of Student's distributions (noise integrated
+    out, Bishop 2006, exercise 3.12), each as probable as its evidence times a prior under which the share of the
+    variance that is kept from the weights is uniform (Strawderman 1971, https://doi.org/10.1214/aoms/1177693528).
+    """
+    s, right = spectrum.s, spectrum.right
+    kept = (s**2).mean() / strengths if len(s) else np.ones(len(strengths))
+    told = np.array([spectrum.free * spectrum.evidence(a) for a in strengths]) + np.log(kept) - 2 * np.log1p(kept)
+    share = np.exp(told - told.max())
+    some = share > 1e-6 * share.sum()
+    strengths, share = strengths[some], share[some] / share[some].sum()
+    inside, outside = (maps @ right) ** 2, np.maximum((maps**2).sum(1) - ((maps @ right) ** 2).sum(1), 0)
+    mean = np.append(np.zeros(len(maps) - 1), 1 / spectrum.n)
+    middle = np.stack([maps @ spectrum.weight(a) + at for a in strengths])
+    spread = np.stack([np.sqrt(spectrum.noise(a) * (inside @ (1 / (s**2 + a)) + outside / a + mean))
+                       for a in strengths])  # fmt: skip
+    ends = []
+    for level in (0.025, 0.975):
+        reach = float(student.ppf(1 - 0.025 * share.min(), spectrum.free))
+        low, high = (middle - reach * spread).min(0), (middle + reach * spread).max(0)
+        for _ in range(60):
+            half = (low + high) / 2
+            less = share @ stdtr(spectrum.free, (half - middle) / np.where(spread > 0, spread, 1.0)) < level
+            low, high = np.where(less, half, low), np.where(less, high, half)
+        ends.append((low + high) / 2)
+    return np.stack(ends, 1)

@@ -5,6 +5,7 @@
 ``backbone.safetensors``  the network where it was not changed: a hard link into a store by content
 ``tokenizer/``            what preparing a text needs; ``parts/0``, ``parts/1``, ... hold both for each part of a fusion
 ``tokenizer/``            for networks on texts: what turns texts into token numbers, and a view's dictionary
+``learned.safetensors``   what the items that it learned from are recognised by
 ``metrics.json``          the figures measured before the refit
 ``README.md``             the model card
 """
@@ -36,26 +37,37 @@ from regraft.model.card import model_card, tasks_card
 from regraft.model.familiar import Familiar
 from regraft.model.folds import FoldHeads
 from regraft.model.heads import HEADS
+from regraft.model.learned import Learned
 from regraft.model.model import Model
 from regraft.runtime import cache_dir, versions
 from regraft.types import PreprocessSpec, TargetSpec
 
 FORMAT, FORMAT_VERSION, TASKS_VERSION, OWN_VERSION = "regraft-artefact", 1, 2, 3
 MANIFEST, MODEL, BACKBONE = "manifest.json", "model.safetensors", "backbone.safetensors"
+LEARNED = "learned.safetensors"
 TOKENIZER, PARTS = "tokenizer", "parts"
 
 
-def save(model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[str, Any]) -> Path:
+def save(
+    model: Model, folder: Path, *, metrics: dict[str, Any], record: dict[str, Any], learned: Learned | None
+) -> Path:
     """Writes the artefact under a temporary name and renames it to ``folder``.
 
-    ``record`` is what the run was: settings, choices, data. Raises ``DiskError`` where there is no room.
+    ``record`` is what the run was: settings, choices, data; ``learned`` are all items that went into it, None where not
+    all are known. Raises ``DiskError`` where there is no room.
     """
     tensors = _tensors(model) | _changed(model.network)
-    return _write(folder, model.network, tensors, {**_task(model), "record": record}, metrics, FORMAT_VERSION)
+    known = {} if learned is None else learned.tensors()
+    return _write(folder, model.network, tensors, {**_task(model), "record": record}, metrics, FORMAT_VERSION, known)
 
 
 def save_tasks(
-    models: dict[str, Model], folder: Path, *, metrics: dict[str, Any], records: dict[str, dict[str, Any]]
+    models: dict[str, Model],
+    folder: Path,
+    *,
+    metrics: dict[str, Any],
+    records: dict[str, dict[str, Any]],
+    learned: dict[str, Learned | None],
 ) -> Path:
     """Writes several tasks as one artefact: a head each on one network, or where theirs differ a network each."""
     own = len({tuple(p.digest() for p in parts_of(m.network)) for m in models.values()}) > 1
@@ -66,7 +78,8 @@ def save_tasks(
     tasks = {name: {**_task(m), "record": records[name]} for name, m in models.items()}
     if own:
         tasks = {name: {**task, "part": i} for i, (name, task) in enumerate(tasks.items())}
-    return _write(folder, first, tensors, {"tasks": tasks}, metrics, OWN_VERSION if own else TASKS_VERSION)
+    known = {f"{i}.{k}": v for i, m in enumerate(models) if (one := learned[m]) for k, v in one.tensors().items()}
+    return _write(folder, first, tensors, {"tasks": tasks}, metrics, OWN_VERSION if own else TASKS_VERSION, known)
 
 
 def side_by_side(networks: dict[str, Pretrained]) -> Pretrained:
@@ -109,11 +122,14 @@ def _write(
     more: dict[str, Any],
     metrics: dict[str, Any],
     version: int,
+    known: dict[str, Tensor],
 ) -> Path:
     if folder.exists() and not (folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))):
         raise ArtefactError(f"{folder} exists and is no model: choose another place; nothing was touched.")
     with new_folder(folder) as temporary:
         write_state(temporary / MODEL, tensors)
+        if known:
+            write_state(temporary / LEARNED, known)
         _write_network(network, temporary, "adapted_by" in network.provenance)
         manifest = {
             "format": FORMAT,
@@ -279,6 +295,22 @@ def split_task(path: str | Path) -> tuple[str, str | None]:
         where, _, task = text.rpartition("#")
         return where, task
     return text, None
+
+
+def learned_by(path: str | Path) -> Learned | None:
+    """The items that a model of classes, numbers or boxes, or one task of it (``FOLDER#TASK``), has learned from; None
+    where it does not know them all, as models of older versions. Raises ``ArtefactError``.
+    """
+    where, task = split_task(path)
+    folder = find(where)
+    manifest = read_manifest(folder)
+    if LEARNED not in manifest["files"]:
+        return None
+    with written_by_regraft(folder):
+        prefix = "" if task is None else f"{list(manifest['tasks']).index(task)}."
+        state = load_file(folder / LEARNED)
+        own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        return Learned.read(own) if own else None
 
 
 def _same_network(a: dict[str, Any], b: dict[str, Any]) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def print_predictions(found: PredictResult) -> None:
     _print_answers(found)
     for p in found.problems:
-        print(f"{p.kind}: {p.item}: {p.message}", file=sys.stderr if found.out else sys.stdout)
+        print(f"{p.kind}: {p.item}: {p.message}", file=sys.stderr)
 
 
 def _print_answers(found: PredictResult) -> None:
@@ -31,15 +31,21 @@ def _print_answers(found: PredictResult) -> None:
         return print_boxes(found.predictions)
     if any("value" in r for r in found.predictions):
         return _print_values(found.predictions)
-    flags = ["unlike"] if any("unlike" in r for r in found.predictions) else []
+    flags = _flags(found.predictions)
     table(["input", "label", "probability", "bits", *flags],
           [[r["input"], r["label"], max(r["probabilities"].values()), r["entropy_bits"], *(r[k] for k in flags)]
            if "label" in r else [r["input"], f"not read: {r['error']}", None, None, *[None] * len(flags)]
            for r in found.predictions])  # fmt: skip
 
 
+def _flags(rows: list[dict[str, Any]]) -> list[str]:
+    """The flags that stand beside the answers: that of rows without a value only where there are some."""
+    unlike, empty = any("unlike" in r for r in rows), any(r.get("empty") for r in rows)
+    return ["unlike"] * unlike + ["empty"] * empty
+
+
 def _print_values(rows: list[dict[str, Any]]) -> None:
-    more = [k for k in ("low", "high", "unlike") if any(k in r for r in rows)]
+    more = [*(k for k in ("low", "high") if any(k in r for r in rows)), *_flags(rows)]
     table(["input", "value", "sigma", *more],
           [[r["input"], r["value"], r["sigma"], *(r[k] for k in more)] if "value" in r else
            [r["input"], f"not read: {r['error']}", None, *[None] * len(more)] for r in rows])  # fmt: skip
@@ -73,19 +79,21 @@ def _sure(answer: dict[str, Any]) -> str:
 
 def print_evaluation(found: Evaluation) -> None:
     print(f"{found.model} on {found.items} items of {found.data}")
+    apart = [p for p in found.problems if p.kind == "learned-from"]
+    for p in apart:
+        print(f"{'note' if found.unseen else 'warning'}: {p.message} ({p.item})")
     if "per_class" in found.metrics and "map75" in found.metrics:
         box_figures(found.metrics)
-        for p in found.problems:
-            print(f"{p.kind}: {p.item}: {p.message}")
-        return
-    figures({"": found.metrics})
+    else:
+        figures({"": found.metrics})
     if found.seen:
         from regraft.reports.facts import beside, saw
 
         said = f"but {saw('its network', found.seen)}: this figure is not that of a transfer"
         print(beside(found.metrics, said))
     for p in found.problems:
-        print(f"{p.kind}: {p.item}: {p.message}")
+        if p not in apart:
+            print(f"{p.kind}: {p.item}: {p.message}")
 
 
 def print_insights(found: Insights) -> None:
