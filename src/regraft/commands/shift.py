@@ -164,7 +164,7 @@ def _seen(data: Dataset, network: Pretrained, store: RowStore, seed: int) -> flo
     """The share of the items looked at whose labels the network's pretraining saw, None where that is not known."""
     if network.seen is None:
         return None
-    return share_seen(facts(_looked_at(data, seed).items, store)[0].digests, network.seen)
+    return share_seen(facts(_looked_at(data, seed).items, store)[0].pixels, network.seen)
 
 
 def in_words(
