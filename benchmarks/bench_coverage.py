@@ -1,7 +1,7 @@
 """Promised and found: every interval, level and wanted accuracy that regraft prints, and how often it held.
 
 Needs nothing. Every row is of 300 draws or more, each with data of its own and what is judged on drawn anew; parts (all
-without arguments): those of ``PARTS``. A row is added as a `Row` in one of them. Takes about ten minutes on one core.
+without arguments): those of ``PARTS``. A row is added as a `Row` in one of them. Takes about two hours on one core.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from common import keep
+from coverage_rows_folds import PARTS as FOLDS
 from coverage_rows_intervals import PARTS as FIGURES
 from regraft import Regressor, metrics
 from regraft.methods.folds import stratified_folds
@@ -268,7 +269,7 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "intervals": intervals, "interval_groups": interval_groups, "held_out_intervals": held_out_intervals,
     "sigmas": sigmas, "quantiles": quantiles, "coefficients": coefficients, "accuracies": accuracies, "shares": shares,
     "strangers": strangers, **{name: lambda part=part: (Row(*sketch) for sketch in part())
-                               for name, part in FIGURES.items()},
+                               for name, part in (FIGURES | FOLDS).items()},
 }  # fmt: skip
 
 

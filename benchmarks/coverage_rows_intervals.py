@@ -16,8 +16,7 @@ from sklearn.metrics import average_precision_score
 
 from regraft import metrics
 from regraft.boxes import Boxes, Found
-from regraft.commands.controls import Control
-from regraft.commands.judging import gain_over_best
+from regraft.commands.judging import best_control, gain
 from regraft.detection_metrics import map_gain, map_interval, mean_ap
 from regraft.intervals import share
 from regraft.regression_metrics import paired_rmse_gain, regression
@@ -92,10 +91,10 @@ def best_control() -> Iterator[Sketch]:
         def draw(rng: np.random.Generator) -> float:
             ease, y = rng.normal(size=n), np.zeros(n, int)
             answers = [np.stack([hit, ~hit], 1).astype(float) for hit in (right(rng, p, ease) for p in (ours, *theirs))]
-            tried = [Control(str(i), {"accuracy": float(a[:, 0].mean())}, a) for i, a in enumerate(answers[1:])]
-            won = gain_over_best("classification", y, answers[0], tried, 0)
-            assert won is not None
-            return held(won["ci95"], ours - theirs[int(won["against"])])
+            tried = {str(i): {"accuracy": float(a[:, 0].mean())} for i, a in enumerate(answers[1:])}
+            best = int(best_control(tried, "classification") or 0)
+            won = gain("classification", y, answers[0], answers[1 + best], 0)
+            return held(won["ci95"], ours - theirs[best])
 
         setting = f"{n} items, {ours:g} against {', '.join(f'{p:g}' for p in theirs)}, alike {shared:g}"
         return "gain over the best control", setting, LEVEL, draw, 1000
@@ -138,11 +137,11 @@ def multilabel() -> Iterator[Sketch]:
             y, p = several(rng, n, np.array(shares), 2.0)
             other = 1 / (1 + np.exp(-1.2 * y - rng.normal(size=y.shape)))
             constant = np.full(p.shape, 0.5)
-            tried = [Control(name, {"map": float(np.nanmean(metrics.average_precisions(y, q)))}, q)
-                     for name, q in (("other", other), ("constant", constant))]  # fmt: skip
-            won = gain_over_best("multilabel", y, p, tried, 0)
-            assert won is not None
-            best = true_map(shares, 1.2) if won["against"] == "other" else float(np.mean(shares))
+            tried = {"other": other, "constant": constant}
+            figures = {name: {"map": float(np.nanmean(metrics.average_precisions(y, q)))} for name, q in tried.items()}
+            name = best_control(figures, "multilabel") or "other"
+            won = gain("multilabel", y, p, tried[name], 0)
+            best = true_map(shares, 1.2) if name == "other" else float(np.mean(shares))
             return held(won["ci95"], true_map(shares, 2.0) - best)
 
         return "gain over the best control, several labels", f"{n} items, {len(shares)} labels", LEVEL, draw, DRAWS

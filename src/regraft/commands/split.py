@@ -18,6 +18,7 @@ from regraft.data.sources import open_data
 from regraft.errors import DataError
 from regraft.features.store import RowStore
 from regraft.methods.folds import bins
+from regraft.model.card import in_words
 from regraft.types import Hints, Problem
 
 _FLOAT = re.compile(r"(-?\d+)\.0")
@@ -135,11 +136,13 @@ def make_split(
             how = "nothing could be held out: too few examples a class"
     if folds is not None:
         alone = int((folds[0] < 0).sum())
-        how = f"judged by {folds.max() + 1}-fold cross-validation" + (f", {len(folds)} times" if len(folds) > 1 else "")
+        how = ""
         if alone:
             text = f"{alone} items are the only ones of their class, or grouped with such a one: they are not judged"
             problems.append(Problem("not-judged", whole.data.name, text))
     split = Split(whole.data.take(learn), whole.data.take(judge) if len(judge) else None, how, problems, folds=folds)
+    if split.cross_validation is not None:
+        split.how = f"judged by {in_words(split.cross_validation)}"
     if whole.groups is not None:
         split.groups, split.val_groups = whole.groups[learn], whole.groups[judge]
     if whole.facts is not None:

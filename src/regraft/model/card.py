@@ -53,6 +53,9 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
         which = (
             f"items of {judged}, whose labels were not learned from" if adapted else "items that were not trained on"
         )
+        if crossed := record.get("cross_validation"):
+            which = f"items, none of which its judge had seen: {in_words(crossed)}"
+            after = "; the saved model learned from all of them"
         lines.append(
             f"- {name} {val[name]:.4f} (95 % interval {low:.4f} to {high:.4f}) on {record.get('judged_on')} {which}"
             f"{saw}{after}"
@@ -77,6 +80,12 @@ def no_gain(record: dict[str, Any]) -> str | None:
     value, low, high = (f"{scale * v:+.3g}" for v in (gain["value"], *gain["ci95"]))
     return (f"The model is not shown to beat its control {gain['against']}: {value} {unit} on {record['judged_on']} "
             f"judged items, 95 % interval {low} to {high}.")  # fmt: skip
+
+
+def in_words(cross_validation: dict[str, int]) -> str:
+    """``5-fold cross-validation, 2 times``."""
+    folds, rounds = cross_validation["folds"], cross_validation["rounds"]
+    return f"{folds}-fold cross-validation" + (f", {rounds} times" if rounds > 1 else "")
 
 
 def _what(target: dict[str, Any]) -> str:

@@ -79,6 +79,7 @@ def print_fits(result: dict[str, Any]) -> None:
 
 
 def print_fit(result: dict[str, Any]) -> None:
+    from regraft.model.card import in_words
     from regraft.reports.facts import beside, gained, judged, overlap, warnings
 
     val, metrics = result["metrics"]["val"], result["metrics"]
@@ -90,6 +91,9 @@ def print_fit(result: dict[str, Any]) -> None:
         )
     elif val:
         figures({f"{result['backbone']}, {result['method']}": val, **metrics["controls"]})
+    if val and (crossed := result["cross_validation"]):
+        print(f"each of {result['items']['val']} items judged by models that had not seen it ({in_words(crossed)}); "
+              "the saved model learned from all")  # fmt: skip
     counts, said = judged(result), overlap(result)
     if counts and said:
         print(beside(counts, said))

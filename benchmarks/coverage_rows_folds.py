@@ -1,0 +1,110 @@
+"""Rows of bench_coverage.py: the intervals of few items, each judged by a cross-validation, around what the model that
+learned from all of them then reaches on new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from regraft.commands.cross_validation import deal, mean_of_rounds
+from regraft.commands.judging import gain
+from regraft.methods.linear_probe import fit_features
+from regraft.model.model import Model
+from regraft.model.sureness import sureness
+from regraft.types import HEADLINE, TargetSpec
+
+NEW, DRAWS, FEW_COLUMNS = 3000, 300, 3
+Sketch = tuple[str, str, float, Callable[[np.random.Generator], float], int]
+
+
+def judged(x: NDArray[Any], y: NDArray[Any], target: TargetSpec, columns: int) -> tuple[Model, NDArray[Any]]:
+    """The model of all items but the last `NEW`, and by rounds what models that had not seen them say of them."""
+    learn = len(y) - NEW
+    folds = deal(y[:learn], None, None, 0)
+    assert folds is not None
+
+    def fitted(some: NDArray[Any]) -> Model:
+        found = fit_features(x[:learn][some, :columns], y[:learn][some], target)
+        model = Model(None, found.head, "label", target)  # type: ignore[arg-type]
+        if target.task == "regression":
+            model.decision = sureness(found.logits, y[:learn][some])
+        return model
+
+    said = []
+    for fold in folds:
+        parts = [fitted(fold != f).probabilities(x[:learn][fold == f, :columns]) for f in range(fold.max() + 1)]
+        round_ = np.zeros((learn, parts[0].shape[1]))
+        for f, part in enumerate(parts):
+            round_[fold == f] = part
+        said.append(round_)
+    return fitted(np.ones(learn, bool)), np.array(said)
+
+
+@cache
+def drawn(kind: str, k: int, each: int, apart: float, d: int, seed: int) -> dict[str, float]:
+    """Whether the interval held the figure, and the gain over a model of `FEW_COLUMNS` columns: 1 or 0."""
+    rng = np.random.default_rng([seed, k, each, d])
+    n = each * max(k, 1) + NEW
+    if kind == "classification":
+        y = np.concatenate([np.repeat(np.arange(k), each), rng.integers(0, k, NEW)])
+        x = apart * np.sqrt(2 / d) * rng.normal(size=(k, d))[y] + rng.normal(size=(n, d))
+    elif kind == "multilabel":
+        x = rng.normal(size=(n, d))
+        y = (x @ rng.normal(size=(d, k)) * apart / np.sqrt(d) + rng.normal(size=(n, k)) > 0.8).astype(np.int64)
+        y[:k] |= np.eye(k, dtype=np.int64)
+    else:
+        x = rng.normal(size=(n, d))
+        y = x @ rng.normal(size=d) * apart / np.sqrt(d) + rng.normal(size=n)
+    target = TargetSpec(kind, () if kind == "regression" else tuple(map(str, range(k))))  # type: ignore[arg-type]
+    metric = HEADLINE[target.task][0]
+    (ours, said), (theirs, other) = (judged(x, y, target, columns) for columns in (d, FEW_COLUMNS))
+    old, new = y[:-NEW], y[-NEW:]
+    found = mean_of_rounds([ours.figures(old, p) for p in said])
+    gained = mean_of_rounds([{**gain(kind, old, p, q, 0), "metric": metric} for p, q in zip(said, other, strict=True)])
+    fresh = [m.probabilities(x[-NEW:, :c]) for m, c in ((ours, d), (theirs, FEW_COLUMNS))]
+    true = [float(ours.figures(new, p)[metric]) for p in fresh]
+    low, high = found[f"{metric}_ci95"]
+    worse = -1 if metric == "rmse" else 1
+    down, up = gained["ci95"]
+    return {"figure": float(low <= true[0] <= high), "gain": float(down <= worse * (true[0] - true[1]) <= up)}
+
+
+def rows(kind: str, settings: list[tuple[int, int, float, int]]) -> Iterator[Sketch]:
+    metric = {"classification": "accuracy", "multilabel": "map", "regression": "rmse"}[kind]
+    for k, each, apart, d in settings:
+        what = f"{each} items a class, {k} classes" if kind == "classification" else (
+            f"{each * k} items, {k} labels" if k > 1 else f"{each} items")  # fmt: skip
+        setting = f"{what}, {d} columns, {apart:g} apart"
+        for figure in ("figure", "gain"):
+
+            def draw(rng: np.random.Generator, at: Any = (kind, k, each, apart, d), figure: str = figure) -> float:
+                return drawn(*at, int(rng.integers(2**32)))[figure]
+
+            name = f"{metric} of few, cross-validated" if figure == "figure" else f"gain in {metric}, cross-validated"
+            yield name, setting, 0.95, draw, DRAWS
+
+
+def folds_of_classes() -> Iterator[Sketch]:
+    yield from rows("classification", [(2, 5, 2.5, 30), (2, 10, 2.5, 30), (2, 20, 2.5, 30)])
+
+
+def folds_of_more_classes() -> Iterator[Sketch]:
+    yield from rows("classification", [(5, 5, 4.0, 30), (5, 10, 4.0, 30), (5, 20, 4.0, 30)])
+
+
+def folds_of_labels() -> Iterator[Sketch]:
+    yield from rows("multilabel", [(3, 15, 3.0, 10)])
+
+
+def folds_of_numbers() -> Iterator[Sketch]:
+    yield from rows("regression", [(1, 15, 2.0, 5), (1, 40, 2.0, 5)])
+
+
+PARTS = {"folds_of_classes": folds_of_classes, "folds_of_more_classes": folds_of_more_classes,
+         "folds_of_labels": folds_of_labels, "folds_of_numbers": folds_of_numbers}  # fmt: skip
