@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from regraft.commands.cross_validation import deal, mean_of_rounds

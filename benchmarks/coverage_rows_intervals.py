@@ -79,7 +79,7 @@ def grouped() -> Iterator[Sketch]:
         yield gained(name, 0.25)
 
 
-def best_control() -> Iterator[Sketch]:
+def best_of_controls() -> Iterator[Sketch]:
     """The gain over the best of three controls, of which the judged items themselves say which that is."""
 
     def row(n: int, ours: float, theirs: tuple[float, ...], shared: float) -> Sketch:
@@ -280,6 +280,6 @@ def errors() -> Iterator[Sketch]:
 
 
 PARTS: dict[str, Callable[[], Iterator[Sketch]]] = {
-    "figures_accuracy": accuracies, "figures_grouped": grouped, "figures_best_control": best_control,
+    "figures_accuracy": accuracies, "figures_grouped": grouped, "figures_best_control": best_of_controls,
     "figures_multilabel": multilabel, "figures_boxes": boxes, "figures_errors": errors,
 }  # fmt: skip
