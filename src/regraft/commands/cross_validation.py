@@ -18,7 +18,7 @@ from regraft.methods.folds import bins, stratified_folds
 
 FEW = 60
 """Below so many held-out items their figure tells little."""
-MOST_FOLDS, ROUNDS, ENOUGH = 5, 5, 100
+MOST_FOLDS, ROUNDS, ENOUGH = 5, 5, 60
 """Folds, at most; rounds, each of which deals the folds anew, as long as all have dealt no more than so many items."""
 
 LIMITS = {"accuracy": (0.0, 1.0), "map": (0.0, 1.0), "coverage": (0.0, 1.0), "rmse": (0.0, math.inf),

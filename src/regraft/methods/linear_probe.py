@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,7 @@ DRAWN = 1.0
 
 ClassWeight = str | Sequence[float] | None
 
-FOLDS, FOLD_ROWS, FOLD_VALUES, LEAST_PER_CLASS = 5, 3000, 2_000_000, 3
+FOLDS, FOLD_ROWS, FOLD_VALUES, LEAST_PER_CLASS, THREADED = 5, 3000, 2_000_000, 3, 100_000
 
 SCALINGS = ("common", "column")
 """How columns are scaled, see `logistic.blockwise`; those of a table are standardised."""
@@ -180,7 +181,9 @@ def _choose(problem: _Problem, seed: int) -> Choice:
             default = {"scaling": problem.ways[0], "strength": 1.0, "temperature": 1.0}
             return Choice({**default, "chosen_by": "default, since all rows are of one group"})
     fold = stratified_folds(problem.strata, folds, rng, problem.groups)
-    with ThreadPoolExecutor(2) as pool:
+    size = min(values, len(chosen)) * problem.targets.size
+    # two threads that hand tiny problems to each other cost more than they do
+    with ThreadPoolExecutor(2) if size > THREADED else nullcontext() as pool:
         ways: list[dict[str, Any]] = [{"scaling": name} for name in problem.ways]
         if len(problem.blocks) > 1:
             ways.append(_each_its_own(problem, fold, pool))
@@ -208,7 +211,7 @@ def _default(problem: _Problem, rng: np.random.Generator) -> dict[str, Any]:
     return {**default, "temperature": temperature, "chosen_by": "default for few examples"}
 
 
-def _each_its_own(problem: _Problem, fold: NDArray[np.int64], pool: Executor) -> dict[str, Any]:
+def _each_its_own(problem: _Problem, fold: NDArray[np.int64], pool: Executor | None) -> dict[str, Any]:
     """Every block with the scaling and, by a factor on its columns, the strength that it would be given alone."""
     alone = []
     for number in range(len(problem.blocks)):
@@ -221,7 +224,7 @@ def _each_its_own(problem: _Problem, fold: NDArray[np.int64], pool: Executor) ->
 
 
 def _path(
-    how: dict[str, Any], problem: _Problem, fold: NDArray[np.int64], pool: Executor
+    how: dict[str, Any], problem: _Problem, fold: NDArray[np.int64], pool: Executor | None
 ) -> list[tuple[dict[str, Any], NDArray[Any]]]:
     """Cross-validated log loss and logits of one way of scaling, strong to weak, until the loss has worsened twice."""
     targets = smoothed_targets(problem.targets, problem.link)
@@ -235,7 +238,8 @@ def _path(
         # for all strengths at once: what lies outside the training rows' span meets no weight
         return x @ span(x[learn]) if learn.sum() < x.shape[1] / 2 else x
 
-    scaled = list(pool.map(prepare, folds))
+    each = map if pool is None else pool.map
+    scaled = list(each(prepare, folds))
     starts: list[Linear | None] = [None] * len(folds)
     tried: list[tuple[dict[str, Any], NDArray[Any]]] = []
     for strength in STRENGTHS:
@@ -243,7 +247,7 @@ def _path(
         def fit_one(f: int, strength: float = strength) -> Linear:
             return problem.fit(scaled[f], fold != f, strength, starts[f])
 
-        fitted = list(pool.map(fit_one, folds))
+        fitted = list(each(fit_one, folds))
         logits = np.zeros(targets.shape)
         for f, linear in enumerate(fitted):
             logits[fold == f] = linear(scaled[f][fold == f])
