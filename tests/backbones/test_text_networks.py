@@ -236,7 +236,7 @@ def test_an_artefact_holds_all_it_needs(tmp_path: Path, fresh_cache: Path, name:
     table.write_text("3 2\ngood 1 2\nfilm 3 4\n好吃 5 6\n", encoding="utf-8")
     full = f"vectors:{table}" if name == "vectors" else f"{folder}{name.replace('DICTIONARY', str(dictionary))}"
     model, rows = as_model(catalog.load(full), TEXTS)
-    saved = artefact.save(model, tmp_path / "kept", metrics={}, record={})
+    saved = artefact.save(model, tmp_path / "kept", metrics={}, record={}, learned=None)
     for path in [*folder.iterdir(), dictionary, table]:
         path.unlink()
     loaded, manifest = artefact.load(saved)

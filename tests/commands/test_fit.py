@@ -43,7 +43,7 @@ def test_from_folder_to_run(shapes: Path, at: Path) -> None:
     assert result.task == "classification" and result.backbone == "regraft_tiny" and result.engine == "torch"
     assert set(result.metrics["controls"]) == {"majority", "raw", "random:regraft_tiny"}
     assert set(result.seconds) == {"prepare", "audit", "extract", "controls", "fit", "judge", "total"}
-    assert result.items == {"train": 40, "val": 40} and result.cross_validation == {"folds": 5, "rounds": 2}
+    assert result.items == {"train": 40, "val": 40} and result.cross_validation == {"folds": 5, "rounds": 1}
     val = result.metrics["val"]
     assert val["accuracy"] >= 0.75 > result.metrics["controls"]["majority"]["accuracy"]
     assert {"accuracy_ci95", "balanced_accuracy", "macro_f1", "log_loss", "ece"} <= set(val)

@@ -242,7 +242,7 @@ def test_a_model_no_better_than_its_controls_is_said_to_be_so(tmp_path: Path, ca
         shown = capsys.readouterr().out, (tmp_path / "e.html").read_text(), Path(run, "model/README.md").read_text()
         assert [said in place for place in shown] == [name == "coins"] * 3
         assert (
-            found.warning is None if name == "true" else "majority: " in found.warning and "24 judged" in found.warning
+            found.warning is None if name == "true" else "majority: " in found.warning and "120 judged" in found.warning
         )
 
 

@@ -40,7 +40,7 @@ def test_a_house_costs_a_line_of_its_area(at: Path) -> None:
     assert slope["name"] == "area" and slope["ci95"][0] < 3.1 < slope["ci95"][1] and constant["name"] == "(constant)"
     assert result.decision["sigma"] == pytest.approx(val["rmse"], rel=0.5)
     rows = list(csv.DictReader(open("run/predictions.csv")))
-    assert len(rows) == 40 and {"predicted", "sigma", "low", "high", "q:0.05"} <= set(rows[0])
+    assert len(rows) == 200 and {"predicted", "sigma", "low", "high", "q:0.05"} <= set(rows[0])
     off = [float(r["label"]) - float(r["predicted"]) for r in rows]
     assert np.sqrt(np.mean(np.square(off))) == pytest.approx(val["rmse"])
     page = Path("run/report.html").read_text()
@@ -53,7 +53,7 @@ def test_a_house_costs_a_line_of_its_area(at: Path) -> None:
     ):
         assert words in page
     line = json.loads(Path("run/line.json").read_text())
-    assert line["slope"] == pytest.approx(3.1, abs=0.1) and len(line["points"]["learned from"]) == 160
+    assert line["slope"] == pytest.approx(3.1, abs=0.1) and len(line["points"]["learned from"]) == 200
 
 
 def test_predict_and_evaluate(at: Path) -> None:

@@ -49,7 +49,7 @@ def test_the_best_is_found_and_the_way_is_recorded(digits: str) -> None:
 
 
 def test_an_interrupted_run_keeps_its_choice(shapes: Path, at: Path, monkeypatch) -> None:
-    wanted = {"backbone": "auto:raw,regraft_tiny", "controls": "none", "out": "r", "budget": "60s"}
+    wanted = {"backbone": "auto:raw,regraft_tiny", "controls": "none", "out": "r", "budget": "60s", "refit": False}
 
     def interrupt(*_, **__):
         raise KeyboardInterrupt

@@ -194,7 +194,7 @@ def test_stretched_boxes_are_learned_from_and_the_artefact_remembers(tmp_path: P
     _, boxed = plain(np.zeros((100, 200, 3), np.uint8), boxes, (320, 320))
     assert boxed.xyxy.tolist() == [[32, 16, 192, 80]]
     net = catalog.untrained("ssd", ("a",), backbone="ssdlite320_mobilenet_v3_large")
-    artefact.save(net, tmp_path / "m", decision={"threshold": 0.3}, metrics={}, record={})
+    artefact.save(net, tmp_path / "m", decision={"threshold": 0.3}, metrics={}, record={}, learned=None)
     assert artefact.load(tmp_path / "m")[0].stretches
     manifest = tmp_path / "m" / MANIFEST
     before = json.loads(manifest.read_text())

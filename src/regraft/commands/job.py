@@ -15,13 +15,12 @@ from regraft.commands import runfolder
 from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
 from regraft.commands.auto import DEFAULT_BUDGET, auto
 from regraft.commands.controls import Control, ControlKit, Kept, run_controls
-from regraft.commands.cross_validation import mean_of_rounds
 from regraft.commands.evidence import write_evidence, write_line
 from regraft.commands.inner import promised
-from regraft.commands.judging import abstaining, best_control, decision, gain
+from regraft.commands.judging import decision
 from regraft.commands.learned import learned_from
-from regraft.commands.outcome import Outcome, together
-from regraft.commands.parts import adds_nothing, part_figures, part_outputs
+from regraft.commands.outcome import Outcome, answering, judge, together
+from regraft.commands.parts import part_outputs
 from regraft.commands.settings import seconds_of
 from regraft.commands.split import Rows, Split, part_of_split
 from regraft.commands.unlike import familiar_with, unlike_figures
@@ -41,7 +40,7 @@ from regraft.model.learned import Learned
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
 from regraft.runtime import Stopwatch, say, track
-from regraft.types import HEADLINE, Problem
+from regraft.types import Problem
 
 KNOWN = 2000
 """Of how many items a trained network's features are computed anew, to know what training items look like."""
@@ -243,21 +242,23 @@ class Job:
 
     def fold(self, method: Any, train: Rows, judged: Rows) -> Outcome:
         """What is found from ``train`` alone, on the items ``judged``, both among the training items."""
-        items = self.split.train.items.take(train.items)
+        shown = judged
         if self.choose is not None:
             self.network = self.choose(part_of_split(self.split, train.items))
         if learns(self.network) or self.choose is not None:
-            self.network = learned(self.network, items)
+            self.network = learned(self.network, self.split.train.items.take(train.items))
             self.runner = Runner(self.network, self.settings["engine"], self.runner.device)
             parts = []
             for rows in (train, judged):
-                found = self.runner.stored(self.split.train.items.take(rows.items), self.store)
-                parts.append(Rows(found.rows, rows.y[found.positions], rows.items[found.positions]))
+                own = self.runner.stored(self.split.train.items.take(rows.items), self.store)
+                parts.append(Rows(own.rows, rows.y[own.positions], rows.items[own.positions]))
             train, judged = parts
         model, _, _ = self.learned(method, train)
         if self.settings["outliers"]:
             model.familiar, _ = self.familiar(model, train, None)
-        return self.outcome(model, train, judged, None)
+        found = self.outcome(model, train, judged, None)
+        # each fold may have features of its own; those of the whole model are what can be shown together
+        return replace(found, rows=shown.at(np.searchsorted(shown.items, found.rows.items)))
 
     def learned(self, method: Any, train: Rows) -> tuple[Model, dict[str, Any], Model | None]:
         """The model, a record of how it was chosen, and for a trained method the probe it has to beat."""
@@ -381,63 +382,3 @@ class Job:
         if not len(found.positions):
             raise DataError(f"None of the {len(data)} items of {data.name} can be read.")
         return Rows(found.rows, data.y[found.positions], found.positions), found.computed
-
-
-def answering(model: Model, control: Control, carries: bool = False) -> Model:
-    """The model as it would be were its answers those of ``control``, with its intervals where it carries some."""
-    return replace(model, decision=control.decision, folds=model.folds if carries else None)
-
-
-def judge(
-    model: Model, rounds: list[Outcome], split: Split, seed: int
-) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None]:
-    """The figures on the judged items beside those of the controls, the gain over the best control and that over the
-    probe: of one outcome, or of several rounds of a cross-validation, whose means they are.
-    """
-    task = model.target.task
-    metric = HEADLINE[task][0]
-
-    def mean(figures: Callable[[Outcome, NDArray[Any] | None], Any]) -> Any:
-        each = [figures(r, split.groups_judged(r.rows.items)) for r in rounds]
-        return mean_of_rounds(each) if split.folds is not None else each[0]
-
-    def over(name: str) -> dict[str, Any]:
-        def gained(r: Outcome, groups: NDArray[Any] | None) -> dict[str, Any]:
-            won = gain(task, r.rows.y, r.probabilities, r.control(name).probabilities, seed, groups)
-            return {**won, "against": name, "metric": metric}
-
-        found: dict[str, Any] = mean(gained)
-        return found
-
-    def by_model(r: Outcome, groups: NDArray[Any] | None) -> dict[str, Any]:
-        return answering(model, r.answers, r.carries).figures(r.rows.y, r.probabilities, groups)
-
-    def by_control(name: str, r: Outcome, groups: NDArray[Any] | None) -> dict[str, Any]:
-        control = r.control(name)
-        return answering(model, control).figures(r.rows.y, control.probabilities, groups)
-
-    def by_parts(r: Outcome, groups: NDArray[Any] | None) -> dict[str, Any]:
-        assert r.parts is not None
-        return part_figures(answering(model, r.answers), r.parts, r.rows.y, r.probabilities, seed, groups)
-
-    figures: dict[str, Any] = {"val": mean(by_model), "controls": {}}
-    if split.folds is None and split.copied is not None and split.copied[rounds[0].rows.items].any():
-        rows, alone = rounds[0].rows, ~split.copied[rounds[0].rows.items]
-        left = split.groups_judged(rows.items[alone])
-        rest = model.figures(rows.y[alone], rounds[0].probabilities[alone], left) if alone.any() else None
-        figures["val_without_copies"] = {"items": int(alone.sum()), **(rest or {})}
-    if "abstain_below" in rounds[0].decision:
-        known = [r for r in rounds if "abstain_below" in r.decision]
-        each = [abstaining(r.rows.y, r.probabilities, r.decision["abstain_below"], split.groups_judged(r.rows.items))
-                for r in known]  # fmt: skip
-        figures["abstaining"] = mean_of_rounds(each) if split.folds is not None else each[0]
-    for name in [c.name for c in rounds[0].controls]:
-        figures["controls"][name] = mean(partial(by_control, name))
-    if rounds[0].parts is not None:
-        parts = mean(by_parts)
-        figures["parts"] = parts | {"nothing": adds_nothing(parts)}
-    if rounds[0].unlike is not None:
-        figures["unlike"] = rounds[0].unlike
-    best = best_control(figures["controls"], task)
-    over_best = None if best is None else over(best)
-    return figures, over_best, over("linear-probe") if "linear-probe" in figures["controls"] else None

@@ -1,19 +1,24 @@
-"""What a model and those it is compared with said of judged items, and that of several folds as one."""
+"""What a model and those it is compared with said of judged items, of several folds as one, and their figures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regraft.commands.controls import Control
-from regraft.commands.parts import PartOutputs
-from regraft.commands.split import Rows
+from regraft.commands.cross_validation import mean_of_rounds
+from regraft.commands.judging import abstaining, best_control, gain
+from regraft.commands.parts import PartOutputs, adds_nothing, part_figures
+from regraft.commands.split import Rows, Split
 from regraft.commands.unlike import SHOWN
 from regraft.features.rows import below
+from regraft.model.model import Model
+from regraft.types import HEADLINE
 
 
 @dataclass(frozen=True)
@@ -100,3 +105,63 @@ def _joined_unlike(found: list[dict[str, Any] | None]) -> dict[str, Any] | None:
     most = sorted((m for f in known for m in f["most"]), key=lambda m: -m["mahalanobis"])
     return {"items": sum(f["items"] for f in known), "flagged": sum(f["flagged"] for f in known),
             "expected": float(np.mean([f["expected"] for f in known])), "most": most[:SHOWN]}  # fmt: skip
+
+
+def answering(model: Model, control: Control, carries: bool = False) -> Model:
+    """The model as it would be were its answers those of ``control``, with its intervals where it carries some."""
+    return replace(model, decision=control.decision, folds=model.folds if carries else None)
+
+
+def judge(
+    model: Model, rounds: list[Outcome], split: Split, seed: int
+) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None]:
+    """The figures on the judged items beside those of the controls, the gain over the best control and that over the
+    probe: of one outcome, or of several rounds of a cross-validation, whose means they are.
+    """
+    task = model.target.task
+    metric = HEADLINE[task][0]
+
+    def mean(figures: Callable[[Outcome, NDArray[Any] | None], Any]) -> Any:
+        each = [figures(r, split.groups_judged(r.rows.items)) for r in rounds]
+        return mean_of_rounds(each) if split.folds is not None else each[0]
+
+    def over(name: str) -> dict[str, Any]:
+        def gained(r: Outcome, groups: NDArray[Any] | None) -> dict[str, Any]:
+            won = gain(task, r.rows.y, r.probabilities, r.control(name).probabilities, seed, groups)
+            return {**won, "against": name, "metric": metric}
+
+        found: dict[str, Any] = mean(gained)
+        return found
+
+    def by_model(r: Outcome, groups: NDArray[Any] | None) -> dict[str, Any]:
+        return answering(model, r.answers, r.carries).figures(r.rows.y, r.probabilities, groups)
+
+    def by_control(name: str, r: Outcome, groups: NDArray[Any] | None) -> dict[str, Any]:
+        control = r.control(name)
+        return answering(model, control).figures(r.rows.y, control.probabilities, groups)
+
+    def by_parts(r: Outcome, groups: NDArray[Any] | None) -> dict[str, Any]:
+        assert r.parts is not None
+        return part_figures(answering(model, r.answers), r.parts, r.rows.y, r.probabilities, seed, groups)
+
+    figures: dict[str, Any] = {"val": mean(by_model), "controls": {}}
+    if split.folds is None and split.copied is not None and split.copied[rounds[0].rows.items].any():
+        rows, alone = rounds[0].rows, ~split.copied[rounds[0].rows.items]
+        left = split.groups_judged(rows.items[alone])
+        rest = model.figures(rows.y[alone], rounds[0].probabilities[alone], left) if alone.any() else None
+        figures["val_without_copies"] = {"items": int(alone.sum()), **(rest or {})}
+    if "abstain_below" in rounds[0].decision:
+        known = [r for r in rounds if "abstain_below" in r.decision]
+        each = [abstaining(r.rows.y, r.probabilities, r.decision["abstain_below"], split.groups_judged(r.rows.items))
+                for r in known]  # fmt: skip
+        figures["abstaining"] = mean_of_rounds(each) if split.folds is not None else each[0]
+    for name in [c.name for c in rounds[0].controls]:
+        figures["controls"][name] = mean(partial(by_control, name))
+    if rounds[0].parts is not None:
+        parts = mean(by_parts)
+        figures["parts"] = parts | {"nothing": adds_nothing(parts)}
+    if rounds[0].unlike is not None:
+        figures["unlike"] = rounds[0].unlike
+    best = best_control(figures["controls"], task)
+    over_best = None if best is None else over(best)
+    return figures, over_best, over("linear-probe") if "linear-probe" in figures["controls"] else None

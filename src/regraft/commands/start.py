@@ -44,7 +44,7 @@ def started(
     network.provenance |= {"init": init, "trained_on": manifest["record"].get("data")}
     head, problem = brought(model, split.train.classes, init)
     record = manifest["record"]
-    if record.get("refit") and record.get("data") == data:
+    if (record.get("refit") or record.get("cross_validation")) and record.get("data") == data:
         head, problem = None, Problem("init", init, "the body is taken; its head has learned from items judged here")
     split.problems.append(problem)
     return network, head

@@ -187,7 +187,10 @@ def in_words(result: dict[str, Any]) -> str:
         return (
             f"Mean average precision {val['map']:.3f} against {control['map']:.3f} for {gain['against']}: {interval}."
         )
-    ours, theirs = round(val["accuracy"] * n), round(control["accuracy"] * n)
+    if (result.get("cross_validation") or {}).get("rounds", 1) > 1:
+        ours, theirs = (f"{100 * m['accuracy']:.1f} %" for m in (val, control))
+    else:
+        ours, theirs = (str(round(m["accuracy"] * n)) for m in (val, control))
     return (
         f"Right on {ours} of {n} judged items, where its best control, {gain['against']}, is right on {theirs}: "
         f"{interval}."
