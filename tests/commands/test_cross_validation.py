@@ -39,7 +39,7 @@ def test_no_more_folds_than_the_usual_class_has_items() -> None:
     """Leave-one-out of five a class expects the other class: an accuracy of 0.51 where it is 0.70."""
     y = np.repeat([0, 1], 5)
     assert most_folds(y, None) == 5
-    with pytest.raises(InputError, match="--cv 10 asks for more folds .* up to 5"):
+    with pytest.raises(InputError, match="--cv 10 asks for more folds .* take up to 5"):
         deal(y, None, 10, 0)
     groups = np.array([0, 0, 0, 1, 1, 2, 2, 3, 3, 3])
     assert most_folds(y, groups) == 2
@@ -151,6 +151,15 @@ def test_tables_are_learned_anew_in_every_fold(task: str, tmp_path: Path, monkey
         assert val["accuracy"] > 0.75
 
 
+def test_what_is_left_to_people_is_judged_by_each_folds_own_threshold(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = regraft.fit(table(tmp_path / "t.csv", 250), controls="none", accuracy=0.9)
+    left = result.metrics["abstaining"]
+    assert result.cross_validation == {"folds": 5, "rounds": 1}
+    assert left["abstain_below"] == result.decision["abstain_below"] and 0 < left["left"] < 1
+    assert left["accuracy"] > result.metrics["val"]["accuracy"] and isinstance(left["answered"], int)
+
+
 def test_multilabel_thresholds_are_those_of_the_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
@@ -193,7 +202,7 @@ def test_where_it_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert split.cross_validation == {"folds": 3, "rounds": 1} and split.val is None
     kept = regraft.fit(few, refit=False, controls="none", out="kept")
     assert kept.cross_validation is None and kept.items["val"] == 6
-    for more, why in (({"method": "lp-ft"}, "would train a network a fold"), ({"val": few}, "take one"),
+    for more, why in (({"method": "lp-ft"}, "lp-ft is judged on what is held out"), ({"val": few}, "take one"),
                       ({"refit": False}, "learns from all"), ({"cv": 1}, "2 folds or more")):  # fmt: skip
         with pytest.raises(InputError, match=why):
             regraft.fit(few, **({"cv": 3} | more), out="never")

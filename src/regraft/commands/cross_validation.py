@@ -44,9 +44,8 @@ def deal(labels: NDArray[Any], groups: NDArray[Any] | None, folds: int | None, s
     """
     most = most_folds(labels, groups)
     if folds is not None and folds > most:
-        what = "as many items" if groups is None else "items of as many groups"
-        raise InputError(f"--cv {folds} asks for more folds than the usual class has items, or groups: up to {most} "
-                         f"hold {what} of it each.")  # fmt: skip
+        what = "items" if groups is None else "groups"
+        raise InputError(f"--cv {folds} asks for more folds than the usual class has {what}: take up to {most}.")
     if most < 2:
         return None
     of = _units(groups, len(labels))
@@ -93,6 +92,8 @@ def mean_of_rounds(figures: list[Any], wider: float | None = None) -> Any:
         found = {key: mean_of_rounds([f.get(key) for f in known], wider) for key in known[0]}
         for key in [k for k in found if k.endswith("ci95") and found[k] is not None]:
             what = key.removesuffix("_ci95") if key != "ci95" else "value"
+            if found[what] is None:  # of nothing
+                continue
             low, high = LIMITS.get(what if what != "value" else f"gain in {found.get('metric')}", (-math.inf, math.inf))
             ends = [found[what] + wider * (end - found[what]) for end in found[key]]
             found[key] = [max(low, ends[0]), min(high, ends[1])]

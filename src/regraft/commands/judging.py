@@ -99,5 +99,5 @@ def abstaining(
     right = (probabilities.argmax(1) == labels)[answered]
     n = len(right)
     ends = share(right, None if groups is None else groups[answered])
-    return {"abstain_below": float(np.mean(least)), "answered": n, "left": float(1 - answered.mean()),
+    return {"answered": n, "left": float(1 - answered.mean()),
             "accuracy": float(right.mean()) if n else None, "accuracy_ci95": ends}  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.commands.controls import Control
-from regraft.commands.cross_validation import mean_of_rounds
+from regraft.commands.cross_validation import mean_of_rounds, widening
 from regraft.commands.judging import abstaining, best_control, gain
 from regraft.commands.parts import PartOutputs, adds_nothing, part_figures
 from regraft.commands.split import Rows, Split
@@ -150,11 +150,12 @@ def judge(
         left = split.groups_judged(rows.items[alone])
         rest = model.figures(rows.y[alone], rounds[0].probabilities[alone], left) if alone.any() else None
         figures["val_without_copies"] = {"items": int(alone.sum()), **(rest or {})}
-    if "abstain_below" in rounds[0].decision:
-        known = [r for r in rounds if "abstain_below" in r.decision]
+    deciding = [r for r in rounds if "abstain_below" in r.decision]
+    if deciding and "abstain_below" in model.decision:
         each = [abstaining(r.rows.y, r.probabilities, r.decision["abstain_below"], split.groups_judged(r.rows.items))
-                for r in known]  # fmt: skip
-        figures["abstaining"] = mean_of_rounds(each) if split.folds is not None else each[0]
+                for r in deciding]  # fmt: skip
+        found = mean_of_rounds(each, widening(len(rounds))) if split.folds is not None else each[0]
+        figures["abstaining"] = found | {"abstain_below": model.decision["abstain_below"]}
     for name in [c.name for c in rounds[0].controls]:
         figures["controls"][name] = mean(partial(by_control, name))
     if rounds[0].parts is not None:

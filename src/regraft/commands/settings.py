@@ -72,8 +72,8 @@ def _cross_validation(settings: dict[str, Any]) -> None:
     if cv < 2:
         raise InputError(f"--cv is {cv}; it takes 2 folds or more.")
     if not hasattr(METHODS.get(method), "fit_features"):
-        raise InputError(f"--cv {cv}: {method} would train a network a fold; it is for methods on features, such as "
-                         "linear-probe.")  # fmt: skip
+        raise InputError(f"--cv {cv} is for methods on features of one data set, such as linear-probe; {method} is "
+                         "judged on what is held out.")  # fmt: skip
     for name in ("val", "target"):
         if settings[name] is not None:
             raise InputError(f"--cv {cv} judges each training item, --{name} {settings[name]} others; take one.")
