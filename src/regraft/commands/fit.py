@@ -88,8 +88,8 @@ def fit(
     resume: bool = False,
     network: Pretrained | None = None,
 ) -> FitResult | DetectionResult:
-    """Learns from the part train, judges on val (or a held-out fifth), then refits on both and saves; where that fifth is
-    fewer than 60 items, or by ``cv`` folds, a method on features is cross-validated and learns from all.
+    """Learns from the part train, judges on val (or a held-out fifth), then refits on both and saves; where that would be
+    fewer than 60 items, or with ``cv`` folds, a method on features is cross-validated and learns from all.
 
     ``data`` is a path, ``embedded:NAME``, a DataFrame or a `Dataset`; pictures with boxes go to `detect`; several data
     in a list are for the method ``joint``. ``method`` is by default linear-probe, for detectors finetune. ``accuracy``
