@@ -88,9 +88,9 @@ def fit(
     resume: bool = False,
     network: Pretrained | None = None,
 ) -> FitResult | DetectionResult:
-    """Learns from the part train, judges on val (or a held-out fifth), then refits on both and saves; where that would be
-    fewer than 60 items, or with ``cv`` folds, a method on features is cross-validated and learns from all.
+    """Learns from the part train, judges on val (or a held-out fifth), then refits on both and saves.
 
+    Where a fifth would be fewer than 60 items, or with ``cv`` folds, a method on features is cross-validated instead.
     ``data`` is a path, ``embedded:NAME``, a DataFrame or a `Dataset`; pictures with boxes go to `detect`; several data
     in a list are for the method ``joint``. ``method`` is by default linear-probe, for detectors finetune. ``accuracy``
     asks for a confidence below which the model leaves an item to a person, so that the rest reaches that accuracy.
