@@ -21,6 +21,7 @@ Groups = NDArray[Any] | None
 
 Z = 1.959963984540054
 FEW_PAIRS = 30
+FEW_UNITS = 10
 PAIRS = 100
 """Of complementary halves; the spread over 200 halves is known to a twentieth."""
 
@@ -167,9 +168,10 @@ def mean_of_classes(whole: Floats, halves: Floats, units: Ints, n: int, *, gain:
     where one lacks the class; ``units`` (k,) says on how many units with an example each rests. A bootstrap's copies
     would rank beside themselves; halves do not (Shao and Wu 1989, https://doi.org/10.1214/aos/1176347263: the delete-d
     jackknife). What falls from half to whole says how much too high the figure is: a precision that counts its own item
-    comes down as 1/n, an upper envelope as n^(-2/3), so both corrections are taken, each for its end. Student's t has
-    the degrees of freedom of Satterthwaite 1946, units less one in each class; an interval of shares is the wider of
-    that on the plain scale and that on the scale of log odds, and holds the figure itself.
+    comes down as 1/n, an upper envelope as n^(-2/3), with few units a class as n^(-1/2) (found by simulation), so both
+    corrections are taken, each for its end. Student's t has the degrees of freedom of Satterthwaite 1946, units less
+    one in each class; an interval of shares is the wider of that on the plain scale and that on the scale of log odds,
+    and holds the figure itself.
     """
     some = ~np.isnan(whole)
     whole, halves, units = whole[some], halves[:, some], units[some]
@@ -188,7 +190,8 @@ def mean_of_classes(whole: Floats, halves: Floats, units: Ints, n: int, *, gain:
     least = 1 / (float(units.sum()) + 2)  # where every half agrees, the rule of three
     freedom = _satterthwaite(of_class, units, n)
     reach = float(stdtrit(freedom, 0.975)) * max(error, least)
-    centres = [figure - falls * part, figure - falls / ((n / half) ** (2 / 3) - 1)]
+    slowly = 2 / 3 if units.mean() >= FEW_UNITS else 1 / 2
+    centres = [figure - falls * part, figure - falls / ((n / half) ** slowly - 1)]
     low, high = min(centres) - reach, max(centres) + reach
     if not gain and error > least:
         low, high = min(low, _by_odds(min(centres), -reach)), max(high, _by_odds(max(centres), reach))
