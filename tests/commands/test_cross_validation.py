@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import regraft
+from regraft.commands.controls import Control
 from regraft.commands.cross_validation import deal, mean_of_rounds, most_folds, widening
-from regraft.commands.split import make_split
+from regraft.commands.outcome import Outcome, together
+from regraft.commands.split import Rows, make_split
 from regraft.errors import InputError
 from regraft.intervals import wilson
 from tests.conftest import write_shapes
@@ -219,3 +221,42 @@ def test_a_part_val_joins_where_folds_are_asked_for(tmp_path: Path, monkeypatch:
     assert regraft.fit("d.npz", controls="none", out="a").items == {"train": 20, "val": 6}
     result = regraft.fit("d.npz", controls="none", cv=2, out="b")
     assert result.items == {"train": 26, "val": 26} and result.cross_validation["folds"] == 2
+
+
+def outcome(items: list[int], decision: dict, carries: bool = False, **more) -> Outcome:
+    rows = Rows(np.array(items)[:, None] * 1.0, np.array(items) % 2, np.array(items))
+    p = np.array(items)[:, None] + np.array([0.0, 0.1, 0.2, 0.3])[None]
+    own = [Control("raw", p + 1, {"thresholds": [0.1, 0.2]}), Control(more.pop("second", "mean"), p, {"sigma": 2.0})]
+    return Outcome(rows, p if carries else p[:, :2], decision, carries, own, **more)
+
+
+def test_what_folds_decide_each_by_themselves_stays_with_their_items() -> None:
+    first = outcome([4, 0, 2], {"thresholds": [0.3, 0.4], "sigma": 1.0, "abstain_below": 0.9, "more": 1}, computed=3)
+    second = outcome([3, 1], {"thresholds": [0.5, 0.6], "sigma": 3.0, "abstain_below": 0.8}, computed=4)
+    found = together([first, second])
+    assert found.rows.items.tolist() == [0, 1, 2, 3, 4] and found.rows.y.tolist() == [0, 1, 0, 1, 0]
+    assert found.probabilities[:, 0].tolist() == [0, 1, 2, 3, 4] and found.computed == 7
+    assert found.decision["thresholds"].tolist() == [[0.3, 0.4], [0.5, 0.6], [0.3, 0.4], [0.5, 0.6], [0.3, 0.4]]
+    assert found.decision["sigma"].tolist() == [1, 3, 1, 3, 1] and "more" not in found.decision
+    assert found.decision["abstain_below"].tolist() == [0.9, 0.8, 0.9, 0.8, 0.9]
+    assert [c.name for c in found.controls] == ["raw", "mean"]
+    assert found.control("raw").probabilities[:, 0].tolist() == [1, 2, 3, 4, 5]
+    assert together([first]) is first
+
+
+def test_intervals_are_judged_where_every_fold_carries_them() -> None:
+    asked = {"interval": {"level": 0.9, "radius": 1.0}}
+    wide = {"interval": {"level": 0.9, "radius": 2.0}}
+    both = together([outcome([0], asked, True), outcome([1], wide, True)])
+    assert both.carries and both.probabilities.shape == (2, 4)
+    assert both.decision["interval"]["radius"].tolist() == [1.0, 2.0]
+    one = together([outcome([0], asked, True), outcome([1], {})])
+    assert not one.carries and one.probabilities.shape == (2, 2) and "interval" not in one.decision
+
+
+def test_controls_that_some_fold_has_not_are_left_out() -> None:
+    names = [
+        c.name for c in together([outcome([0], {}, second="random:a"), outcome([1], {}, second="random:b")]).controls
+    ]
+    assert names == ["raw", "random:a"], "a fold that chose another network has another untrained one"
+    assert [c.name for c in together([outcome([0], {}), outcome([1], {}, second="random:b")]).controls] == ["raw"]

@@ -75,11 +75,17 @@ def together(folds: list[Outcome]) -> Outcome:
     decision = decided([f.decision for f in folds])
     if not carries:
         decision.pop("interval", None)
-    controls = [Control(same[0].name, joined([c.probabilities for c in same]), decided([c.decision for c in same]))
+    controls = [Control(_name(same), joined([c.probabilities for c in same]), decided([c.decision for c in same]))
                 for same in _alike([f.controls for f in folds])]  # fmt: skip
     rows = Rows(*(joined([getattr(f.rows, name) for f in folds]) for name in ("x", "y", "items")))
     return Outcome(rows, joined(own), decision, carries, controls, _joined_parts([f.parts for f in folds], joined),
                    _joined_unlike([f.unlike for f in folds]), sum(f.computed for f in folds))  # fmt: skip
+
+
+def _name(same: list[Control]) -> str:
+    """That of a control in all folds; ``random`` where these chose networks of their own."""
+    names = {c.name for c in same}
+    return names.pop() if len(names) == 1 else same[0].name.partition(":")[0]
 
 
 def _alike(folds: list[list[Control]]) -> list[list[Control]]:
