@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint types layers bench clean
+.PHONY: demo test test-all lint types layers bench clean
 
 demo: $(READY)
 	$(BIN)/regraft demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2
+
+test-all: $(READY)
+	$(BIN)/python -m pytest -n 2 -m ""
 
 lint: $(READY)
 	$(BIN)/ruff check .

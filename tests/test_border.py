@@ -203,6 +203,7 @@ def test_what_regraft_wrote_and_others_changed() -> None:
         raise DataError("kept")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "shell", "status"), [
     (["inspect", "d"], "2>&-", 0), (["--debug", "inspect", "d"], "2>&-", 0), (["inspect", "nowhere"], ">&- 2>&-", 2),
     (["fit", "d", "--controls", "none", "--out", "a"], "<&- >&- 2>&-", 0),

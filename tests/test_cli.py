@@ -59,6 +59,7 @@ def test_fit_prints_one_json_object(run: Path) -> None:
     assert "ci95" in found["gain"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "keys"),
     [

@@ -260,6 +260,7 @@ def shown(*words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_command_line(model: str, several: str, tmp_path: Path) -> None:
     texts, _ = reviews(60, seed=3)
     days = [str(np.datetime64("2024-01-01") + i) for i in range(60)]

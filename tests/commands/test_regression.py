@@ -199,6 +199,7 @@ def test_determinism(at: Path) -> None:
     assert a.metrics == b.metrics and a.choice == b.choice and a.decision == b.decision
 
 
+@pytest.mark.slow
 def test_the_command_line(at: Path) -> None:
     path = written(at, houses(60))
 

@@ -98,6 +98,7 @@ def test_tasks_that_train_one_network(table: str, at: Path, fresh_cache) -> None
     )
 
 
+@pytest.mark.slow
 def test_parameters_shared_softly(table: str, at: Path, fresh_cache) -> None:
     """A network for each task; the stronger they are drawn together, the closer they end; one artefact answers all."""
     told = {"label": "form,light", "share": "parameters", "epochs": 2, "batch": 8, "augment": "none"}
