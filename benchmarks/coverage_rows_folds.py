@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from regraft.commands.cross_validation import deal, mean_of_rounds
 from regraft.commands.judging import gain
+from regraft.intervals import share
 from regraft.methods.linear_probe import fit_features
 from regraft.model.model import Model
 from regraft.model.sureness import sureness
@@ -105,5 +106,37 @@ def folds_of_numbers() -> Iterator[Sketch]:
     yield from rows("regression", [(1, 15, 2.0, 5), (1, 40, 2.0, 5)])
 
 
-PARTS = {"folds_of_classes": folds_of_classes, "folds_of_more_classes": folds_of_more_classes,
+def folds_in_closed_form() -> Iterator[Sketch]:
+    """The accuracy of a ridge on one-hot targets, which is quick: by these rows the width was chosen."""
+
+    def hits(x: Any, y: Any, new: Any, true: Any, k: int) -> Any:
+        mean, hot = x.mean(0), np.eye(k)[y]
+        gram = (x - mean) @ (x - mean).T
+        weight = (x - mean).T @ np.linalg.solve(
+            gram + 0.3 * np.trace(gram) / len(x) * np.eye(len(x)), hot - hot.mean(0)
+        )
+        return ((new - mean) @ weight + hot.mean(0)).argmax(1) == true
+
+    def row(k: int, each: int, apart: float, d: int = 30) -> Sketch:
+        def draw(rng: np.random.Generator) -> float:
+            y, new = np.repeat(np.arange(k), each), rng.integers(0, k, NEW)
+            centres = apart * 1.4 / np.sqrt(d) * rng.normal(size=(k, d))
+            x, fresh = (centres[c] + rng.normal(size=(len(c), d)) for c in (y, new))
+            dealt, rounds = deal(y, None, None, int(rng.integers(2**31))), []
+            assert dealt is not None
+            for fold in dealt:
+                right = np.zeros(len(y), bool)
+                for f in range(fold.max() + 1):
+                    right[fold == f] = hits(x[fold != f], y[fold != f], x[fold == f], y[fold == f], k)
+                rounds.append({"accuracy": float(right.mean()), "accuracy_ci95": share(right)})
+            low, high = mean_of_rounds(rounds)["accuracy_ci95"]
+            return float(low <= hits(x, y, fresh, new, k).mean() <= high)
+
+        setting = f"{each} items a class, {k} classes, {d} columns, {apart:g} apart"
+        return "accuracy of few, cross-validated, a ridge", setting, 0.95, draw, DRAWS
+
+    yield from (row(k, each, apart) for k in (2, 5, 10) for each in (5, 10, 20) for apart in (0.7, 1.5, 3.0))
+
+
+PARTS = {"folds_in_closed_form": folds_in_closed_form, "folds_of_classes": folds_of_classes, "folds_of_more_classes": folds_of_more_classes,
          "folds_of_labels": folds_of_labels, "folds_of_numbers": folds_of_numbers}  # fmt: skip

@@ -55,6 +55,8 @@ def test_what_is_alone_of_its_class_is_never_judged() -> None:
     folds = deal(np.array([0, 0, 0, 1, 1, 1, 2]), None, None, 0)
     assert folds is not None and (folds[:, 6] == -1).all() and (folds[:, :6] >= 0).all()
     assert deal(np.array([0, 1, 2]), None, None, 0) is None
+    held = np.array([0, 0, 1, 1])
+    assert deal(np.array([0, 1, 0, 2]), held, None, 0) is None, "each group holds a class that the other has not"
 
 
 def test_means_of_rounds_and_their_intervals() -> None:

@@ -1,7 +1,7 @@
 """Few items judge nothing: each is judged by heads that had not seen it, every choice made anew without it.
 
-How wide the interval around such a figure is was chosen by simulated coverage (`benchmarks/bench_coverage.py`, part
-``cross_validated``): the rounds share their items, and the folds their training items (Bengio and Grandvalet 2004,
+How wide the interval around such a figure is was chosen by simulated coverage (`benchmarks/bench_coverage.py`, parts
+``folds_of_...``): the rounds share their items, and the folds their training items (Bengio and Grandvalet 2004,
 https://www.jmlr.org/papers/v5/grandvalet04a.html; Nadeau and Bengio 2003, https://doi.org/10.1023/A:1024068626366).
 """
 
@@ -52,6 +52,8 @@ def deal(labels: NDArray[Any], groups: NDArray[Any] | None, folds: int | None, s
     lonely = [rows for rows in _members(labels) if len(np.unique(of[rows])) == 1] if labels.ndim == 1 else []
     kept = np.isin(of, of[np.concatenate(lonely)]) if lonely else np.zeros(len(labels), bool)
     judged = np.flatnonzero(~kept)
+    if len(np.unique(of[judged])) < 2:  # every group holds what there is once
+        return None
     rounds = int(np.clip(ENOUGH // max(len(judged), 1), 1, ROUNDS))
     found = np.full((rounds, len(labels)), -1)
     strata = bins(labels[judged]) if labels.dtype.kind == "f" else labels[judged]

@@ -121,6 +121,10 @@ def make_split(
     groups = None if whole.groups is None else whole.groups[learn]
     if cv is not None:
         folds, how = deal(labels, groups, cv, seed), ""
+        if folds is None:
+            raise DataError(
+                f"--cv {cv}: every group of {whole.data.name} holds a class that no other has; leave it out."
+            )
     elif "val" in names and "train" in names:
         judge, how = np.flatnonzero(whole.data.parts == "val"), "judged on the part val"
     else:
@@ -136,7 +140,6 @@ def make_split(
             how = "nothing could be held out: too few examples a class"
     if folds is not None:
         alone = int((folds[0] < 0).sum())
-        how = ""
         if alone:
             text = f"{alone} items are the only ones of their class, or grouped with such a one: they are not judged"
             problems.append(Problem("not-judged", whole.data.name, text))
