@@ -138,5 +138,5 @@ def folds_in_closed_form() -> Iterator[Sketch]:
     yield from (row(k, each, apart) for k in (2, 5, 10) for each in (5, 10, 20) for apart in (0.7, 1.5, 3.0))
 
 
-PARTS = {"folds_in_closed_form": folds_in_closed_form, "folds_of_classes": folds_of_classes, "folds_of_more_classes": folds_of_more_classes,
-         "folds_of_labels": folds_of_labels, "folds_of_numbers": folds_of_numbers}  # fmt: skip
+PARTS = {f.__name__: f for f in (folds_in_closed_form, folds_of_classes, folds_of_more_classes, folds_of_labels,
+                                folds_of_numbers)}  # fmt: skip
