@@ -1,0 +1,67 @@
+"""Every task, scenario, kind of method and command gives what it gave when `record.py` was run last.
+
+On the machine of the record heads and files are equal to the bit (figures but for a last one: sums depend on where an
+array lies in memory). On another one (other instructions add in another order; training may take
+bfloat16) the shape, the words and, of methods without training, the figures within a hundredth.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import regraft
+from tests.golden.record import RUNS, differences, loosely, machine, plain, recorded
+
+RECORD = json.loads((Path(__file__).parent / "recorded.json").read_text(encoding="utf-8"))
+CLOSED = {"pictures", "pictures_few", "pictures_groups", "multilabel", "picture_numbers", "table_classes",
+          "table_numbers", "texts_fused", "share_features", "looking", "aligned", "listed"}  # fmt: skip
+
+
+def test_every_run_is_recorded() -> None:
+    assert set(RECORD["runs"]) == set(RUNS) and set(RUNS) >= CLOSED
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_same_as_recorded(name: str) -> None:
+    old, new = RECORD["runs"][name], recorded(name)
+    if RECORD["machine"] == machine():
+        assert not list(differences(old, new, 1e-9))
+    else:
+        close = 0.01 if name in CLOSED else math.inf
+        assert not list(differences(loosely(old), loosely(new), close))
+
+
+KINDS = ("boxes", "classes", "joint", "multilabel", "numbers", "target", "tasks", "texts", "trained")
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs that version 0.1 wrote: see `keep.py`."""
+    folder = tmp_path_factory.mktemp("old")
+    with zipfile.ZipFile(Path(__file__).parent / "runs-0.1.zip") as z:
+        z.extractall(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_old_run_answers_as_it_did(kind: str, old: Path, monkeypatch: pytest.MonkeyPatch, fresh_cache: Path) -> None:
+    monkeypatch.chdir(old / kind)
+    expected = json.loads(Path("expected.json").read_text(encoding="utf-8"))
+    answers = plain(regraft.predict("run", expected["inputs"]).predictions[:3], str(old))
+    assert len(answers) == min(3, len(expected["answers"])) > 0
+    assert not list(differences(expected["answers"], answers, 1e-3))
+    assert regraft.verify("run")["ok"]
+
+
+def test_old_runs_are_listed_and_reported(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {kind.name for kind in old.iterdir()} == set(KINDS)
+    for kind in KINDS:
+        found = regraft.runs(str(old / kind))
+        assert len(found) == 1 and found[0]["status"] == "done", kind
+        if kind != "tasks":
+            assert "<html" in regraft.report(str(old / kind / "run")).read_text(encoding="utf-8")
