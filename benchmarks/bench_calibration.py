@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 
 from common import SHARED, unzipped, write, written
-from regraft.data.sources import open_data
-from regraft.features.choice import network_for
-from regraft.features.rows import Runner
-from regraft.features.store import RowStore
-from regraft.methods.linear_probe import fit_features
-from regraft.metrics import classification
-from regraft.types import TargetSpec
+from regraft.core.row_store import RowStore
+from regraft.core.types import TargetSpec
+from regraft.data.open import open_data
+from regraft.features.network import network_for
+from regraft.features.runner import Runner
+from regraft.methods.probes.linear_probe import fit_features
+from regraft.metrics.classification import classification
 
 LABELS, SEEDS, MOST_JUDGED, MOST_LEARNED = (1, 2, 3, 5, 10, None), 5, 3000, 2000
 FIGURES = ("accuracy", "confidence", "ece", "log_loss")

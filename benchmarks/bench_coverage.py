@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from common import keep
 from coverage_rows_folds import PARTS as FOLDS
 from coverage_rows_intervals import PARTS as FIGURES
-from regraft import Regressor, metrics
-from regraft.methods.folds import stratified_folds
-from regraft.methods.linear_probe import fit_features
-from regraft.methods.ridge import fit_regression
-from regraft.model.familiar import Familiar
-from regraft.regression_metrics import conformal_radius
-from regraft.types import TargetSpec
+from regraft import Regressor
+from regraft.core.types import TargetSpec
+from regraft.data.folds import stratified_folds
+from regraft.methods.probes.linear_probe import fit_features
+from regraft.methods.probes.ridge import fit_regression
+from regraft.metrics import classification as metrics
+from regraft.metrics.regression import conformal_radius
+from regraft.models.outliers import Familiar
 
 DRAWS, NEW = 300, 200
 Draw = Callable[[np.random.Generator], float | None]

@@ -142,10 +142,10 @@ def heads(work: Path) -> None:
     """head-only on stored maps against the same steps with the frozen blocks computed, and what that allows."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    from regraft.boxes import Boxes
-    from regraft.detection import catalog
-    from regraft.detection.base import Batch
-    from regraft.training.frames import packed
+    from regraft.core.boxes import Boxes
+    from regraft.models.detectors import catalog
+    from regraft.models.detectors.base import Batch
+    from regraft.training.feeds.detection import packed
 
     need("data/bccd.zip")
     frame, n = (320, 416), 8
@@ -195,7 +195,7 @@ def heads(work: Path) -> None:
 
 def formats(work: Path) -> None:
     """BCCD as COCO, then VOC, then YOLO, then COCO again: what of its boxes, classes and pictures is still there."""
-    from regraft.data.sources import open_data
+    from regraft.data.open import open_data
 
     before, place = open_data(str(bccd())), str(bccd())
     for i, form in enumerate(("coco", "voc", "yolo", "coco")):
@@ -227,9 +227,9 @@ def formats(work: Path) -> None:
 
 def speed(work: Path) -> None:
     """`predict` of YOLOX-nano at 416 against the same network in eager float32, picture by picture, in turns."""
-    from regraft.data.sources import open_data
-    from regraft.detection import catalog
-    from regraft.detection.folding import folded
+    from regraft.data.open import open_data
+    from regraft.models.detectors import catalog
+    from regraft.models.detectors.bn_folding import folded
 
     items = open_data(f"{bccd()}#test").items
     pictures = [items.load(i) for i in range(32)]

@@ -35,7 +35,7 @@ METHODS = ("adabn", "shot", "cdan", "dann", "mcc", "mcd", "deep-coral", "dan", "
 NETWORK = ["--backbone", "random:lenet", "--controls", "none", "--batch", "64", "--augment", "crop,rotate"]
 FEATURE_OPTIONS = ["--controls", "none"]
 PLAIN_HEAD = """import dataclasses
-from regraft.methods.steps import SourceTraining
+from regraft.methods.adaptation.on_networks import SourceTraining
 plan = SourceTraining.plan
 SourceTraining.plan = lambda self, *a: dataclasses.replace(plan(self, *a), head="plain")"""
 NO_NORM = """import types
@@ -163,7 +163,7 @@ def has_test(target: Path) -> bool:
 
 def chosen(part: dict[str, Any]) -> list[str]:
     """The methods by the validator that was fixed beforehand, the best first, those that collapsed last."""
-    from regraft.adaptation.validators import collapsed
+    from regraft.metrics.validators import collapsed
 
     def rank(method: str) -> tuple[bool, float]:
         found = part[method]["validators"]
@@ -248,10 +248,10 @@ def step(work: Path) -> dict[str, Any]:
 
     from regraft.backbones import catalog
     from regraft.methods import METHODS as ALL
+    from regraft.methods.adaptation.on_networks import Sizes
     from regraft.methods.base import Options, Phase
-    from regraft.methods.steps import Sizes
-    from regraft.model.heads import LinearHead
-    from regraft.training.domains import Both
+    from regraft.models.heads import LinearHead
+    from regraft.training.feeds.two_domains import Both
     from regraft.training.loop import Run
     from regraft.training.state import Learner, Settings
 
@@ -293,9 +293,9 @@ def features(work: Path) -> dict[str, Any]:
     """Methods on features of 10,000 source and 10,000 target items with 1,280 columns, one thread."""
     from functools import partial
 
+    from regraft.core.types import TargetSpec
     from regraft.methods import METHODS as ALL
-    from regraft.methods.linear_probe import fit_features
-    from regraft.types import TargetSpec
+    from regraft.methods.probes.linear_probe import fit_features
 
     rng = np.random.default_rng(0)
     y = np.arange(10_000) % 10

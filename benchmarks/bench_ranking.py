@@ -68,7 +68,7 @@ def speed(_: Path) -> dict[str, Any]:
 
 
 def in_turns() -> dict[str, Any]:
-    from regraft.ranking.logme import logme
+    from regraft.selection.scores.logme import logme
 
     rng = np.random.default_rng(0)
     y = rng.integers(0, 100, 10_000)
@@ -112,7 +112,7 @@ def sets(work: Path) -> dict[str, tuple[str, str, int | None]]:
     """Name -> (data to learn from, data to judge on, pixels fed to the larger networks)."""
     photos, cifar, usps, mnist, bccd = need("data/hymenoptera.zip", "data/cifar10_subset.npz", "data/usps.npz",
                                             "data/mnist", "data/bccd.zip")  # fmt: skip
-    from regraft.data.sources import open_data
+    from regraft.data.open import open_data
 
     found: dict[str, tuple[str, str, int | None]] = {"hymenoptera": (f"{photos}#train", f"{photos}#val", None)}
     rng = np.random.default_rng(0)
@@ -152,16 +152,16 @@ def scores(work: Path) -> dict[str, Any]:
 
 
 def one_set(name: str, learn: str, judge: str, size: int | None) -> dict[str, Any]:
-    from regraft.commands.candidates import attempt
     from regraft.commands.rank import looked_at
-    from regraft.data.sources import open_data
-    from regraft.features.choice import network_for
-    from regraft.features.rows import Runner
-    from regraft.features.store import RowStore
-    from regraft.methods.linear_probe import fit_features
-    from regraft.model.model import Model
-    from regraft.ranking import SCORES
-    from regraft.types import Hints
+    from regraft.core.row_store import RowStore
+    from regraft.core.types import Hints
+    from regraft.data.open import open_data
+    from regraft.features.network import network_for
+    from regraft.features.runner import Runner
+    from regraft.methods.probes.linear_probe import fit_features
+    from regraft.models.model import Model
+    from regraft.selection.candidates import attempt
+    from regraft.selection.scores import SCORES
 
     store = RowStore()
     data, _, pixels, groups = looked_at(learn, 10_000, Hints(), None, 0, store)
@@ -246,7 +246,7 @@ def correct(run: Path) -> dict[str, float]:
 
 def paired(ours: Path, theirs: Path) -> dict[str, Any]:
     """The difference of two runs on the same judged items, with its paired interval."""
-    from regraft.metrics import paired_gain
+    from regraft.metrics.classification import paired_gain
 
     a, b = correct(ours), correct(theirs)
     names = sorted(a.keys() & b.keys())
@@ -310,13 +310,13 @@ def tasks(work: Path) -> dict[str, Any]:
 
 def fusion(work: Path) -> dict[str, Any]:
     """mobilenet_v2 and squeezenet1_0 side by side against each: hymenoptera (5 folds over both parts) and CIFAR-10."""
-    from regraft.data.sources import open_data
-    from regraft.features.choice import network_for
-    from regraft.features.rows import Runner
-    from regraft.features.store import RowStore
-    from regraft.methods.linear_probe import fit_features, stratified_folds
-    from regraft.metrics import paired_gain
-    from regraft.model.model import Model
+    from regraft.core.row_store import RowStore
+    from regraft.data.open import open_data
+    from regraft.features.network import network_for
+    from regraft.features.runner import Runner
+    from regraft.methods.probes.linear_probe import fit_features, stratified_folds
+    from regraft.metrics.classification import paired_gain
+    from regraft.models.model import Model
 
     names, store, found = ("mobilenet_v2", "squeezenet1_0"), RowStore(), {}
     photos, cifar = need("data/hymenoptera.zip", "data/cifar10_subset.npz")

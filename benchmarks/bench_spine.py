@@ -17,7 +17,7 @@ import numpy as np
 import regraft
 from common import SHARED, need, unzipped, write
 from regraft.commands.demo import few_label_curves
-from regraft.data.sources import open_data
+from regraft.data.open import open_data
 
 UNSEEN = ("cat", "horse", "ship", "truck")
 

@@ -19,15 +19,15 @@ import numpy as np
 
 import regraft
 from common import keep, need, save_plot
-from regraft import metrics
+from regraft.core.row_store import RowStore
+from regraft.core.types import TargetSpec
 from regraft.data.items import Texts
-from regraft.features.choice import network_for
 from regraft.features.fusion import learned, parts_of
-from regraft.features.rows import Runner
-from regraft.features.store import RowStore
-from regraft.methods.linear_probe import fit_features
-from regraft.model.model import Model
-from regraft.types import TargetSpec
+from regraft.features.network import network_for
+from regraft.features.runner import Runner
+from regraft.methods.probes.linear_probe import fit_features
+from regraft.metrics import classification as metrics
+from regraft.models.model import Model
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from pretrain_text import english_parts

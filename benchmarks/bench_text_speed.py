@@ -26,8 +26,8 @@ import torch
 
 from common import need, write
 from regraft.backbones import catalog
-from regraft.backbones.text.folders import minilm_folder
-from regraft.features.engines import make_engine
+from regraft.backbones.huggingface.text import minilm_folder
+from regraft.features.engines.torch import make_engine
 
 TURNS, BATCH = 3, 32
 

@@ -25,9 +25,9 @@ from torch import nn
 
 from common import keep
 from regraft.backbones import catalog
+from regraft.core.runtime import bf16_pays, keep_memory
 from regraft.methods.base import Phase
-from regraft.model.heads import LinearHead
-from regraft.runtime import bf16_pays, keep_memory
+from regraft.models.heads import LinearHead
 from regraft.training import loop
 
 BATCH, CLASSES, STEPS, ROUNDS = 32, 10, 3, 6

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from regraft.files import write_json
-from regraft.runtime import versions
+from regraft.core.files import write_json
+from regraft.core.runtime import versions
 
 SHARED = Path(os.environ.get("REGRAFT_SHARED", Path(__file__).parents[2] / "shared"))
 RESULTS = Path(__file__).parent / "results"

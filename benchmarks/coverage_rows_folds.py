@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.commands.cross_validation import deal, mean_of_rounds
-from regraft.commands.judging import gain
-from regraft.intervals import share
-from regraft.methods.linear_probe import fit_features
-from regraft.model.model import Model
-from regraft.model.sureness import sureness
-from regraft.types import HEADLINE, TargetSpec
+from regraft.core.types import HEADLINE, TargetSpec
+from regraft.methods.probes.linear_probe import fit_features
+from regraft.metrics.intervals import share
+from regraft.models.model import Model
+from regraft.pipelines.stages.cross_validation import deal, mean_of_rounds
+from regraft.pipelines.stages.judging import gain
+from regraft.tasks.uncertainty import sureness
 
 NEW, DRAWS, FEW_COLUMNS = 3000, 300, 3
 Sketch = tuple[str, str, float, Callable[[np.random.Generator], float], int]

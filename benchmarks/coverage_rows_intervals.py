@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from regraft import metrics
-from regraft.boxes import Boxes, Found
-from regraft.commands.judging import best_control, gain
-from regraft.detection_metrics import map_gain, map_interval, mean_ap
-from regraft.intervals import share
-from regraft.regression_metrics import paired_rmse_gain, regression
+from regraft.core.boxes import Boxes, Found
+from regraft.metrics import classification as metrics
+from regraft.metrics.detection import map_gain, map_interval, mean_ap
+from regraft.metrics.intervals import share
+from regraft.metrics.regression import paired_rmse_gain, regression
+from regraft.pipelines.stages.judging import best_control, gain
 
 LEVEL, DRAWS = 0.95, 300
 Ends = Sequence[float]

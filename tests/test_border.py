@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import regraft
-from regraft.border import bordered, ours, written_by_regraft
 from regraft.cli import main
-from regraft.errors import ArtefactError, DataError, DiskError, InputError
-from regraft.files import LONGEST, disk_errors, new_file, new_folder, output, path_of
+from regraft.core.border import bordered, ours, written_by_regraft
+from regraft.core.errors import ArtefactError, DataError, DiskError, InputError
+from regraft.core.files import LONGEST, disk_errors, new_file, new_folder, output, path_of
 
 CODE = [sys.executable, "-m", "regraft"]
 
@@ -131,7 +131,7 @@ def _wrote(file: str, text: str) -> Callable[[Path], None]:
         (run / file).unlink()
         (run / file).write_text(text)
         if file != _MANIFEST and file.startswith("model/"):
-            from regraft.files import sha256
+            from regraft.core.files import sha256
 
             record = json.loads((run / _MANIFEST).read_text())
             record["files"][file.removeprefix("model/")] = sha256(run / file)

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import regraft
-from regraft.errors import DataError, DataWarning, InputError
+from regraft.core.errors import DataError, DataWarning, InputError
 
 OPTIONS: dict[str, Any] = {"method": "scratch", "size": 64, "epochs": 2, "batch": 4}
 

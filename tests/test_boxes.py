@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from regraft.boxes import Boxes, Found, clip, iou
+from regraft.core.boxes import Boxes, Found, clip, iou
 
 
 def test_iou_by_hand() -> None:

@@ -8,7 +8,9 @@ import pytest
 from scipy import stats
 from scipy.special import rel_entr, softmax
 
-from regraft import densities, metrics, regression_metrics
+from regraft.metrics import classification as metrics
+from regraft.metrics import densities
+from regraft.metrics import regression as regression_metrics
 
 LOGITS = np.array([[-1.10905, 1.66426, -4.37709], [0.5, 0.25, 2.0], [3.0, -1.0, 0.0], [0.1, 0.2, 0.3]])
 LABELS = np.array([1, 0, 0, 2])

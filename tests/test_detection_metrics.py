@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regraft.boxes import Boxes, Found, iou
-from regraft.detection_errors import errors, judge, picture_quality
-from regraft.detection_metrics import (
+from regraft.core.boxes import Boxes, Found, iou
+from regraft.metrics.detection import (
     IGNORED,
     MISSED,
     best_threshold,
@@ -22,6 +21,7 @@ from regraft.detection_metrics import (
     precision_curves,
     resampled_map,
 )
+from regraft.metrics.detection_errors import errors, judge, picture_quality
 
 
 def xyxy(boxes: list[list[float]]) -> np.ndarray:

@@ -15,9 +15,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import regraft
 from regraft import Classifier, FeatureExtractor, Regressor
+from regraft.core.errors import DataError, DataWarning, InputError
 from regraft.data.items import PictureObjects
-from regraft.data.sources import open_data
-from regraft.errors import DataError, DataWarning, InputError
+from regraft.data.open import open_data
 
 
 @parametrize_with_checks([Classifier(), Classifier("raw"), Regressor("raw"), FeatureExtractor("raw")])

@@ -13,10 +13,11 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score
 
-from regraft import intervals, metrics
-from regraft.boxes import Boxes, Found
-from regraft.detection_metrics import evaluate, map_gain, map_interval, mean_ap
-from regraft.regression_metrics import paired_rmse_gain, regression
+from regraft.core.boxes import Boxes, Found
+from regraft.metrics import classification as metrics
+from regraft.metrics import intervals
+from regraft.metrics.detection import evaluate, map_gain, map_interval, mean_ap
+from regraft.metrics.regression import paired_rmse_gain, regression
 
 LEAST = 0.92
 """Three points less than promised."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from regraft import metrics
+from regraft.metrics import classification as metrics
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,16 @@ import pytest
 from PIL import Image
 
 import regraft
-from regraft import metrics
 from regraft.backbones import catalog
-from regraft.commands.split import make_split
+from regraft.core.errors import ArtefactError, DataError, InputError, UnknownName
+from regraft.core.row_store import RowStore
+from regraft.core.types import Hints, TargetSpec
 from regraft.data.formats.cifar_pickle import load_arrays
 from regraft.data.inputs import as_items
-from regraft.data.sources import open_data, open_items
-from regraft.errors import ArtefactError, DataError, InputError, UnknownName
-from regraft.features.store import RowStore
-from regraft.methods.linear_probe import fit_features, stratified_folds
-from regraft.types import Hints, TargetSpec
+from regraft.data.open import open_data, open_items
+from regraft.data.splits import make_split
+from regraft.methods.probes.linear_probe import fit_features, stratified_folds
+from regraft.metrics import classification as metrics
 from tests.conftest import write_shapes
 
 
@@ -77,8 +77,8 @@ def test_pictures_with_one_channel_and_a_mistake(tmp_path: Path) -> None:
 
 
 def test_damaged_pictures_are_told_and_never_crash(tmp_path: Path) -> None:
-    from regraft.data.pictures import decode
-    from regraft.errors import UnreadableItem
+    from regraft.core.errors import UnreadableItem
+    from regraft.data.image.decoding import decode
 
     rng = np.random.default_rng(0)
     exif = Image.Exif()
@@ -106,7 +106,7 @@ def test_good_shards_stay_when_files_run_out(tmp_path: Path, monkeypatch) -> Non
         raise OSError(24, "Too many open files")
 
     with monkeypatch.context() as patch:
-        patch.setattr("regraft.features.store.sha256", none_left)
+        patch.setattr("regraft.core.row_store.sha256", none_left)
         assert len(RowStore(tmp_path).table({"network": "x"})) == 0
     assert len(RowStore(tmp_path).table({"network": "x"})) == 3
 
@@ -209,7 +209,7 @@ def test_resuming_without_a_name_finds_the_interrupted_run(shapes: Path, tmp_pat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("regraft.commands.job.run_controls", stop)
+        patch.setattr("regraft.pipelines.context.run_controls", stop)
         with pytest.raises(KeyboardInterrupt):
             regraft.fit(str(shapes))
     assert regraft.fit(str(shapes), resume=True).run.endswith("-1")

@@ -10,14 +10,14 @@ import torch
 
 import regraft
 from regraft import Classifier
-from regraft.commands.inner import judged_at_best
-from regraft.errors import InputError
+from regraft.core.errors import InputError
+from regraft.features.encoders.tfidf import TfIdf
 from regraft.features.fusion import tfidf
-from regraft.features.tfidf import TfIdf
-from regraft.model import artefact
+from regraft.models.artefact import write as artefact
 from regraft.text.views import view
-from regraft.training.batches import count, order
+from regraft.training.feeds.base import count, order
 from regraft.training.losses import LOSSES
+from regraft.training.validation import judged_at_best
 from tests.commands.test_text import sentences, table
 from tests.conftest import write_shapes
 
@@ -56,7 +56,7 @@ def test_auto_with_copies_and_with_tfidf(tmp_path: Path) -> None:
 
 
 def test_the_head_that_training_starts_from_has_not_seen_the_inner_part(tmp_path: Path, monkeypatch) -> None:
-    from regraft.commands import adapt as module
+    from regraft.training import trainer as module
 
     data, seen = write_shapes(tmp_path / "d", 70), []
     plain = module.fit_features
@@ -137,7 +137,7 @@ def test_sentences_are_no_paths(tmp_path: Path) -> None:
 
 def test_pooled_features_are_stored_where_no_block_learns() -> None:
     from regraft.backbones import catalog
-    from regraft.features.prefix import prefix_of
+    from regraft.features.activations import prefix_of
 
     network = catalog.load("regraft_tiny")
     blocks = len(network.body.blocks)

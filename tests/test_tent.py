@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 import regraft
 from regraft.cli import app
+from regraft.core.errors import InputError, UnknownName
 from regraft.data.items import picture_array
-from regraft.data.sources import open_data
-from regraft.errors import InputError, UnknownName
-from regraft.features.engines import TorchEngine
-from regraft.tent import _shuffled, adapting
+from regraft.data.open import open_data
+from regraft.features.engines.torch import TorchEngine
+from regraft.inference.tent import _shuffled, adapting
 from tests.commands.test_target import darker, digits
 
 OPTIONS = {"backbone": "random:lenet", "method": "scratch", "controls": "none", "batch": 32, "epochs": 8}

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from regraft.backbones.embedded.tiny import TinyNet
-from regraft.data.pictures import pixel_digest
+from regraft.data.image.decoding import pixel_digest
 
 OUT = Path(__file__).parents[1] / "src/regraft/backbones/embedded"
 PHOTO_CLASSES = ("airplane", "automobile", "bird", "deer", "dog", "frog")

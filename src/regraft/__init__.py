@@ -37,16 +37,16 @@ if TYPE_CHECKING:
         shift,
         verify,
     )
-    from regraft.box_estimator import Detector
-    from regraft.errors import RegraftError
-    from regraft.estimators import Classifier, FeatureExtractor, Regressor
+    from regraft.core.errors import RegraftError
+    from regraft.estimators.classifier import Classifier, FeatureExtractor, Regressor
+    from regraft.estimators.detector import Detector
 
 _WHERE = {
-    "Classifier": "regraft.estimators",
-    "Detector": "regraft.box_estimator",
-    "FeatureExtractor": "regraft.estimators",
-    "Regressor": "regraft.estimators",
-    "RegraftError": "regraft.errors",
+    "Classifier": "regraft.estimators.classifier",
+    "Detector": "regraft.estimators.detector",
+    "FeatureExtractor": "regraft.estimators.classifier",
+    "Regressor": "regraft.estimators.classifier",
+    "RegraftError": "regraft.core.errors",
 }
 
 # no name here may be that of a module of the package: importing the module would put it in the name's place
@@ -83,7 +83,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'regraft' has no attribute {name!r}")
     value = getattr(import_module(_WHERE.get(name, "regraft.api")), name)
     if name not in _WHERE:  # a command: what fails below it ends here
-        value = import_module("regraft.border").bordered(value)
+        value = import_module("regraft.core.border").bordered(value)
     globals()[name] = value
     return value
 

@@ -11,7 +11,6 @@ from regraft.commands.augment import augment
 from regraft.commands.convert import Conversion, convert
 from regraft.commands.demo import DemoResult
 from regraft.commands.demo import demo as _demo
-from regraft.commands.detect import DetectionResult
 from regraft.commands.evaluate import Evaluation, evaluate
 from regraft.commands.explain import Explanation
 from regraft.commands.explain import explain as _explain
@@ -19,20 +18,21 @@ from regraft.commands.fit import fit as _fit
 from regraft.commands.insights import Insights
 from regraft.commands.insights import insights as _insights
 from regraft.commands.inspect import Inspection, inspect
-from regraft.commands.job import FitResult
-from regraft.commands.listings import cache, list_backbones, list_methods, runs, verify
 from regraft.commands.predict import PredictResult, predict
 from regraft.commands.rank import Ranking
 from regraft.commands.rank import rank as _rank
-from regraft.commands.share import Shared
-from regraft.commands.share import share as _share
+from regraft.commands.runs import cache, list_backbones, list_methods, runs, verify
 from regraft.commands.shift import Shift
 from regraft.commands.shift import shift as _shift
-from regraft.detection.artefact import is_detector
-from regraft.detection.predictor import BoxPredictor
-from regraft.detection.predictor import load as load_detector
-from regraft.errors import InputError
-from regraft.predictor import Predictor, TaskPredictor, load_any
+from regraft.core.errors import InputError
+from regraft.inference.detector import BoxPredictor
+from regraft.inference.detector import load as load_detector
+from regraft.inference.predictor import Predictor, TaskPredictor, load_any
+from regraft.models.artefact.detector import is_detector
+from regraft.pipelines.context import FitResult
+from regraft.pipelines.scenarios.boxes import DetectionResult
+from regraft.pipelines.scenarios.multi_task import Shared
+from regraft.pipelines.scenarios.multi_task import share as _share
 from regraft.reports.insights import checked_page, write_explanation, write_insights
 from regraft.reports.page import write_report as report
 from regraft.reports.ranking import write_ranking
@@ -44,8 +44,8 @@ def fit(
 ) -> FitResult | DetectionResult | Shared:
     """`regraft.commands.fit.fit`, and ``report.html`` in the run folder.
 
-    With ``share``, or a list of several data for another method than joint, `regraft.commands.share.share`: several
-    tasks on one network.
+    With ``share``, or a list of several data for another method than joint,
+    `regraft.pipelines.scenarios.multi_task.share`: several tasks on one network.
     """
     several = isinstance(data, list | tuple)
     if share is not None or (several and options.get("method") != "joint"):

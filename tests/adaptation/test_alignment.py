@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regraft.adaptation import alignment as A
-from regraft.adaptation.shift import class_distances, mmd, proxy_a_distance
-from regraft.adaptation.validators import spread
+from regraft.methods.adaptation.losses import alignment as A
+from regraft.metrics.domain_shift import class_distances, mmd, proxy_a_distance
+from regraft.metrics.validators import spread
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from regraft.adaptation import adversarial as A
-from regraft.adaptation import discrepancy as D
-from regraft.adaptation import selftraining as S
-from regraft.adaptation import validators as V
-from regraft.methods import adda
+from regraft.methods.adaptation import adda
+from regraft.methods.adaptation.losses import adversarial as A
+from regraft.methods.adaptation.losses import discrepancy as D
+from regraft.methods.adaptation.losses import self_training as S
+from regraft.metrics import validators as V
 
 ONCE = {"rel": 1e-9}
 

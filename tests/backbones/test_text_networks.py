@@ -10,19 +10,20 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from regraft.backbones import catalog
-from regraft.backbones.text import folders, names
+from regraft.backbones.huggingface import text as folders
+from regraft.backbones.text import catalog as names
 from regraft.backbones.text.tokeniser import pack, windows
-from regraft.data.loaders import Batch
-from regraft.errors import InputError, UnknownName, WeightsError
+from regraft.core.errors import InputError, UnknownName, WeightsError
+from regraft.core.row_store import RowStore
+from regraft.core.types import PreprocessSpec, TargetSpec
+from regraft.data.transforms.loaders import Batch
 from regraft.features import extract as extraction
-from regraft.features.choice import default_backbone
-from regraft.features.engines import make_engine
-from regraft.features.store import RowStore
-from regraft.features.text_engine import padded
-from regraft.model import artefact
-from regraft.model.heads import HEADS
-from regraft.model.model import Model
-from regraft.types import PreprocessSpec, TargetSpec
+from regraft.features.engines.torch import make_engine
+from regraft.features.engines.torch_text import padded
+from regraft.features.network import default_backbone
+from regraft.models.artefact import write as artefact
+from regraft.models.heads import HEADS
+from regraft.models.model import Model
 from tests.backbones.tiny_text import TEXTS, VOCABULARY, Texts, array, write_model
 
 WHOLE = ["mpnet", "albert", "modernbert", "deberta-v2"]

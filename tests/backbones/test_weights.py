@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from regraft.backbones import catalog, weights
-from regraft.errors import InputError, UnknownName, WeightsError
+from regraft.core.errors import InputError, UnknownName, WeightsError
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from regraft.backbones import catalog
 from regraft.backbones.text.vectors import read
-from regraft.errors import WeightsError
-from regraft.features.engines import make_engine
+from regraft.core.errors import WeightsError
+from regraft.features.engines.torch import make_engine
 from tests.backbones.tiny_text import array
 
 WORDS = ["good", "film", "好吃", ". . ."]

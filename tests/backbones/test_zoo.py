@@ -10,7 +10,7 @@ import torch
 import regraft
 from regraft.backbones import catalog
 from regraft.backbones.weights import write_state
-from regraft.errors import InputError, UnknownName, WeightsError
+from regraft.core.errors import InputError, UnknownName, WeightsError
 
 timm = pytest.importorskip("timm")
 transformers = pytest.importorskip("transformers")
@@ -129,7 +129,7 @@ def test_transformers_on_pictures(kind: str, shapes: Path, tmp_path: Path, monke
 
 
 def test_how_pictures_are_prepared(tmp_path: Path) -> None:
-    from regraft.backbones.picture_folders import spec_of
+    from regraft.backbones.huggingface.image import spec_of
 
     where = tmp_path / "preprocessor_config.json"
     spec = spec_of({"size": {"shortest_edge": 256}, "do_center_crop": True, "crop_size": 224, "resample": 3}, where)

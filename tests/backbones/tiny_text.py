@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from regraft.types import Modality
+from regraft.core.types import Modality
 
 LETTERS = [chr(c) for c in range(97, 123)]
 WORDS = ["good", "bad", "film", "the", "zhong", "##ng", *"好吃不店的味道,.!"]

@@ -7,7 +7,7 @@ import pytest
 
 import regraft
 from regraft.api import align
-from regraft.errors import DataError, InputError
+from regraft.core.errors import DataError, InputError
 
 GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "poor", "awful", "dull")
 GUT, SCHLECHT = ("gut", "toll", "fein", "lieblich"), ("schlecht", "arm", "furchtbar", "stumpf")

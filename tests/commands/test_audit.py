@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 import regraft
-from regraft.commands.boxes_split import split_boxes
-from regraft.commands.split import make_split
-from regraft.data.sources import open_data
-from regraft.features.store import RowStore
-from regraft.files import write_json
-from regraft.printing.basics import problems
-from regraft.types import Hints, Problem
+from regraft.cli.printing.basics import problems
+from regraft.core.files import write_json
+from regraft.core.row_store import RowStore
+from regraft.core.types import Hints, Problem
+from regraft.data.box_splits import split_boxes
+from regraft.data.open import open_data
+from regraft.data.splits import make_split
 from tests.commands.test_detect import write_coco
 from tests.conftest import write_shapes
 from tests.data.test_duplicates import photo

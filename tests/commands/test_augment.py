@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import regraft
-from regraft.errors import InputError, UnknownName
+from regraft.core.errors import InputError, UnknownName
 
 
 def test_contact_sheet(shapes: Path, tmp_path: Path) -> None:

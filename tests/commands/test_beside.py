@@ -9,8 +9,8 @@ from PIL import Image
 
 import regraft
 from regraft.backbones import catalog
-from regraft.backbones.beside import KEPT, beside
-from regraft.errors import InputError
+from regraft.backbones.side_network import KEPT, beside
+from regraft.core.errors import InputError
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import regraft
-from regraft.errors import ArtefactError, InputError
+from regraft.core.errors import ArtefactError, InputError
 from tests.conftest import write_shapes
 
 
@@ -30,14 +30,14 @@ def many(tmp_path: Path) -> str:
 def test_killed_and_resumed_is_complete_and_in_order(
     model: str, many: str, tmp_path: Path, monkeypatch, ending
 ) -> None:
-    monkeypatch.setattr("regraft.commands.bulk.CHUNK", 100)
+    monkeypatch.setattr("regraft.inference.answer_files.CHUNK", 100)
     whole, out = tmp_path / f"whole.{ending}", tmp_path / f"p.{ending}"
     regraft.predict(model, [many], out=str(whole))
-    monkeypatch.setattr("regraft.features.engines.TorchEngine.run", _killed_after(1))
+    monkeypatch.setattr("regraft.features.engines.torch.TorchEngine.run", _killed_after(1))
     with pytest.raises(KeyboardInterrupt):
         regraft.predict(model, [many], out=str(out))
     monkeypatch.undo()
-    monkeypatch.setattr("regraft.commands.bulk.CHUNK", 100)
+    monkeypatch.setattr("regraft.inference.answer_files.CHUNK", 100)
     assert not out.exists() and len(list((tmp_path / f"p.{ending}.partial").glob("chunk-*"))) == 2
     with pytest.raises(ArtefactError, match="left of an interrupted run"):
         regraft.predict(model, [many], out=str(out))
@@ -50,7 +50,7 @@ def test_killed_and_resumed_is_complete_and_in_order(
 
 
 def _killed_after(runs: int):
-    from regraft.features.engines import TorchEngine
+    from regraft.features.engines.torch import TorchEngine
 
     original, calls = TorchEngine.run, []
 
@@ -65,7 +65,7 @@ def _killed_after(runs: int):
 
 def test_not_resumed_on_other_inputs(model: str, many: str, shapes: Path, tmp_path: Path, monkeypatch) -> None:
     out = str(tmp_path / "p.csv")
-    monkeypatch.setattr("regraft.features.engines.TorchEngine.run", _killed_after(0))
+    monkeypatch.setattr("regraft.features.engines.torch.TorchEngine.run", _killed_after(0))
     with pytest.raises(KeyboardInterrupt):
         regraft.predict(model, [many], out=out)
     monkeypatch.undo()

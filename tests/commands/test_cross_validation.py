@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import regraft
-from regraft.commands.controls import Control
-from regraft.commands.cross_validation import deal, mean_of_rounds, most_folds, widening
-from regraft.commands.outcome import Outcome, together
-from regraft.commands.split import Rows, make_split
-from regraft.errors import InputError
-from regraft.intervals import wilson
+from regraft.core.errors import InputError
+from regraft.data.splits import Rows, make_split
+from regraft.metrics.intervals import wilson
+from regraft.pipelines.stages.controls import Control
+from regraft.pipelines.stages.cross_validation import deal, mean_of_rounds, most_folds, widening
+from regraft.pipelines.stages.outcome import Outcome, together
 from tests.conftest import write_shapes
 
 
@@ -139,7 +139,7 @@ def test_no_label_reaches_its_own_judge(tmp_path: Path, monkeypatch: pytest.Monk
 def test_tables_are_learned_anew_in_every_fold(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     sizes = []
-    from regraft.features.tables import TableNetwork
+    from regraft.features.encoders.table import TableNetwork
 
     whole = TableNetwork.fitted
     monkeypatch.setattr(TableNetwork, "fitted", lambda self, items: (sizes.append(len(items)), whole(self, items))[1])
@@ -179,7 +179,7 @@ def test_multilabel_thresholds_are_those_of_the_fold(tmp_path: Path, monkeypatch
 
 def test_auto_searches_in_every_fold(own_shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    from regraft.commands import search
+    from regraft.selection import halving as search
 
     seen, choose = [], search.choose
     monkeypatch.setattr(search, "choose", lambda part, asked, **kw: (

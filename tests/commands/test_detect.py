@@ -14,20 +14,20 @@ from safetensors.torch import save_file
 
 import regraft
 from regraft.backbones import catalog as networks
-from regraft.boxes import Boxes
-from regraft.commands.boxes_split import split_boxes
-from regraft.commands.predict_boxes import box_answers
+from regraft.cli.printing import print_fits
+from regraft.core.boxes import Boxes
+from regraft.core.errors import ArtefactError, DataError, InputError
+from regraft.core.files import dump_json, write_json
+from regraft.core.row_store import RowStore
+from regraft.core.types import TargetSpec
+from regraft.data.box_splits import split_boxes
 from regraft.data.dataset import Dataset
-from regraft.data.found_writers import record
 from regraft.data.items import picture_array
-from regraft.data.sources import open_data
-from regraft.detection import catalog
-from regraft.errors import ArtefactError, DataError, InputError
-from regraft.features.store import RowStore
-from regraft.files import dump_json, write_json
-from regraft.printing import print_fits
-from regraft.training.boxes import inner_pictures
-from regraft.types import TargetSpec
+from regraft.data.open import open_data
+from regraft.data.writers.detections import record
+from regraft.inference.box_answers import box_answers
+from regraft.models.detectors import catalog
+from regraft.training.detector import inner_pictures
 
 OPTIONS = {"size": 64, "epochs": 1, "batch": 4, "method": "scratch"}
 
@@ -183,7 +183,7 @@ def test_without_weights_it_starts_anew_and_says_so(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from regraft.backbones import weights
-    from regraft.errors import WeightsError
+    from regraft.core.errors import WeightsError
 
     def nothing(name: str, row: object) -> Path:
         raise WeightsError(f"The weights of {name} are not on this machine.")

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import regraft
-from regraft.commands import runfolder
+from regraft.cli.printing import print_evaluation, print_fit
 from regraft.commands.fit import fit
-from regraft.errors import ArtefactError, DataError, InputError, UnknownName
-from regraft.printing import print_evaluation, print_fit
+from regraft.core.errors import ArtefactError, DataError, InputError, UnknownName
+from regraft.pipelines import run_folder as runfolder
 from tests.conftest import write_shapes
 
 
@@ -68,7 +68,7 @@ def test_gain_is_over_the_best_control(shapes: Path, at: Path) -> None:
 def test_second_fit_needs_no_forward_pass(shapes: Path, at: Path, fresh_cache, monkeypatch) -> None:
     first = fit(str(shapes))
     assert not first.cached and first.rows["computed"] == 120, "40 pictures, three networks"
-    monkeypatch.setattr("regraft.features.engines.TorchEngine.run", lambda *_: pytest.fail("a forward pass"))
+    monkeypatch.setattr("regraft.features.engines.torch.TorchEngine.run", lambda *_: pytest.fail("a forward pass"))
     second = fit(str(shapes))
     assert second.cached and second.metrics == first.metrics
 
@@ -126,7 +126,7 @@ def test_val_from_elsewhere_is_matched_by_class_name(shapes: Path, at: Path) -> 
 
 def test_seen_pictures_are_marked(at: Path, shared: Path, capsys) -> None:
     """MNIST's training pictures were in the pretraining of the embedded network; USPS's were not."""
-    from regraft.data.sources import open_data
+    from regraft.data.open import open_data
 
     data = open_data(str(shared / "data/mnist") + "#train").take(np.arange(300))
     pictures = np.stack([data.items.load(i) for i in range(300)])
@@ -163,7 +163,7 @@ def test_a_dataframe_is_fitted(own_shapes: Path, at: Path) -> None:
 def test_one_label_a_class_works(at: Path) -> None:
     """No item can be held out: the model is made, and it is said that its worth is not known."""
     from regraft.commands.demo import draw
-    from regraft.data.sources import open_data
+    from regraft.data.open import open_data
 
     data = open_data("embedded:digits")
     chosen = draw(data.y, 1, seed=0)
@@ -187,14 +187,14 @@ def test_existing_out_is_refused_unless_told(shapes: Path, at: Path) -> None:
 
 
 STAGES = {
-    "extracting": "regraft.features.engines.TorchEngine.run",
+    "extracting": "regraft.features.engines.torch.TorchEngine.run",
     "storing rows": "regraft.features.extract._flush",
-    "choosing": "regraft.methods.linear_probe._choose",
-    "controls": "regraft.commands.job.run_controls",
-    "writing predictions": "regraft.commands.evidence.csv.writer",
-    "writing the head": "regraft.model.artefact.write_state",
-    "writing the card": "regraft.model.artefact.model_card",
-    "the last rename": "regraft.commands.runfolder.replace_folder",
+    "choosing": "regraft.methods.probes.linear_probe._choose",
+    "controls": "regraft.pipelines.context.run_controls",
+    "writing predictions": "regraft.pipelines.evidence.predictions.csv.writer",
+    "writing the head": "regraft.models.artefact.write.write_state",
+    "writing the card": "regraft.models.artefact.write.model_card",
+    "the last rename": "regraft.pipelines.run_folder.replace_folder",
 }
 
 
@@ -228,7 +228,7 @@ def test_a_full_disk_leaves_nothing_behind(shapes: Path, at: Path, monkeypatch) 
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("regraft.model.artefact.write_state", full)
+    monkeypatch.setattr("regraft.models.artefact.write.write_state", full)
     with pytest.raises(InputError, match="disk is full"):
         fit(str(shapes), out="r", controls="none")
     assert not Path("r").exists() and not Path("r.partial").exists()

@@ -33,12 +33,12 @@ def test_few_examples_are_not_stacked(own_shapes: Path, tmp_path: Path, monkeypa
 
 
 def test_stacking_weighs_the_part_that_knows() -> None:
-    from regraft.commands.controls import ControlKit
-    from regraft.commands.parts import _learned, _stacked
-    from regraft.commands.split import Rows, Split
-    from regraft.methods.linear_probe import fit_features
-    from regraft.model.model import Model
-    from regraft.types import TargetSpec
+    from regraft.core.types import TargetSpec
+    from regraft.data.splits import Rows, Split
+    from regraft.methods.probes.linear_probe import fit_features
+    from regraft.models.model import Model
+    from regraft.pipelines.stages.controls import ControlKit
+    from regraft.pipelines.stages.fusion_ablation import _learned, _stacked
 
     rng = np.random.default_rng(0)
     target = TargetSpec("classification", ("a", "b"))

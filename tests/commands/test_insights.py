@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import regraft
-from regraft.commands.topics import clusters, compact, number_of_topics
-from regraft.commands.trends import between, periods
-from regraft.errors import DataError, InputError
-from regraft.metrics import share_change
+from regraft.core.errors import DataError, InputError
+from regraft.metrics.classification import share_change
 from regraft.reports.insights import colours
+from regraft.text_mining.topics import clusters, compact, number_of_topics
+from regraft.text_mining.trends import between, periods
 
 FILLERS = ["we came on monday", "there were four of us", "the place is by the river", "it was my birthday",
            "my sister chose it", "the street is quiet", "a table by the window", "near the old station"]  # fmt: skip
@@ -229,7 +229,7 @@ def test_the_planted_word_is_the_strongest(model: str, tmp_path: Path) -> None:
 
 def test_a_model_no_better_than_its_controls_is_said_to_be_so(tmp_path: Path, capsys) -> None:
     """Labels by coin teach nothing; what words do to such a model tells nothing either."""
-    from regraft.printing import print_explanation
+    from regraft.cli.printing import print_explanation
 
     coins = np.random.default_rng(1).choice(["neg", "pos"], 120).tolist()
     texts, labels = reviews(120)
@@ -279,7 +279,7 @@ def test_the_command_line(model: str, several: str, tmp_path: Path) -> None:
 
 
 def test_colours_on_a_terminal(model: str, capsys) -> None:
-    from regraft.printing import print_explanation
+    from regraft.cli.printing import print_explanation
 
     print_explanation(regraft.explain(model, "the place was dreadful and there is a table"), colour=True)
     assert "\033[1;36mdreadful\033[0m" in capsys.readouterr().out

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 import regraft
 from regraft.backbones import catalog
 from regraft.cli import app
-from regraft.errors import InputError
-from regraft.methods.joint import DomainNorm, divided, heads, turn_to, undivided
-from regraft.training.batches import RowBatches
-from regraft.training.many import ManyDomains
+from regraft.core.errors import InputError
+from regraft.methods.multi_domain import DomainNorm, divided, heads, turn_to, undivided
+from regraft.training.feeds.base import RowBatches
+from regraft.training.feeds.many_domains import ManyDomains
 from tests.commands.test_target import darker, digits
 
 QUICK = {"method": "joint", "backbone": "random:lenet", "batch": 32, "augment": "none"}

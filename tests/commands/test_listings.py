@@ -11,15 +11,15 @@ from typer.testing import CliRunner
 
 import regraft
 from regraft.cli import app
-from regraft.commands.runfolder import RunFolder, read_settings
-from regraft.files import write_json
-from regraft.runtime import this_process
+from regraft.core.files import write_json
+from regraft.core.runtime import this_process
+from regraft.pipelines.run_folder import RunFolder, read_settings
 from tests.commands.test_target import QUICK, darker, digits
 
 WAITS = """
 import sys, time
 from pathlib import Path
-from regraft.commands.runfolder import RunFolder
+from regraft.pipelines.run_folder import RunFolder
 with RunFolder(Path(sys.argv[1]), {"data": "d"}):
     print("begun", flush=True)
     time.sleep(60)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import regraft
-from regraft import metrics
-from regraft.commands.job import FitResult
-from regraft.errors import InputError, UnknownName
+from regraft.core.errors import InputError, UnknownName
+from regraft.metrics import classification as metrics
+from regraft.pipelines.context import FitResult
 
 
 def two_marks(folder: Path, n: int, seed: int = 0) -> Path:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import regraft
-from regraft.commands.candidates import Candidate, names
 from regraft.commands.rank import dissent, favourites, ordered
-from regraft.errors import DataError, InputError, UnknownName
+from regraft.core.errors import DataError, InputError, UnknownName
 from regraft.reports import charts
+from regraft.selection.candidates import Candidate, names
 from tests.conftest import write_shapes
 
 
@@ -40,7 +40,7 @@ def test_rows_are_computed_once_and_begin_the_fit(shapes: Path, tmp_path: Path, 
 
 
 def test_what_cannot_be_loaded_is_listed_and_the_rest_goes_on(shapes: Path, monkeypatch) -> None:
-    from regraft.features import rows
+    from regraft.features import runner as rows
 
     def no_net(*_, **__):
         raise OSError("no connection")

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 import regraft
-from regraft.commands import auto
-from regraft.commands.inner import inner_parts, inner_split
-from regraft.data.sources import open_data
-from regraft.errors import DataError, InputError
+from regraft.core.errors import DataError, InputError
+from regraft.data.open import open_data
+from regraft.selection import method as auto
+from regraft.training.validation import inner_parts, inner_split
 from tests.conftest import shape
 from tests.data.test_numeric_tables import houses, written
 
@@ -220,7 +220,7 @@ def test_the_command_line(at: Path) -> None:
 
 def test_groups_stay_together(at: Path) -> None:
     frame = houses(60).assign(owner=np.arange(60) // 4)
-    data = open_data(written(at, frame.assign(price=frame.pop("price"))), hints=regraft.types.Hints(group="owner"))
+    data = open_data(written(at, frame.assign(price=frame.pop("price"))), hints=regraft.core.types.Hints(group="owner"))
     assert data.groups is not None and "owner" not in data.items.columns  # type: ignore[attr-defined]
     result = regraft.fit("houses.csv", out="run", group="owner", controls="none")
     assert result.metrics["val"]["r2"] > 0.8

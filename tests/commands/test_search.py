@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import regraft
-from regraft.commands import search
-from regraft.commands.split import make_split
-from regraft.errors import ArtefactError, InputError
-from regraft.features.store import RowStore
+from regraft.core.errors import ArtefactError, InputError
+from regraft.core.row_store import RowStore
+from regraft.data.splits import make_split
+from regraft.selection import halving as search
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def at(tmp_path: Path, monkeypatch) -> Path:
 @pytest.fixture
 def digits(at: Path) -> str:
     """400 of scikit-learn's digits, learned from and judged on."""
-    from regraft.data.sources import open_data
+    from regraft.data.open import open_data
 
     data = open_data("embedded:digits").take(np.arange(400))
     np.savez("digits.npz", images=np.stack([data.items.load(i) for i in range(400)]), labels=data.y)
@@ -55,10 +55,10 @@ def test_an_interrupted_run_keeps_its_choice(shapes: Path, at: Path, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("regraft.commands.job.artefact.save", interrupt)
+        patch.setattr("regraft.pipelines.context.artefact.save", interrupt)
         with pytest.raises(KeyboardInterrupt):
             regraft.fit(str(shapes), **wanted)
-    monkeypatch.setattr("regraft.commands.search.choose", lambda *_, **__: pytest.fail("it searched again"))
+    monkeypatch.setattr("regraft.selection.halving.choose", lambda *_, **__: pytest.fail("it searched again"))
     result = regraft.fit(str(shapes), **wanted, resume=True)
     assert result.choice["search"]["chosen"] == result.backbone
     with pytest.raises(ArtefactError, match="seed was 0 and is 1"):
@@ -99,6 +99,6 @@ def test_where_auto_means_nothing(shapes: Path, at: Path) -> None:
         regraft.fit(str(shapes), budget="5s")
     with pytest.raises(InputError, match="no pretrained networks"):
         np.savez("d.npz", x=np.eye(6))
-        from regraft.commands.candidates import names
+        from regraft.selection.candidates import names
 
         names("table", None)

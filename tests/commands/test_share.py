@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import regraft
-from regraft.commands.share import named
-from regraft.errors import ArtefactError, InputError, UnknownName
-from regraft.model import artefact
+from regraft.core.errors import ArtefactError, InputError, UnknownName
+from regraft.models.artefact import write as artefact
+from regraft.pipelines.scenarios.multi_task import named
 from tests.conftest import write_shapes
 
 

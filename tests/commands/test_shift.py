@@ -10,15 +10,15 @@ from typer.testing import CliRunner
 
 import regraft
 from regraft.cli import app
+from regraft.cli.printing import print_shift
 from regraft.commands.shift import in_words, left_out
-from regraft.data.sources import open_data
-from regraft.errors import InputError
-from regraft.features.choice import network_for
-from regraft.features.facts import facts
-from regraft.features.store import RowStore
+from regraft.core.errors import InputError
+from regraft.core.row_store import RowStore
+from regraft.data.audit.measure import facts
+from regraft.data.open import open_data
+from regraft.features.network import network_for
 from regraft.methods.base import Fitted
-from regraft.model.heads import LinearHead
-from regraft.printing import print_shift
+from regraft.models.heads import LinearHead
 from tests.commands.test_target import darker, digits
 
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 import regraft
-from regraft.adaptation.validators import probabilities, soft_neighbourhood_density
-from regraft.commands.domain_training import Judge
-from regraft.commands.inner import inner_split
-from regraft.commands.split import make_split
-from regraft.commands.target import learn_from, open_target
-from regraft.data.sources import open_data
-from regraft.errors import InputError
+from regraft.core.errors import InputError
+from regraft.data.open import open_data
+from regraft.data.splits import make_split
 from regraft.methods import METHODS
+from regraft.metrics.validators import probabilities, soft_neighbourhood_density
+from regraft.pipelines.scenarios.adaptation import Judge
+from regraft.pipelines.scenarios.target_domain import learn_from, open_target
+from regraft.training.validation import inner_split
 
 QUICK = {"backbone": "raw", "method": "coral", "controls": "majority"}
 
@@ -203,7 +203,8 @@ def test_auto_takes_no_method_whose_answers_collapsed(pair, tmp_path: Path, monk
     result = regraft.fit(pair[0], target=pair[1], out=str(tmp_path / "r"), **{**QUICK, "method": "auto"})
     assert result.choice["scores"]["coral"] < 0 and result.choice["taken"] != "coral"
     monkeypatch.setattr(
-        "regraft.commands.domains.preference", lambda z, _: soft_neighbourhood_density(probabilities(z))
+        "regraft.pipelines.scenarios.adaptation_report.preference",
+        lambda z, _: soft_neighbourhood_density(probabilities(z)),
     )
     plain = regraft.fit(pair[0], target=pair[1], out=str(tmp_path / "p"), **{**QUICK, "method": "auto"})
     assert plain.choice["taken"] == "coral", "the density alone takes what has collapsed"

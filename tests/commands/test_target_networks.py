@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import regraft
-from regraft.errors import InputError, TrainingError
+from regraft.core.errors import InputError, TrainingError
 from regraft.methods import METHODS
 from regraft.methods.base import Options
 from tests.commands.test_target import darker, digits

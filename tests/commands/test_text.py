@@ -10,12 +10,12 @@ import pytest
 
 import regraft
 from regraft import Classifier
-from regraft.commands.job import FitResult
-from regraft.errors import DataError, InputError
+from regraft.core.errors import DataError, InputError
+from regraft.features.encoders.tfidf import TfIdf
 from regraft.features.fusion import fuse, parts_in, parts_of, tfidf
-from regraft.features.tfidf import TfIdf
-from regraft.methods.contrastive import pair_loss
-from regraft.model import artefact
+from regraft.methods.finetuning.contrastive import pair_loss
+from regraft.models.artefact import write as artefact
+from regraft.pipelines.context import FitResult
 
 GOOD = [
     "a good film",

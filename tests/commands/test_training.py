@@ -9,9 +9,9 @@ import torch
 
 import regraft
 from regraft.backbones import catalog
-from regraft.errors import InputError, UnknownName
-from regraft.model import artefact
-from regraft.reports.facts import warnings
+from regraft.core.errors import InputError, UnknownName
+from regraft.models.artefact import write as artefact
+from regraft.reports.content import warnings
 from tests.commands.test_multilabel import two_marks
 from tests.conftest import write_shapes
 

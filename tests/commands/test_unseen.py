@@ -11,19 +11,19 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import regraft
+from regraft.cli.printing import print_evaluation, print_predictions
 from regraft.commands.fit import fit
-from regraft.commands.share import share
-from regraft.data.duplicates import NEAR, picture_signatures, resembling
-from regraft.data.facts import THUMB, Facts
+from regraft.core.errors import DataError, DataWarning, InputError
+from regraft.core.files import sha256
+from regraft.core.row_store import RowStore
+from regraft.data.audit.duplicates import NEAR, picture_signatures, resembling
+from regraft.data.audit.facts import THUMB, Facts
 from regraft.data.items import Texts
-from regraft.data.sources import open_data
-from regraft.data.texts import text_prints
-from regraft.errors import DataError, DataWarning, InputError
+from regraft.data.open import open_data
+from regraft.data.text.texts import text_prints
 from regraft.features.fingerprints import fingerprints
-from regraft.features.store import RowStore
-from regraft.files import sha256
-from regraft.model.artefact import learned_by
-from regraft.printing import print_evaluation, print_predictions
+from regraft.models.artefact.write import learned_by
+from regraft.pipelines.scenarios.multi_task import share
 from tests.commands.test_detect import write_coco
 from tests.conftest import shape
 from tests.data.test_numeric_tables import houses, written

@@ -10,9 +10,9 @@ from torch import nn
 
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
-from regraft.backbones.chains import CHAINS, chain_of
-from regraft.data.pictures import decode, fit
-from regraft.features.engines import ENGINES, TorchEngine, make_engine
+from regraft.backbones.blocks import CHAINS, chain_of
+from regraft.data.image.decoding import decode, fit
+from regraft.features.engines.torch import ENGINES, TorchEngine, make_engine
 
 SMALL = {
     "regraft_tiny": 64, "alexnet": 64, "convnext_tiny": 64, "densenet121": 64, "efficientnet_b0": 64, "googlenet": 64,

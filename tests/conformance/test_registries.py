@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regraft.core.registry import Registry
+from regraft.core.types import TargetSpec
 from regraft.data.formats import FORMATS
-from regraft.features.engines import ENGINES
+from regraft.features.engines.torch import ENGINES
 from regraft.methods import METHODS
-from regraft.model.heads import HEADS
-from regraft.ranking import SCORES
-from regraft.registry import Registry
-from regraft.types import TargetSpec
+from regraft.models.heads import HEADS
+from regraft.selection.scores import SCORES
 
 
 @pytest.mark.parametrize("registry", [FORMATS, METHODS, HEADS, ENGINES, SCORES], ids=lambda r: r.what)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from regraft.core.errors import DataError
 from regraft.data.dataset import Dataset
 from regraft.data.formats import box_table, coco, voc
-from regraft.data.sources import open_data
-from regraft.errors import DataError
+from regraft.data.open import open_data
 
 BOX = [10.0, 20.0, 40.0, 60.0]
 

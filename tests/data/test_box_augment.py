@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regraft.boxes import Boxes, Found
-from regraft.data.box_augment import (
+from regraft.core.boxes import Boxes, Found
+from regraft.core.errors import UnknownName
+from regraft.data.image.drawing import draw_boxes, draw_found
+from regraft.data.transforms.augment_boxes import (
     BOX_POLICIES,
     STEPS,
     BoxPolicy,
@@ -18,8 +20,6 @@ from regraft.data.box_augment import (
     resized,
     visible,
 )
-from regraft.data.drawing import draw_boxes, draw_found
-from regraft.errors import UnknownName
 
 Rng = np.random.default_rng
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin, features
 
-from regraft.data.facts import facts_of
+from regraft.core.errors import UnreadableItem
+from regraft.data.audit.facts import facts_of
+from regraft.data.image.decoding import decode, examine, shape_of
 from regraft.data.inputs import as_items
 from regraft.data.items import PictureObjects
-from regraft.data.pictures import decode, examine, shape_of
-from regraft.errors import UnreadableItem
 from tests.property.profile import examples
 
 CONTAINERS = ["JPEG", "PNG", "WEBP", "TIFF", "MPO", "GIF", "BMP", "JPEG2000", "AVIF", "PNG-xmp", "TIFF-lzw", "PNG-late"]

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from regraft.commands.convert import convert
+from regraft.core.errors import InputError
 from regraft.data.dataset import Dataset
-from regraft.data.sources import open_data
-from regraft.errors import InputError
+from regraft.data.open import open_data
 from tests.property.profile import examples
 
 FORMS = ("coco", "voc", "yolo", "csv")

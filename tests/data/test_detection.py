@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regraft.boxes import Boxes
 from regraft.commands.convert import convert
 from regraft.commands.inspect import inspect
+from regraft.core.boxes import Boxes
+from regraft.core.errors import DataError, InputError, UnknownName
 from regraft.data.dataset import Dataset
-from regraft.data.sources import open_data
-from regraft.errors import DataError, InputError, UnknownName
+from regraft.data.open import open_data
 
 
 def picture(path: Path, size: tuple[int, int] = (100, 80), seed: int = 0, **more: Any) -> Path:
@@ -360,7 +360,7 @@ def test_tables_of_other_things_stay_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("image,label\na.jpg,x\nb.jpg,y\n")
     assert open_data(str(tmp_path / "t.csv")).format == "table"
     with pytest.raises(DataError, match="--task detection"):
-        from regraft.types import Hints
+        from regraft.core.types import Hints
 
         open_data(str(tmp_path / "t.csv"), hints=Hints(task="detection"))
 

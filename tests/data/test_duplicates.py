@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regraft.commands.auditing import audited
+from regraft.core.row_store import RowStore
+from regraft.data.audit.audit import audited
+from regraft.data.audit.duplicates import NEAR, _detail, clusters, exact_pairs, near_pairs
+from regraft.data.audit.facts import Facts, thumbnail
+from regraft.data.audit.measure import facts
 from regraft.data.dataset import classification_dataset
-from regraft.data.duplicates import NEAR, _detail, clusters, exact_pairs, near_pairs
-from regraft.data.facts import Facts, thumbnail
 from regraft.data.items import PictureObjects
-from regraft.features.facts import facts
-from regraft.features.store import RowStore
 
 
 def photo(seed: int, side: int = 200) -> Image.Image:
@@ -91,6 +91,6 @@ def test_problems_say_what_is_worst(what: str, tmp_path: Path) -> None:
 def test_facts_are_computed_once(tmp_path: Path, monkeypatch) -> None:
     items = PictureObjects([photo(i) for i in range(4)])
     first = facts(items, RowStore(tmp_path))[0]
-    monkeypatch.setattr("regraft.features.facts.facts_of", lambda *_: pytest.fail("looked at again"))
+    monkeypatch.setattr("regraft.data.audit.measure.facts_of", lambda *_: pytest.fail("looked at again"))
     again = facts(items, RowStore(tmp_path))[0]
     assert (first.thumbs == again.thumbs).all() and (first.pixels == again.pixels).all()

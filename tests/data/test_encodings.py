@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regraft.data.encoding import check_encoding, decode_text, decode_texts, encoding_problems
+from regraft.core.errors import DataError, InputError, UnreadableItem
+from regraft.core.types import Hints
 from regraft.data.formats import polarity, text_folder
-from regraft.errors import DataError, InputError, UnreadableItem
-from regraft.types import Hints
+from regraft.data.text.encoding import check_encoding, decode_text, decode_texts, encoding_problems
 
 SENTENCES = {
     "big5": ["這部電影非常好看，我很喜歡演員的表現", "很好吃", "服務態度太差了，再也不會來", "房間乾淨舒適"],

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 import regraft
+from regraft.core.errors import DataError, UnreadableItem
+from regraft.core.types import Evidence
 from regraft.data.formats import image_folder
-from regraft.data.sources import open_data
+from regraft.data.open import open_data
 from regraft.data.trees import Directory, open_tree
-from regraft.errors import DataError, UnreadableItem
-from regraft.types import Evidence
 from tests.conftest import write_shapes
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regraft.data.sources import open_data, open_items
-from regraft.errors import DataError, UnknownName
+from regraft.core.errors import DataError, UnknownName
+from regraft.data.open import open_data, open_items
 
 
 def save(path: Path, **arrays) -> Path:

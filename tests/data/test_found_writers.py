@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regraft.boxes import Found
-from regraft.data.found_writers import Answer, mirrored, write_found
-from regraft.errors import InputError
+from regraft.core.boxes import Found
+from regraft.core.errors import InputError
+from regraft.data.writers.detections import Answer, mirrored, write_found
 from tests.property.profile import examples
 
 

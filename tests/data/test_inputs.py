@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from regraft.core.errors import DataError
 from regraft.data.inputs import as_items, as_read_by
 from regraft.data.items import PictureObjects, TableRows, Texts
 from regraft.data.targets import as_labels, as_numbers
-from regraft.errors import DataError
 
 PICTURES = np.random.default_rng(0).integers(0, 255, (4, 40, 48, 3), dtype=np.uint8)
 TEXTS = ["a fine film", "a dull film"]

@@ -14,7 +14,7 @@ from PIL import Image
 
 import regraft
 from regraft.data.names import short, shown
-from regraft.data.sources import open_data
+from regraft.data.open import open_data
 from regraft.data.trees import Directory, open_tree
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regraft.data.cells import Cells
+from regraft.core.errors import DataError, InputError
+from regraft.core.types import Hints
 from regraft.data.items import TableRows
-from regraft.data.numbers import is_missing, kind_of, number
-from regraft.data.sources import open_data, open_items
-from regraft.errors import DataError, InputError
-from regraft.features.tables import TableMap
-from regraft.types import Hints
+from regraft.data.open import open_data, open_items
+from regraft.data.tabular.cells import Cells
+from regraft.data.tabular.numbers import is_missing, kind_of, number
+from regraft.features.encoders.table import TableMap
 
 
 def houses(n: int = 40) -> pd.DataFrame:

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from regraft.core.errors import DataError
+from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
 from regraft.data.formats.pairing import PictureIndex, part_of_path, pictures_of
 from regraft.data.formats.partners import partners
-from regraft.data.sources import open_data
+from regraft.data.open import open_data
 from regraft.data.trees import Directory
-from regraft.errors import DataError
-from regraft.types import Problem
 
 
 def pictures(root: Path, *names: str) -> Path:

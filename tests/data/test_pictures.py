@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regraft.data import pictures
-from regraft.errors import UnreadableItem
-from regraft.types import PreprocessSpec
+from regraft.core.errors import UnreadableItem
+from regraft.core.types import PreprocessSpec
+from regraft.data.image import decoding as pictures
 
 
 def encode(image: Image.Image, kind: str = "PNG", **more) -> bytes:

@@ -13,15 +13,15 @@ from PIL import Image
 from regraft.commands.evaluate import evaluate
 from regraft.commands.fit import fit
 from regraft.commands.predict import predict
-from regraft.data.audit import target_problems
+from regraft.core.errors import DataError, InputError, UnreadableItem
+from regraft.core.types import Hints
+from regraft.data.audit.checks import target_problems
 from regraft.data.dataset import Dataset
-from regraft.data.encoding import decode_text
 from regraft.data.inputs import as_items
-from regraft.data.labels import label_column
 from regraft.data.names import guess_of
-from regraft.data.sources import open_data, open_inputs
-from regraft.errors import DataError, InputError, UnreadableItem
-from regraft.types import Hints
+from regraft.data.open import open_data, open_inputs
+from regraft.data.tabular.labels import label_column
+from regraft.data.text.encoding import decode_text
 
 ROWS = [f"row {i}" for i in range(12)]
 

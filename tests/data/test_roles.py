@@ -11,14 +11,14 @@ import pytest
 from regraft.commands.evaluate import evaluate
 from regraft.commands.fit import fit
 from regraft.commands.predict import predict
-from regraft.data.cells import Cells
+from regraft.core.errors import DataError, InputError
+from regraft.core.types import Hints, Roles
 from regraft.data.dataset import Dataset
 from regraft.data.formats.readers import csv_columns
 from regraft.data.inputs import as_items
-from regraft.data.numbers import as_plain, style_of
-from regraft.data.sources import open_data, open_inputs
-from regraft.errors import DataError, InputError
-from regraft.types import Hints, Roles
+from regraft.data.open import open_data, open_inputs
+from regraft.data.tabular.cells import Cells
+from regraft.data.tabular.numbers import as_plain, style_of
 from tests.conftest import write_shapes
 
 FINE, DULL = "a fine film that never bores", "a dull film, long and loud"

@@ -10,17 +10,17 @@ import pandas as pd
 import pytest
 
 import regraft
-from regraft.boxes import Boxes, classes_present
-from regraft.commands.inner import inner_split
-from regraft.commands.split import strata
-from regraft.data.audit import few_judged
+from regraft.core.boxes import Boxes, classes_present
+from regraft.core.types import TargetSpec
+from regraft.data.audit.checks import few_judged
 from regraft.data.dataset import Dataset, classification_dataset
+from regraft.data.folds import stratified_folds
 from regraft.data.items import TableRows
 from regraft.data.parts import hold_out
-from regraft.methods.folds import stratified_folds
-from regraft.methods.linear_probe import fit_features
-from regraft.training.boxes import inner_pictures
-from regraft.types import TargetSpec
+from regraft.data.splits import strata
+from regraft.methods.probes.linear_probe import fit_features
+from regraft.training.detector import inner_pictures
+from regraft.training.validation import inner_split
 
 
 def labels(n: int, k: int, share: float, seed: int = 0) -> np.ndarray:
@@ -86,7 +86,7 @@ def test_the_probe_chooses_by_folds_that_hold_every_label(monkeypatch: pytest.Mo
         dealt.append(stratified_folds(*given))
         return dealt[-1]
 
-    monkeypatch.setattr("regraft.methods.linear_probe.stratified_folds", seen)
+    monkeypatch.setattr("regraft.methods.probes.linear_probe.stratified_folds", seen)
     fit_features(x, y, TargetSpec("multilabel", tuple("abcdefghijkl")))
     table = np.stack([y[dealt[0] == f].sum(0) for f in range(5)])
     assert table[:, 0].tolist() == [2] * 5 and (table.max(0) - table.min(0)).max() <= 3

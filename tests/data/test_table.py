@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from pyarrow import parquet, table
 
-from regraft.data.encoding import decode_text
-from regraft.data.sources import open_data
-from regraft.errors import DataError, UnknownName
-from regraft.types import Hints
+from regraft.core.errors import DataError, UnknownName
+from regraft.core.types import Hints
+from regraft.data.open import open_data
+from regraft.data.text.encoding import decode_text
 
 
 def rows(shapes: Path) -> list[dict[str, str]]:

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 import regraft
+from regraft.cli.printing import print_inspection
 from regraft.commands.inspect import inspect
-from regraft.commands.split import make_split
-from regraft.data import texts as texts_module
+from regraft.core.errors import DataError
 from regraft.data.items import Texts
-from regraft.data.languages import language_of
-from regraft.data.texts import NEAR, text_facts
-from regraft.data.wording import normalised
-from regraft.errors import DataError
-from regraft.printing import print_inspection
+from regraft.data.splits import make_split
+from regraft.data.text import texts as texts_module
+from regraft.data.text.languages import language_of
+from regraft.data.text.shortening import normalised
+from regraft.data.text.texts import NEAR, text_facts
 
 WORDS = [a + b for a in ("ba", "lo", "mi", "tu", "re", "sa") for b in ("n", "st", "ck", "ra", "lle", "x", "my")]
 

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from pyarrow import parquet, table
 
-from regraft.data.encoding import decode_text, unzipped
+from regraft.core.errors import DataError, InputError, UnreadableItem
+from regraft.core.types import Hints, PreprocessSpec
 from regraft.data.inputs import as_items, as_read_by
 from regraft.data.items import PictureFiles, Texts
-from regraft.data.loaders import batches
-from regraft.data.sources import open_data, open_items
-from regraft.errors import DataError, InputError, UnreadableItem
-from regraft.types import Hints, PreprocessSpec
+from regraft.data.open import open_data, open_items
+from regraft.data.text.encoding import decode_text, unzipped
+from regraft.data.transforms.loaders import batches
 from tests.conftest import write_shapes
 
 GOOD = ["a fine film that never bores", "what a joy, from start to end", "the cast is a delight", "I laughed and cried"]

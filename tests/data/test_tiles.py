@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regraft.boxes import Found
-from regraft.data.found_writers import Answer, record, write_found
-from regraft.data.tiles import Tile, merged, suppressed, tiles
-from regraft.errors import InputError, UnknownName
+from regraft.core.boxes import Found
+from regraft.core.errors import InputError, UnknownName
+from regraft.data.image.tiling import Tile, merged, suppressed, tiles
+from regraft.data.writers.detections import Answer, record, write_found
 
 
 @pytest.mark.parametrize(("shape", "count"), [((40, 50), 1), ((64, 65), 2), ((200, 130), 12), ((3, 20_000), 391)])

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regraft.core.errors import DataError
 from regraft.data.formats.cifar import load_arrays
-from regraft.data.sources import open_data, open_items
-from regraft.errors import DataError
+from regraft.data.open import open_data, open_items
 
 
 def zipped(folder: Path, path: Path, **extra: bytes) -> Path:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from regraft.core.errors import DataError
 from regraft.data.dataset import Dataset
 from regraft.data.formats import yolo
 from regraft.data.formats.yolo_settings import read_yaml
-from regraft.data.sources import open_data
-from regraft.errors import DataError
+from regraft.data.open import open_data
 
 BOX = [40.0, 24.0, 60.0, 56.0]
 
@@ -180,8 +180,8 @@ def test_settings_that_disagree_are_told(tmp_path: Path) -> None:
 
 
 def test_a_label_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from regraft.core.errors import UnreadableItem
     from regraft.data.trees import Directory
-    from regraft.errors import UnreadableItem
 
     made(tmp_path, LINE, LINE)
     read = Directory.read

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from regraft.detection import catalog
-from regraft.detection.folding import folded
+from regraft.models.detectors import catalog
+from regraft.models.detectors.bn_folding import folded
 
 FRAME = (64, 96)
 

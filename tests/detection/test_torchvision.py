@@ -12,13 +12,15 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import get_model
 
-from regraft.boxes import Boxes, iou
-from regraft.detection import artefact, catalog, trunks
-from regraft.detection.base import Batch, Detector
-from regraft.detection.coco import COCO
-from regraft.detection.views import plain
-from regraft.errors import InputError, UnknownName, WeightsError
-from regraft.model.artefact import MANIFEST
+from regraft.core.boxes import Boxes, iou
+from regraft.core.errors import InputError, UnknownName, WeightsError
+from regraft.models.artefact import detector as artefact
+from regraft.models.artefact.write import MANIFEST
+from regraft.models.detectors import backbone_maps as trunks
+from regraft.models.detectors import catalog
+from regraft.models.detectors.base import Batch, Detector
+from regraft.models.detectors.coco_classes import COCO
+from regraft.training.feeds.detection_views import plain
 
 FRAME = (128, 192)
 TWO = ("ssd", "fasterrcnn")

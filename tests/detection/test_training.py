@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from regraft.boxes import Boxes
-from regraft.data.box_augment import BoxPolicy
+from regraft.core.boxes import Boxes
+from regraft.core.errors import InputError
+from regraft.core.row_store import RowStore
 from regraft.data.items import PictureArray
-from regraft.detection.base import Batch
-from regraft.detection.frames import scaled_frames
-from regraft.detection.views import View, plain
-from regraft.detection.yolo import Yolo
-from regraft.errors import InputError
-from regraft.features.store import RowStore
+from regraft.data.transforms.augment_boxes import BoxPolicy
 from regraft.methods.base import Options
-from regraft.methods.detectors import SUMMARIES, objective, phases
+from regraft.methods.finetuning.detector import SUMMARIES, objective, phases
+from regraft.models.detectors.base import Batch
+from regraft.models.detectors.letterbox import scaled_frames
+from regraft.models.detectors.yolo import Yolo
 from regraft.training import loop
-from regraft.training.frames import FrameBatches, packed, stored_maps
+from regraft.training.feeds.detection import FrameBatches, packed, stored_maps
+from regraft.training.feeds.detection_views import View, plain
 from regraft.training.loop import Settings, train
 
 FRAME = (64, 64)

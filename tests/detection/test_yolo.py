@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from regraft.detection import simota
-from regraft.detection.base import Batch
-from regraft.detection.catalog import load
-from regraft.detection.coco import COCO, same, singular
-from regraft.detection.frames import frame_for, letterbox
-from regraft.detection.yolo import Yolo
+from regraft.models.detectors import simota
+from regraft.models.detectors.base import Batch
+from regraft.models.detectors.catalog import load
+from regraft.models.detectors.coco_classes import COCO, same, singular
+from regraft.models.detectors.letterbox import frame_for, letterbox
+from regraft.models.detectors.yolo import Yolo
 
 RECORDED = {"loss": "loss_total", "iou": "loss_iou_times5", "objectness": "loss_obj", "classes": "loss_cls",
             "l1": "loss_l1"}  # fmt: skip

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regraft.core.errors import DiskError, InputError
+from regraft.core.row_store import RowStore
 from regraft.data.items import PictureArray
-from regraft.data.sources import open_data
-from regraft.errors import DiskError, InputError
-from regraft.features.choice import network_for
-from regraft.features.engines import make_engine
+from regraft.data.open import open_data
+from regraft.features.engines.torch import make_engine
 from regraft.features.extract import extract
-from regraft.features.store import RowStore
+from regraft.features.network import network_for
 
 
 def keys(n: int, start: int = 0) -> list[bytes]:

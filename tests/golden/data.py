@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from regraft.files import write_json
+from regraft.core.files import write_json
 
 GOOD = ["good film", "a joy", "lovely story", "great fun", "excellent acting", "很好看", "喜欢"]
 BAD = ["bad film", "a waste", "awful story", "so dull", "dreadful acting", "很难看", "讨厌"]

@@ -13,10 +13,10 @@ from sklearn.linear_model import LogisticRegression
 
 import regraft
 from regraft import Classifier, FeatureExtractor, Regressor
-from regraft.methods import logistic, quantiles
-from regraft.methods.linear_probe import FEW_SHOT_STRENGTH, fit_features, row_weights, stratified_folds
-from regraft.metrics import classification
-from regraft.types import TargetSpec
+from regraft.core.types import TargetSpec
+from regraft.methods.probes import logistic, quantiles
+from regraft.methods.probes.linear_probe import FEW_SHOT_STRENGTH, fit_features, row_weights, stratified_folds
+from regraft.metrics.classification import classification
 
 
 def target(k: int, task: str = "classification") -> TargetSpec:

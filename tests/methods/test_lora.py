@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from regraft.backbones.base import Body
-from regraft.errors import InputError
+from regraft.core.errors import InputError
 from regraft.methods.base import Options
-from regraft.methods.lora import add, merge, plan
-from regraft.training.batches import RowBatches
+from regraft.methods.finetuning.lora import add, merge, plan
+from regraft.training.feeds.base import RowBatches
 from regraft.training.loop import Learner, Settings, train
 
 

@@ -7,9 +7,9 @@ from scipy.stats import multivariate_normal
 
 import regraft
 from regraft import Regressor
-from regraft.errors import InputError
-from regraft.methods.ridge import Spectrum, fit_regression
-from regraft.model.sureness import sureness
+from regraft.core.errors import InputError
+from regraft.methods.probes.ridge import Spectrum, fit_regression
+from regraft.tasks.uncertainty import sureness
 
 
 def data(n: int, d: int, seed: int, heavy: bool = False):

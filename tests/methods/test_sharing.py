@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from regraft.methods.sharing import Heads, TaskLoss, Uncertainty
+from regraft.methods.multi_task import Heads, TaskLoss, Uncertainty
 from regraft.training.losses import LOSSES
 
 

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 import regraft
-from regraft.errors import InputError, UnknownName
+from regraft.core.errors import InputError, UnknownName
 from regraft.methods import METHODS
 from regraft.methods.base import Options, gentle
-from regraft.methods.l2_sp import StartingPoint
-from regraft.model.heads import LinearHead
+from regraft.methods.finetuning.l2_sp import StartingPoint
+from regraft.models.heads import LinearHead
 from tests.conftest import write_shapes
 
 TRAINED = [name for name in METHODS if hasattr(METHODS.get(name), "plan")]
@@ -124,7 +124,7 @@ def test_a_killed_training_is_resumed_to_the_bit(pictures: Path, tmp_path: Path,
 def test_frozen_blocks_are_computed_once(pictures: Path, tmp_path: Path, fresh_cache: Path, monkeypatch) -> None:
     options = {"method": "last-k", "blocks": 2, "epochs": 2, "controls": "none"}
     first = regraft.fit(str(pictures), out=str(tmp_path / "a"), **options)
-    from regraft.features.engines import TorchEngine
+    from regraft.features.engines.torch import TorchEngine
 
     calls, run = [], TorchEngine.run
     monkeypatch.setattr(TorchEngine, "run", lambda self, data: calls.append(self.body) or run(self, data))

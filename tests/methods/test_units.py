@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 import regraft
 from regraft import Classifier, Regressor
-from regraft.methods.logistic import by_own_units, standard_scaling
+from regraft.methods.probes.logistic import by_own_units, standard_scaling
 
 UNITS = {"income": 30_000.0, "age": 15.0, "ratio": 0.1}
 

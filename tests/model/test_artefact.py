@@ -11,8 +11,8 @@ import pytest
 from pyarrow import parquet
 
 import regraft
-from regraft.data.sources import open_items
-from regraft.errors import ArtefactError
+from regraft.core.errors import ArtefactError
+from regraft.data.open import open_items
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from regraft.methods.folds import stratified_folds
-from regraft.model.familiar import Familiar, Gaussian
+from regraft.data.folds import stratified_folds
+from regraft.models.outliers import Familiar, Gaussian
 
 
 def test_distances_against_the_recorded_figures(shared) -> None:

@@ -20,10 +20,10 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from regraft.core.errors import InputError, UnreadableItem
 from regraft.data.dataset import Dataset
 from regraft.data.inputs import as_items
-from regraft.data.sources import open_data, open_inputs
-from regraft.errors import InputError, UnreadableItem
+from regraft.data.open import open_data, open_inputs
 from tests.property.profile import examples
 
 NAMES = ["red", "Grün", "Gru\u0308n", "a, b", "c.d", "rock metal", "007", "猫", "yes", "trainers"]

@@ -16,10 +16,10 @@ import pandas as pd
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from regraft.core.errors import InputError, UnreadableItem
+from regraft.core.types import Hints
 from regraft.data.dataset import Dataset
-from regraft.data.sources import open_data, open_inputs
-from regraft.errors import InputError, UnreadableItem
-from regraft.types import Hints
+from regraft.data.open import open_data, open_inputs
 from tests.property.profile import examples
 
 WORDS = ["a fine film", "a dull film", "long and loud", "味道很好，送餐也很快", "größer, schöner"]

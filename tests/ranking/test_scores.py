@@ -6,21 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regraft.errors import InputError
-from regraft.ranking import SCORES
-from regraft.ranking.base import Given, Gram, NotApplicable, one_hot
-from regraft.ranking.gbc import gbc
-from regraft.ranking.h_score import h_score, ledoit_wolf
-from regraft.ranking.knn import knn
-from regraft.ranking.leep import leep
-from regraft.ranking.logme import evidence, evidence_at, logme
-from regraft.ranking.nce import nce
-from regraft.ranking.nleep import posterior
-from regraft.ranking.parc import parc
-from regraft.ranking.probe import ridge_r2
-from regraft.ranking.ridge import ridge_evidence
-from regraft.ranking.transrate import transrate
-from regraft.types import TargetSpec
+from regraft.core.errors import InputError
+from regraft.core.types import TargetSpec
+from regraft.selection.scores import SCORES
+from regraft.selection.scores.base import Given, Gram, NotApplicable, one_hot
+from regraft.selection.scores.gbc import gbc
+from regraft.selection.scores.h_score import h_score, ledoit_wolf
+from regraft.selection.scores.knn import knn
+from regraft.selection.scores.leep import leep
+from regraft.selection.scores.logme import evidence, evidence_at, logme
+from regraft.selection.scores.nce import nce
+from regraft.selection.scores.nleep import posterior
+from regraft.selection.scores.parc import parc
+from regraft.selection.scores.probe import ridge_r2
+from regraft.selection.scores.ridge import ridge_evidence
+from regraft.selection.scores.transrate import transrate
 
 SETS = ["a", "b", "c", "d", "e"]
 
@@ -121,7 +121,7 @@ def test_ridge_r2_leaves_each_item_out() -> None:
     """The closed form against fits that really leave an item out, at the same penalty."""
     from sklearn.linear_model import Ridge
 
-    from regraft.ranking.logme import maximised
+    from regraft.selection.scores.logme import maximised
 
     rng = np.random.default_rng(3)
     for n, d in ((25, 4), (12, 30)):

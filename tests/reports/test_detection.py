@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regraft.boxes import Boxes, Found
-from regraft.commands.box_evidence import side_by_side, write_detections
+from regraft.core.boxes import Boxes, Found
+from regraft.core.files import write_json
+from regraft.core.types import TargetSpec
 from regraft.data.dataset import Dataset
 from regraft.data.items import picture_array
-from regraft.detection_metrics import evaluate
-from regraft.files import write_json
+from regraft.metrics.detection import evaluate
+from regraft.pipelines.evidence.detections import side_by_side, write_detections
 from regraft.reports.page import write_report
-from regraft.types import TargetSpec
 
 N = 14
 

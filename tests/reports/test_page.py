@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import regraft
-from regraft.reports.facts import beside, in_words, overlap, warnings
+from regraft.reports.content import beside, in_words, overlap, warnings
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from regraft.errors import InputError
+from regraft.core.errors import InputError
 from regraft.text.alignment import align
 
 

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from regraft.commands.wording import Wording
 from regraft.text import phrases as module
 from regraft.text.log_odds import informative_prior, log_odds
 from regraft.text.phrases import phrases, spans
+from regraft.text_mining.terms import Wording
 
 
 def test_log_odds_by_hand() -> None:

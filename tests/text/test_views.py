@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from regraft.errors import InputError, UnknownName
+from regraft.core.errors import InputError, UnknownName
 from regraft.text import words as words_module
 from regraft.text.cedict import Glosses
 from regraft.text.views import VIEWS, dictionary_of, steps, view

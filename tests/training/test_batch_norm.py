@@ -11,7 +11,7 @@ from torch import nn
 
 import regraft
 from regraft.backbones import catalog
-from regraft.errors import UnknownName
+from regraft.core.errors import UnknownName
 from regraft.training.loop import Learner
 
 

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from regraft.backbones.base import Body
-from regraft.errors import InputError
-from regraft.methods.steps import counting, even_size, still, take_statistics
-from regraft.training.batches import RowBatches
-from regraft.training.domains import Both, TwoDomains
+from regraft.core.errors import InputError
+from regraft.methods.adaptation.on_networks import counting, even_size, still, take_statistics
+from regraft.training.feeds.base import RowBatches
+from regraft.training.feeds.two_domains import Both, TwoDomains
 from regraft.training.loop import pieces
 from regraft.training.state import Learner
 

@@ -9,15 +9,15 @@ import torch
 from torch import nn
 
 from regraft.backbones.base import Body
-from regraft.data.augment import Policy
+from regraft.core.errors import ArtefactError, InputError
+from regraft.core.types import PreprocessSpec
 from regraft.data.items import PictureArray
-from regraft.errors import ArtefactError, InputError
+from regraft.data.transforms.augment import Policy
 from regraft.methods.base import Phase
-from regraft.methods.l2_sp import StartingPoint
+from regraft.methods.finetuning.l2_sp import StartingPoint
 from regraft.training import loop, losses, state
-from regraft.training.batches import PictureBatches, RowBatches, count, order
+from regraft.training.feeds.base import PictureBatches, RowBatches, count, order
 from regraft.training.loop import Learner, Settings, train
-from regraft.types import PreprocessSpec
 
 SPEC = PreprocessSpec(height=12, width=12)
 
@@ -248,7 +248,7 @@ def test_a_checkpoint_of_other_data_or_version_is_refused(tmp_path: Path, monkey
 def test_no_space_for_a_checkpoint_is_one_sentence(tmp_path: Path, monkeypatch) -> None:
     import errno
 
-    from regraft.errors import DiskError
+    from regraft.core.errors import DiskError
     from regraft.training import checkpoint
 
     def full(*_):
@@ -276,7 +276,7 @@ def test_several_labels_and_class_weights(tmp_path: Path) -> None:
 
 
 def test_focal_losses_are_the_pure_functions() -> None:
-    from regraft import densities
+    from regraft.metrics import densities
 
     rng = np.random.default_rng(0)
     logits, truth = torch.from_numpy(rng.normal(size=(6, 3))), torch.eye(3, dtype=torch.float64)[[0, 1, 2, 2, 1, 0]]

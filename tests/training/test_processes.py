@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from regraft.backbones.base import Body
-from regraft.errors import InputError
+from regraft.core.errors import InputError
 from regraft.methods.base import Phase
-from regraft.training.batches import count, order
+from regraft.training.feeds.base import count, order
 from regraft.training.loop import Learner, Settings, train
 from tests.training.test_loop import problem
 

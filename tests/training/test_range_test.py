@@ -4,7 +4,7 @@ import torch
 
 from regraft.methods.base import Phase
 from regraft.training.loop import train
-from regraft.training.range_test import suggest
+from regraft.training.lr_range import suggest
 from tests.training.test_loop import SETTINGS, problem, weights
 
 

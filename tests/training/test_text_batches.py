@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from regraft.training.batches import TextBatches, count, padded
+from regraft.training.feeds.base import TextBatches, count, padded
 
 
 def pack(rows, length):

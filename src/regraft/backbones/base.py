@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from regraft.errors import UnknownName
-from regraft.types import PreprocessSpec
+from regraft.core.errors import UnknownName
+from regraft.core.types import PreprocessSpec
 
 if TYPE_CHECKING:
     from regraft.backbones.text.tokeniser import Subwords, WordList

@@ -2,7 +2,7 @@
 
 Names: ``mobilenet_v2``; ``random:mobilenet_v2``, the same network untrained; ``mobilenet_v2@features.12``, its first
 blocks; ``timm/NAME``, a network of timm's; ``raw``, the pixels (at most 32 x 32) or numeric columns themselves. Folders
-of transformers' have more to their names, see `regraft.backbones.text.names`.
+of transformers' have more to their names, see `regraft.backbones.text.catalog`.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from regraft.backbones import beside, picture_folders, zoo
+from regraft.backbones import side_network as beside
+from regraft.backbones import timm_models as zoo
 from regraft.backbones import weights as files
 from regraft.backbones.base import Body, Pretrained
-from regraft.backbones.chains import chain_of
-from regraft.backbones.entries import LENET, MINILM, MINUS_ONE_TO_ONE, OWN, TINY, Row, torchvision_rows
-from regraft.backbones.text import names as texts
-from regraft.backbones.text.folders import minilm_folder
-from regraft.errors import InputError, UnknownName, WeightsError
-from regraft.types import PreprocessSpec
+from regraft.backbones.blocks import chain_of
+from regraft.backbones.huggingface import image as picture_folders
+from regraft.backbones.huggingface.text import minilm_folder
+from regraft.backbones.rows import LENET, MINILM, MINUS_ONE_TO_ONE, OWN, TINY, Row, torchvision_rows
+from regraft.backbones.text import catalog as texts
+from regraft.core.errors import InputError, UnknownName, WeightsError
+from regraft.core.types import PreprocessSpec
 
 EMBEDDED = Path(__file__).parent / "embedded"
 RAW_SIDE = 32

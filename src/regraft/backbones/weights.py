@@ -12,9 +12,9 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from regraft.errors import WeightsError
-from regraft.files import path_of, sha256
-from regraft.runtime import cache_dir, say
+from regraft.core.errors import WeightsError
+from regraft.core.files import path_of, sha256
+from regraft.core.runtime import cache_dir, say
 
 
 class _Row(Protocol):

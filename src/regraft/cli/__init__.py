@@ -13,10 +13,10 @@ STOPPED = "interrupted; what was written is whole, and fit with --resume goes on
 try:
     import typer
 
-    from regraft.border import ours
     from regraft.cli import learning, listing, using  # noqa: F401 they register their commands
     from regraft.cli.app import app
-    from regraft.errors import RegraftError
+    from regraft.core.border import ours
+    from regraft.core.errors import RegraftError
 except KeyboardInterrupt:
     sys.exit(130)
 

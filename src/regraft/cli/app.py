@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from regraft.errors import InputError
-from regraft.files import path_of
+from regraft.core.errors import InputError
+from regraft.core.files import path_of
 from regraft.version import __version__
 
 app = typer.Typer(
@@ -37,7 +37,7 @@ def _main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version")
     ] = False,
 ) -> None:
-    from regraft.runtime import show_progress
+    from regraft.core.runtime import show_progress
 
     show_progress(not quiet)
 

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from regraft import options, printing
+from regraft.cli import arguments as options
+from regraft.cli import printing
 from regraft.cli.app import app, settings_of
-from regraft.errors import InputError
-from regraft.options import (
+from regraft.cli.arguments import (
     Data,
     Device,
     Drop,
@@ -29,7 +29,8 @@ from regraft.options import (
     Text,
     Threads,
 )
-from regraft.printing import print_json
+from regraft.cli.printing import print_json
+from regraft.core.errors import InputError
 
 
 @app.command()

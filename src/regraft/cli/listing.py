@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from regraft import printing
+from regraft.cli import printing
 from regraft.cli.app import app
-from regraft.options import Json
-from regraft.printing import print_json, table
+from regraft.cli.arguments import Json
+from regraft.cli.printing import print_json, table
 
 
 @app.command()

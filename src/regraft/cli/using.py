@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from regraft import printing
+from regraft.cli import printing
 from regraft.cli.app import app
-from regraft.options import (
+from regraft.cli.arguments import (
     Adapt,
     Data,
     Device,
@@ -25,7 +25,7 @@ from regraft.options import (
     Text,
     Threads,
 )
-from regraft.printing import print_json
+from regraft.cli.printing import print_json
 
 
 @app.command()

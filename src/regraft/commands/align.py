@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.backbones.text import vectors
-from regraft.errors import DataError, InputError
-from regraft.files import new_file, output
-from regraft.intervals import proportion
+from regraft.core.errors import DataError, InputError
+from regraft.core.files import new_file, output
+from regraft.metrics.intervals import proportion
 from regraft.text.alignment import align as rotation
 from regraft.text.alignment import unit
 from regraft.text.cedict import Glosses

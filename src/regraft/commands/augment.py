@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from regraft.data.augment import Augmented, Policy, may_flip
-from regraft.data.box_augment import BoxPolicy, resized
+from regraft.core.errors import InputError, UnreadableItem
+from regraft.core.files import new_file, output
+from regraft.core.types import PreprocessSpec
 from regraft.data.dataset import Dataset
-from regraft.data.drawing import draw_boxes
-from regraft.data.sources import open_data
-from regraft.errors import InputError, UnreadableItem
-from regraft.features.choice import SMALL_SIDE, sample_of
-from regraft.files import new_file, output
-from regraft.types import PreprocessSpec
+from regraft.data.image.drawing import draw_boxes
+from regraft.data.open import open_data
+from regraft.data.transforms.augment import Augmented, Policy, may_flip
+from regraft.data.transforms.augment_boxes import BoxPolicy, resized
+from regraft.features.network import SMALL_SIDE, sample_of
 
 TILE, LARGE_TILE, GAP = 128, 240, 6
 MOST_TILES = 200

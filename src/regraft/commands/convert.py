@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from regraft.data.box_writers import WRITERS, check_writable
-from regraft.data.sources import open_data
-from regraft.errors import InputError, UnknownName
-from regraft.files import new_folder, output
-from regraft.types import Hints, Problem
+from regraft.core.errors import InputError, UnknownName
+from regraft.core.files import new_folder, output
+from regraft.core.types import Hints, Problem
+from regraft.data.open import open_data
+from regraft.data.writers.datasets import WRITERS, check_writable
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 
 from regraft.commands.fit import fit
-from regraft.commands.job import FitResult
 from regraft.commands.predict import predict
-from regraft.commands.runfolder import read_settings
+from regraft.core.errors import ArtefactError, UnknownName
+from regraft.core.files import output, write_json
+from regraft.core.row_store import RowStore
+from regraft.core.runtime import track
 from regraft.data.dataset import Dataset
-from regraft.data.sources import open_data
-from regraft.errors import ArtefactError, UnknownName
-from regraft.features.choice import network_for
+from regraft.data.open import open_data
 from regraft.features.fusion import TfIdfNetwork, learned, parts_of
-from regraft.features.rows import Runner
-from regraft.features.store import RowStore
-from regraft.files import output, write_json
+from regraft.features.network import network_for
+from regraft.features.runner import Runner
 from regraft.methods import METHODS
-from regraft.model.model import Model
-from regraft.runtime import track
+from regraft.models.model import Model
+from regraft.pipelines.context import FitResult
+from regraft.pipelines.run_folder import read_settings
 
 
 @dataclass(frozen=True)

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from regraft.commands.boxes_split import matched_classes, open_boxes
-from regraft.commands.learned import apart
-from regraft.commands.split import open_in_groups, relabel
-from regraft.data.audit import few_judged, share_seen
+from regraft.core.errors import DataError, InputError
+from regraft.core.row_store import RowStore
+from regraft.core.runtime import set_threads
+from regraft.core.types import Problem
+from regraft.data.audit.checks import few_judged, share_seen
+from regraft.data.box_splits import matched_classes, open_boxes
+from regraft.data.open import open_data
 from regraft.data.parts import evaluation_part
-from regraft.data.sources import open_data
-from regraft.detection.artefact import is_detector
-from regraft.detection.predictor import load as detector_of
-from regraft.detection.predictor import stream
-from regraft.detection_metrics import evaluate as figures_of_boxes
-from regraft.errors import DataError, InputError
-from regraft.features.store import RowStore
-from regraft.predictor import load
-from regraft.runtime import set_threads
-from regraft.tent import adapting
-from regraft.types import Problem
+from regraft.data.splits import open_in_groups, relabel
+from regraft.inference.detector import load as detector_of
+from regraft.inference.detector import stream
+from regraft.inference.predictor import load
+from regraft.inference.tent import adapting
+from regraft.metrics.detection import evaluate as figures_of_boxes
+from regraft.models.artefact.detector import is_detector
+from regraft.pipelines.stages.contamination import apart
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def evaluate(
     ``group`` names what belongs together, by which intervals go; by default what the model's own fit was told, where
     the data has it. ``adapt``: ``tent`` lets the model adapt to the items, without their labels, before it answers.
     Items that the model has learned from, and near copies of them, make the figures too good and are counted;
-    ``unseen`` leaves them out. Raises ``InputError`` and its kinds, see `regraft.errors`.
+    ``unseen`` leaves them out. Raises ``InputError`` and its kinds, see `regraft.core.errors`.
     """
     set_threads(threads)
     if is_detector(model):
@@ -109,7 +109,7 @@ def _without(dropped: str | None, name: str | None) -> str | None:
 
 
 def evaluate_boxes(model: str, data: Any, *, format: str | None, unseen: bool, device: str) -> Evaluation:
-    """`evaluate` for a detector: COCO's figures, see `regraft.detection_metrics.evaluate`."""
+    """`evaluate` for a detector: COCO's figures, see `regraft.metrics.detection.evaluate`."""
     predictor = detector_of(model, device=device)
     classes = tuple(predictor.classes_.tolist())
     whole = open_boxes(data, format)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.core.errors import InputError
+from regraft.core.runtime import set_threads
 from regraft.data.items import Texts
-from regraft.errors import InputError
-from regraft.features.rows import below
-from regraft.model.card import no_gain
-from regraft.predictor import Predictor, load
-from regraft.runtime import set_threads
+from regraft.features.runner import below
+from regraft.inference.predictor import Predictor, load
+from regraft.models.card import no_gain
 from regraft.text.phrases import spans
 
 MOST = 200

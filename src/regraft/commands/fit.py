@@ -7,27 +7,28 @@ from dataclasses import asdict
 from typing import Any
 
 from regraft.backbones.base import Pretrained
-from regraft.border import written_by_regraft
-from regraft.commands import runfolder, search
-from regraft.commands.auto import DEFAULT_BUDGET
-from regraft.commands.detect import DetectionResult, detect
-from regraft.commands.domain_training import train_target
-from regraft.commands.domains import fit_target
-from regraft.commands.job import FitResult, Job
-from regraft.commands.joint import fit_joint
-from regraft.commands.settings import check, check_task, hints_of, seconds_of
-from regraft.commands.split import Split, make_split
-from regraft.commands.start import started
-from regraft.commands.target import learn_from, open_target
+from regraft.core.border import written_by_regraft
+from regraft.core.errors import InputError
+from regraft.core.row_store import RowStore
+from regraft.core.runtime import Stopwatch, resolve_device, say, set_threads
 from regraft.data.dataset import Dataset
 from regraft.data.frames import is_frame
-from regraft.data.sources import open_data
-from regraft.errors import InputError
+from regraft.data.open import open_data
+from regraft.data.splits import Split, make_split
 from regraft.features.fusion import learned
-from regraft.features.rows import Runner
-from regraft.features.store import RowStore
+from regraft.features.runner import Runner
 from regraft.methods import METHODS
-from regraft.runtime import Stopwatch, resolve_device, say, set_threads
+from regraft.pipelines import run_folder as runfolder
+from regraft.pipelines.context import FitResult, Job
+from regraft.pipelines.scenarios.adaptation import train_target
+from regraft.pipelines.scenarios.adaptation_report import fit_target
+from regraft.pipelines.scenarios.boxes import DetectionResult, detect
+from regraft.pipelines.scenarios.multi_domain import fit_joint
+from regraft.pipelines.scenarios.target_domain import learn_from, open_target
+from regraft.pipelines.stages.network import started
+from regraft.pipelines.validate import check, check_task, hints_of, seconds_of
+from regraft.selection import halving as search
+from regraft.selection.method import DEFAULT_BUDGET
 
 
 def fit(
@@ -101,7 +102,7 @@ def fit(
     say what the columns of a table are, ``drop`` names those that are not looked at.
     ``network`` takes the place of what ``backbone`` names, with all it has learned; not for boxes and several data.
     ``outliers`` lets the model flag what is unlike the training data. Writes a run folder: ``model/`` (the artefact),
-    ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see `regraft.errors`.
+    ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see `regraft.core.errors`.
     """
     settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume", "network")}
     several = isinstance(data, list | tuple)

@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.commands.topics import FEWEST, clusters, compact, number_of_topics
-from regraft.commands.trends import between, periods
-from regraft.commands.wording import Term, Wording, clipped
+from regraft.core.errors import DataError, InputError
+from regraft.core.runtime import Stopwatch, set_threads
+from regraft.core.types import Hints, Problem
 from regraft.data.formats import table
 from regraft.data.formats.table import DatedTexts
 from regraft.data.frames import is_frame
 from regraft.data.inputs import as_items
-from regraft.data.sources import open_inputs
-from regraft.errors import DataError, InputError
+from regraft.data.open import open_inputs
 from regraft.features.fusion import parts_of
-from regraft.features.rows import below
-from regraft.intervals import proportion
-from regraft.metrics import share_change
-from regraft.predictor import Predictor, load
-from regraft.runtime import Stopwatch, set_threads
-from regraft.types import Hints, Problem
+from regraft.features.runner import below
+from regraft.inference.predictor import Predictor, load
+from regraft.metrics.classification import share_change
+from regraft.metrics.intervals import proportion
+from regraft.text_mining.terms import Term, Wording, clipped
+from regraft.text_mining.topics import FEWEST, clusters, compact, number_of_topics
+from regraft.text_mining.trends import between, periods
 
 TERMS, TOPIC_TERMS, TYPICAL = 12, 6, 3
 NAMED_BY = 3

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from regraft.boxes import Boxes
-from regraft.commands.auditing import audited_to_learn
-from regraft.data.cells import Cells
+from regraft.core.boxes import Boxes
+from regraft.core.row_store import RowStore
+from regraft.core.types import Hints, Problem
+from regraft.data.audit.audit import audited_to_learn
 from regraft.data.dataset import Dataset
-from regraft.data.numbers import kind_of
-from regraft.data.sources import open_data
-from regraft.data.texts import TextFacts
-from regraft.features.store import RowStore
-from regraft.types import Hints, Problem
+from regraft.data.open import open_data
+from regraft.data.tabular.cells import Cells
+from regraft.data.tabular.numbers import kind_of
+from regraft.data.text.texts import TextFacts
 
 
 @dataclass(frozen=True)

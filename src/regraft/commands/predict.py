@@ -11,19 +11,19 @@ from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 
-from regraft.commands.bulk import ENDINGS, Bulk, Row, columns_of
-from regraft.commands.predict_boxes import predict_boxes
+from regraft.core.errors import DataError, InputError, UnreadableItem
+from regraft.core.files import digest, disk_errors, output
+from regraft.core.runtime import set_threads
+from regraft.core.types import Hints, Problem
 from regraft.data.formats.table import Read
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.names import shown
-from regraft.data.sources import is_there, open_inputs
-from regraft.detection.artefact import is_detector
-from regraft.errors import DataError, InputError, UnreadableItem
-from regraft.files import digest, disk_errors, output
-from regraft.predictor import Predictor, TaskPredictor, load_any
-from regraft.runtime import set_threads
-from regraft.tent import adapting
-from regraft.types import Hints, Problem
+from regraft.data.open import is_there, open_inputs
+from regraft.inference.answer_files import ENDINGS, Bulk, Row, columns_of
+from regraft.inference.box_answers import predict_boxes
+from regraft.inference.predictor import Predictor, TaskPredictor, load_any
+from regraft.inference.tent import adapting
+from regraft.models.artefact.detector import is_detector
 
 
 @dataclass(frozen=True)

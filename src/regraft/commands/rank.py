@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.commands.auditing import audited_to_learn
-from regraft.commands.candidates import Candidate, attempt, compared, names
-from regraft.commands.split import strata
-from regraft.data.audit import require_target
+from regraft.core.errors import DataError, InputError
+from regraft.core.row_store import RowStore
+from regraft.core.runtime import resolve_device, say, set_threads
+from regraft.core.types import Hints, Problem
+from regraft.data.audit.audit import audited_to_learn
+from regraft.data.audit.checks import require_target
 from regraft.data.dataset import Dataset
+from regraft.data.open import open_data
 from regraft.data.parts import hold_out, training_part
-from regraft.data.sources import open_data
-from regraft.errors import DataError, InputError
-from regraft.features.store import RowStore
-from regraft.ranking import SCORES
-from regraft.runtime import resolve_device, say, set_threads
-from regraft.types import Hints, Problem
+from regraft.data.splits import strata
+from regraft.selection.candidates import Candidate, attempt, compared, names
+from regraft.selection.scores import SCORES
 
 DECIDING = ("probe", "logme")
 """What decides unless told: the first of these that every candidate has."""

@@ -8,30 +8,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.adaptation.shift import class_distances, mmd, proxy_a_distance
-from regraft.adaptation.validators import MOST_ROWS, spread
 from regraft.backbones.base import Pretrained
-from regraft.commands.evidence import plane
-from regraft.commands.target import open_target
-from regraft.data.audit import share_seen
+from regraft.core.errors import DataError, InputError
+from regraft.core.row_store import RowStore
+from regraft.core.runtime import resolve_device, set_threads
+from regraft.core.types import Hints, Problem
+from regraft.data.audit.checks import share_seen
+from regraft.data.audit.measure import facts
 from regraft.data.dataset import Dataset
+from regraft.data.open import open_data
 from regraft.data.parts import training_part
-from regraft.data.sources import open_data
-from regraft.densities import kl_divergence
-from regraft.errors import DataError, InputError
-from regraft.features.choice import network_for
-from regraft.features.facts import facts
 from regraft.features.fusion import learned, parts_of
-from regraft.features.rows import Runner
-from regraft.features.store import RowStore
-from regraft.intervals import proportion
+from regraft.features.network import network_for
+from regraft.features.runner import Runner
+from regraft.methods.adaptation.on_features import logits_of
 from regraft.methods.base import Fitted
-from regraft.methods.domains import logits_of
-from regraft.methods.linear_probe import fit_features
-from regraft.methods.logistic import by_own_units
-from regraft.metrics import share_change
-from regraft.runtime import resolve_device, set_threads
-from regraft.types import Hints, Problem
+from regraft.methods.probes.linear_probe import fit_features
+from regraft.methods.probes.logistic import by_own_units
+from regraft.metrics.classification import share_change
+from regraft.metrics.densities import kl_divergence
+from regraft.metrics.domain_shift import class_distances, mmd, proxy_a_distance
+from regraft.metrics.intervals import proportion
+from regraft.metrics.validators import MOST_ROWS, spread
+from regraft.pipelines.evidence.predictions import plane
+from regraft.pipelines.scenarios.target_domain import open_target
 
 MAP_POINTS = 250
 ALIKE, NEAR = 0.5, 1.0

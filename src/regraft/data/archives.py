@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from posixpath import dirname, join, normpath
 
+from regraft.core.errors import DataError, UnreadableItem
+from regraft.core.types import Problem
 from regraft.data.contents import contents
 from regraft.data.names import hidden, shown
 from regraft.data.tool_output import SIGN
-from regraft.errors import DataError, UnreadableItem
-from regraft.types import Problem
 
 MEMBER_LIMIT = 1 << 30
 LANGUAGE_FLAG, ENCRYPTED, UNICODE_PATH = 0x800, 0x1, 0x7075

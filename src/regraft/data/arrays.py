@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from regraft.core.errors import DataError
+from regraft.data.image.decoding import from_array
 from regraft.data.items import PictureObjects, picture_array
-from regraft.data.pictures import from_array
-from regraft.errors import DataError
 
 
 def listed(x: Any, what: str) -> list[Any] | None:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from regraft.data.charsets import Guess
+from regraft.core.types import Problem
 from regraft.data.names import guess_of, odd, order, spelled
+from regraft.data.text.charsets import Guess
 from regraft.data.tool_output import SIGN, is_below, tool_output
-from regraft.types import Problem
 
 
 class Contents(NamedTuple):

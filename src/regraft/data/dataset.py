@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.core.errors import DataError
+from regraft.core.types import Modality, Problem, Roles, TargetSpec
 from regraft.data.items import Indices, Items
-from regraft.detection_metrics import box_counts
-from regraft.errors import DataError
-from regraft.types import Modality, Problem, Roles, TargetSpec
+from regraft.metrics.detection import box_counts
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Dataset:
     """n items with their targets.
 
     ``labels[name]`` is (n,) of class indices (-1: no label), for multilabel 0 and 1 (n, k), for detection (n,) of
-    `regraft.boxes.Boxes`, for the target ``targets[name]``. ``parts`` (n,)
+    `regraft.core.boxes.Boxes`, for the target ``targets[name]``. ``parts`` (n,)
     names the part each item belongs to ("" where the data has no parts). ``groups`` (n,) holds what no split may
     tear (a patient, a video); ``format`` and ``evidence`` say how the data was recognised, ``roles`` what the columns
     of a table are.

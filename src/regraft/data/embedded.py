@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from regraft.core.errors import UnknownName
 from regraft.data.dataset import Dataset, as_names, classification_dataset
 from regraft.data.items import PictureArray, Texts
-from regraft.errors import UnknownName
 
 
 def read(name: str) -> Dataset:

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from regraft.core.errors import DataError
+from regraft.core.types import Hints, Modality
 from regraft.data.arrays import as_array, listed, one_shape, picture_objects
 from regraft.data.dataset import Dataset
 from regraft.data.formats import table
 from regraft.data.frames import is_frame
+from regraft.data.image.decoding import SUFFIXES
 from regraft.data.items import Items, PictureFiles, PictureObjects, TableRows, Texts, picture_array
 from regraft.data.memory import Memory
-from regraft.data.pictures import SUFFIXES
-from regraft.data.sources import is_there, open_items
+from regraft.data.open import is_there, open_items
 from regraft.data.trees import Directory
-from regraft.errors import DataError
-from regraft.types import Hints, Modality
 
 _CALLED = {"image": "pictures", "text": "texts", "table": "rows of numbers"}
 WANTED = ("paths, texts, Pillow pictures, bytes of picture files, an array of pictures (n, h, w) or (n, h, w, 3), a "

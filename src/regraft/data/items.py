@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from regraft.data import pictures
+from regraft.core.errors import DataError, UnreadableItem
+from regraft.core.types import Modality
+from regraft.data.image import decoding as pictures
 from regraft.data.names import shown
+from regraft.data.text.shortening import is_empty
 from regraft.data.trees import Tree
-from regraft.data.wording import is_empty
-from regraft.errors import DataError, UnreadableItem
-from regraft.types import Modality
 
 NO_FAULTS: Mapping[Any, str] = {}
 Indices = NDArray[np.integer[Any]]

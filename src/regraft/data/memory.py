@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from regraft.errors import UnreadableItem
-from regraft.types import Problem
+from regraft.core.errors import UnreadableItem
+from regraft.core.types import Problem
 
 
 class Memory:

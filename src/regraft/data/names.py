@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 
-from regraft.data.charsets import Guess, decoded, guess, least_cost
+from regraft.data.text.charsets import Guess, decoded, guess, least_cost
 
 _LONELY = re.compile("[\ud800-\udfff]")
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.core.errors import DataError
 from regraft.data.dataset import Dataset
 from regraft.data.stratify import by_labels
-from regraft.errors import DataError
 
 _PARTS = {
     "train": ("train", "training", "trn"),

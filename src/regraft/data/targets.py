@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from regraft.core.errors import DataError
 from regraft.data.arrays import as_array, listed, plain
-from regraft.errors import DataError
 
 # scikit-learn's conformance checks ask for some of the words below
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from regraft.errors import UnreadableItem
+from regraft.core.errors import UnreadableItem
 
 Read = Callable[[str], bytes]
 

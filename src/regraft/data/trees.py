@@ -13,12 +13,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from regraft.core.errors import DataError, UnreadableItem
+from regraft.core.types import Problem
 from regraft.data.archives import Archive
 from regraft.data.contents import Contents, contents
 from regraft.data.names import guess_of, hidden, odd, shown, spelled
 from regraft.data.tool_output import SIGN
-from regraft.errors import DataError, UnreadableItem
-from regraft.types import Problem
 
 MOST_TIMES = 50
 """How often one folder is entered through links."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from regraft.backbones.base import Pretrained
 from regraft.data.items import Items
 from regraft.features.fusion import parts_of
-from regraft.features.rows import Runner
+from regraft.features.runner import Runner
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
+from regraft.core.errors import UnreadableItem
+from regraft.core.row_store import RowStore, Table
+from regraft.core.runtime import track
+from regraft.data.digests import Keys
+from regraft.data.image.decoding import DECODER
 from regraft.data.items import Items
-from regraft.data.loaders import batches, load_item
-from regraft.data.pictures import DECODER
-from regraft.errors import UnreadableItem
-from regraft.features.engines import Engine
-from regraft.features.keys import Keys
-from regraft.features.store import RowStore, Table
-from regraft.runtime import track
+from regraft.data.transforms.loaders import batches, load_item
+from regraft.features.engines.torch import Engine
 
 SHARD_BYTES, SHARD_SECONDS = 32 << 20, 20
 

@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
-from regraft.data.duplicates import SIGNATURE, picture_signatures
-from regraft.data.facts import Facts
+from regraft.core.row_store import RowStore
+from regraft.data.audit.duplicates import SIGNATURE, picture_signatures
+from regraft.data.audit.facts import Facts
+from regraft.data.audit.measure import facts
 from regraft.data.items import Items
-from regraft.data.texts import text_prints
-from regraft.features.facts import facts
-from regraft.features.store import RowStore
-from regraft.features.tables import row_prints
+from regraft.data.text.texts import text_prints
+from regraft.features.encoders.table import row_prints
 
 
 class Fingerprints(NamedTuple):
     """Of the m items that can be read, at ``positions`` (m,): ``digests`` (m,) uint64 of the pixels, of the normalised
     texts, or of the cells of a row; ``signatures`` (m, 64) uint8, which those of near copies resemble (see
-    `regraft.data.duplicates.resembling`), zero for items that have none.
+    `regraft.data.audit.duplicates.resembling`), zero for items that have none.
     """
 
     positions: NDArray[np.int64]

@@ -13,13 +13,13 @@ from torch import nn
 
 from regraft.backbones.base import Body, Pretrained
 from regraft.backbones.text.tokeniser import DICTIONARY
+from regraft.core.errors import InputError, UnknownName
+from regraft.core.types import PreprocessSpec
 from regraft.data.items import Items
-from regraft.data.texts import readable
-from regraft.errors import InputError, UnknownName
-from regraft.features.mapped import Mapped, MappedRows
-from regraft.features.tfidf import TfIdf
+from regraft.data.text.texts import readable
+from regraft.features.encoders.base import Mapped, MappedRows
+from regraft.features.encoders.tfidf import TfIdf
 from regraft.text.views import dictionary_of, steps, view
-from regraft.types import PreprocessSpec
 
 TERMS = "tfidf.json"
 

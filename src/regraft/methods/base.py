@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from regraft.model.folds import FoldHeads
-from regraft.model.heads import LinearHead
+from regraft.models.cv_plus import FoldHeads
+from regraft.models.heads import LinearHead
 
 Head = Literal["probe", "zero", "mlp", "normed"]
 
@@ -60,9 +60,9 @@ class Phase:
     smaller by ``layer_decay`` a block; ``penalty`` is added to the loss and takes the learner. ``only`` lets no more of
     the body learn than the parameters with these letters in their names. ``objective`` takes the place of the loss: it
     is given the learner, the inputs and the targets (n, k). With ``adaptation`` the inputs are those of two domains
-    (`regraft.training.domains.Both`); it returns the source's logits (None where the source is not used), to which the
-    loss is applied, and what is added. ``head`` is false where the head does not learn. ``before`` is called with the
-    learner and the batches at the beginning of every epoch.
+    (`regraft.training.feeds.two_domains.Both`); it returns the source's logits (None where the source is not used), to
+    which the loss is applied, and what is added. ``head`` is false where the head does not learn. ``before`` is called
+    with the learner and the batches at the beginning of every epoch.
     """
 
     name: str

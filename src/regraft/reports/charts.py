@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
-from regraft.densities import gaussian_density
+from regraft.metrics.densities import gaussian_density
 
 INK, FAINT, MAIN, OTHER = "#010101", "#020202", "#030303", "#040404"
 _THEME = {INK: "var(--ink)", FAINT: "var(--line)", MAIN: "var(--main)", OTHER: "var(--other)"}

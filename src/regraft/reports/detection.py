@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from regraft.boxes import Boxes, Found
-from regraft.detection_errors import errors
-from regraft.detection_metrics import SIZES, best_threshold, confusion, precision_curves
+from regraft.core.boxes import Boxes, Found
+from regraft.metrics.detection import SIZES, best_threshold, confusion, precision_curves
+from regraft.metrics.detection_errors import errors
 from regraft.reports import charts
-from regraft.reports.facts import by_kind
+from regraft.reports.content import by_kind
 
 CURVE_ROWS = 11
 

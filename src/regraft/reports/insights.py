@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from regraft.errors import InputError
-from regraft.files import jsonable, output, write_text
+from regraft.core.errors import InputError
+from regraft.core.files import jsonable, output, write_text
 from regraft.reports import charts
-from regraft.reports.facts import by_kind
+from regraft.reports.content import by_kind
 from regraft.reports.templates import rendered
 
 MOST_CURVES = 5

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from regraft.border import written_by_regraft
-from regraft.errors import ArtefactError
-from regraft.files import path_of, write_text
+from regraft.core.border import written_by_regraft
+from regraft.core.errors import ArtefactError
+from regraft.core.files import path_of, write_text
+from regraft.reports.content import facts
 from regraft.reports.detection import detection_facts
-from regraft.reports.facts import facts
 from regraft.reports.templates import rendered
 
 

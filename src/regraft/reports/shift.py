@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from regraft.files import jsonable, write_text
+from regraft.core.files import jsonable, write_text
 from regraft.reports import charts
-from regraft.reports.facts import by_kind, saw
+from regraft.reports.content import by_kind, saw
 from regraft.reports.templates import rendered
 
 

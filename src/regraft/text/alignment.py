@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regraft.errors import InputError
+from regraft.core.errors import InputError
 
 
 def align(source: NDArray[Any], target: NDArray[Any], pairs: ArrayLike) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 
-from regraft.errors import InputError
+from regraft.core.errors import InputError
 from regraft.text.words import han_words, runs, spaced
 
 _LINE = re.compile(r"(\S+)\s+(\S+)\s+\[{1,2}([^\[\]]*)\]{1,2}\s+/(.+)/\s*")

@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from regraft.errors import InputError
-from regraft.registry import Registry
+from regraft.core.errors import InputError
+from regraft.core.registry import Registry
 from regraft.text.cedict import Glosses
 from regraft.text.words import han_words, need, runs, spaced
 

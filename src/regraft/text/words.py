@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Any
 
-from regraft.errors import InputError
-from regraft.runtime import cache_dir
+from regraft.core.errors import InputError
+from regraft.core.runtime import cache_dir
 
 HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _RUN = re.compile(rf"([{HAN}]+)")

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn, optim
 
 from regraft.backbones.weights import write_state
-from regraft.errors import ArtefactError
-from regraft.files import new_folder, write_json
+from regraft.core.errors import ArtefactError
+from regraft.core.files import new_folder, write_json
 
 LAST = "last"
 

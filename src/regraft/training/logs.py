@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regraft.errors import InputError
-from regraft.files import new_file
+from regraft.core.errors import InputError
+from regraft.core.files import new_file
 
 if TYPE_CHECKING:
     from regraft.training.state import Progress

@@ -20,16 +20,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from regraft.detection.base import Detector
-from regraft.errors import TrainingError
+from regraft.core.errors import TrainingError
+from regraft.core.runtime import bf16_pays, keep_memory, say, track
 from regraft.methods.base import Phase
-from regraft.runtime import bf16_pays, keep_memory, say, track
+from regraft.models.detectors.base import Detector
 from regraft.training import checkpoint
-from regraft.training.batches import ALL, Batches, Inputs, count
+from regraft.training.distributed import Team, together
+from regraft.training.feeds.base import ALL, Batches, Inputs, count
 from regraft.training.losses import loss_of
 from regraft.training.mixing import mix
 from regraft.training.precision import strided_depthwise_in_float32
-from regraft.training.processes import Team, together
 from regraft.training.schedule import SCHEDULES, layer_scales
 from regraft.training.state import Learner, Progress, Settings, check_same, versions
 

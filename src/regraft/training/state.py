@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from regraft.backbones.base import Body
-from regraft.data.augment import DRAWN
-from regraft.errors import InputError
+from regraft.core.errors import InputError
+from regraft.data.transforms.augment import DRAWN
 from regraft.version import __version__
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regraft.errors import WeightsError
+from regraft.core.errors import WeightsError
+from regraft.core.types import PreprocessSpec
 from regraft.text.ngrams import terms
 from regraft.text.views import view
 from regraft.text.words import need, words
-from regraft.types import PreprocessSpec
 
 TOKENISER, WORDS, TERMS, DICTIONARY = "tokenizer.json", "words.json", "terms.json", "gloss.txt"
 """The names in `Pretrained.files`: of a subword tokeniser, a list of words or terms, the dictionary of the view."""

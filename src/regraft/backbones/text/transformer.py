@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from regraft.backbones.base import Body, masked_mean
-from regraft.errors import InputError, WeightsError
+from regraft.core.errors import InputError, WeightsError
 from regraft.text.words import need
 
 State = tuple[Tensor, Tensor]

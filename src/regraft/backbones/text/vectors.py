@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from regraft.backbones.base import Body, Pretrained, SpatialMean
 from regraft.backbones.text.tokeniser import TERMS, WORDS
-from regraft.errors import WeightsError
-from regraft.files import sha256
-from regraft.types import PreprocessSpec
+from regraft.core.errors import WeightsError
+from regraft.core.files import sha256
+from regraft.core.types import PreprocessSpec
 
 WINDOW = 512
 TINY = "regraft_tiny_text"

@@ -6,7 +6,7 @@ A format is a module with ``sniff(path) -> evidence or None`` and ``read(path, h
 
 from __future__ import annotations
 
-from regraft.registry import Registry
+from regraft.core.registry import Registry
 
 FORMATS = Registry(
     "format",

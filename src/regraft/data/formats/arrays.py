@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.core.errors import DataError
+from regraft.core.types import Problem, TargetSpec
 from regraft.data.dataset import as_names
-from regraft.errors import DataError
-from regraft.types import Problem, TargetSpec
 
 
 class Labels(NamedTuple):

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from regraft.core.errors import DataError, UnreadableItem
+from regraft.core.types import Evidence, Hints, Problem
 from regraft.data.dataset import Dataset
-from regraft.data.detection import Annotated, are_shares, detection_dataset, unnamed
-from regraft.data.encoding import decode_text, encoding_problems, unzipped
 from regraft.data.formats.columns import cell_text
-from regraft.data.formats.pairing import (
+from regraft.data.formats.pairing import (  # fmt: skip
     PictureIndex,
     among,
     head_of,
@@ -27,12 +27,12 @@ from regraft.data.formats.pairing import (
     listed_classes,
     part_of_path,
     pictures_of,
-)  # fmt: skip
+)
 from regraft.data.formats.readers import Columns, csv_columns
+from regraft.data.image.boxes import Annotated, are_shares, detection_dataset, unnamed
 from regraft.data.parts import part_of
+from regraft.data.text.encoding import decode_text, encoding_problems, unzipped
 from regraft.data.trees import Directory, Tree, open_tree
-from regraft.errors import DataError, UnreadableItem
-from regraft.types import Evidence, Hints, Problem
 
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 HEAD = 1 << 20

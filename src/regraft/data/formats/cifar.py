@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from regraft.core.errors import DataError
+from regraft.core.types import Evidence, Hints
 from regraft.data.dataset import Dataset, classification_dataset
 from regraft.data.formats.arrays import as_pictures
 from regraft.data.formats.cifar_pickle import load_arrays
 from regraft.data.items import picture_array
 from regraft.data.names import shown
-from regraft.errors import DataError
-from regraft.types import Evidence, Hints
 
 
 def _batches(path: Path) -> dict[str, list[Path]]:

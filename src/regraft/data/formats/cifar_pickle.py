@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from regraft.errors import DataError
+from regraft.core.errors import DataError
 
 _ERRORS = (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, ImportError,
            OverflowError, RecursionError, MemoryError)  # fmt: skip

@@ -15,13 +15,13 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from regraft.core.errors import DataError, UnreadableItem
+from regraft.core.types import Evidence, Hints, Problem
 from regraft.data.dataset import Dataset
-from regraft.data.detection import Annotated, detection_dataset, unnamed
-from regraft.data.encoding import decode_text, encoding_problems
 from regraft.data.formats.pairing import PictureIndex, head_of, nfc, part_of_path, pictures_of
+from regraft.data.image.boxes import Annotated, detection_dataset, unnamed
+from regraft.data.text.encoding import decode_text, encoding_problems
 from regraft.data.trees import Directory, Tree, open_tree
-from regraft.errors import DataError, UnreadableItem
-from regraft.types import Evidence, Hints, Problem
 
 HEAD = 1 << 16
 Record = dict[str, Any]

@@ -10,16 +10,16 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from regraft.core.errors import DataError, UnknownName
+from regraft.core.types import Problem
 from regraft.data.archives import Archive
 from regraft.data.formats.pairing import PictureIndex, pictures_of, spelled
 from regraft.data.formats.readers import Columns, Table
+from regraft.data.image.decoding import SUFFIXES, looks_like_picture
 from regraft.data.memory import Memory
-from regraft.data.numbers import has_unit, kind_of, number
 from regraft.data.parts import part_of
-from regraft.data.pictures import SUFFIXES, looks_like_picture
+from regraft.data.tabular.numbers import has_unit, kind_of, number
 from regraft.data.trees import Tree
-from regraft.errors import DataError, UnknownName
-from regraft.types import Problem
 
 LABEL_NAMES = ("label", "labels", "class", "classes", "category", "target", "y", "label_name", "class_name", "label_id",
                "class_id", "category_id", "target_id")  # fmt: skip

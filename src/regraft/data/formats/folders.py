@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.core.errors import DataError
+from regraft.core.types import Evidence, Problem
 from regraft.data.names import shown
 from regraft.data.parts import part_of
 from regraft.data.trees import Tree, open_tree
-from regraft.errors import DataError
-from regraft.types import Evidence, Problem
 
 _ANY = {"", "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "jpegimages", "label", "labels",
         "annotation", "annotations", "text", "texts", "txt", "data", "obj"}  # fmt: skip

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.core.errors import DataError
+from regraft.core.types import Evidence, Hints
 from regraft.data.dataset import Dataset
 from regraft.data.formats.arrays import as_labels, as_pictures
 from regraft.data.items import picture_array
 from regraft.data.names import shown
 from regraft.data.parts import part_of
-from regraft.errors import DataError
-from regraft.types import Evidence, Hints
 
 _PICTURES = re.compile(r"(?P<part>.+?)[-_.]images?[-_.]idx3-ubyte(\.gz)?$", re.IGNORECASE)
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from regraft.core.types import Evidence, Hints, Problem
 from regraft.data.dataset import Dataset, classification_dataset
 from regraft.data.formats import folders
+from regraft.data.image.decoding import FOREIGN, SUFFIXES
 from regraft.data.items import PictureFiles
-from regraft.data.pictures import FOREIGN, SUFFIXES
 from regraft.data.trees import Directory, open_tree
-from regraft.types import Evidence, Hints, Problem
 
 _ENDINGS = SUFFIXES | FOREIGN
 

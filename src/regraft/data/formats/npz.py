@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.core.errors import DataError
+from regraft.core.types import Evidence, Hints
 from regraft.data.dataset import Dataset
 from regraft.data.formats.arrays import as_labels, as_pictures
 from regraft.data.items import PictureArray, picture_array
 from regraft.data.names import shown
 from regraft.data.parts import part_of
-from regraft.errors import DataError
-from regraft.types import Evidence, Hints
 
 _PICTURES = re.compile(r"(?:(?P<before>.+)_)?(?:images|imgs|pictures|data|x)(?:_(?P<after>.+))?", re.IGNORECASE)
 _LABELS = ("labels", "label", "targets", "target", "y")

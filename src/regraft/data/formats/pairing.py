@@ -17,12 +17,12 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from regraft.data.detection import is_picture
-from regraft.data.encoding import decode_text
+from regraft.core.errors import DataError, UnreadableItem
+from regraft.core.types import Problem
+from regraft.data.image.boxes import is_picture
 from regraft.data.parts import part_of
+from regraft.data.text.encoding import decode_text
 from regraft.data.trees import Directory, Tree
-from regraft.errors import DataError, UnreadableItem
-from regraft.types import Problem
 
 CLASS_LISTS = ("classes.txt", "obj.names", "classes.names")
 PICTURE_FOLDERS = frozenset(("images", "image", "imgs", "img", "jpegimages", "pictures", "photos"))

@@ -11,8 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from regraft.core.types import Problem
 from regraft.data.formats.pairing import PICTURE_FOLDERS, PictureIndex, folder_of, nfc
-from regraft.types import Problem
 
 LABEL_FOLDERS = frozenset(("labels", "label", "annotations", "annotation", "anns", "xml", "xmls"))
 _KINDS = LABEL_FOLDERS | PICTURE_FOLDERS

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from regraft.core.errors import DataError
+from regraft.core.types import Evidence, Hints, Problem
 from regraft.data.dataset import Dataset, classification_dataset
 from regraft.data.formats.text_folder import lines_of
 from regraft.data.items import Texts
 from regraft.data.names import shown
 from regraft.data.parts import part_of
-from regraft.errors import DataError
-from regraft.types import Evidence, Hints, Problem
 
 CLASSES = ("neg", "pos")
 _NAME = re.compile(r"(?P<stem>.+)\.(?P<kind>pos|neg)(\.gz)?$", re.IGNORECASE)

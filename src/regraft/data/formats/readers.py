@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from regraft.data.encoding import decode_text, encoding_problems, unzipped
+from regraft.core.errors import DataError, UnreadableItem
+from regraft.core.types import Problem
 from regraft.data.frames import frame_columns
+from regraft.data.text.encoding import decode_text, encoding_problems, unzipped
 from regraft.data.trees import Directory, Tree
-from regraft.errors import DataError, UnreadableItem
-from regraft.types import Problem
 
 if TYPE_CHECKING:
     import pandas as pd

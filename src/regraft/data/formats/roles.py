@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from regraft.core.errors import DataError
+from regraft.core.types import Hints, Modality, Problem, Roles
 from regraft.data.formats.columns import (
     TEXT_LABEL_NAMES,
     cell_text,
@@ -18,9 +20,7 @@ from regraft.data.formats.columns import (
 )
 from regraft.data.formats.numeric import LEAST_ROWS, table_label
 from regraft.data.formats.readers import Table
-from regraft.data.numbers import number
-from regraft.errors import DataError
-from regraft.types import Hints, Modality, Problem, Roles
+from regraft.data.tabular.numbers import number
 
 SPLIT_NAMES = {"split", "splits", "fold", "folds", "set", "subset", "part", "partition", "usage", "phase", "holdout",
                "isvalid", "isval", "isvalidation", "istest", "istrain", "datasplit", "datasetsplit", "cvfold",

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.data.cells import Cells
+from regraft.core.errors import DataError
+from regraft.core.types import Evidence, Hints, Problem, Roles
 from regraft.data.dataset import Dataset
-from regraft.data.dates import date_column, days
 from regraft.data.formats.columns import (
     cell_text,
     header_problems,
@@ -32,13 +32,13 @@ from regraft.data.formats.columns import (
 from regraft.data.formats.numeric import feature_columns
 from regraft.data.formats.readers import ENDINGS, Columns, Table, ending_of, read_frame, read_table
 from regraft.data.formats.roles import called_ids, item_column, roles_of, without
+from regraft.data.image.decoding import SUFFIXES
 from regraft.data.items import Items, PictureFiles, Texts
-from regraft.data.labels import LabelColumn, label_column
-from regraft.data.numbers import STYLES, as_plain, fits, style_of, why_not
-from regraft.data.pictures import SUFFIXES
+from regraft.data.tabular.cells import Cells
+from regraft.data.tabular.dates import date_column, days
+from regraft.data.tabular.labels import LabelColumn, label_column
+from regraft.data.tabular.numbers import STYLES, as_plain, fits, style_of, why_not
 from regraft.data.trees import Directory, Tree, open_tree
-from regraft.errors import DataError
-from regraft.types import Evidence, Hints, Problem, Roles
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from regraft.core.errors import DataError, UnreadableItem
+from regraft.core.types import Evidence, Hints, Problem
 from regraft.data.dataset import Dataset, classification_dataset
-from regraft.data.encoding import Decoded, decode_text, decode_texts, encoding_problems, is_binary, unzipped
 from regraft.data.formats import folders
 from regraft.data.items import Texts
 from regraft.data.names import shown
+from regraft.data.text.encoding import Decoded, decode_text, decode_texts, encoding_problems, is_binary, unzipped
 from regraft.data.trees import Tree, open_tree
-from regraft.errors import DataError, UnreadableItem
-from regraft.types import Evidence, Hints, Problem
 
 ENDINGS = (".txt", ".txt.gz")
 

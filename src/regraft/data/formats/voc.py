@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from regraft.core.errors import DataError, UnreadableItem
+from regraft.core.types import Evidence, Hints, Problem
 from regraft.data.dataset import Dataset
-from regraft.data.detection import Annotated, detection_dataset
-from regraft.data.encoding import decode_text
-from regraft.data.formats.pairing import (
+from regraft.data.formats.pairing import (  # fmt: skip
     PictureIndex,
     among,
     folder_of,
@@ -28,12 +28,12 @@ from regraft.data.formats.pairing import (
     part_of_path,
     pictures_of,
     some_of,
-)  # fmt: skip
+)
 from regraft.data.formats.partners import Partners, key_of, partners
+from regraft.data.image.boxes import Annotated, detection_dataset
 from regraft.data.parts import part_of
+from regraft.data.text.encoding import decode_text
 from regraft.data.trees import Tree, open_tree
-from regraft.errors import DataError, UnreadableItem
-from regraft.types import Evidence, Hints, Problem
 
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _ROOT = re.compile(r"<annotation[\s>]")

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from regraft.core.errors import UnreadableItem
+from regraft.core.types import Evidence, Hints, Problem
 from regraft.data.dataset import Dataset
-from regraft.data.detection import Annotated, detection_dataset
-from regraft.data.formats.pairing import (
+from regraft.data.formats.pairing import (  # fmt: skip
     CLASS_LISTS,
     PICTURE_FOLDERS,
     PictureIndex,
@@ -21,10 +22,10 @@ from regraft.data.formats.pairing import (
     part_of_path,
     pictures_of,
     some_of,
-)  # fmt: skip
+)
 from regraft.data.formats.partners import LABEL_FOLDERS, Partners, partners
 from regraft.data.formats.yolo_lines import Line, Reading, lines_of, reading_of, reading_problem, text_of
-from regraft.data.formats.yolo_settings import (
+from regraft.data.formats.yolo_settings import (  # fmt: skip
     LIMIT,
     NAMES,
     class_names,
@@ -33,10 +34,9 @@ from regraft.data.formats.yolo_settings import (
     point_shape,
     read_settings,
     settings_file,
-)  # fmt: skip
+)
+from regraft.data.image.boxes import Annotated, detection_dataset
 from regraft.data.trees import Directory, Tree, open_tree
-from regraft.errors import UnreadableItem
-from regraft.types import Evidence, Hints, Problem
 
 LOOKED_AT = 20
 

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.data.encoding import decode_text
-from regraft.types import Problem
+from regraft.core.types import Problem
+from regraft.data.text.encoding import decode_text
 
 Edges = tuple[float, float, float, float]
 

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from regraft.data.detection import is_picture
-from regraft.data.encoding import decode_text
+from regraft.core.errors import DataError, UnreadableItem
+from regraft.core.types import Problem
 from regraft.data.formats.pairing import PictureIndex, class_lines, folder_of, head_of, listed_classes, nfc, spelled
+from regraft.data.image.boxes import is_picture
 from regraft.data.parts import part_of
+from regraft.data.text.encoding import decode_text
 from regraft.data.trees import Tree
-from regraft.errors import DataError, UnreadableItem
-from regraft.types import Problem
 
 LIMIT = 1 << 20
 NAMES = re.compile(r"""(?m)^\s*["']?names["']?\s*[:=]""")

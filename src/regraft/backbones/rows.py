@@ -1,0 +1,136 @@
+"""The rows of the catalog: sets of weights, each for one architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from regraft.backbones.text.vectors import TINY as TINY_NAME
+from regraft.backbones.text.vectors import TINY_SOURCES
+from regraft.core.types import PreprocessSpec
+
+MINUS_ONE_TO_ONE = ("googlenet", "inception_v3")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One set of weights for one architecture. ``files`` are the names its file may have, best first; ``accuracy`` is
+    the published top-1 on ImageNet, 0..1.
+    """
+
+    name: str
+    architecture: str
+    library: str
+    tag: str
+    files: tuple[str, ...]
+    spec: PreprocessSpec
+    pretrained_on: str
+    licence: str
+    url: str | None = None
+    parameters: int | None = None
+    gigaops: float | None = None
+    seen: str | None = None
+    accuracy: float | None = None
+
+
+TINY = Row(
+    name="regraft_tiny",
+    architecture="regraft_tiny",
+    library="regraft",
+    tag="v1",
+    files=("regraft_tiny.safetensors",),
+    spec=PreprocessSpec(height=32, width=32, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
+    pretrained_on="MNIST (train part) and six CIFAR-10 classes: airplane, automobile, bird, deer, dog, frog",
+    licence="Apache-2.0",
+    parameters=816_752,
+    gigaops=0.045,
+    seen="regraft_tiny.seen.npy",
+)
+
+
+LENET = Row(
+    name="lenet",
+    architecture="lenet",
+    library="regraft",
+    tag="none",
+    files=("lenet.safetensors",),
+    spec=PreprocessSpec(height=28, width=28, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    pretrained_on="nothing: only random:lenet",
+    licence="Apache-2.0",
+    parameters=230_434,
+    gigaops=0.003,
+)
+
+
+MINILM = Row(
+    name="minilm",
+    architecture="bert",
+    library="transformers",
+    tag="all-MiniLM-L6-v2",
+    files=(),
+    spec=PreprocessSpec(modality="text", tokens=256),
+    pretrained_on="a billion English sentence pairs (sentence-transformers)",
+    licence="Apache-2.0",
+    parameters=22_565_376,
+)
+
+
+TINY_TEXT = Row(
+    name=TINY_NAME,
+    architecture="word_vectors",
+    library="regraft",
+    tag="v1",
+    files=(f"{TINY_NAME}.safetensors",),
+    spec=PreprocessSpec(modality="text", tokens=512),
+    pretrained_on=TINY_SOURCES,
+    licence="Apache-2.0",
+    parameters=1_280_000,
+)
+
+
+OWN = {row.name: row for row in (TINY, LENET, MINILM, TINY_TEXT)}
+
+
+def torchvision_rows(name: str) -> tuple[Row, ...]:
+    from torchvision import models
+
+    enum = models.get_model_weights(name)
+    default = enum.DEFAULT  # type: ignore[attr-defined]
+    made = [_torchvision_row(name, w) for w in sorted(enum, key=lambda w: w is not default)]
+    # a file that tells only the network's name holds the first weights ever published for it
+    first = min(range(len(made)), key=lambda i: ("SWAG" in made[i].tag, made[i].tag))
+    made[first] = Row(**{**vars(made[first]), "files": (*made[first].files, *_plain_files(name))})
+    return tuple(made)
+
+
+def _plain_files(name: str) -> tuple[str, ...]:
+    return tuple(
+        f"{name}{middle}{ending}" for middle in ("_imagenet", "") for ending in (".safetensors", ".pth", ".pt")
+    )
+
+
+def _torchvision_row(name: str, weights: Any) -> Row:
+    preset, meta = weights.transforms(), weights.meta
+    file = weights.url.rpartition("/")[2]
+    return Row(
+        name=name,
+        architecture=name,
+        library="torchvision",
+        tag=weights.name,
+        files=(file, file.replace(".pth", ".safetensors")),
+        spec=PreprocessSpec(
+            height=preset.crop_size[0],
+            width=preset.crop_size[0],
+            resize=preset.resize_size[0],
+            interpolation=preset.interpolation.value,
+            # torchvision turns ImageNet's usual scaling of these two into -1..1 inside the network
+            mean=(0.5, 0.5, 0.5) if name in MINUS_ONE_TO_ONE else tuple(preset.mean),
+            std=(0.5, 0.5, 0.5) if name in MINUS_ONE_TO_ONE else tuple(preset.std),
+        ),
+        pretrained_on=weights.name.split("_")[0].replace("IMAGENET1K", "ImageNet-1k"),
+        licence="BSD-3-Clause (torchvision); ImageNet terms for the weights",
+        url=weights.url,
+        parameters=meta["num_params"],
+        gigaops=meta["_ops"],
+        accuracy=meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100,
+    )

@@ -1,0 +1,50 @@
+"""How the command line shows what a command returned."""
+
+from __future__ import annotations
+
+from regraft.cli.printing.basics import box_figures, figures, print_json, table
+from regraft.cli.printing.learning import (
+    print_conversion,
+    print_demo,
+    print_detection,
+    print_fit,
+    print_fits,
+    print_inspection,
+    print_ranking,
+    print_search,
+    print_shift,
+)
+from regraft.cli.printing.listing import print_backbones, print_cache, print_runs
+from regraft.cli.printing.using import (
+    print_boxes,
+    print_evaluation,
+    print_explanation,
+    print_insights,
+    print_predictions,
+    print_tasks,
+)
+
+__all__ = [
+    "box_figures",
+    "figures",
+    "print_backbones",
+    "print_boxes",
+    "print_cache",
+    "print_conversion",
+    "print_demo",
+    "print_detection",
+    "print_evaluation",
+    "print_explanation",
+    "print_fit",
+    "print_fits",
+    "print_insights",
+    "print_inspection",
+    "print_json",
+    "print_predictions",
+    "print_ranking",
+    "print_runs",
+    "print_search",
+    "print_shift",
+    "print_tasks",
+    "table",
+]

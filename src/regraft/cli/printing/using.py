@@ -1,0 +1,158 @@
+"""How is shown what a saved model said."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from regraft.cli.printing.basics import box_figures, figures, problems, table
+
+if TYPE_CHECKING:
+    from regraft.commands.evaluate import Evaluation
+    from regraft.commands.explain import ClassEffects, Explanation
+    from regraft.commands.insights import Insights, Share
+    from regraft.commands.predict import PredictResult
+
+
+def print_predictions(found: PredictResult) -> None:
+    _print_answers(found)
+    for p in found.problems:
+        print(f"{p.kind}: {p.item}: {p.message}", file=sys.stderr)
+
+
+def _print_answers(found: PredictResult) -> None:
+    if found.out:
+        unread = f", {found.failed} items could not be read" if found.failed else ""
+        print(f"{found.items} predictions in {found.out}{unread}")
+        return
+    if any("tasks" in r for r in found.predictions):
+        return print_tasks(found.predictions)
+    if any("boxes" in r for r in found.predictions):
+        return print_boxes(found.predictions)
+    if any("value" in r for r in found.predictions):
+        return _print_values(found.predictions)
+    flags = _flags(found.predictions)
+    table(["input", "label", "probability", "bits", *flags],
+          [[r["input"], r["label"], max(r["probabilities"].values()), r["entropy_bits"], *(r[k] for k in flags)]
+           if "label" in r else [r["input"], f"not read: {r['error']}", None, None, *[None] * len(flags)]
+           for r in found.predictions])  # fmt: skip
+
+
+def _flags(rows: list[dict[str, Any]]) -> list[str]:
+    """The flags that stand beside the answers: that of rows without a value only where there are some."""
+    unlike, empty = any("unlike" in r for r in rows), any(r.get("empty") for r in rows)
+    return ["unlike"] * unlike + ["empty"] * empty
+
+
+def _print_values(rows: list[dict[str, Any]]) -> None:
+    more = [*(k for k in ("low", "high") if any(k in r for r in rows)), *_flags(rows)]
+    table(["input", "value", "sigma", *more],
+          [[r["input"], r["value"], r["sigma"], *(r[k] for k in more)] if "value" in r else
+           [r["input"], f"not read: {r['error']}", None, *[None] * len(more)] for r in rows])  # fmt: skip
+
+
+def print_boxes(predictions: list[dict[str, Any]]) -> None:
+    """A line a box."""
+    table(["input", "label", "score", "left", "top", "right", "bottom"],
+          [[r["input"], b["label"], b["score"], *(round(v) for v in b["xyxy"])]
+           for r in predictions for b in r.get("boxes", ())])  # fmt: skip
+    for r in predictions:
+        if "error" in r:
+            print(f"{r['input']}: not read: {r['error']}")
+        elif not r["boxes"]:
+            print(f"{r['input']}: nothing found")
+
+
+def print_tasks(rows: list[dict[str, Any]]) -> None:
+    """Predictions of several tasks, one row an item."""
+    names = list(next(r["tasks"] for r in rows if "tasks" in r))
+    table(["input", *names],
+          [[r["input"], *(_sure(r["tasks"][n]) for n in names)] if "tasks" in r
+           else [r["input"], f"not read: {r['error']}", *[""] * (len(names) - 1)] for r in rows])  # fmt: skip
+
+
+def _sure(answer: dict[str, Any]) -> str:
+    if "value" in answer:
+        return f"{answer['value']:.4g} (sigma {answer['sigma']:.2g})"
+    return f"{answer['label']} ({max(answer['probabilities'].values()):.3f})"
+
+
+def print_evaluation(found: Evaluation) -> None:
+    print(f"{found.model} on {found.items} items of {found.data}")
+    apart = [p for p in found.problems if p.kind == "learned-from"]
+    for p in apart:
+        print(f"{'note' if found.unseen else 'warning'}: {p.message} ({p.item})")
+    if "per_class" in found.metrics and "map75" in found.metrics:
+        box_figures(found.metrics)
+    else:
+        figures({"": found.metrics})
+    if found.seen:
+        from regraft.reports.content import beside, saw
+
+        said = f"but {saw('its network', found.seen)}: this figure is not that of a transfer"
+        print(beside(found.metrics, said))
+    for p in found.problems:
+        if p not in apart:
+            print(f"{p.kind}: {p.item}: {p.message}")
+
+
+def print_insights(found: Insights) -> None:
+    """Shares, words, topics and what changed, as tables; the page has the rest."""
+    print(f"{found.items} texts of {found.data}; mean confidence {found.confidence:.4f}"
+          f"{f'; {found.failed} more cannot be read' if found.failed else ''}")  # fmt: skip
+    table(["class", "texts", "share", "95 % interval"], [[s.label, s.items, *_share(s)] for s in found.classes])
+    for label, terms in found.words.items():
+        if terms:
+            print(f"{label}: {', '.join(f'{t.term} ({t.z:.1f})' for t in terms)}")
+    if found.topics:
+        print()
+        table(["topic", "texts", *(f"{s.label} %" for s in found.classes)],
+              [[t.name, t.items, *(round(100 * s.share) for s in t.classes)] for t in found.topics])  # fmt: skip
+    if found.trend:
+        points = found.trend.points
+        print(f"\nby {found.trend.period} from {points[0].start} to {points[-1].start} ({found.trend.column}):")
+        for label, c in found.trend.changes.items():
+            low, high = (100 * v for v in c["ci95"])
+            print(f"  {label}: {100 * c['before']:.1f} % in the earlier half, {100 * c['after']:.1f} % in the later, "
+                  f"{100 * c['value']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})")  # fmt: skip
+    for text in found.notes:
+        print(f"note: {text}")
+    problems(found.problems)
+    if found.out:
+        print(f"look at {found.out}")
+
+
+def _share(s: Share) -> list[str]:
+    return [f"{100 * s.share:.1f} %", "{:.1f} to {:.1f}".format(*(100 * v for v in s.ci95))]
+
+
+def print_explanation(found: Explanation, *, colour: bool) -> None:
+    """The text with its words marked for (cyan, or ``[+word+]``) and against (red, ``[-word-]``) each class."""
+    for c in found.classes:
+        print(f"{c.label}{'' if c.given or len(found.classes) == 1 else ' (not given)'}, {100 * c.probability:.1f} %")
+        print(f"  {_marked(found.text, c, colour)}")
+        best = sorted(c.words, key=lambda w: -abs(w.effect))[:5]
+        print(f"  log-odds: {', '.join(f'{w.word} {w.effect:+.2f}' for w in best)}")
+    if found.warning:
+        print(f"warning: {found.warning}")
+    if found.words_at_once > 1:
+        print(f"note: the text is long, so {found.words_at_once} words at a time were left out")
+    if found.out:
+        print(f"look at {found.out}")
+
+
+def _marked(text: str, c: ClassEffects, colour: bool) -> str:
+    """Two strengths: from a fifth and from three fifths of the strongest effect on."""
+    strongest = max((abs(w.effect) for w in c.words), default=0.0) or 1.0
+    shown, last = "", 0
+    for w in c.words:
+        strength = abs(w.effect) / strongest
+        shown, last = shown + text[last : w.start], w.end
+        if strength < 0.2:
+            shown += w.word
+        elif colour:
+            shown += f"\033[{'1;' if strength >= 0.6 else ''}{36 if w.effect > 0 else 31}m{w.word}\033[0m"
+        else:
+            sign = ("+" if w.effect > 0 else "-") * (2 if strength >= 0.6 else 1)
+            shown += f"[{sign}{w.word}{sign}]"
+    return shown + text[last:]

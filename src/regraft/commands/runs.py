@@ -1,0 +1,103 @@
+"""Commands that list: ``runs``, ``backbones``, ``methods``, ``cache``, ``verify``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from regraft.core.errors import ArtefactError
+from regraft.core.files import path_of
+from regraft.core.row_store import RowStore
+from regraft.models.artefact import detector as detectors
+from regraft.models.artefact import write as artefact
+from regraft.pipelines.run_folder import status_of
+
+
+def runs(folder: str = "runs") -> list[dict[str, Any]]:
+    """The finished, running and interrupted runs below ``folder``, the latest first.
+
+    ``accuracy``, ``map``, ``rmse`` and ``ci95`` are ``of`` the held-out items (``val``); where a run adapted to a
+    target, of that (``target``), or of the ``source`` where the target has no labels. ``seen`` is the share of these
+    pictures whose labels the network's pretraining saw, None where that is not known.
+    """
+    found = []
+    for settings in path_of(folder, "FOLDER").glob("*/run.json"):
+        try:
+            record = json.loads(settings.read_text(encoding="utf-8"))
+        except (ValueError, OSError):
+            continue
+        if not isinstance(record, dict) or not isinstance(record.get("settings"), dict) or "status" not in record:
+            continue  # somebody else's run.json
+        result = record.get("result") or {}
+        if not isinstance(result, dict):
+            continue
+        figures, of = _judged(result.get("metrics") or {})
+        found.append({
+            "run": str(settings.parent), "status": status_of(record), "data": record["settings"].get("data"),
+            "method": record["settings"].get("method"), "backbone": record["settings"].get("backbone"),
+            "target": record["settings"].get("target"), "of": of,
+            "accuracy": figures.get("accuracy"), "map": figures.get("map"), "rmse": figures.get("rmse"),
+            "ci95": figures.get("accuracy_ci95", figures.get("rmse_ci95")),
+            "seen": result.get("seen_in_target" if of == "target" else "seen"),
+            "gain": (result.get("gain") or {}).get("value"), "changed": settings.stat().st_mtime,
+        })  # fmt: skip
+    return sorted(found, key=lambda r: (-r["changed"], r["run"]))
+
+
+def _judged(metrics: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """The figures that count, and what they are of."""
+    if metrics.get("target"):
+        return metrics["target"], "target"
+    if not metrics.get("val"):
+        return {}, None
+    return metrics["val"], "source" if "target" in metrics else "val"
+
+
+def list_backbones() -> list[dict[str, Any]]:
+    """Every network of the catalog, with what is known of it and whether its weights are on this machine."""
+    from regraft.backbones import catalog
+
+    found: list[dict[str, Any]] = [
+        {"name": "raw", "weights": "none needed", "here": True, "parameters": 0, "gigaops": 0.0, "input": "up to 32",
+         "pretrained_on": "nothing", "licence": "none needed"}
+    ]  # fmt: skip
+    for name in catalog.names()[1:]:
+        row, here = catalog.best_row(name)
+        size = f"{row.spec.tokens} tokens" if row.spec.modality == "text" else f"{row.spec.width}x{row.spec.height}"
+        found.append({
+            "name": name, "weights": row.tag, "here": here, "parameters": row.parameters,
+            "gigaops": row.gigaops, "input": size,
+            "pretrained_on": row.pretrained_on, "licence": row.licence,
+        })  # fmt: skip
+    return found
+
+
+def list_methods() -> list[dict[str, str]]:
+    """Every method with a sentence on what it does."""
+    from regraft.methods import METHODS
+
+    return [{"name": name, "summary": METHODS.get(name).SUMMARY} for name in METHODS]
+
+
+def cache(*, clear: bool = False) -> dict[str, Any]:
+    """What the stored rows take on disk, by network; ``clear`` deletes them."""
+    store = RowStore()
+    freed = store.clear() if clear else 0
+    tables = store.tables()
+    return {"folder": str(store.root), "quota_bytes": store.quota, "bytes": sum(t["bytes"] for t in tables),
+            "freed_bytes": freed, "tables": tables}  # fmt: skip
+
+
+def verify(model: str) -> dict[str, Any]:
+    """Checks every file of a model against its digest and loads it; raises ``ArtefactError`` at the first damage."""
+    folder = artefact.find(model)
+    if detectors.is_detector(folder):
+        detector, manifest = detectors.load(folder)
+        parameters = sum(p.numel() for p in detector.parameters())
+    else:
+        models, manifest = artefact.load_tasks(folder)
+        parameters = artefact.parameters(*models.values())
+    if not manifest["files"]:
+        raise ArtefactError(f"{folder} lists no files.")
+    return {"model": str(folder), "ok": True, "files": sorted(manifest["files"]), "parameters": parameters,
+            **artefact.summary(manifest)}  # fmt: skip

@@ -1,0 +1,82 @@
+"""The facts of an audit, kept like features: a picture is decoded for them once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.core.errors import UnreadableItem
+from regraft.core.row_store import RowStore
+from regraft.core.runtime import track
+from regraft.data.audit.duplicates import SMALLEST_SIDE
+from regraft.data.audit.facts import THUMB, Facts, facts_of, thumbnail
+from regraft.data.digests import Keys
+from regraft.data.image.decoding import DECODER, pixel_digest
+from regraft.data.items import Items, PictureArray
+from regraft.data.text.texts import TextFacts, text_facts
+
+RECIPE = {"network": "audit", "version": 2, "decoder": DECODER}
+CHUNK = 4096
+
+
+def facts(items: Items, store: RowStore) -> tuple[Facts | TextFacts, dict[int, str]]:
+    """The facts of every picture or text that can be read, and position -> why for the others. Texts are quicker
+    looked at again than stored.
+    """
+    if items.modality == "text":
+        return text_facts(items)
+    if isinstance(items, PictureArray):
+        return _of_array(items), {}
+    table = store.table(RECIPE)
+    keys = Keys(items)
+    todo = keys.missing(table)
+    pending: list[tuple[bytes, dict[str, NDArray[Any]]]] = []
+    for i, found in track(_examined(items, todo), "checking pictures", len(todo)):
+        if isinstance(found, str):
+            keys.failed[i] = found
+        else:
+            pending.append((keys.of[i], found))
+        if len(pending) == CHUNK:
+            _flush(table, pending)
+    _flush(table, pending)
+    good = keys.stored(table)
+    order = [keys.of[i] for i in good]
+    if not good:
+        none = (np.zeros(0, np.uint64), np.zeros((0, THUMB * THUMB), np.uint8), np.zeros((0, 6), np.int32))
+        return Facts(np.zeros(0, np.int64), *none), keys.failed
+    pixels = np.ascontiguousarray(table.rows(order, "pixels")).view("<u8").reshape(-1).astype(np.uint64)
+    found_all = (pixels, table.rows(order, "thumbs"), table.rows(order, "info"))
+    return Facts(np.array(good, np.int64), *found_all), keys.failed
+
+
+def _of_array(items: PictureArray) -> Facts:
+    """Pictures in memory: cheaper to look at again than to store; small ones need no thumbnail."""
+    n = len(items)
+    large = n > 0 and min(items.load(0).shape[:2]) > SMALLEST_SIDE
+    pixels = np.frombuffer(b"".join(pixel_digest(items.load(i)) for i in range(n)), "<u8").astype(np.uint64)
+    thumbs = np.stack([thumbnail(items.load(i)) for i in range(n)]) if large else np.zeros((n, THUMB * THUMB), np.uint8)
+    shape = (*items.load(0).shape[:2], 0, 0, 1, 0) if n else (0, 0, 0, 0, 1, 0)
+    return Facts(np.arange(n), pixels, thumbs, np.tile(np.array(shape, np.int32), (n, 1)))
+
+
+def _examined(items: Items, todo: list[int]) -> Iterator[tuple[int, dict[str, NDArray[Any]] | str]]:
+    def one(i: int) -> tuple[int, dict[str, NDArray[Any]] | str]:
+        try:
+            return i, facts_of(items, i)
+        except UnreadableItem as error:
+            return i, str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        for start in range(0, len(todo), CHUNK):
+            yield from pool.map(one, todo[start : start + CHUNK])
+
+
+def _flush(table: Any, pending: list[tuple[bytes, dict[str, NDArray[Any]]]]) -> None:
+    if pending:
+        names = pending[0][1]
+        table.append([k for k, _ in pending], {n: np.stack([f[n] for _, f in pending]) for n in names})
+        pending.clear()

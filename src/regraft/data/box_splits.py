@@ -1,0 +1,108 @@
+"""What a detector learns from and what it is judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.core.boxes import classes_present
+from regraft.core.errors import DataError
+from regraft.core.row_store import RowStore
+from regraft.core.types import Problem, TargetSpec
+from regraft.data.audit.audit import audited, audited_to_learn
+from regraft.data.audit.checks import copies_between, few_judged, rows_of
+from regraft.data.audit.facts import Facts
+from regraft.data.dataset import Dataset
+from regraft.data.open import open_data
+from regraft.data.parts import evaluation_part, hold_out, training_part
+
+
+@dataclass
+class BoxSplit:
+    """``val`` is None where nothing can be held out; ``groups`` (n,) is what no choice inside train may tear;
+    ``shapes`` (n, 2) are height and width of the training pictures.
+    """
+
+    train: Dataset
+    val: Dataset | None
+    how: str
+    groups: NDArray[Any] | None
+    shapes: NDArray[np.int32]
+    problems: list[Problem] = field(default_factory=list)
+    copied: NDArray[np.bool_] | None = None
+    """(m,) which of the judged pictures have a copy in training; None where none has."""
+
+
+def split_boxes(opened: Dataset, val: Any, *, format: str | None, seed: int, store: RowStore) -> BoxSplit:
+    """The part train, and: ``val`` if given, else the part val, else a fifth of train, copies together."""
+    training_part(opened)  # refuses data without one
+    whole, learn = audited_to_learn(opened, store)
+    groups = None if whole.groups is None else whole.groups[learn]
+    judged: Dataset | None
+    copied: NDArray[np.bool_] | None = None
+    problems = list(whole.problems)
+    if val is not None:
+        other = audited(evaluation_part(open_boxes(val, format)), store)
+        judged, how = other.data, f"judged on {val}"
+        assert whole.facts is not None and other.facts is not None
+        copied, alike = copies_between(whole.data.take(learn), rows_of(whole.facts, learn), judged, other.facts)
+        problems += other.problems + alike
+    elif {"train", "val"} <= set(whole.data.part_names):
+        there = np.flatnonzero(whole.data.parts == "val")
+        judged, how = whole.data.take(there), "judged on the part val"
+        if whole.copies is not None:
+            copied = np.isin(whole.copies[there], whole.copies[learn])
+    else:
+        kept, held = hold_out(classes_present(whole.data.y[learn], len(whole.data.classes)), groups, seed=seed)
+        judged, how = whole.data.take(learn[held]), "judged on a fifth held out of the training pictures"
+        learn, groups = learn[kept], None if groups is None else groups[kept]
+        if not len(held):
+            problems.append(Problem("not-judged", whole.data.name, "too few pictures to hold any out"))
+            judged, how = None, "nothing could be held out: too few pictures"
+    train = whole.data.take(learn)
+    counts = train.class_counts()
+    classes = tuple(name for name, count in counts.items() if count)
+    if not classes:
+        raise DataError(f"{train.name} has no box to learn from.")
+    assert isinstance(whole.facts, Facts)
+    split = BoxSplit(_of(train, classes)[0], None, how, groups, whole.facts.info[learn, :2], problems)
+    if judged is not None:
+        split.val, left = _of(judged, classes)
+        split.copied = copied if copied is not None and copied.any() else None
+        problems += few_judged(split.val)
+        for name, count in left.items():
+            text = f"{count} judged boxes are of this class, of which training has no example; they are not judged"
+            problems.append(Problem("class-without-training", name, text))
+    return split
+
+
+def open_boxes(data: Any, format: str | None) -> Dataset:
+    """Labelled pictures with boxes; raises ``DataError`` where the data is of another kind."""
+    found = data if isinstance(data, Dataset) else open_data(data, format=format)
+    if found.target.task != "detection":
+        raise DataError(f"{found.name} is for {found.target.task}; a detector takes pictures with boxes.")
+    return found
+
+
+def matched_classes(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
+    """`_of`; raises ``DataError`` where ``data`` has none of the classes."""
+    found, left = _of(data, classes)
+    if left and not any(len(b) for b in found.y):
+        raise DataError(f"{data.name} has the classes {', '.join(list(left)[:10])}, which the model has not: it knows "
+                        f"{', '.join(classes[:10])}.")  # fmt: skip
+    return found, left
+
+
+def _of(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
+    """The same pictures with labels that index ``classes`` by name, and how many boxes of other classes went."""
+    place = np.array([classes.index(name) if name in classes else -1 for name in data.classes] or [-1])
+    boxes = np.empty(len(data), object)
+    for i, one in enumerate(data.y):
+        kept = one.take(place[one.labels] >= 0)
+        boxes[i] = replace(kept, labels=place[kept.labels])
+    left = {name: count for name, count in data.class_counts().items() if count and name not in classes}
+    target = {data.target_name: TargetSpec("detection", classes)}
+    return replace(data, targets=target, labels={data.target_name: boxes}), left

@@ -1,0 +1,267 @@
+"""What to learn from and what to judge on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.core.errors import DataError
+from regraft.core.row_store import RowStore
+from regraft.core.types import Hints, Problem
+from regraft.data.audit.audit import Audited, audited, audited_to_learn
+from regraft.data.audit.checks import copies_between, few_judged, require_target, rows_of
+from regraft.data.dataset import Dataset
+from regraft.data.folds import bins
+from regraft.data.open import open_data
+from regraft.data.parts import evaluation_part, hold_out, training_part
+from regraft.models.card import in_words
+from regraft.pipelines.stages.cross_validation import FEW, deal
+
+_FLOAT = re.compile(r"(-?\d+)\.0")
+
+
+@dataclass
+class Split:
+    """``val`` is None where nothing can be held out. ``how`` says in words where the two come from.
+
+    ``pixels`` (m,) and ``train_pixels`` (n,) are digests of the pixels of the judged and training items, or of their
+    normalised texts; ``copied`` (m,) marks the judged ones with a copy in training.
+    """
+
+    train: Dataset
+    val: Dataset | None
+    how: str
+    problems: list[Problem] = field(default_factory=list)
+    pixels: NDArray[np.uint64] | None = None
+    train_pixels: NDArray[np.uint64] | None = None
+    groups: NDArray[Any] | None = None
+    """What no choice inside the training part may tear: its groups and copies, (n,), or None."""
+    copied: NDArray[np.bool_] | None = None
+    repeated: int = 0
+    """How many of the training items are there again to weigh more."""
+    val_groups: NDArray[Any] | None = None
+    """Which of the judged items belong together, groups and copies, (m,), or None."""
+
+    folds: NDArray[np.int64] | None = None
+    """(rounds, n) in which fold of a cross-validation a training item is judged, -1 in none; None where ``val`` is."""
+
+    @property
+    def cross_validation(self) -> dict[str, int] | None:
+        """How many ``folds`` and ``rounds``, for the record."""
+        return None if self.folds is None else {"folds": int(self.folds.max()) + 1, "rounds": len(self.folds)}
+
+    def groups_judged(self, items: NDArray[np.int64]) -> NDArray[Any] | None:
+        """Those of the judged items at ``items``: their intervals go by them."""
+        groups = self.val_groups if self.folds is None else self.groups
+        return None if groups is None else groups[items]
+
+    @property
+    def columns(self) -> dict[str, Any] | None:
+        """What the columns of the training table are, for the record; None where it is no table."""
+        return None if self.train.roles is None else self.train.roles.to_json()
+
+
+@dataclass
+class Rows:
+    """The features (m, D) and labels (m,) or (m, k) of one part, without what could not be read.
+
+    ``items`` (m,) are the positions of the rows in that part.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    items: NDArray[np.int64]
+
+    def at(self, some: NDArray[np.integer[Any]]) -> Rows:
+        """The rows at the positions ``some`` (k,)."""
+        return Rows(self.x[some], self.y[some], self.items[some])
+
+
+def make_split(
+    data: Any,
+    val: Any = None,
+    *,
+    format: str | None = None,
+    hints: Hints = Hints(),
+    seed: int = 0,
+    store: RowStore | None = None,
+    few: bool = False,
+    cv: int | None = None,
+) -> Split:
+    """The part train, and: ``val`` if given, else the part val, else a stratified fifth of train. With ``few`` a
+    cross-validation in place of a fifth of fewer than `cross_validation.FEW` items, with ``cv`` one of so many folds in
+    any case, of the parts train and val together.
+
+    Copies of a picture or text stay together, as groups do; where the data's own parts or ``val`` tear them, that is
+    listed.
+    """
+    store = store or RowStore()
+    opened = open_data(data, format=format, hints=hints)
+    training_part(opened)  # refuses data without one
+    whole, learn = audited_to_learn(opened, store)
+    problems = [*whole.problems]
+    require_target(whole.data.take(learn))
+    if val is not None:
+        task = opened.target.task if hints.task or opened.format == "table" else None
+        told = replace(hints, task=task, usual=opened.target_name, kept=opened.roles, part=None)
+        judged = open_in_groups(val, format=format, hints=told)
+        if judged.target.task != opened.target.task:
+            raise DataError(f"{judged.name} is for {judged.target.task} and {opened.name} for {opened.target.task}.")
+        return _used_classes(_judged_elsewhere(whole, learn, audited(evaluation_part(judged), store), val, problems))
+    names = whole.data.part_names
+    judge = np.zeros(0, np.int64)
+    folds = None
+    if cv is not None and "val" in names:
+        learn = np.flatnonzero(np.isin(whole.data.parts, ["train", "val"]))
+    labels = whole.data.y[learn]
+    groups = None if whole.groups is None else whole.groups[learn]
+    if cv is not None:
+        folds, how = deal(labels, groups, cv, seed), ""
+        if folds is None:
+            raise DataError(
+                f"--cv {cv}: every group of {whole.data.name} holds a class that no other has; leave it out."
+            )
+    elif "val" in names and "train" in names:
+        judge, how = np.flatnonzero(whole.data.parts == "val"), "judged on the part val"
+    else:
+        numbers = opened.target.task == "regression"
+        kept, held = hold_out(strata(labels), groups, seed=seed)
+        if few and len(held) < FEW:
+            folds = deal(labels, groups, None, seed)
+        if folds is None:
+            learn, judge = learn[kept], learn[held]
+        how = f"judged on a {'fifth' if numbers else 'stratified fifth'} held out of the training items"
+        if not len(held) and folds is None:
+            problems.append(Problem("not-judged", whole.data.name, "too few examples a class to hold any out"))
+            how = "nothing could be held out: too few examples a class"
+    if folds is not None:
+        alone = int((folds[0] < 0).sum())
+        if alone:
+            text = f"{alone} items are the only ones of their class, or grouped with such a one: they are not judged"
+            problems.append(Problem("not-judged", whole.data.name, text))
+    split = Split(whole.data.take(learn), whole.data.take(judge) if len(judge) else None, how, problems, folds=folds)
+    if split.cross_validation is not None:
+        split.how = f"judged by {in_words(split.cross_validation)}"
+    if whole.groups is not None:
+        split.groups, split.val_groups = whole.groups[learn], whole.groups[judge]
+    if whole.facts is not None:
+        split.pixels, split.train_pixels = whole.facts.pixels[judge], whole.facts.pixels[learn]
+    if whole.copies is not None:
+        split.copied = np.isin(whole.copies[judge], whole.copies[learn])
+    return _used_classes(split)
+
+
+def _judged_elsewhere(
+    whole: Audited, learn: NDArray[np.int64], other: Audited, val: Any, problems: list[Problem]
+) -> Split:
+    """Judged on ``val``, data of its own that is audited as ``other``."""
+    split = Split(whole.data.take(learn), other.data, f"judged on {val}", problems + other.problems)
+    split.groups, split.val_groups = None if whole.groups is None else whole.groups[learn], other.groups
+    if whole.facts is not None and other.facts is not None:
+        split.pixels, split.train_pixels = other.facts.pixels, whole.facts.pixels[learn]
+        split.copied, found = copies_between(split.train, rows_of(whole.facts, learn), other.data, other.facts)
+        split.problems += found
+    return split
+
+
+def part_of_split(split: Split, items: NDArray[np.int64]) -> Split:
+    """What a choice by some of the training ``items`` (n,) alone may see."""
+    some = Split(split.train.take(items), None, split.how)
+    some.groups = None if split.groups is None else split.groups[items]
+    some.train_pixels = None if split.train_pixels is None else split.train_pixels[items]
+    return some
+
+
+def open_in_groups(data: Any, *, format: str | None = None, hints: Hints) -> Dataset:
+    """`open_data` of what is judged on: the groups that ``hints`` name are read where the data has them, so that
+    intervals go by them; where it has none, that is listed.
+    """
+    if hints.group is None:
+        return open_data(data, format=format, hints=hints)
+    try:
+        return open_data(data, format=format, hints=hints)
+    except DataError:
+        found = open_data(data, format=format, hints=replace(hints, group=None))
+    text = f"has nothing for --group {hints.group}: its intervals are those of items that have nothing in common"
+    return replace(found, problems=(*found.problems, Problem("no-groups", found.name, text)))
+
+
+def strata(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """What a split is to have its share of: classes as they are, of numbers the tenth they are in."""
+    return bins(labels) if labels.dtype.kind == "f" else labels
+
+
+def relabel(data: Dataset, classes: tuple[str, ...], *, strict: bool = True) -> Dataset:
+    """The same items with labels that index ``classes`` by name; -1 for a class that is not among them. Classes written
+    1.0 are those written 1, as pandas writes whole numbers either way, which is said.
+
+    Raises ``DataError`` listing the unknown classes where ``strict``.
+    """
+    if data.target.task == "regression":
+        return data
+    data = _as_whole_numbers(data, classes)
+    position = {name: i for i, name in enumerate(classes)}
+    used = [name for name, count in data.class_counts().items() if count]
+    unknown = [name for name in used if name not in position]
+    if unknown and strict:
+        raise DataError(f"{data.name} has the classes {', '.join(unknown[:10])}, which the model has not: "
+                        f"it knows {', '.join(classes[:10])}.")  # fmt: skip
+    spec = replace(data.target, classes=classes)
+    if data.y.ndim == 2:
+        y = np.zeros((len(data), len(classes)), np.int64)
+        for i, name in enumerate(data.classes):
+            if name in position:
+                y[:, position[name]] = data.y[:, i]
+    else:
+        y = np.array([position.get(name, -1) for name in data.classes] + [-1])[data.y]
+    return replace(data, targets={data.target_name: spec}, labels={data.target_name: y})
+
+
+def _as_whole_numbers(data: Dataset, known: tuple[str, ...]) -> Dataset:
+    """The data with its classes spelled as the ``known`` ones are, where the one are 1.0 and 2.0, the other 1 and 2."""
+    plain = {name: _FLOAT.sub(r"\1", name) for name in data.classes}
+    spelled = {_FLOAT.sub(r"\1", name): name for name in known}
+    if not any(map(_FLOAT.fullmatch, (*data.classes, *known))) or len(spelled) < len(known):
+        return data
+    names = tuple(spelled.get(plain[name], name) for name in data.classes)
+    if names == data.classes or len(set(names)) < len(names):
+        return data
+    pairs = [(a, b) for a, b in zip(data.classes, names, strict=True) if a != b]
+    text = f"is taken for the class {pairs[0][1]}, and the other numbers likewise"
+    said = Problem("class-spelling", pairs[0][0], text)
+    return replace(data, targets={data.target_name: replace(data.target, classes=names)},
+                   problems=(*data.problems, said))  # fmt: skip
+
+
+def _used_classes(split: Split) -> Split:
+    """Both parts with the classes that have a training example; judged items of others are listed and left out."""
+    if split.train.target.task == "regression":
+        return split
+    classes = tuple(name for name, count in split.train.class_counts().items() if count)
+    split.train = relabel(split.train, classes, strict=False)
+    if split.val is None:
+        split.problems += few_judged(split.train) if split.folds is not None else []
+        return split
+    counts = split.val.class_counts()
+    before = split.val.problems
+    split.val = relabel(split.val, classes, strict=False)
+    split.problems += split.val.problems[len(before) :]
+    if split.val.y.ndim == 2:
+        for name in [n for n, count in counts.items() if count and n not in classes]:
+            text = f"{counts[name]} judged items have this label, of which training has no example; it is not judged"
+            split.problems.append(Problem("class-without-training", name, text))
+    unknown = split.val.y < 0 if split.val.y.ndim == 1 else np.zeros(len(split.val), bool)
+    if unknown.any():
+        text = f"{int(unknown.sum())} items of classes without a training example are left out of the judgement"
+        split.problems.append(Problem("class-without-training", split.val.name, text))
+        keep = np.flatnonzero(~unknown)
+        split.val = split.val.take(keep)
+        split.pixels = None if split.pixels is None else split.pixels[keep]
+        split.copied = None if split.copied is None else split.copied[keep]
+        split.val_groups = None if split.val_groups is None else split.val_groups[keep]
+    split.problems += few_judged(split.val)
+    return split

@@ -1,0 +1,131 @@
+"""What the estimators share: from ``X`` to the rows of a frozen network, and what is said on the way."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+from sklearn.utils.validation import validate_data
+
+from regraft.backbones.base import Pretrained
+from regraft.core.border import tell
+from regraft.core.errors import DataError, InputError
+from regraft.core.row_store import RowStore
+from regraft.core.runtime import resolve_device
+from regraft.core.types import Hints, Roles
+from regraft.data.formats.table import of_features, only_column
+from regraft.data.frames import is_frame
+from regraft.data.inputs import as_items, as_read_by
+from regraft.data.items import Items, TableRows
+from regraft.features.encoders.table import TableNetwork
+from regraft.features.engines.torch import ENGINES
+from regraft.features.runner import Runner
+
+
+class OnNetwork(BaseEstimator):
+    """What the estimators share: from ``X`` to the rows of a frozen network."""
+
+    backbone: str | None
+    weights: str | Path | None
+    engine: str
+    device: str
+
+    columns_: Roles | None = None
+
+    def _check(self) -> None:
+        """What can be said of the parameters before anything is read."""
+        for name in ("backbone", "method"):
+            value = getattr(self, name, None)
+            if not (value is None or isinstance(value, str)):
+                raise InputError(f"{name} is {value!r}; a name is wanted.")
+        seed = getattr(self, "seed", 0)
+        if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+            raise InputError(f"seed is {seed!r}; it must be a whole number from 0.")
+        resolve_device(str(self.device))
+        if self.engine != "auto":
+            ENGINES.get(str(self.engine))
+
+    def _items(self, x: Any, network: Pretrained | None = None) -> Items:
+        """``x`` as items to learn from; with ``network`` as what that reads, a table by the names it has learned."""
+        if is_frame(x) and (network is None or network.spec.modality == "table"):
+            return self._of_frame(x, network)
+        if network is None:
+            self.columns_ = None
+        if _is_table(x) and (network is None or network.spec.modality == "table"):
+            return TableRows(self._checked(x, network, dtype=np.float64), "X")
+        if network is None:
+            items = as_items(x)
+        else:
+            items = as_read_by(network.spec.modality, x, Hints(kept=self.columns_))
+        if not len(items):
+            raise DataError("Found array with 0 sample(s) while a minimum of 1 is required.")
+        return items
+
+    def _of_frame(self, x: Any, network: Pretrained | None) -> Items:
+        if not len(x):
+            raise DataError("Found array with 0 sample(s) while a minimum of 1 is required.")
+        if network is None:
+            self.columns_ = only_column(x)
+            if self.columns_ is not None:
+                return as_items(x, modality=self.columns_.modality, hints=Hints(kept=self.columns_))
+            self._checked(x, network, skip_check_array=True)
+            cells, self.columns_, problems = of_features(x)
+            tell(problems)
+            return cells
+        if self.columns_ is None:
+            return TableRows(self._checked(x, network, dtype=np.float64), "X")
+        self._checked(x, network, skip_check_array=True)
+        items = as_items(x, modality="table", hints=Hints(kept=self.columns_))
+        if isinstance(network, TableNetwork):
+            tell(network.oddities(items))
+        return items
+
+    def _checked(self, x: Any, network: Pretrained | None, **how: Any) -> Any:
+        """scikit-learn's own checks of a table, of its names and their order."""
+        try:
+            return validate_data(self, x, reset=network is None, **how)
+        except (ValueError, TypeError) as error:
+            raise DataError(str(error)) from error
+
+    def _rows(self, network: Pretrained, items: Items) -> NDArray[Any]:
+        if isinstance(items, TableRows) and not isinstance(network, TableNetwork):
+            return items.array[items.index]
+        found = Runner(network, self.engine, resolve_device(self.device)).stored(items, RowStore())
+        for i, why in sorted(found.failed.items()):
+            raise DataError(f"{items.name(i)} cannot be used: {why}.")
+        return found.rows
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _is_table(x: Any) -> bool:
+    """Whether scikit-learn's own validation should look at ``x``: everything but pictures, paths, texts and items."""
+    if _is_item(x) or hasattr(x, "targets") or (hasattr(x, "load") and hasattr(x, "digest")):
+        return False
+    if isinstance(x, list | tuple):
+        if not x:
+            raise DataError("Found array with 0 sample(s) while a minimum of 1 is required.")
+        first = x[0][0] if isinstance(x[0], list | tuple) and x[0] else x[0]
+        return not _is_item(x[0]) and getattr(first, "ndim", 0) < 2 and not isinstance(first, list | tuple)
+    shape = getattr(x, "shape", None)
+    if shape is None:
+        return hasattr(x, "__array__")
+    if getattr(getattr(x, "dtype", None), "kind", "") in "UOST" and (len(shape) == 1 or shape[1:] == (1,)):
+        first = next(iter(np.ravel(x)), "")
+        return not _is_item(first) and getattr(first, "ndim", 0) < 2
+    return len(shape) not in (3, 4)
+
+
+def _is_item(x: Any) -> bool:
+    """Whether it is one path, text or picture by itself."""
+    return isinstance(x, str | bytes | bytearray | memoryview | PurePath | Image.Image) or hasattr(x, "read")

@@ -1,0 +1,267 @@
+"""Prediction: from items to answers, by an artefact alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.core.border import tell
+from regraft.core.errors import DataError, InputError
+from regraft.core.runtime import resolve_device
+from regraft.core.types import Hints, Modality, Problem, Roles
+from regraft.data.inputs import as_read_by
+from regraft.data.items import Items
+from regraft.data.tabular.cells import Cells
+from regraft.features.encoders.table import TableNetwork
+from regraft.features.extract import Extracted
+from regraft.features.runner import Runner
+from regraft.models.artefact import write as artefact
+from regraft.models.model import Model
+
+
+@dataclass
+class Answers:
+    """Probabilities (m, k), or numbers (m, 1) with their quantiles, of the items at ``positions`` (m,); ``failed`` maps
+    other positions to the reason. ``unlike`` (m,) marks those unlike the training data, ``scores`` how much, each (m,);
+    None where the model does not know what that looks like.
+    """
+
+    positions: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    failed: dict[int, str]
+    unlike: NDArray[np.bool_] | None = None
+    scores: dict[str, NDArray[np.float64]] | None = None
+
+
+class Predictor:
+    """A model ready to answer. ``classes_`` are the class names in the order of the probabilities."""
+
+    def __init__(self, model: Model, manifest: dict[str, Any], *, engine: str = "auto", device: str = "auto",
+                 runner: Runner | None = None) -> None:  # fmt: skip
+        self.model = model
+        self.manifest = manifest
+        self.runner = runner or Runner(model.network, engine, resolve_device(device))
+        self.classes_ = np.array(model.target.classes)
+
+    @property
+    def modality(self) -> Modality:
+        return self.model.network.spec.modality
+
+    @property
+    def hints(self) -> Hints:
+        """The columns of the table that the model learned from, by which others are read."""
+        return Hints(kept=Roles.from_json(self.manifest["record"].get("columns")))
+
+    def stream(self, items: Items, label: str = "predictions") -> Iterator[Answers]:
+        """Answers batch by batch, in the order of the items; memory does not grow with their number."""
+        for found in self.runner.stream(items, label):
+            yield self.answers_of(found)
+
+    def answers_of(self, found: Extracted) -> Answers:
+        """The answers of one batch of features."""
+        known, answers = self.model.familiar, self.model.probabilities(found.rows)
+        if known is None:
+            return Answers(found.positions, answers, found.failed)
+        scores = known.scores(found.rows)
+        return Answers(found.positions, answers, found.failed, known.unlike(scores), scores)
+
+    def items(self, x: Any) -> Items:
+        """``x`` as items of the kind the model takes: a list of strings holds texts for a model of texts."""
+        return as_read_by(self.modality, x, self.hints)
+
+    def oddities(self, items: Items, others: Iterable[str] = ()) -> list[Problem]:
+        """What a person should know of rows to answer to: gaps that are filled in, rows of nothing else, new
+        categories, and columns (of the items or ``others``) that were left out in training.
+        """
+        network, roles = self.model.network, self.hints.kept
+        if not isinstance(network, TableNetwork) or not isinstance(items, Cells):
+            return []
+        left = {n: why for n, why in (roles.unused if roles else {}).items() if why and n in {*items.columns, *others}}
+        return [*network.oddities(items), *(Problem("left-out", n, f"was left out in training ({why}): it is not read")
+                                            for n, why in left.items())]  # fmt: skip
+
+    def answer(self, x: Any) -> Answers:
+        """All answers at once; items that cannot be read are in ``failed``."""
+        parts = list(self.stream(self.items(x)))
+        if not parts:
+            return Answers(np.zeros(0, np.int64), np.zeros((0, self.model.outputs)), {})
+        return Answers(
+            np.concatenate([p.positions for p in parts]),
+            np.concatenate([p.probabilities for p in parts]),
+            {i: why for p in parts for i, why in p.failed.items()},
+            None if parts[0].unlike is None else np.concatenate([p.unlike for p in parts if p.unlike is not None]),
+            None if parts[0].scores is None else
+            {k: np.concatenate([p.scores[k] for p in parts if p.scores]) for k in parts[0].scores},
+        )  # fmt: skip
+
+    def predict_proba(self, x: Any) -> NDArray[np.float64]:
+        """(n, k) probabilities; raises ``DataError`` naming the first item that cannot be read."""
+        if self.model.numbers:
+            raise InputError("The model gives numbers, not probabilities: predict gives them.")
+        return self._all(x)
+
+    def _all(self, x: Any) -> NDArray[np.float64]:
+        items = self.items(x)
+        tell(self.oddities(items))
+        answers = self.answer(items)
+        for i, why in sorted(answers.failed.items()):
+            raise DataError(f"{items.name(i)} cannot be used: {why}.")
+        return answers.probabilities
+
+    def predict(self, x: Any) -> NDArray[Any]:
+        """(n,) class names; where several may be true, joined by ``|``; or (n,) numbers."""
+        return self.said(self._all(x))
+
+    def said(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
+        """What `Predictor.predict` says of outputs (n, k)."""
+        return outputs[:, 0] if self.model.numbers else np.array(self.model.answers(outputs))
+
+    def describe(self, items: Items, answers: Answers) -> list[tuple[int, dict[str, Any]]]:
+        """(position, record) of each item, in order: input, label, probabilities, entropy_bits; or input, value, sigma;
+        or input, error.
+
+        With a threshold to abstain, ``abstain`` says whether the item should be left to a person; where several classes
+        may be true, ``labels`` lists them; ``unlike`` says whether the item is unlike the training data, ``distances``
+        by how much; ``empty`` whether a row of a table holds no value at all. With an interval, ``low`` and ``high``
+        are its ends.
+        """
+        model = self.model
+        found: dict[int, dict[str, Any]] = {
+            i: {"input": items.name(i), "error": why} for i, why in answers.failed.items()
+        }
+        if model.numbers:
+            found |= self._numbers(items, answers)
+            return self._flagged(items, found, answers)
+        labels, bits = model.answers(answers.probabilities), model.entropy_bits(answers.probabilities)
+        below = model.decision.get("abstain_below")
+        for i, label, p, h in zip(answers.positions, labels, answers.probabilities, bits, strict=True):
+            named = {str(c): float(v) for c, v in zip(self.classes_, p, strict=True)}
+            row = {"input": items.name(int(i)), "label": label, "probabilities": named, "entropy_bits": float(h)}
+            if model.target.task == "multilabel":
+                row["labels"] = label.split("|") if label else []
+            if below is not None:
+                row["abstain"] = bool(p.max() < below)
+            found[int(i)] = row
+        return self._flagged(items, found, answers)
+
+    def _flagged(
+        self, items: Items, found: dict[int, dict[str, Any]], answers: Answers
+    ) -> list[tuple[int, dict[str, Any]]]:
+        if answers.unlike is not None and answers.scores is not None:
+            for row, i in enumerate(answers.positions.tolist()):
+                found[i]["unlike"] = bool(answers.unlike[row])
+                found[i]["distances"] = {k: float(v[row]) for k, v in answers.scores.items()}
+        if isinstance(self.model.network, TableNetwork) and isinstance(items, Cells):
+            empty = set(self.model.network.empty(items, answers.positions.tolist()))
+            for i in answers.positions.tolist():
+                found[i]["empty"] = i in empty
+        return sorted(found.items())
+
+    def _numbers(self, items: Items, answers: Answers) -> dict[int, dict[str, Any]]:
+        model, found = self.model, {}
+        ends, asked = model.interval(answers.probabilities), model.decision.get("quantiles", ())
+        for row, (i, values) in enumerate(zip(answers.positions.tolist(), answers.probabilities.tolist(), strict=True)):
+            found[i] = {"input": items.name(i), "value": values[0], "sigma": model.sigma}
+            if ends is not None:
+                found[i] |= {"low": float(ends[row, 0]), "high": float(ends[row, 1])}
+            if asked:
+                found[i]["quantiles"] = {f"{q:g}": v for q, v in zip(asked, values[1 : model.outputs], strict=True)}
+        return found
+
+
+class TaskPredictor:
+    """Several tasks on one network: one forward pass an item, an answer for each task. Where the parameters were shared
+    softly, each task has a network of its own.
+    """
+
+    def __init__(self, models: dict[str, Model], manifest: dict[str, Any], *, engine: str = "auto",
+                 device: str = "auto") -> None:  # fmt: skip
+        self.manifest = manifest
+        networks = {name: m.network for name, m in models.items()}
+        one = len({id(n) for n in networks.values()}) == 1
+        whole = next(iter(networks.values())) if one else artefact.side_by_side(networks)
+        runner = Runner(whole, engine, resolve_device(device))
+        ends = np.cumsum([0, *(n.width for n in networks.values())])
+        self.columns = {name: slice(None) if one else slice(int(a), int(b))
+                        for name, (a, b) in zip(networks, pairwise(ends), strict=True)}  # fmt: skip
+        self.tasks = {name: Predictor(m, {**manifest, **manifest["tasks"][name]}, runner=runner)
+                      for name, m in models.items()}  # fmt: skip
+        self.first = next(iter(self.tasks.values()))
+        self.classes_ = {name: p.classes_ for name, p in self.tasks.items()}
+
+    @property
+    def modality(self) -> Modality:
+        return self.first.modality
+
+    @property
+    def hints(self) -> Hints:
+        return self.first.hints
+
+    def oddities(self, items: Items) -> list[Problem]:
+        """`Predictor.oddities` of all tasks, each once."""
+        return list(dict.fromkeys(p for one in self.tasks.values() for p in one.oddities(items)))
+
+    def stream(self, items: Items, label: str = "predictions") -> Iterator[dict[str, Answers]]:
+        """Answers by task, batch by batch, in the order of the items."""
+        for found in self.first.runner.stream(items, label):
+            yield {name: p.answers_of(replace(found, rows=found.rows[:, self.columns[name]]))
+                   for name, p in self.tasks.items()}  # fmt: skip
+
+    def predict_proba(self, x: Any) -> dict[str, NDArray[np.float64]]:
+        """(n, k) probabilities by task; raises ``DataError`` naming the first item that cannot be read."""
+        for name, p in self.tasks.items():
+            if p.model.numbers:
+                raise InputError(f"The task {name} gives numbers, not probabilities: predict gives them.")
+        return self._all(x)
+
+    def _all(self, x: Any) -> dict[str, NDArray[np.float64]]:
+        items, parts = self.first.items(x), []
+        tell(self.oddities(items))
+        for answers in self.stream(items):
+            for i, why in sorted(answers[next(iter(answers))].failed.items()):
+                raise DataError(f"{items.name(i)} cannot be used: {why}.")
+            parts.append(answers)
+        return {name: np.concatenate([a[name].probabilities for a in parts] or [np.zeros((0, p.model.outputs))])
+                for name, p in self.tasks.items()}  # fmt: skip
+
+    def predict(self, x: Any) -> dict[str, NDArray[Any]]:
+        """(n,) class names, or numbers, by task."""
+        found = self._all(x)
+        return {name: p.said(found[name]) for name, p in self.tasks.items()}
+
+    def describe(self, items: Items, answers: dict[str, Answers]) -> list[tuple[int, dict[str, Any]]]:
+        """(position, record) of each item: input, and by task what `Predictor.describe` says; or input, error."""
+        by_task = {name: dict(p.describe(items, answers[name])) for name, p in self.tasks.items()}
+        found = []
+        for i, row in next(iter(by_task.values())).items():
+            record: dict[str, Any] = {"input": row["input"]}
+            if "error" in row:
+                record["error"] = row["error"]
+            else:
+                record["tasks"] = {n: {k: v for k, v in rows[i].items() if k != "input"} for n, rows in by_task.items()}
+            found.append((i, record))
+        return found
+
+
+def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor:
+    """The model of a run or artefact folder, or one task of it (``FOLDER#TASK``), ready to predict; raises
+    ``ArtefactError``. A detector is loaded by `regraft.inference.detector.load`.
+    """
+    model, manifest = artefact.load(path)
+    return Predictor(model, manifest, engine=engine, device=device)
+
+
+def load_any(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor | TaskPredictor:
+    """As `load`; a model of several tasks, of which none is named, as a `TaskPredictor`."""
+    if artefact.split_task(path)[1] is None:
+        models, manifest = artefact.load_tasks(path)
+        if "tasks" in manifest:
+            return TaskPredictor(models, manifest, engine=engine, device=device)
+        return Predictor(models[""], manifest, engine=engine, device=device)
+    return load(path, engine=engine, device=device)

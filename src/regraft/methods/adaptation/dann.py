@@ -1,0 +1,35 @@
+"""Domain-adversarial training: features from which a discriminator cannot tell the domains apart.
+
+Ganin et al. 2016 (https://arxiv.org/abs/1505.07818), algorithm 1, with the gradient reversed ever more strongly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from regraft.methods.adaptation.losses.adversarial import Discriminator, domain_loss, reverse, rising
+from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, exact, passed
+from regraft.methods.base import Options, Phase
+
+SUMMARY = "adapts to --target: features from which the domains cannot be told (Ganin et al. 2016)"
+OPTIMISES: tuple[str, ...] = ()
+RATE = 1e-3
+
+
+def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
+    source, logits, target, _ = passed(learner, x)
+    strength = rising(x.progress)
+    with exact(x):
+        told = [learner.extra(reverse(f, strength)) for f in (source, target)]
+        return logits, domain_loss(*told)
+
+
+def discriminator(learner: Any, sizes: Sizes) -> nn.Module:
+    return Discriminator(sizes.features)
+
+
+def plan_domains(blocks: int, options: Options) -> DomainPlan:
+    phase = Phase("dann", options.epochs, 0, options.top(RATE), adaptation=adaptation)
+    return DomainPlan((phase,), extra=discriminator)

@@ -1,0 +1,30 @@
+"""Minimum class confusion: on the target, no class is taken for another.
+
+Jin, Wang, Long and Wang 2020 (https://arxiv.org/abs/1912.03699).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from regraft.methods.adaptation.losses.adversarial import rising
+from regraft.methods.adaptation.losses.self_training import class_confusion
+from regraft.methods.adaptation.on_networks import DomainPlan, exact, passed
+from regraft.methods.base import Options, Phase
+from regraft.metrics.validators import CERTAINTY
+
+SUMMARY = "adapts to --target: less confusion between classes there (Jin et al. 2020)"
+OPTIMISES = CERTAINTY
+RATE = 1e-3
+
+
+def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
+    _, of_source, _, of_target = passed(learner, x)
+    with exact(x):
+        return of_source, rising(x.progress) * class_confusion(of_target)
+
+
+def plan_domains(blocks: int, options: Options) -> DomainPlan:
+    return DomainPlan((Phase("mcc", options.epochs, 0, options.top(RATE), adaptation=adaptation),))

@@ -1,0 +1,165 @@
+"""What a run leaves for a person to look at: predictions, a map of the features, the most confident mistakes."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.sparse import issparse
+
+from regraft.core.errors import UnreadableItem
+from regraft.core.files import new_file, write_json
+from regraft.data.dataset import Dataset
+from regraft.data.splits import Rows
+from regraft.features.runner import below
+from regraft.methods.probes.logistic import by_own_units
+from regraft.metrics.classification import evenly
+from regraft.models.model import Model
+
+MAP_POINTS, MISTAKES, THUMB, MOST_LETTERS = 500, 24, 160, 400
+
+
+def write_evidence(folder: Path, data: Dataset, judged: Rows, model: Model, probabilities: NDArray[Any]) -> None:
+    """``predictions.csv``, ``map.csv`` and ``mistakes/`` for the judged items, into the run folder."""
+    classes = data.classes
+    if model.numbers:
+        truth = [f"{v:.9g}" for v in judged.y]
+    elif judged.y.ndim == 2:
+        truth = ["|".join(classes[i] for i in np.flatnonzero(row)) for row in judged.y]
+    else:
+        truth = [classes[i] for i in judged.y]
+    names = [data.items.name(int(i)) for i in judged.items]
+    said = model.answers(probabilities)
+    if model.numbers:
+        _write_csv(folder / "predictions.csv", _number_rows(names, truth, model, probabilities))
+    else:
+        rows = [[name, y, guess, f"{h:.6g}", *(f"{v:.9g}" for v in p)] for name, y, guess, h, p in
+                zip(names, truth, said, model.entropy_bits(probabilities), probabilities, strict=True)]  # fmt: skip
+        head = ["input", "label", "predicted", "entropy_bits", *(f"p:{c}" for c in classes)]
+        _write_csv(folder / "predictions.csv", [head, *rows])
+    shown = evenly(len(names), MAP_POINTS)
+    seen = judged.x[shown]
+    places = plane(by_own_units(seen)(seen) if data.modality == "table" else seen)
+    points = [[names[i], truth[i], said[i], f"{x:.4f}", f"{y:.4f}"] for i, (x, y) in zip(shown, places, strict=True)]
+    _write_csv(folder / "map.csv", [["input", "label", "predicted", "x", "y"], *points])
+    if data.modality != "table" and model.target.task != "multilabel":
+        _write_mistakes(folder / "mistakes", data, judged, _worst(judged.y, probabilities, model))
+
+
+def _number_rows(names: list[str], truth: list[str], model: Model, values: NDArray[Any]) -> list[list[str]]:
+    ends = model.interval(values)
+    asked = model.decision.get("quantiles", ())
+    head = ["input", "label", "predicted", "sigma", *(["low", "high"] if ends is not None else ()),
+            *(f"q:{q:g}" for q in asked)]  # fmt: skip
+    more = model.quantiles(values) if ends is None else np.hstack([ends, model.quantiles(values)])
+    sigmas = np.broadcast_to(model.sigma, len(values))
+    return [head, *([name, y, f"{v[0]:.9g}", f"{sigma:.9g}", *(f"{w:.9g}" for w in m)]
+                    for name, y, v, sigma, m in zip(names, truth, values, sigmas, more, strict=True))]  # fmt: skip
+
+
+def _worst(y: NDArray[Any], outputs: NDArray[Any], model: Model) -> list[tuple[int, dict[str, Any]]]:
+    """The rows of the most confident mistakes, or of the numbers that are furthest off, and what is said of each."""
+    if model.numbers:
+        off = outputs[:, 0] - y
+        order = np.argsort(-np.abs(off), kind="stable")[:MISTAKES]
+        return [(int(i), {"label": f"{y[i]:.4g}", "predicted": f"{outputs[i, 0]:.4g}", "off": float(off[i])})
+                for i in order]  # fmt: skip
+    guess, sure = outputs.argmax(1), outputs.max(1)
+    wrong = np.flatnonzero(guess != y)
+    names = model.target.classes
+    return [(int(i), {"label": names[y[i]], "predicted": names[guess[i]], "confidence": float(sure[i])})
+            for i in wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]]  # fmt: skip
+
+
+def write_line(folder: Path, names: list[str], label: str, learned: Rows, judged: Rows, model: Model) -> None:
+    """``line.json``: the fitted line of a table of one column, its band, and the rows it was learned from."""
+    both = np.concatenate([learned.x[:, 0], judged.x[:, 0]])
+    x = np.linspace(both.min(), both.max(), 25)[:, None]
+    values = model.probabilities(x)
+    ends = model.interval(values)
+    how = "conformal" if ends is not None else "by its sigma"
+    if ends is None:
+        reach = 1.6448536269514722 * model.sigma
+        ends = np.stack([values[:, 0] - reach, values[:, 0] + reach], 1)
+    slope = float((values[-1, 0] - values[0, 0]) / (x[-1, 0] - x[0, 0]))
+    points = {part: np.stack([r.x[:, 0], r.y], 1)[evenly(len(r.y), MAP_POINTS)].tolist()
+              for part, r in (("learned from", learned), ("judged", judged))}  # fmt: skip
+    level = (model.decision.get("interval") or {"level": 0.9})["level"]
+    write_json(folder / "line.json", {
+        "column": names[0], "label": label, "level": level, "how": how, "slope": slope,
+        "intercept": float(values[0, 0] - slope * x[0, 0]), "points": points,
+        "line": np.hstack([x, values[:, :1], ends]).tolist(),
+    })  # fmt: skip
+
+
+def write_domains(path: Path, views: dict[str, tuple[NDArray[Any], NDArray[Any]]]) -> None:
+    """``domains.csv``: items of the source and the target in the plane, of each named view (``before``, ``after``)."""
+    rows = [["view", "domain", "x", "y"]]
+    for view, both in views.items():
+        some = [x[evenly(x.shape[0], MAP_POINTS // 2)] for x in both]
+        names = ["source"] * some[0].shape[0] + ["target"] * some[1].shape[0]
+        places = plane(below(some))
+        rows += [[view, n, f"{x:.4f}", f"{y:.4f}"] for n, (x, y) in zip(names, places, strict=True)]
+    _write_csv(path, rows)
+
+
+def _write_csv(path: Path, rows: list[list[str]]) -> None:
+    with (
+        new_file(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as f,
+    ):
+        csv.writer(f).writerows(rows)
+
+
+def plane(x: NDArray[Any]) -> NDArray[np.float64]:
+    """Features (n, D) -> places (n, 2) that keep neighbours together (t-SNE, van der Maaten and Hinton 2008).
+
+    Always the same for the same features. With fewer than 10 rows, or features that do not vary, the first two
+    principal components.
+    """
+    from sklearn.decomposition import PCA, TruncatedSVD
+    from sklearn.manifold import TSNE
+
+    if issparse(x) and min(x.shape) > 2:
+        x = TruncatedSVD(min(50, min(x.shape) - 1), random_state=0).fit_transform(x)
+    elif issparse(x):
+        return np.zeros((x.shape[0], 2))
+    x = np.asarray(x, np.float64)
+    spread = x.std(0)
+    if len(x) < 3 or not spread.any():
+        return np.zeros((len(x), 2))
+    flat = PCA(min(30, *x.shape), random_state=0).fit_transform(x / spread.max())
+    if len(x) < 10 or flat.shape[1] < 2:
+        return np.pad(flat, ((0, 0), (0, 2)))[:, :2]
+    perplexity = min(30, (len(x) - 1) / 3)
+    places: NDArray[np.float64] = TSNE(2, perplexity=perplexity, init="pca", random_state=0).fit_transform(flat)
+    return places.astype(np.float64)
+
+
+def _write_mistakes(folder: Path, data: Dataset, judged: Rows, worst: list[tuple[int, dict[str, Any]]]) -> None:
+    folder.mkdir(exist_ok=True)
+    shown = []
+    for number, (i, said) in enumerate(worst):
+        item = int(judged.items[i])
+        record = {"input": data.items.name(item), **said}
+        if data.modality == "text":
+            shown.append({"text": str(data.items.load(item))[:MOST_LETTERS], **record})
+            continue
+        try:
+            pixels = data.items.load(item)
+            picture = Image.fromarray(pixels.squeeze(2) if pixels.shape[2:] == (1,) else pixels).convert("RGB")
+        except UnreadableItem:
+            continue
+        picture.thumbnail((THUMB, THUMB))
+        if max(picture.size) < THUMB // 2:
+            scale = THUMB // max(picture.size)
+            picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+        file = f"{number:02d}.jpg"
+        with new_file(folder / file) as temporary:
+            picture.save(temporary, "JPEG", quality=85)
+        shown.append({"file": file, **record})
+    write_json(folder / "mistakes.json", shown)

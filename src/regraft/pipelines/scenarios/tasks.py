@@ -1,0 +1,118 @@
+"""The tasks of ``--share parameters``, from their data to a run for each."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from regraft.commands.fit import fit, name_of
+from regraft.core.errors import InputError
+from regraft.core.row_store import RowStore
+from regraft.core.runtime import Stopwatch, resolve_device, say, set_threads
+from regraft.data.open import open_data
+from regraft.data.splits import make_split
+from regraft.features.runner import Runner
+from regraft.methods import METHODS
+from regraft.pipelines import run_folder as runfolder
+from regraft.pipelines.context import FitResult, Given, Job
+from regraft.pipelines.stages.network import started
+from regraft.pipelines.validate import check, check_task, hints_of
+from regraft.selection.halving import is_auto
+from regraft.training.multi_task import task_of, together
+from regraft.training.trainer import Adapted, Start, adapt
+
+NOT_FOR_TASKS = ("class_weight", "mix", "processes", "lr", "target", "quantiles", "focal")
+Tasks = Mapping[str, tuple[Any, str | None]]
+
+
+def fit_together(
+    tasks: Tasks, run: runfolder.RunFolder, weights: str, soft: float | None, options: dict[str, Any], *, resume: bool
+) -> tuple[dict[str, FitResult], dict[str, float]]:
+    """A run in ``tasks/NAME`` for each task after all of them have trained one network, and the seconds of each."""
+    jobs = _jobs(tasks, run, options)
+    problems = {name: list(job.split.problems) for name, job in jobs.items()}
+    folder = run.work / "together"
+    folder.mkdir(exist_ok=True)
+    begun = time.perf_counter()
+    say(f"training {', '.join(jobs)} together")
+    trained = together(jobs, weights, soft, folder)
+    seconds = {"together": round(time.perf_counter() - begun, 3)}
+    results = {}
+    for name, job in jobs.items():
+        begun = time.perf_counter()
+        job.split.problems[:] = problems[name]  # what could not be read is told once
+        alone = None if job.settings["controls"] == "none" else _alone(job, name)
+        own = run.work / "tasks" / name
+        with runfolder.RunFolder(own, job.settings, overwrite=own.exists(), resume=resume) as folder_of:
+            others = tuple(j.split.train for n, j in jobs.items() if n != name)
+            results[name] = replace(job, run=folder_of, others=others).result(Given(trained[name], alone))
+            folder_of.finish(asdict(results[name]))
+        seconds[name] = round(time.perf_counter() - begun, 3)
+    return results, seconds
+
+
+def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> dict[str, Job]:
+    usual = {p.name: p.default for p in inspect.signature(fit).parameters.values()
+             if p.name not in ("data", "overwrite", "resume", "network")}  # fmt: skip
+    if is_auto(options.get("backbone")):
+        raise InputError("--backbone auto: --share parameters takes one network; name it.")
+    for option in NOT_FOR_TASKS:
+        meant = options.get(option) == "auto" if option == "lr" else options.get(option) not in (None, "none")
+        if meant:
+            raise InputError(f"--{option.replace('_', '-')} {options[option]}: --share parameters has no use for it.")
+    jobs: dict[str, Job] = {}
+    for name, (data, column) in tasks.items():
+        settings = usual | options | {"data": name_of(data), "label": column, "out": str(run.work / "tasks" / name),
+                                      "drop": not_looked_at(tasks, name, options.get("drop"))}  # fmt: skip
+        check(settings)
+        set_threads(settings["threads"])
+        store, device = RowStore(), resolve_device(settings["device"])
+        hints = hints_of(settings)
+        watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
+        with watch("audit"):
+            opened = open_data(data, format=settings["format"], hints=hints)
+            split = make_split(
+                opened, settings["val"], format=settings["format"], hints=hints, seed=settings["seed"], store=store
+            )
+        if split.train.modality == "table":
+            raise InputError("--share parameters trains a network, and a table has none; --share features fits a head "
+                             "for each task.")  # fmt: skip
+        if jobs:
+            network = next(iter(jobs.values())).network
+        else:
+            network, _ = started(split, settings["data"], settings["init"], settings["backbone"], settings["weights"],
+                                 settings["size"])  # fmt: skip
+        settings["backbone"] = network.name
+        check_task(settings, split.train.target.task)
+        jobs[name] = Job(run, settings, split, network, None, Runner(network, settings["engine"], device), store, watch)
+    return jobs
+
+
+def _alone(job: Job, name: str) -> Adapted:
+    """The same network trained on this task alone, as the control."""
+    say(f"the control: {name} alone")
+    task = task_of(job)
+    folder = job.run.work / "together" / f"alone-{name}"
+    folder.mkdir(exist_ok=True)
+    head = task.head
+    if task.numbers:
+        head.restate(task.unit, task.zero)
+    groups = None if job.split.groups is None else job.split.groups[task.rows.items]
+    return adapt(METHODS.get(job.settings["method"]), Start(job.network, head.requires_grad_(False), task.record),
+                 job.split.train, task.rows, job.settings, groups=groups, folder=folder, device=job.runner.device,
+                 store=job.store)  # fmt: skip
+
+
+def same_data(a: Any, b: Any) -> bool:
+    """Whether two tasks were given the same data."""
+    return a is b or (isinstance(a, str | Path) and isinstance(b, str | Path) and Path(a) == Path(b))
+
+
+def not_looked_at(tasks: Tasks, name: str, drop: str | None) -> str | None:
+    """``drop`` and the labels that other tasks have in the same table."""
+    data, own = tasks[name]
+    return ",".join(filter(None, [drop, *(c for d, c in tasks.values() if same_data(d, data) and c != own)])) or None

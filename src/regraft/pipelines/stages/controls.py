@@ -1,0 +1,140 @@
+"""The controls that transfer has to beat: no features (the most frequent class, the mean), raw input (of texts:
+`tfidf`), the same network untrained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.backbones.base import Pretrained
+from regraft.core.errors import UnknownName
+from regraft.core.row_store import RowStore
+from regraft.data.splits import Rows, Split
+from regraft.features.extract import Extracted
+from regraft.features.fusion import learned, learns, parts_of
+from regraft.features.network import network_for
+from regraft.features.runner import Runner
+from regraft.metrics.classification import best_thresholds
+from regraft.models.model import Model
+from regraft.tasks.uncertainty import sureness
+
+KNOWN = ("majority", "raw", "random")
+
+
+@dataclass(frozen=True)
+class Control:
+    """What one control says of the judged items: probabilities (n, k), or numbers (n, 1); how they become answers, as
+    in `Model.decision`; and the forward passes it cost.
+    """
+
+    name: str
+    probabilities: NDArray[np.float64]
+    decision: dict[str, Any]
+    computed: int = 0
+
+
+@dataclass(frozen=True)
+class ControlKit:
+    """What a control needs of the run it stands beside: the same items, learner and engine."""
+
+    split: Split
+    train: Rows
+    judged: Rows
+    learn: Callable[..., Any]
+    engine: str
+    device: str
+    store: RowStore
+    size: int | None = None
+    kept: Kept = field(default_factory=lambda: Kept())
+
+    def rows(self, name: str, make: Callable[[], Pretrained]) -> tuple[Pretrained, Extracted, Extracted]:
+        """The network of that name with what it had to learn from the training items, and the rows of these and of the
+        judged ones.
+        """
+        network = self.kept.networks[name] = self.kept.networks.get(name) or make()
+        train, val = self.split.train, self.split.val
+        assert val is not None
+        learning = train.items.take(self.train.items)
+        if val is train and not learns(network):
+            if name not in self.kept.rows:
+                self.kept.rows[name] = Runner(network, self.engine, self.device).stored(train.items, self.store)
+            rows = self.kept.rows[name]
+            return network, rows.at(self.train.items), rows.at(self.judged.items)
+        network = learned(network, learning)
+        runner = Runner(network, self.engine, self.device)
+        judged = val.items.take(self.judged.items)
+        return network, runner.stored(learning, self.store), runner.stored(judged, self.store)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the folds of a cross-validation, whose items are the same, need not find again: networks by name, and the
+    rows of all items.
+    """
+
+    networks: dict[str, Pretrained] = field(default_factory=dict)
+    rows: dict[str, Extracted] = field(default_factory=dict)
+
+
+def check_controls(wanted: str) -> list[str]:
+    """The names in ``wanted``; raises ``UnknownName``."""
+    names = [n.strip() for n in wanted.split(",") if n.strip() and n.strip() != "none"]
+    for name in names:
+        if name not in KNOWN:
+            raise UnknownName("control", name, (*KNOWN, "none"))
+    return names
+
+
+def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Control]:
+    """The controls in ``wanted`` (comma-separated; ``none`` for none), on the very items of the run itself."""
+    names = check_controls(wanted)
+    base, alone = network.name.partition("@")[0].partition("[")[0], len(parts_of(network)) == 1
+    raw = "tfidf" if kit.split.train.modality == "text" else "raw"
+    found = []
+    for name in names:
+        if name == "majority":
+            target = kit.split.train.target
+            found.append(_mean(kit) if target.task == "regression" else
+                         majority(kit.train.y, len(kit.judged.y), len(target.classes)))  # fmt: skip
+        elif name == "raw" and base != raw:
+            found.append(_features(raw, kit))
+        elif name == "random" and base not in ("raw", "tfidf") and not base.startswith("random:") and alone:
+            found.append(_features(f"random:{network.name}", kit))
+    return found
+
+
+def majority(train: NDArray[Any], n: int, k: int) -> Control:
+    """Always the same answer for n items: the frequencies (Laplace) of k classes among the labels ``train`` (m,), or
+    for multilabel (m, k), as probabilities.
+    """
+    several = train.ndim == 2
+    shares = (train.sum(0) + 1) / (len(train) + 2) if several else (np.bincount(train, minlength=k) + 1) / (
+        len(train) + k)  # fmt: skip
+    return Control("majority", np.tile(shares, (n, 1)), {"thresholds": [0.5] * k} if several else {})
+
+
+def _mean(kit: ControlKit) -> Control:
+    """Always the same answer: the mean of the training part's numbers, as unsure as these are spread."""
+    y = kit.train.y
+    return Control("mean", np.full((len(kit.judged.y), 1), y.mean()), {"sigma": float(y.std()) or 1.0})
+
+
+def _features(name: str, kit: ControlKit) -> Control:
+    """The method of the run on the features of another network."""
+    train = kit.split.train
+    size = None if name == "raw" else kit.size
+    network, of_train, of_val = kit.rows(name, lambda: network_for(train.items, name, size=size))
+    fitted = kit.learn(of_train.rows, kit.train.y, own_units=network.spec.modality == "table",
+                       blocks=[p.width for p in parts_of(network)])  # fmt: skip
+    model = Model(network, fitted.head, train.target_name, train.target)
+    if train.target.task == "multilabel" and fitted.logits is not None:
+        # a control decides by thresholds of its own, chosen as the model's are
+        thresholds = best_thresholds(kit.train.y[fitted.rows], model.from_logits(fitted.logits))
+        model.decision = {"thresholds": thresholds.tolist()}
+    if train.target.task == "regression" and fitted.logits is not None:
+        model.decision = sureness(fitted.logits, kit.train.y[fitted.rows])
+    return Control(name, model.probabilities(of_val.rows), model.decision, of_train.computed + of_val.computed)

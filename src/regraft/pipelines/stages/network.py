@@ -1,0 +1,86 @@
+"""Which network a fit starts from: the catalog's, or the one another run has trained."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from regraft.backbones import catalog
+from regraft.backbones.base import Pretrained
+from regraft.core.errors import InputError
+from regraft.core.types import Problem
+from regraft.data.splits import Split
+from regraft.features.fusion import fuse, parts_of
+from regraft.features.network import network_for
+from regraft.models.artefact import write as artefact
+from regraft.models.heads import LinearHead
+from regraft.models.model import Model
+
+
+def started(
+    split: Split, data: str, init: str | None, backbone: str | None, weights: str | None, size: int | None
+) -> tuple[Pretrained, LinearHead | None]:
+    """The network, and with ``init`` (a run) that run's head brought to the classes at hand.
+
+    What of the head could be kept, and what not, is listed in the problems of ``split``, that of ``data``. Raises
+    ``InputError`` where the run's network is of another architecture than ``backbone``.
+    """
+    if init is None:
+        return network_for(split.train.items, backbone, weights, size, trains=True), None
+    if weights is not None:
+        raise InputError(f"--init {init} brings its own weights; leave out --weights {weights}.")
+    model, manifest = artefact.load(init)
+    network = model.network
+    named = backbone not in (None, network.name)
+    if named and not _same_architecture(network_for(split.train.items, backbone, trains=True), network):
+        raise InputError(f"--init {init} holds the network {network.name}, and --backbone asks for {backbone}: the "
+                         "weights of one do not fit the other; leave out one of the two.")  # fmt: skip
+    if network.spec.modality != split.train.modality:
+        raise InputError(f"--init {init} holds a network on {network.spec.modality} items; those of the data are "
+                         f"{split.train.modality} items.")  # fmt: skip
+    if size is not None:
+        network = fuse([catalog.fed(p, size) for p in parts_of(network)])
+    network.provenance = {k: v for k, v in network.provenance.items() if k not in ("adapted_by", "digest")}
+    network.provenance |= {"init": init, "trained_on": manifest["record"].get("data")}
+    head, problem = brought(model, split.train.classes, init)
+    record = manifest["record"]
+    if (record.get("refit") or record.get("cross_validation")) and record.get("data") == data:
+        head, problem = None, Problem("init", init, "the body is taken; its head has learned from items judged here")
+    split.problems.append(problem)
+    return network, head
+
+
+def _same_architecture(a: Pretrained, b: Pretrained) -> bool:
+    keys = ("library", "architecture", "block", "config", "words")
+    inner = [n.recipe.get("of", {}) for n in (a, b)]
+    return a.spec.view == b.spec.view and all(
+        one.get(k) == other.get(k) for one, other in ((a.recipe, b.recipe), inner) for k in keys
+    )
+
+
+def brought(model: Model, classes: tuple[str, ...], name: str) -> tuple[LinearHead | None, Problem]:
+    """The rows of a linear head under the names of ``classes``, zero where a class is new, and what became of them."""
+    before = model.target.classes
+    kept = [c for c in classes if c in before]
+    new, dropped = [c for c in classes if c not in before], [c for c in before if c not in classes]
+    words = [f"head rows kept: {_some(kept)}", f"new: {_some(new)}", f"dropped: {_some(dropped)}"]
+    if not isinstance(model.head, LinearHead):
+        return None, Problem("init", name, f"the body is taken; its {model.head.kind} head is not")
+    if not kept:
+        return None, Problem("init", name, f"the body is taken; no class has the name of one of its: {_some(dropped)}")
+    head = LinearHead.zero(model.head.linear.in_features, len(classes))
+    rows, source = [classes.index(c) for c in kept], [before.index(c) for c in kept]
+    with torch.no_grad():
+        head.mean.copy_(model.head.mean)
+        head.scale.copy_(model.head.scale)
+        head.linear.weight[rows] = model.head.linear.weight[source]
+        head.linear.bias[rows] = model.head.linear.bias[source]
+        # what is new starts where the known classes are on average, not above or below all of them
+        rest = np.setdiff1d(np.arange(len(classes)), rows)
+        head.linear.bias[rest] = model.head.linear.bias[source].mean()
+    return head, Problem("init", name, "; ".join(words))
+
+
+def _some(names: list[str] | tuple[str, ...]) -> str:
+    shown = ", ".join(names[:8]) or "none"
+    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")

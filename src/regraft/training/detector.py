@@ -1,0 +1,198 @@
+"""How a detector learns: the feed, the loop, the choice of the epoch and of the threshold of what is shown."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.core.boxes import Found, classes_present
+from regraft.core.errors import DataError, InputError
+from regraft.core.row_store import RowStore
+from regraft.core.runtime import Stopwatch, bf16_pays, say
+from regraft.data.dataset import Dataset
+from regraft.data.items import Items
+from regraft.data.parts import hold_out
+from regraft.data.transforms.augment import may_flip
+from regraft.data.transforms.augment_boxes import BoxPolicy
+from regraft.inference.detector import stream
+from regraft.methods.base import Options
+from regraft.methods.finetuning.detector import SUMMARIES, phases
+from regraft.metrics.detection import best_threshold, mean_ap
+from regraft.models.detectors.base import BATCH, FLOOR, Detector, Framed
+from regraft.models.detectors.letterbox import scaled_frames
+from regraft.training.feeds.base import Batches
+from regraft.training.feeds.detection import FrameBatches, stored_maps
+from regraft.training.feeds.detection_views import View
+from regraft.training.logs import Logs
+from regraft.training.loop import train
+from regraft.training.state import Settings
+
+LEARNED, POLICY, CLIP = 8, "standard", 10.0
+"""Pictures in a training step, and how they are augmented, where nothing else is said; the longest gradient."""
+
+FROM, SHARE, VIEWS, UNCHOSEN = 100, 0.15, 4, 0.3
+"""From how many pictures on what share is held out inside; stored views of each; the threshold where none is."""
+
+
+MIXES = (None, "none", "mosaic", "mixup", "mosaic+mixup")
+STORED = ("head-only", "last-k")
+
+
+def check(settings: dict[str, Any]) -> None:
+    """Raises ``InputError`` naming the first setting that a detector cannot be trained by."""
+    method, mix = settings["method"], settings["mix"]
+    if method not in SUMMARIES:
+        raise InputError(f"--method {method} is not for detectors; they take {', '.join(SUMMARIES)}.")
+    if settings["lr"] == "auto":
+        raise InputError("--lr auto is not for detectors; leave it out, or give a number such as 1e-3.")
+    if settings["size"] is not None and settings["size"] < 64:
+        raise InputError(f"--size is {settings['size']}; a detector's frame has at least 64 pixels a side.")
+    if mix not in MIXES:
+        raise InputError(f"--mix {mix} is not for detectors; they take {', '.join(filter(None, MIXES))}.")
+    if mix not in (None, "none") and method in STORED:
+        raise InputError(f"--mix {mix} joins pictures, and {method} learns from stored maps.")
+    if settings["multi_scale"] and method in STORED:
+        raise InputError(f"--multi-scale changes the frame, and {method} learns from stored maps of one.")
+    if settings["augment"]:
+        BoxPolicy(settings["augment"]).steps  # noqa: B018 raises where a name is unknown
+
+
+def learn(
+    detector: Detector,
+    data: Dataset,
+    settings: dict[str, Any],
+    *,
+    groups: NDArray[Any] | None,
+    folder: Path,
+    store: RowStore,
+    watch: Stopwatch,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Trains ``detector`` in place by ``settings["method"]``: a record of how, and the decision (``threshold``).
+
+    15 % of the pictures, from 100 on, choose the epoch (by mAP) and the threshold; none of ``groups`` (n,) is torn.
+    Checkpoints and logs go to ``folder``, from which a training that was interrupted goes on.
+    """
+    inside, hold = inner_pictures(data, groups, settings["seed"])
+    inner, learned = _Inner(data.take(hold)), data.take(inside)
+    epochs = settings["epochs"] or default_epochs(len(learned))
+    options = Options(epochs, settings["lr"], settings["blocks"] or 2)
+    plan = phases(settings["method"], len(detector.body.blocks), options, detector.kept)
+    detector.border = min(p.frozen for p in plan)
+    if settings["multi_scale"] and detector.own_frame:
+        raise InputError(f"--multi-scale: {detector.recipe['torchvision']} takes pictures of one size only.")
+    with watch("extract"):
+        feed = _feed(detector, learned, settings, epochs, store)
+    loop = loop_settings(settings, _fingerprint(learned))
+    with watch("fit"):
+        progress = train(
+            detector, plan, feed, np.zeros((len(learned), 1)), loop, folder=folder / "checkpoints",
+            inner=inner.loss if len(hold) else None, report=Logs(folder, bool(settings["tensorboard"])),
+        )  # fmt: skip
+    detector.body.freeze()
+    decision: dict[str, Any] = {"threshold": UNCHOSEN, "chosen_by": "default, since nothing was held out inside"}
+    if len(hold):
+        best = best_threshold(list(inner.data.y), inner.found(detector))
+        decision = {**best, "chosen_by": "best F1 on the inner part"}
+    detector.border = 0
+    return {
+        "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan],
+        "loop": asdict(loop), "frame": detector.frame, "stored_views": VIEWS * bool(min(p.frozen for p in plan)),
+        "augment": settings["augment"] or POLICY, "origin": asdict(detector.origin),
+        "bf16": loop.precision == "bf16" or bf16_pays(str(next(detector.parameters()).device)),
+        "steps": progress.step, "history": progress.history, "inner_items": len(hold),
+        "inner_map": 1 - progress.best if len(hold) else None,
+        "chosen_by": "mAP on the inner part" if len(hold) else "last averaged weights",
+    }, decision  # fmt: skip
+
+
+def inner_pictures(data: Dataset, groups: NDArray[Any] | None, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Positions to learn from and to choose by: 15 % from 100 pictures on, else none."""
+    if len(data) < FROM:
+        return np.arange(len(data)), np.zeros(0, np.int64)
+    return hold_out(classes_present(data.y, len(data.classes)), groups, share=SHARE, seed=seed)
+
+
+def default_epochs(n: int) -> int:
+    """Enough passes for a few hundred steps, fewer where a pass is long already."""
+    return int(np.clip(round(3_000 / n), 12, 100))
+
+
+def loop_settings(settings: dict[str, Any], data: str) -> Settings:
+    """What was asked for, over the defaults of detectors."""
+    names = ("batch", "accumulate", "schedule", "ema", "patience", "batch_norm")
+    asked = {k: settings[k] for k in names if settings[k] is not None}
+    return Settings(**{"batch": LEARNED, "clip": CLIP, "seed": settings["seed"], "data": data, **asked})
+
+
+def view_of(settings: dict[str, Any], classes: tuple[str, ...], epochs: int, stretch: bool = False) -> View:
+    """How pictures are augmented; not mirrored where the classes would not mean the same, and the last third of the
+    epochs without pictures joined.
+    """
+    flips = may_flip(classes)
+    if not flips:
+        say("pictures are not mirrored: these classes would not mean the same")
+    joins = (settings["mix"] or "").split("+")
+    policy = BoxPolicy(settings["augment"] or POLICY, flips)
+    return View(policy, round(epochs * 2 / 3), "mosaic" in joins, "mixup" in joins, stretch)
+
+
+def detections(detector: Detector, items: Items, floor: float = FLOOR) -> list[Found]:
+    """What is found on each of ``items`` with a score of at least ``floor``; raises ``DataError`` where one cannot be
+    read.
+    """
+    answers = []
+    for i, one in stream(detector, items, floor):
+        if isinstance(one, str):
+            raise DataError(f"{items.name(i)} cannot be used: {one}.")
+        answers.append(one)
+    return answers
+
+
+def _feed(detector: Detector, data: Dataset, settings: dict[str, Any], epochs: int, store: RowStore) -> Batches:
+    """Frames augmented anew each epoch, or the stored maps of some views where the first blocks stay frozen."""
+    view = view_of(settings, data.classes, epochs, detector.stretches)
+    frames = scaled_frames(detector.frame) if settings["multi_scale"] else [detector.frame]
+    feed = FrameBatches(data.items, list(data.y), view, frames, settings["seed"])
+    if not detector.border:
+        return feed
+    return stored_maps(detector, detector.border, feed, VIEWS, store)
+
+
+class _Inner:
+    """The pictures held out inside the training part; what frozen blocks make of them is computed once."""
+
+    def __init__(self, data: Dataset) -> None:
+        self.data = data
+        self.kept: list[Framed] = []
+
+    def found(self, detector: Detector) -> list[Found]:
+        if not detector.border:
+            return detections(detector, self.data.items)
+        self.kept = self.kept or list(self.framed(detector))
+        answers = {i: f for some in self.kept for i, f in zip(some.positions, detector.answers(some), strict=True)}
+        return [answers[i] for i in range(len(self.data))]
+
+    def framed(self, detector: Detector) -> Iterator[Framed]:
+        """What the frozen blocks make of the pictures, of which a batch at a time is decoded."""
+        for start in range(0, len(self.data), BATCH):
+            some = range(start, min(start + BATCH, len(self.data)))
+            for one in detector.framed([self.data.items.load(i) for i in some]):
+                yield one._replace(positions=[start + p for p in one.positions])
+
+    def loss(self, detector: Any) -> float:
+        """1 - mAP."""
+        return 1 - (mean_ap(list(self.data.y), self.found(detector), self.data.classes) or 0.0)
+
+
+def _fingerprint(data: Dataset) -> str:
+    """Names the pictures and their boxes: what a checkpoint must not be resumed without."""
+    h = hashlib.blake2b(digest_size=16)
+    for i, boxes in enumerate(data.y):
+        h.update(data.items.digest(i) + boxes.xyxy.tobytes() + boxes.labels.tobytes() + boxes.crowd.tobytes())
+    return h.hexdigest()

@@ -1,0 +1,55 @@
+"""What a training is fed: augmented pictures, stored activations, or texts as token numbers."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.backbones.base import Pretrained
+from regraft.backbones.text.tokeniser import pack
+from regraft.core.row_store import RowStore
+from regraft.data.dataset import Dataset
+from regraft.data.transforms.augment import Policy
+from regraft.features.activations import activation_views
+from regraft.training.feeds.base import Batches, PictureBatches, RowBatches, TextBatches, padded
+
+VIEWS, LONG = 4, 0.98
+
+
+def make_feed(
+    network: Pretrained,
+    border: int,
+    data: Dataset,
+    features: NDArray[Any],
+    policy: Policy,
+    *,
+    seed: int,
+    device: str,
+    store: RowStore,
+    views: int = VIEWS,
+) -> Batches:
+    """The items of ``data`` as a learner takes them whose blocks before ``border`` are frozen.
+
+    Pictures where the first block learns, else the activations at the border, in ``views`` augmented views a picture,
+    kept in the store. Texts as token numbers, or where no block learns their ``features`` (n, D).
+    """
+    if data.modality != "image" and border == len(network.body.blocks):
+        return RowBatches([features.astype(np.float32)], seed)
+    if data.modality == "text":
+        return TextBatches(tokens_of(network, data), partial(pack, made_by=network.tokeniser), seed)
+    if border == 0:
+        return PictureBatches(data.items, network.spec, policy, seed)
+    stored = activation_views(network, border, data.items, policy, views, seed=seed, device=device, store=store)
+    return RowBatches(stored, seed)
+
+
+def tokens_of(network: Pretrained, data: Dataset) -> list[list[int]]:
+    """The token numbers of each text, none longer than nearly all of them are, the special tokens at the end kept."""
+    tokens = network.tokeniser.encode([str(data.items.load(i)) for i in range(len(data))])
+    usual = padded(max(1, int(np.quantile([len(t) for t in tokens], LONG)))) if tokens else 8
+    longest = min(network.spec.tokens // 8 * 8 or usual, usual)
+    behind = network.tokeniser.ends[1]
+    return [t if len(t) <= longest else [*t[: longest - behind], *t[len(t) - behind :]] for t in tokens]

@@ -1,0 +1,162 @@
+"""Several tasks trained on one body at once: what ``--share parameters`` does before each task is judged alone."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from regraft.core.files import digest
+from regraft.data.dataset import Dataset
+from regraft.data.splits import Rows
+from regraft.data.transforms.augment import Policy, may_flip
+from regraft.methods import multi_task as METHOD
+from regraft.methods.base import Options
+from regraft.methods.probes.linear_probe import fit_features
+from regraft.methods.probes.logistic import targets_of
+from regraft.models.heads import LinearHead
+from regraft.pipelines.context import Job
+from regraft.training.feeds.build import make_feed
+from regraft.training.feeds.many_domains import ManyDomains
+from regraft.training.logs import Logs
+from regraft.training.loop import train
+from regraft.training.losses import LOSSES
+from regraft.training.state import Learner
+from regraft.training.trainer import (
+    GENTLE_ON_TEXTS,
+    Adapted,
+    calibrated,
+    changed,
+    check,
+    default_epochs,
+    fingerprint,
+    link_of,
+    loop_settings,
+    rate_of,
+)
+from regraft.training.validation import Inner, inner_parts, promised
+
+
+@dataclass
+class Task:
+    """A task's items inside the training part, its targets at a spread of 1, the head its probe gives, and a
+    record of how that was chosen.
+    """
+
+    data: Dataset
+    rows: Rows
+    learn: NDArray[np.int64]
+    hold: NDArray[np.int64]
+    sure: NDArray[np.int64]
+    targets: NDArray[Any]
+    unit: float
+    zero: float
+    head: LinearHead
+    record: dict[str, Any]
+
+    @property
+    def numbers(self) -> bool:
+        return self.data.target.task == "regression"
+
+
+def task_of(job: Job) -> Task:
+    """The task of a fit; its probe has not seen the items that choose the epoch."""
+    rows, _ = job.rows(job.split.train)
+    data, seed = job.split.train.take(rows.items), job.settings["seed"]
+    groups = None if job.split.groups is None else job.split.groups[rows.items]
+    learn, hold, sure = inner_parts(rows.y, groups, seed, promised(job.settings))
+    numbers = data.target.task == "regression"
+    unit, zero = (float(rows.y[learn].std()) or 1.0, float(rows.y[learn].mean())) if numbers else (1.0, 0.0)
+    probe = fit_features(rows.x[learn], rows.y[learn], data.target, seed=seed)
+    head = copy.deepcopy(probe.head).requires_grad_(True)
+    if numbers:
+        head.restate(1 / unit, -zero / unit)
+    targets = (rows.y[:, None] - zero) / unit if numbers else targets_of(rows.y, len(data.classes))
+    return Task(data, rows, learn, hold, sure, targets, unit, zero, head, probe.record)
+
+
+def together(jobs: dict[str, Job], weights: str, soft: float | None, folder: Path) -> dict[str, Adapted]:
+    """The network and a head for each task after training on all of them in turns; a batch is of one task.
+
+    With ``soft`` each task has a network of its own, drawn to the others' by an L2 term of that strength. The epoch is
+    chosen by the mean inner loss over the tasks. Checkpoints and logs go to ``folder``.
+    """
+    first = next(iter(jobs.values()))
+    network, settings, device = first.network, first.settings, first.runner.device
+    for job in jobs.values():
+        check(network, job.split.train, settings | {"target": None})
+    tasks = [task_of(job) for job in jobs.values()]
+    text, seed = first.split.train.modality == "text", settings["seed"]
+    flips = all(may_flip(t.data.classes) for t in tasks)
+    policy = Policy("none" if text else settings["augment"] or "light", flips)
+    plain, more = Policy("none", flips), {"seed": seed, "device": device, "store": first.store}
+    body = copy.deepcopy(network.body)
+    for layer in [m for m in body.modules() if text and isinstance(m, nn.Dropout)]:
+        layer.p = 0.0
+
+    def feed(task: Task, items: NDArray[np.int64], by: Policy) -> Any:
+        return make_feed(network, 0, task.data.take(items), task.rows.x[items], by, **more)  # type: ignore[arg-type]
+
+    if soft is not None:
+        body = METHOD.own_bodies(body, len(tasks))
+    extra = METHOD.Uncertainty(len(tasks)) if weights == "uncertainty" else None
+    learner = Learner(body.to(device), METHOD.Heads([t.head for t in tasks]).to(device), 0,
+                      None if extra is None else extra.to(device))  # fmt: skip
+
+    def aside(task: Task, items: NDArray[np.int64]) -> Inner:
+        kind = task.data.target.task
+        return Inner(feed(task, items, plain), task.targets[items], link_of(task.data), None, device, kind)
+
+    judges = [aside(t, t.hold) for t in tasks]
+    widest = max(t.targets.shape[1] for t in tasks)
+    targets = np.concatenate([np.pad(t.targets[t.learn], ((0, 0), (0, widest - t.targets.shape[1]))) for t in tasks])
+    named = digest([fingerprint(t.rows) for t in tasks]).hex()
+    loop = loop_settings(settings | {"class_weight": None}, "classification", targets, named,
+                         "keep" if network.has_learned else "learn")  # fmt: skip
+    options = Options(settings["epochs"] or default_epochs(len(targets), text), rate_of(settings["lr"]),
+                      scale=GENTLE_ON_TEXTS if text else 1.0)  # fmt: skip
+    loss = METHOD.TaskLoss([LOSSES[t.data.target.task] for t in tasks], [t.targets.shape[1] for t in tasks],
+                           loop.smoothing, soft)  # fmt: skip
+    progress = train(
+        learner, [METHOD.phase(len(body.blocks), options, loss)],
+        ManyDomains([feed(t, t.learn, policy) for t in tasks], seed), targets, loop, folder=folder / "checkpoints",
+        inner=(lambda model: _inner(model, judges)) if any(len(t.hold) for t in tasks) else None,
+        report=Logs(folder, bool(settings["tensorboard"])),
+    )  # fmt: skip
+    record = {
+        "phases": [{"name": "shared", "epochs": options.epochs, "rate": options.top(METHOD.RATE)}],
+        "loop": asdict(loop), "augment": policy.name, "flips": flips, "history": progress.history,
+        "steps": progress.step, "task_weights": weights, "soft": soft, "shared_by": list(jobs),
+        "weights": dict(zip(jobs, extra.weights(), strict=True)) if extra is not None else None,
+    }  # fmt: skip
+    heads: Any = learner.head
+    found = {}
+    for i, (name, task, head) in enumerate(zip(jobs, tasks, heads.of_task, strict=True)):
+        learner.head = head
+        METHOD.turn(learner.body, i)
+        temperature, logits = calibrated(learner, aside(task, task.sure), task.unit, task.zero)
+        own = {**record, "temperature": temperature, "inner_items": len(task.hold), "inner_log_loss": None,
+               "chosen_by": "inner splits of all tasks" if len(task.hold) else "last averaged weights"}  # fmt: skip
+        head.cpu().eval().requires_grad_(False)
+        found[name] = Adapted(network, head, own, logits, task.rows.y[task.sure], task.sure, task.sure is task.hold)
+    bodies = [learner.body if soft is None else METHOD.body_of(learner.body, i) for i in range(len(tasks))]
+    trained = [changed(network, b, "share parameters", statistics=loop.batch_norm == "learn") for b in bodies]
+    return {name: replace(one, network=n) for (name, one), n in zip(found.items(), trained, strict=True)}
+
+
+def _inner(learner: Learner, judges: list[Inner]) -> float:
+    """The mean over the tasks of the loss on their held-out items."""
+    losses: list[float] = []
+    heads: Any = learner.head
+    for i, judge in enumerate(judges):
+        if len(judge.targets):
+            learner.head = heads.of_task[i]
+            METHOD.turn(learner.body, i)
+            losses.append(judge.loss(learner))
+            learner.head = heads
+    return float(np.mean(losses))
