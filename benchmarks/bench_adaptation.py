@@ -156,7 +156,7 @@ def paired(ours: Path, theirs: Path) -> dict[str, Any]:
     """The difference of two runs on the same judged items, with its paired interval."""
     import csv
 
-    from regraft.metrics.classification import paired_gain
+    from regraft.metrics.intervals import paired_gain
 
     right = []
     for run in (ours, theirs):

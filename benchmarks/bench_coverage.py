@@ -25,6 +25,7 @@ from regraft.data.folds import stratified_folds
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.methods.probes.ridge import fit_regression
 from regraft.metrics import classification as metrics
+from regraft.metrics.intervals import paired_gain, share_change
 from regraft.metrics.regression import conformal_radius
 from regraft.models.outliers import Familiar
 
@@ -224,7 +225,7 @@ def shares() -> Iterator[Row]:
 
     def change(n: int, p: float, q: float) -> Row:
         def draw(rng: np.random.Generator) -> float:
-            low, high = metrics.share_change((rng.binomial(n, p), n), (rng.binomial(n, q), n))["ci95"]
+            low, high = share_change((rng.binomial(n, p), n), (rng.binomial(n, q), n))["ci95"]
             return float(low <= q - p <= high)
 
         return Row("change of a share (Newcombe)", f"{n} and {n} texts, {p:g} to {q:g}", 0.95, draw, 3000)
@@ -232,7 +233,7 @@ def shares() -> Iterator[Row]:
     def gained(n: int, both: float, ours: float, theirs: float) -> Row:
         def draw(rng: np.random.Generator) -> float:
             kind = rng.choice(4, n, p=[both, ours, theirs, 1 - both - ours - theirs])
-            found = metrics.paired_gain(np.isin(kind, (0, 1)).astype(float), np.isin(kind, (0, 2)).astype(float))
+            found = paired_gain(np.isin(kind, (0, 1)).astype(float), np.isin(kind, (0, 2)).astype(float))
             low, high = found["ci95"]
             return float(low <= ours - theirs <= high)
 

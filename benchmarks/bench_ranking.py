@@ -246,7 +246,7 @@ def correct(run: Path) -> dict[str, float]:
 
 def paired(ours: Path, theirs: Path) -> dict[str, Any]:
     """The difference of two runs on the same judged items, with its paired interval."""
-    from regraft.metrics.classification import paired_gain
+    from regraft.metrics.intervals import paired_gain
 
     a, b = correct(ours), correct(theirs)
     names = sorted(a.keys() & b.keys())
@@ -315,7 +315,7 @@ def fusion(work: Path) -> dict[str, Any]:
     from regraft.features.network import network_for
     from regraft.features.runner import Runner
     from regraft.methods.probes.linear_probe import fit_features, stratified_folds
-    from regraft.metrics.classification import paired_gain
+    from regraft.metrics.intervals import paired_gain
     from regraft.models.model import Model
 
     names, store, found = ("mobilenet_v2", "squeezenet1_0"), RowStore(), {}

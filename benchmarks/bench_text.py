@@ -27,6 +27,7 @@ from regraft.features.network import network_for
 from regraft.features.runner import Runner
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.metrics import classification as metrics
+from regraft.metrics.intervals import paired_gain
 from regraft.models.model import Model
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
@@ -61,7 +62,7 @@ def accuracy(y: np.ndarray, p: np.ndarray) -> dict[str, Any]:
 
 
 def gain(y: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
-    return metrics.paired_gain(*((p.argmax(1) == y).astype(float) for p in (ours, theirs)))
+    return paired_gain(*((p.argmax(1) == y).astype(float) for p in (ours, theirs)))
 
 
 def english(store: RowStore) -> dict[str, Any]:

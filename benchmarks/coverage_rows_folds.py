@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.types import HEADLINE, TargetSpec
+from regraft.data.folds import deal
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.metrics.intervals import share
 from regraft.models.model import Model
-from regraft.pipelines.stages.cross_validation import deal, mean_of_rounds
+from regraft.pipelines.stages.cross_validation import mean_of_rounds
 from regraft.pipelines.stages.judging import gain
 from regraft.tasks.uncertainty import sureness
 

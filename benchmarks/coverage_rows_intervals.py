@@ -17,7 +17,7 @@ from sklearn.metrics import average_precision_score
 from regraft.core.boxes import Boxes, Found
 from regraft.metrics import classification as metrics
 from regraft.metrics.detection import map_gain, map_interval, mean_ap
-from regraft.metrics.intervals import share
+from regraft.metrics.intervals import paired_gain, share
 from regraft.metrics.regression import paired_rmse_gain, regression
 from regraft.pipelines.stages.judging import best_control, gain
 
@@ -70,7 +70,7 @@ def grouped() -> Iterator[Sketch]:
     def gained(name: str, alike: float) -> Sketch:
         def draw(rng: np.random.Generator) -> float:
             (ours, group), (theirs, _) = (members(rng, GROUPS[name], p, alike) for p in (0.85, 0.75))
-            return held(metrics.paired_gain(ours * 1.0, theirs * 1.0, groups=group)["ci95"], 0.1)
+            return held(paired_gain(ours * 1.0, theirs * 1.0, groups=group)["ci95"], 0.1)
 
         return "accuracy gained, by groups", f"{name}, alike {alike:g}", LEVEL, draw, 1000
 

@@ -11,6 +11,7 @@ from scipy.special import rel_entr, softmax
 from regraft.metrics import classification as metrics
 from regraft.metrics import densities
 from regraft.metrics import regression as regression_metrics
+from regraft.metrics.intervals import bootstrap_interval, percentiles
 
 LOGITS = np.array([[-1.10905, 1.66426, -4.37709], [0.5, 0.25, 2.0], [3.0, -1.0, 0.0], [0.1, 0.2, 0.3]])
 LABELS = np.array([1, 0, 0, 2])
@@ -89,8 +90,8 @@ def test_wilson_and_bootstrap_against_the_recorded_figures(shared) -> None:
     boot = recorded["bootstrap"]
     x = np.array(boot["x"])
     means = x[np.array(boot["indices_50x40"])].mean(1)
-    assert metrics.percentiles(means) == pytest.approx(boot["percentile_95_of_these_50_numpy_linear"], abs=1e-12)
-    assert metrics.bootstrap_interval(x, draws=20000) == pytest.approx(boot["percentile_95_20000"], abs=0.03)
+    assert percentiles(means) == pytest.approx(boot["percentile_95_of_these_50_numpy_linear"], abs=1e-12)
+    assert bootstrap_interval(x, draws=20000) == pytest.approx(boot["percentile_95_20000"], abs=0.03)
 
 
 def test_regression_figures_against_scikit_learn_and_scipy() -> None:

@@ -17,6 +17,7 @@ from regraft.core.boxes import Boxes, Found
 from regraft.metrics import classification as metrics
 from regraft.metrics import intervals
 from regraft.metrics.detection import evaluate, map_gain, map_interval, mean_ap
+from regraft.metrics.intervals import paired_gain
 from regraft.metrics.regression import paired_rmse_gain, regression
 
 LEAST = 0.92
@@ -78,7 +79,7 @@ def test_a_gain_in_accuracy(n: int, wins: float, losses: float) -> None:
     def one(rng: np.random.Generator) -> tuple[list[float], float]:
         u = rng.random(n)
         ours, theirs = u < 0.5 + wins, (u < 0.5) | (u > 1 - losses)
-        return metrics.paired_gain(ours.astype(float), theirs.astype(float))["ci95"], wins - losses
+        return paired_gain(ours.astype(float), theirs.astype(float))["ci95"], wins - losses
 
     assert coverage(400, one) >= LEAST
 
@@ -112,7 +113,7 @@ def test_a_gain_of_groups() -> None:
     def one(rng: np.random.Generator) -> tuple[list[float], float]:
         ours, group = members(rng, [15] * 12, 0.8, 0.3)
         theirs, _ = members(rng, [15] * 12, 0.7, 0.3)
-        return metrics.paired_gain(ours.astype(float), theirs.astype(float), groups=group)["ci95"], 0.1
+        return paired_gain(ours.astype(float), theirs.astype(float), groups=group)["ci95"], 0.1
 
     assert coverage(400, one) >= LEAST
 

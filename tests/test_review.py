@@ -18,7 +18,7 @@ from regraft.data.inputs import as_items
 from regraft.data.open import open_data, open_items
 from regraft.data.splits import make_split
 from regraft.methods.probes.linear_probe import fit_features, stratified_folds
-from regraft.metrics import classification as metrics
+from regraft.metrics.intervals import paired_gain
 from tests.conftest import write_shapes
 
 
@@ -151,12 +151,12 @@ def test_no_choice_inside_training_tears_a_group() -> None:
 
 
 def test_three_lucky_items_do_not_make_an_interval_of_nothing() -> None:
-    low, high = metrics.paired_gain(np.ones(3), np.zeros(3))["ci95"]
+    low, high = paired_gain(np.ones(3), np.zeros(3))["ci95"]
     assert low < 0.4 and high <= 1
     # Agresti and Min 2005, the usual form by hand: b = 5, c = 1, n = 20
     b, c, n = 5.5, 1.5, 22
     half = 1.959963984540054 * np.sqrt(b + c - (b - c) ** 2 / n) / n
-    found = metrics.paired_gain(np.array([1.0] * 5 + [0.0] + [1.0] * 14), np.array([0.0] * 5 + [1.0] + [1.0] * 14))
+    found = paired_gain(np.array([1.0] * 5 + [0.0] + [1.0] * 14), np.array([0.0] * 5 + [1.0] + [1.0] * 14))
     assert found["ci95"] == pytest.approx([(b - c) / n - half, (b - c) / n + half])
 
 

@@ -14,7 +14,6 @@ from regraft.commands.demo import demo as _demo
 from regraft.commands.evaluate import Evaluation, evaluate
 from regraft.commands.explain import Explanation
 from regraft.commands.explain import explain as _explain
-from regraft.commands.fit import fit as _fit
 from regraft.commands.insights import Insights
 from regraft.commands.insights import insights as _insights
 from regraft.commands.inspect import Inspection, inspect
@@ -27,10 +26,12 @@ from regraft.commands.shift import shift as _shift
 from regraft.core.errors import InputError
 from regraft.inference.detector import BoxPredictor
 from regraft.inference.detector import load as load_detector
-from regraft.inference.predictor import Predictor, TaskPredictor, load_any
+from regraft.inference.load import load_any
+from regraft.inference.multi_task import TaskPredictor
+from regraft.inference.predictor import Predictor
 from regraft.models.artefact.detector import is_detector
-from regraft.pipelines.context import FitResult
-from regraft.pipelines.scenarios.boxes import DetectionResult
+from regraft.pipelines.fit import fit as _fit
+from regraft.pipelines.result import DetectionResult, FitResult
 from regraft.pipelines.scenarios.multi_task import Shared
 from regraft.pipelines.scenarios.multi_task import share as _share
 from regraft.reports.insights import checked_page, write_explanation, write_insights
@@ -42,7 +43,7 @@ from regraft.reports.shift import write_shift
 def fit(
     data: Any, *, share: str | None = None, task_weights: str | None = None, soft: float | None = None, **options: Any
 ) -> FitResult | DetectionResult | Shared:
-    """`regraft.commands.fit.fit`, and ``report.html`` in the run folder.
+    """`regraft.pipelines.fit.fit`, and ``report.html`` in the run folder.
 
     With ``share``, or a list of several data for another method than joint,
     `regraft.pipelines.scenarios.multi_task.share`: several tasks on one network.

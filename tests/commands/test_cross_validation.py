@@ -8,10 +8,12 @@ import pytest
 
 import regraft
 from regraft.core.errors import InputError
-from regraft.data.splits import Rows, make_split
+from regraft.data.folds import deal, most_folds
+from regraft.data.splits import make_split
+from regraft.features.labelled import Rows
 from regraft.metrics.intervals import wilson
 from regraft.pipelines.stages.controls import Control
-from regraft.pipelines.stages.cross_validation import deal, mean_of_rounds, most_folds, widening
+from regraft.pipelines.stages.cross_validation import mean_of_rounds, widening
 from regraft.pipelines.stages.outcome import Outcome, together
 from tests.conftest import write_shapes
 

@@ -11,9 +11,9 @@ import pytest
 
 import regraft
 from regraft.cli.printing import print_evaluation, print_fit
-from regraft.commands.fit import fit
 from regraft.core.errors import ArtefactError, DataError, InputError, UnknownName
 from regraft.pipelines import run_folder as runfolder
+from regraft.pipelines.fit import fit
 from tests.conftest import write_shapes
 
 

@@ -34,7 +34,8 @@ def test_few_examples_are_not_stacked(own_shapes: Path, tmp_path: Path, monkeypa
 
 def test_stacking_weighs_the_part_that_knows() -> None:
     from regraft.core.types import TargetSpec
-    from regraft.data.splits import Rows, Split
+    from regraft.data.splits import Split
+    from regraft.features.labelled import Rows
     from regraft.methods.probes.linear_probe import fit_features
     from regraft.models.model import Model
     from regraft.pipelines.stages.controls import ControlKit

@@ -12,7 +12,7 @@ import pytest
 
 import regraft
 from regraft.core.errors import DataError, InputError
-from regraft.metrics.classification import share_change
+from regraft.metrics.intervals import share_change
 from regraft.reports.insights import colours
 from regraft.text_mining.topics import clusters, compact, number_of_topics
 from regraft.text_mining.trends import between, periods

@@ -9,7 +9,7 @@ import pytest
 import regraft
 from regraft.core.errors import InputError, UnknownName
 from regraft.metrics import classification as metrics
-from regraft.pipelines.context import FitResult
+from regraft.pipelines.result import FitResult
 
 
 def two_marks(folder: Path, n: int, seed: int = 0) -> Path:

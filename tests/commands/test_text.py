@@ -15,7 +15,7 @@ from regraft.features.encoders.tfidf import TfIdf
 from regraft.features.fusion import fuse, parts_in, parts_of, tfidf
 from regraft.methods.finetuning.contrastive import pair_loss
 from regraft.models.artefact import write as artefact
-from regraft.pipelines.context import FitResult
+from regraft.pipelines.result import FitResult
 
 GOOD = [
     "a good film",

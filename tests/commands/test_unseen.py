@@ -12,7 +12,6 @@ from sklearn.datasets import load_digits
 
 import regraft
 from regraft.cli.printing import print_evaluation, print_predictions
-from regraft.commands.fit import fit
 from regraft.core.errors import DataError, DataWarning, InputError
 from regraft.core.files import sha256
 from regraft.core.row_store import RowStore
@@ -23,6 +22,7 @@ from regraft.data.open import open_data
 from regraft.data.text.texts import text_prints
 from regraft.features.fingerprints import fingerprints
 from regraft.models.artefact.write import learned_by
+from regraft.pipelines.fit import fit
 from regraft.pipelines.scenarios.multi_task import share
 from tests.commands.test_detect import write_coco
 from tests.conftest import shape

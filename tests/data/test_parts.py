@@ -3,8 +3,9 @@ import pytest
 
 from regraft.core.errors import DataError
 from regraft.data.dataset import classification_dataset
+from regraft.data.folds import hold_out
 from regraft.data.items import PictureArray
-from regraft.data.parts import evaluation_part, hold_out, part_of, training_part
+from regraft.data.parts import evaluation_part, part_of, training_part
 
 
 def test_a_fifth_of_every_class_is_held_out() -> None:

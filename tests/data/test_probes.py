@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from regraft.commands.evaluate import evaluate
-from regraft.commands.fit import fit
 from regraft.commands.predict import predict
 from regraft.core.errors import DataError, InputError, UnreadableItem
 from regraft.core.types import Hints
@@ -22,6 +21,7 @@ from regraft.data.names import guess_of
 from regraft.data.open import open_data, open_inputs
 from regraft.data.tabular.labels import label_column
 from regraft.data.text.encoding import decode_text
+from regraft.pipelines.fit import fit
 
 ROWS = [f"row {i}" for i in range(12)]
 

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from regraft.commands.evaluate import evaluate
-from regraft.commands.fit import fit
 from regraft.commands.predict import predict
 from regraft.core.errors import DataError, InputError
 from regraft.core.types import Hints, Roles
@@ -19,6 +18,7 @@ from regraft.data.inputs import as_items
 from regraft.data.open import open_data, open_inputs
 from regraft.data.tabular.cells import Cells
 from regraft.data.tabular.numbers import as_plain, style_of
+from regraft.pipelines.fit import fit
 from tests.conftest import write_shapes
 
 FINE, DULL = "a fine film that never bores", "a dull film, long and loud"

@@ -14,10 +14,8 @@ from regraft.core.boxes import Boxes, classes_present
 from regraft.core.types import TargetSpec
 from regraft.data.audit.checks import few_judged
 from regraft.data.dataset import Dataset, classification_dataset
-from regraft.data.folds import stratified_folds
+from regraft.data.folds import hold_out, strata, stratified_folds
 from regraft.data.items import TableRows
-from regraft.data.parts import hold_out
-from regraft.data.splits import strata
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.training.detector import inner_pictures
 from regraft.training.validation import inner_split

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from regraft.commands.fit import fit
 from regraft.commands.predict import predict
 from regraft.core.errors import ArtefactError, UnknownName
 from regraft.core.files import output, write_json
@@ -20,7 +19,8 @@ from regraft.features.network import network_for
 from regraft.features.runner import Runner
 from regraft.methods import METHODS
 from regraft.models.model import Model
-from regraft.pipelines.context import FitResult
+from regraft.pipelines.fit import fit
+from regraft.pipelines.result import FitResult
 from regraft.pipelines.run_folder import read_settings
 
 

@@ -10,16 +10,16 @@ from regraft.core.row_store import RowStore
 from regraft.core.runtime import set_threads
 from regraft.core.types import Problem
 from regraft.data.audit.checks import few_judged, share_seen
-from regraft.data.box_splits import matched_classes, open_boxes
-from regraft.data.open import open_data
+from regraft.data.open import open_boxes, open_data
 from regraft.data.parts import evaluation_part
-from regraft.data.splits import open_in_groups, relabel
+from regraft.data.relabel import matched_classes, relabel
+from regraft.data.splits import open_in_groups
 from regraft.inference.detector import load as detector_of
-from regraft.inference.detector import stream
-from regraft.inference.predictor import load
+from regraft.inference.load import load
 from regraft.inference.tent import adapting
 from regraft.metrics.detection import evaluate as figures_of_boxes
 from regraft.models.artefact.detector import is_detector
+from regraft.models.detectors.apply import stream
 from regraft.pipelines.stages.contamination import apart
 
 

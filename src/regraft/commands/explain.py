@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.core.arrays import below
 from regraft.core.errors import InputError
 from regraft.core.runtime import set_threads
 from regraft.data.items import Texts
-from regraft.features.runner import below
-from regraft.inference.predictor import Predictor, load
+from regraft.inference.load import load
+from regraft.inference.predictor import Predictor
 from regraft.models.card import no_gain
 from regraft.text.phrases import spans
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.core.arrays import below
 from regraft.core.errors import DataError, InputError
 from regraft.core.runtime import Stopwatch, set_threads
 from regraft.core.types import Hints, Problem
@@ -19,10 +20,9 @@ from regraft.data.frames import is_frame
 from regraft.data.inputs import as_items
 from regraft.data.open import open_inputs
 from regraft.features.fusion import parts_of
-from regraft.features.runner import below
-from regraft.inference.predictor import Predictor, load
-from regraft.metrics.classification import share_change
-from regraft.metrics.intervals import proportion
+from regraft.inference.load import load
+from regraft.inference.predictor import Predictor
+from regraft.metrics.intervals import proportion, share_change
 from regraft.text_mining.terms import Term, Wording, clipped
 from regraft.text_mining.topics import FEWEST, clusters, compact, number_of_topics
 from regraft.text_mining.trends import between, periods

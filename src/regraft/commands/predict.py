@@ -21,7 +21,9 @@ from regraft.data.names import shown
 from regraft.data.open import is_there, open_inputs
 from regraft.inference.answer_files import ENDINGS, Bulk, Row, columns_of
 from regraft.inference.box_answers import predict_boxes
-from regraft.inference.predictor import Predictor, TaskPredictor, load_any
+from regraft.inference.load import load_any
+from regraft.inference.multi_task import TaskPredictor
+from regraft.inference.predictor import Predictor
 from regraft.inference.tent import adapting
 from regraft.models.artefact.detector import is_detector
 

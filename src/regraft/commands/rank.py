@@ -16,9 +16,9 @@ from regraft.core.types import Hints, Problem
 from regraft.data.audit.audit import audited_to_learn
 from regraft.data.audit.checks import require_target
 from regraft.data.dataset import Dataset
+from regraft.data.folds import hold_out, strata
 from regraft.data.open import open_data
-from regraft.data.parts import hold_out, training_part
-from regraft.data.splits import strata
+from regraft.data.parts import training_part
 from regraft.selection.candidates import Candidate, attempt, compared, names
 from regraft.selection.scores import SCORES
 

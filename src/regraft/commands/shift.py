@@ -25,10 +25,9 @@ from regraft.methods.adaptation.on_features import logits_of
 from regraft.methods.base import Fitted
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.methods.probes.logistic import by_own_units
-from regraft.metrics.classification import share_change
 from regraft.metrics.densities import kl_divergence
 from regraft.metrics.domain_shift import class_distances, mmd, proxy_a_distance
-from regraft.metrics.intervals import proportion
+from regraft.metrics.intervals import proportion, share_change
 from regraft.metrics.validators import MOST_ROWS, spread
 from regraft.pipelines.evidence.predictions import plane
 from regraft.pipelines.scenarios.target_domain import open_target

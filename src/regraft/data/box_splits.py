@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from regraft.core.boxes import classes_present
 from regraft.core.errors import DataError
 from regraft.core.row_store import RowStore
-from regraft.core.types import Problem, TargetSpec
+from regraft.core.types import Problem
 from regraft.data.audit.audit import audited, audited_to_learn
 from regraft.data.audit.checks import copies_between, few_judged, rows_of
 from regraft.data.audit.facts import Facts
 from regraft.data.dataset import Dataset
-from regraft.data.open import open_data
-from regraft.data.parts import evaluation_part, hold_out, training_part
+from regraft.data.folds import hold_out
+from regraft.data.open import open_boxes
+from regraft.data.parts import evaluation_part, training_part
+from regraft.data.relabel import _of
 
 
 @dataclass
@@ -77,32 +79,3 @@ def split_boxes(opened: Dataset, val: Any, *, format: str | None, seed: int, sto
             text = f"{count} judged boxes are of this class, of which training has no example; they are not judged"
             problems.append(Problem("class-without-training", name, text))
     return split
-
-
-def open_boxes(data: Any, format: str | None) -> Dataset:
-    """Labelled pictures with boxes; raises ``DataError`` where the data is of another kind."""
-    found = data if isinstance(data, Dataset) else open_data(data, format=format)
-    if found.target.task != "detection":
-        raise DataError(f"{found.name} is for {found.target.task}; a detector takes pictures with boxes.")
-    return found
-
-
-def matched_classes(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
-    """`_of`; raises ``DataError`` where ``data`` has none of the classes."""
-    found, left = _of(data, classes)
-    if left and not any(len(b) for b in found.y):
-        raise DataError(f"{data.name} has the classes {', '.join(list(left)[:10])}, which the model has not: it knows "
-                        f"{', '.join(classes[:10])}.")  # fmt: skip
-    return found, left
-
-
-def _of(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
-    """The same pictures with labels that index ``classes`` by name, and how many boxes of other classes went."""
-    place = np.array([classes.index(name) if name in classes else -1 for name in data.classes] or [-1])
-    boxes = np.empty(len(data), object)
-    for i, one in enumerate(data.y):
-        kept = one.take(place[one.labels] >= 0)
-        boxes[i] = replace(kept, labels=place[kept.labels])
-    left = {name: count for name, count in data.class_counts().items() if count and name not in classes}
-    target = {data.target_name: TargetSpec("detection", classes)}
-    return replace(data, targets=target, labels={data.target_name: boxes}), left

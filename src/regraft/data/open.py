@@ -212,3 +212,17 @@ def _not_recognised(path: Path, format: str | None) -> str:
         f"{path} is of no known format; known are a folder or zip of class folders, tables (.csv, .tsv, .jsonl, "
         ".parquet), boxes (COCO, Pascal VOC, YOLO), .npz, IDX files, CIFAR batches, texts by polarity (.pos, .neg)."
     )
+
+
+def open_boxes(data: Any, format: str | None) -> Dataset:
+    """Labelled pictures with boxes; raises ``DataError`` where the data is of another kind."""
+    found = data if isinstance(data, Dataset) else open_data(data, format=format)
+    if found.target.task != "detection":
+        raise DataError(f"{found.name} is for {found.target.task}; a detector takes pictures with boxes.")
+    return found
+
+
+def name_of(data: Any) -> str:
+    if isinstance(data, Dataset):
+        return data.name
+    return f"DataFrame of {len(data)} rows" if is_frame(data) else str(data)

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from regraft.core.errors import DataError
 from regraft.data.dataset import Dataset
-from regraft.data.stratify import by_labels
 
 _PARTS = {
     "train": ("train", "training", "trn"),
@@ -40,52 +35,3 @@ def evaluation_part(data: Dataset) -> Dataset:
         if name in data.part_names:
             return data.part(name)
     return data
-
-
-def hold_out(
-    labels: NDArray[Any], groups: NDArray[Any] | None, *, share: float = 0.2, seed: int = 0
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices (kept, held out) with about ``share`` of every class held out; no group is torn.
-
-    ``labels`` are one number an item (n,), or 0 and 1 for each of several classes (n, k), which are dealt by
-    `regraft.data.stratify`. A class with one example (or one group) stays in the kept part. Without groups the held-out
-    number is ``round(share * n)``, given to the classes by largest remainder, as far as each class can spare.
-    """
-    rng = np.random.default_rng(seed)
-    n = len(labels)
-    if labels.ndim == 2:
-        held = by_labels(labels, (1 - share, share), rng, groups=groups, everywhere=0) == 1
-    elif groups is not None:
-        held = _hold_out_groups(labels, groups, share, rng)
-    else:
-        classes, counts = np.unique(labels, return_counts=True)
-        exact = counts * share
-        quota = np.minimum(np.floor(exact).astype(int), counts - 1)
-        # which class rounds up is decided by the largest remainder, ties by chance
-        order = np.lexsort((rng.random(len(classes)), -(exact - np.floor(exact))))
-        for c in order:
-            if quota.sum() < round(share * n) and quota[c] < counts[c] - 1:
-                quota[c] += 1
-        held = np.zeros(n, bool)
-        for c, q in zip(classes, quota, strict=True):
-            held[rng.permutation(np.flatnonzero(labels == c))[:q]] = True
-    return np.flatnonzero(~held), np.flatnonzero(held)
-
-
-def _hold_out_groups(
-    labels: NDArray[Any], groups: NDArray[Any], share: float, rng: np.random.Generator
-) -> NDArray[np.bool_]:
-    """Greedy: groups in random order join the held-out part while they bring its class counts nearer the goal."""
-    _, y = np.unique(labels, return_inverse=True)
-    names, g = np.unique(groups, return_inverse=True)
-    table = np.zeros((len(names), y.max() + 1))
-    np.add.at(table, (g, y), 1)
-    goal, total = table.sum(0) * share, table.sum(0)
-    taken = np.zeros(table.shape[1])
-    chosen = np.zeros(len(names), bool)
-    for i in rng.permutation(len(names)):
-        after = taken + table[i]
-        some_stay = ((after < total) | (table[i] == 0)).all()
-        if some_stay and np.abs(goal - after).sum() < np.abs(goal - taken).sum():
-            chosen[i], taken = True, after
-    return chosen[g]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,13 +14,10 @@ from regraft.core.types import Hints, Problem
 from regraft.data.audit.audit import Audited, audited, audited_to_learn
 from regraft.data.audit.checks import copies_between, few_judged, require_target, rows_of
 from regraft.data.dataset import Dataset
-from regraft.data.folds import bins
+from regraft.data.folds import FEW, deal, hold_out, in_words, strata
 from regraft.data.open import open_data
-from regraft.data.parts import evaluation_part, hold_out, training_part
-from regraft.models.card import in_words
-from regraft.pipelines.stages.cross_validation import FEW, deal
-
-_FLOAT = re.compile(r"(-?\d+)\.0")
+from regraft.data.parts import evaluation_part, training_part
+from regraft.data.relabel import relabel
 
 
 @dataclass
@@ -63,22 +59,6 @@ class Split:
     def columns(self) -> dict[str, Any] | None:
         """What the columns of the training table are, for the record; None where it is no table."""
         return None if self.train.roles is None else self.train.roles.to_json()
-
-
-@dataclass
-class Rows:
-    """The features (m, D) and labels (m,) or (m, k) of one part, without what could not be read.
-
-    ``items`` (m,) are the positions of the rows in that part.
-    """
-
-    x: NDArray[Any]
-    y: NDArray[Any]
-    items: NDArray[np.int64]
-
-    def at(self, some: NDArray[np.integer[Any]]) -> Rows:
-        """The rows at the positions ``some`` (k,)."""
-        return Rows(self.x[some], self.y[some], self.items[some])
 
 
 def make_split(
@@ -188,53 +168,6 @@ def open_in_groups(data: Any, *, format: str | None = None, hints: Hints) -> Dat
         found = open_data(data, format=format, hints=replace(hints, group=None))
     text = f"has nothing for --group {hints.group}: its intervals are those of items that have nothing in common"
     return replace(found, problems=(*found.problems, Problem("no-groups", found.name, text)))
-
-
-def strata(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """What a split is to have its share of: classes as they are, of numbers the tenth they are in."""
-    return bins(labels) if labels.dtype.kind == "f" else labels
-
-
-def relabel(data: Dataset, classes: tuple[str, ...], *, strict: bool = True) -> Dataset:
-    """The same items with labels that index ``classes`` by name; -1 for a class that is not among them. Classes written
-    1.0 are those written 1, as pandas writes whole numbers either way, which is said.
-
-    Raises ``DataError`` listing the unknown classes where ``strict``.
-    """
-    if data.target.task == "regression":
-        return data
-    data = _as_whole_numbers(data, classes)
-    position = {name: i for i, name in enumerate(classes)}
-    used = [name for name, count in data.class_counts().items() if count]
-    unknown = [name for name in used if name not in position]
-    if unknown and strict:
-        raise DataError(f"{data.name} has the classes {', '.join(unknown[:10])}, which the model has not: "
-                        f"it knows {', '.join(classes[:10])}.")  # fmt: skip
-    spec = replace(data.target, classes=classes)
-    if data.y.ndim == 2:
-        y = np.zeros((len(data), len(classes)), np.int64)
-        for i, name in enumerate(data.classes):
-            if name in position:
-                y[:, position[name]] = data.y[:, i]
-    else:
-        y = np.array([position.get(name, -1) for name in data.classes] + [-1])[data.y]
-    return replace(data, targets={data.target_name: spec}, labels={data.target_name: y})
-
-
-def _as_whole_numbers(data: Dataset, known: tuple[str, ...]) -> Dataset:
-    """The data with its classes spelled as the ``known`` ones are, where the one are 1.0 and 2.0, the other 1 and 2."""
-    plain = {name: _FLOAT.sub(r"\1", name) for name in data.classes}
-    spelled = {_FLOAT.sub(r"\1", name): name for name in known}
-    if not any(map(_FLOAT.fullmatch, (*data.classes, *known))) or len(spelled) < len(known):
-        return data
-    names = tuple(spelled.get(plain[name], name) for name in data.classes)
-    if names == data.classes or len(set(names)) < len(names):
-        return data
-    pairs = [(a, b) for a, b in zip(data.classes, names, strict=True) if a != b]
-    text = f"is taken for the class {pairs[0][1]}, and the other numbers likewise"
-    said = Problem("class-spelling", pairs[0][0], text)
-    return replace(data, targets={data.target_name: replace(data.target, classes=names)},
-                   problems=(*data.problems, said))  # fmt: skip
 
 
 def _used_classes(split: Split) -> Split:

@@ -30,6 +30,7 @@ from regraft.methods.finetuning.detector import DEFAULT
 from regraft.metrics.detection import evaluate
 from regraft.models.artefact import detector as artefact
 from regraft.models.detectors import catalog
+from regraft.models.detectors.apply import detections
 from regraft.models.detectors.bn_folding import folded
 from regraft.models.learned import Learned
 from regraft.options.training import check_training
@@ -140,7 +141,7 @@ class Detector(BaseEstimator):
         Raises ``DataError`` naming the first picture that cannot be read.
         """
         check_is_fitted(self)
-        found = training.detections(self._ready, _pictures(X), self.threshold_)
+        found = detections(self._ready, _pictures(X), self.threshold_)
         return [{"boxes": f.xyxy, "labels": self.classes_[f.labels], "scores": f.scores} for f in found]
 
     def score(self, X: Any, y: Sequence[dict[str, Any]]) -> float:
@@ -172,7 +173,7 @@ class Detector(BaseEstimator):
         truth, _ = _truth(entries, self.classes_)
         truth, problems = _checked(truth, entries, items, tuple(map(str, self.classes_)))
         _warn([*_others(entries, self.classes_), *problems], depth + 1)
-        found: list[Found] = training.detections(self._ready, items)
+        found: list[Found] = detections(self._ready, items)
         return evaluate(list(truth), found, list(map(str, self.classes_)))
 
     def save(self, folder: str | Path) -> Path:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import reduce
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, hstack, issparse
 
 from regraft.backbones.base import Pretrained
+from regraft.core.arrays import beside
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import track
 from regraft.data.items import Items
@@ -96,26 +94,3 @@ def _side_by_side(found: list[Extracted]) -> Extracted:
         blocks.append(f.rows[np.array([place[int(p)] for p in common], np.int64)])
     failed = {i: why for f in found for i, why in f.failed.items()}
     return Extracted(beside(blocks), common, failed, sum(f.computed for f in found))
-
-
-def beside(blocks: list[Any]) -> Any:
-    """Blocks of columns (n, d_i) as one: an array, or a sparse matrix where one of them is sparse."""
-    if not any(issparse(b) for b in blocks):
-        kind = np.result_type(*blocks)
-        return np.concatenate([b.astype(kind, copy=False) for b in blocks], 1)
-    return hstack([b if issparse(b) else _full(b) for b in blocks], format="csr", dtype=np.float32)
-
-
-def below(blocks: list[Any]) -> Any:
-    """Blocks of rows (n_i, d) as one."""
-    if not any(issparse(b) for b in blocks):
-        return np.concatenate(blocks)
-    from scipy.sparse import vstack
-
-    return vstack(blocks, format="csr")
-
-
-def _full(x: NDArray[Any]) -> csr_matrix:
-    """An array as a sparse matrix without gaps: its zeros are values like others."""
-    n, d = x.shape
-    return csr_matrix((x.ravel(), np.tile(np.arange(d), n), np.arange(n + 1) * d), shape=(n, d))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from regraft.core.boxes import Found
-from regraft.core.errors import DataError, InputError, UnreadableItem
-from regraft.core.runtime import resolve_device, track
+from regraft.core.errors import DataError, InputError
+from regraft.core.runtime import resolve_device
 from regraft.data.inputs import as_items
 from regraft.data.items import Items
 from regraft.models.artefact import detector as artefact
-from regraft.models.detectors.base import BATCH, FLOOR, Detector
+from regraft.models.detectors.apply import stream
+from regraft.models.detectors.base import Detector
 from regraft.models.detectors.bn_folding import folded
 
 
@@ -48,20 +48,6 @@ class BoxPredictor:
                 raise DataError(f"{items.name(i)} cannot be used: {one}.")
             answers.append(one)
         return answers
-
-
-def stream(detector: Detector, items: Items, floor: float = FLOOR) -> Iterator[tuple[int, Found | str]]:
-    """(position, what is found) of each picture in order, or why it cannot be read."""
-    for start in track(range(0, len(items), BATCH), "detections", -(-len(items) // BATCH)):
-        pictures, answers = {}, dict[int, Found | str]()
-        for i in range(start, min(start + BATCH, len(items))):
-            try:
-                pictures[i] = items.load(i)
-            except UnreadableItem as error:
-                answers[i] = str(error)
-        found = detector.detections(list(pictures.values()), floor=floor)
-        answers |= zip(pictures, found, strict=True)
-        yield from sorted(answers.items())
 
 
 def load(path: str | Path, *, device: str = "auto") -> BoxPredictor:

@@ -20,7 +20,8 @@ from regraft.data.items import Items, JoinedItems
 from regraft.data.transforms.loaders import batches
 from regraft.features.engines.torch import TorchEngine
 from regraft.features.fusion import parts_of
-from regraft.inference.predictor import Predictor, TaskPredictor
+from regraft.inference.multi_task import TaskPredictor
+from regraft.inference.predictor import Predictor
 from regraft.methods.adaptation.losses.adversarial import entropy
 from regraft.methods.adaptation.on_networks import counting, even_size
 from regraft.models.model import Model

@@ -18,56 +18,6 @@ Ints = NDArray[np.integer[Any]]
 AT_ONCE = 4_000_000
 
 
-def share_change(before: tuple[int, int], after: tuple[int, int]) -> dict[str, Any]:
-    """Difference of two proportions, ``after`` less ``before`` (each hits, n), with its 95 % interval.
-
-    Newcombe 1998 (https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8%3C873::AID-SIM779%3E3.0.CO;2-I), method 10:
-    from the Wilson intervals of both.
-    """
-    (a, b), (low_a, high_a), (low_b, high_b) = (h / n for h, n in (before, after)), wilson(*before), wilson(*after)
-    down, up = math.hypot(b - low_b, high_a - a), math.hypot(high_b - b, a - low_a)
-    return {"value": b - a, "ci95": [b - a - down, b - a + up]}
-
-
-def evenly(n: int, most: int) -> Ints:
-    """At most ``most`` of the positions 0..n-1, evenly spread, the first and the last among them."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)) if n else np.zeros(0, int)
-
-
-def bootstrap_indices(n: int, draws: int, seed: int) -> Ints:
-    """(draws, n) indices in 0..n-1, drawn with replacement."""
-    return np.random.default_rng(seed).integers(0, n, (draws, n))
-
-
-def bootstrap_interval(values: Floats, level: float = 0.95, *, draws: int = 2000, seed: int = 0) -> list[float]:
-    """Percentile interval of the mean of ``values`` (n,) (Efron and Tibshirani 1993, chapter 13)."""
-    means = np.asarray(values)[bootstrap_indices(len(values), draws, seed)].mean(1)
-    return percentiles(means, level)
-
-
-def percentiles(draws: Floats, level: float = 0.95) -> list[float]:
-    """The middle ``level`` of bootstrap draws (d,), ends interpolated linearly."""
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return [float(low), float(high)]
-
-
-def paired_gain(
-    ours: Floats, theirs: Floats, *, draws: int = 2000, seed: int = 0, groups: NDArray[Any] | None = None
-) -> dict[str, Any]:
-    """Mean difference of two scores on the same n items with its 95 % interval: of scores that are 0 or 1
-    `intervals.difference` (with ``groups`` (n,) by these), of others the percentile bootstrap's (Efron and Tibshirani
-    1993, chapter 13). Both arrays are (n,).
-    """
-    difference = np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)
-    n = len(difference)
-    if np.isin([ours, theirs], [0, 1]).all():
-        return {"value": float(difference.mean()), "ci95": intervals.difference(ours, theirs, groups)}
-    means = np.concatenate(
-        [difference[bootstrap_indices(n, 100, seed + i)].mean(1) for i in range(max(1, draws // 100))]
-    )
-    return {"value": float(difference.mean()), "ci95": percentiles(means)}
-
-
 def calibration_bins(confidence: Floats, correct: Floats, bins: int = 15) -> dict[str, Floats]:
     """Equal-width, right-closed bins of confidence: ``count``, mean ``confidence`` and ``accuracy`` of each.
 

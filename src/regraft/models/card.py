@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from regraft.core.types import HEADLINE
+from regraft.data.folds import in_words
 
 KINDS = {"image": "image", "text": "text", "table": "tabular"}
 
@@ -80,12 +81,6 @@ def no_gain(record: dict[str, Any]) -> str | None:
     value, low, high = (f"{scale * v:+.3g}" for v in (gain["value"], *gain["ci95"]))
     return (f"The model is not shown to beat its control {gain['against']}: {value} {unit} on {record['judged_on']} "
             f"judged items, 95 % interval {low} to {high}.")  # fmt: skip
-
-
-def in_words(cross_validation: dict[str, int]) -> str:
-    """``5-fold cross-validation, 2 times``."""
-    folds, rounds = cross_validation["folds"], cross_validation["rounds"]
-    return f"{folds}-fold cross-validation" + (f", {rounds} times" if rounds > 1 else "")
 
 
 def _what(target: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from torch import Tensor
 
-from regraft.metrics.classification import evenly
+from regraft.core.arrays import evenly
 from regraft.metrics.regression import conformal_shares, weighted_rank
 
 MOST, BLOCK = 2000, 256

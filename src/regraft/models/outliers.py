@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from regraft.metrics.classification import evenly
+from regraft.core.arrays import evenly
 
 MOST_ROWS, MOST_AXES, BANK = 5000, 256, 1000
 LEAST_ROWS, WIDEST, NEIGHBOURS, LEVEL = 20, 8192, 5, 0.99

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from regraft.core.errors import InputError, UnknownName
-from regraft.training.schedule import SCHEDULES
 
 STATISTICS = ("keep", "learn")
+SCHEDULES = ("cosine", "one-cycle")
+"""Those of `regraft.training.schedule`."""
 _FROM_ONE = ("epochs", "batch", "accumulate", "blocks", "patience", "processes")
 
 

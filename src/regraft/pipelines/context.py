@@ -11,18 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
+from regraft.core.arrays import below, evenly
 from regraft.core.errors import DataError
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import Stopwatch, say, track
 from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
-from regraft.data.splits import Rows, Split, part_of_split
+from regraft.data.splits import Split, part_of_split
 from regraft.features.encoders.table import columns_of
 from regraft.features.fusion import learned, learns, parts_of
-from regraft.features.runner import Runner, below
+from regraft.features.labelled import Rows, adapted_rows
+from regraft.features.runner import Runner
 from regraft.methods.base import Fitted
 from regraft.methods.probes import linear_probe as PROBE
-from regraft.metrics.classification import evenly
 from regraft.models.artefact import write as artefact
 from regraft.models.heads import LinearHead
 from regraft.models.learned import Learned
@@ -30,69 +31,22 @@ from regraft.models.model import Model
 from regraft.models.outliers import Familiar
 from regraft.pipelines import run_folder as runfolder
 from regraft.pipelines.evidence.predictions import write_evidence, write_line
+from regraft.pipelines.result import FitResult
 from regraft.pipelines.stages.contamination import learned_from
 from regraft.pipelines.stages.controls import Control, ControlKit, Kept, run_controls
 from regraft.pipelines.stages.fusion_ablation import part_outputs
 from regraft.pipelines.stages.judging import decision
+from regraft.pipelines.stages.learn import Given
 from regraft.pipelines.stages.outcome import Outcome, answering, judge, together
 from regraft.pipelines.stages.outliers import familiar_with, unlike_figures
 from regraft.pipelines.validate import seconds_of
 from regraft.selection.method import DEFAULT_BUDGET, auto
 from regraft.tasks.uncertainty import sureness
-from regraft.training.trainer import Adapted, Start, adapt, adapted_rows
+from regraft.training.trainer import Adapted, Start, adapt
 from regraft.training.validation import promised
 
 KNOWN = 2000
 """Of how many items a trained network's features are computed anew, to know what training items look like."""
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What a fit was and what it reached, and what ``--json`` prints.
-
-    ``metrics["val"]`` holds the figures on items that were not trained on (None where none could be held out),
-    ``metrics["controls"]`` the same by control; where some judged items have a copy in training,
-    ``metrics["val_without_copies"]``; ``metrics["unlike"]`` tells of those unlike the training data. ``gain`` is the
-    accuracy (or map) minus the best control's, or the best control's rmse minus ours; ``gain_over_probe`` that over the
-    linear probe, for methods that train a network. ``seen`` is the share of judged pictures whose labels the network's
-    pretraining saw, None where that is not known; ``seen_in_training`` that of the training pictures,
-    ``seen_in_target`` that of the target's judged ones; ``columns`` what those of a table are
-    (`regraft.core.types.Roles`). With ``cross_validation`` (``folds``, ``rounds``) the figures are means over the
-    rounds, in each of which every judged item was judged by a model that had not seen it.
-    """
-
-    run: str
-    task: str
-    method: str
-    backbone: str
-    engine: str
-    metrics: dict[str, Any]
-    gain: dict[str, Any] | None
-    gain_over_probe: dict[str, Any] | None
-    seconds: dict[str, float]
-    cached: bool
-    items: dict[str, int]
-    classes: tuple[str, ...]
-    split: str
-    choice: dict[str, Any]
-    decision: dict[str, Any]
-    seen: float | None
-    seen_in_training: float | None
-    rows: dict[str, int]
-    problems: list[dict[str, str]] = field(default_factory=list)
-    columns: dict[str, Any] | None = None
-    cross_validation: dict[str, int] | None = None
-    seen_in_target: float | None = None
-
-
-@dataclass(frozen=True)
-class Given:
-    """A method whose training is done already; ``alone`` is what the same network learns from this task alone, None
-    where that was not asked for.
-    """
-
-    adapted: Adapted
-    alone: Adapted | None = None
 
 
 @dataclass

@@ -154,3 +154,14 @@ def next_out(data: str, method: str, root: Path = Path("runs")) -> Path:
     while any((root / f"{stem}-{method}-{n}{end}").exists() for end in ("", ".partial")):
         n += 1
     return root / f"{stem}-{method}-{n}"
+
+
+def remembered(path: Path) -> dict[str, Any]:
+    """What a run in ``path`` that was begun before has settled in place of ``auto``; nothing where there is none."""
+    for folder in (path, path.with_name(path.name + ".partial")):
+        try:
+            before = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["settings"]
+            return {k: before[k] for k in ("backbone", "budget")}
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return {}

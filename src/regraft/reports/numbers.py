@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.metrics.classification import evenly
+from regraft.core.arrays import evenly
 from regraft.reports import charts
 
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)

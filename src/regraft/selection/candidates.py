@@ -21,7 +21,7 @@ from regraft.features.network import network_for
 from regraft.features.runner import Runner
 from regraft.features.source_logits import source_probabilities
 from regraft.methods.probes.logistic import by_own_units
-from regraft.metrics import classification as metrics
+from regraft.metrics.intervals import paired_gain
 from regraft.selection.scores import SCORES
 from regraft.selection.scores import probe as PROBE
 from regraft.selection.scores.base import Given, NotApplicable
@@ -162,6 +162,4 @@ def compared(
     if not common:
         return None
     own = None if groups is None else groups[common]
-    return metrics.paired_gain(
-        *(np.array([r[i] for i in common], float) for r in (ours, theirs)), seed=seed, groups=own
-    )
+    return paired_gain(*(np.array([r[i] for i in common], float) for r in (ours, theirs)), seed=seed, groups=own)

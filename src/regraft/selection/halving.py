@@ -7,9 +7,7 @@ are stored: no item is run twice, and the fit that follows begins with what the 
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +18,9 @@ from regraft.core.errors import InputError, RegraftError
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import say
 from regraft.data.dataset import Dataset
-from regraft.data.parts import hold_out
-from regraft.data.splits import Split, strata
+from regraft.data.folds import hold_out, strata
+from regraft.data.splits import Split
 from regraft.features.fusion import parts_in
-from regraft.pipelines.run_folder import SETTINGS
 from regraft.selection.candidates import Candidate, attempt, compared, names
 
 AUTO = "auto"
@@ -34,17 +31,6 @@ FIRST, LEAST_A_CLASS, MOST, TASTE = 8, 8, 3000, 32
 def is_auto(backbone: str | None) -> bool:
     """Whether the user leaves the network open: ``auto``, or ``auto:A,B,C`` for one of these."""
     return backbone is not None and (backbone == AUTO or backbone.startswith(f"{AUTO}:"))
-
-
-def remembered(path: Path) -> dict[str, Any]:
-    """What a run in ``path`` that was begun before has settled in place of ``auto``; nothing where there is none."""
-    for folder in (path, path.with_name(path.name + ".partial")):
-        try:
-            before = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["settings"]
-            return {k: before[k] for k in ("backbone", "budget")}
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return {}
 
 
 def choose(

@@ -20,8 +20,8 @@ from regraft.core.files import write_json
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import bf16_pays, say
 from regraft.data.dataset import Dataset
-from regraft.data.splits import Rows
 from regraft.data.transforms.augment import Policy, may_flip
+from regraft.features.labelled import Rows
 from regraft.methods import METHODS
 from regraft.methods.auto import NEXT
 from regraft.methods.probes.linear_probe import row_weights

@@ -12,19 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.boxes import Found, classes_present
-from regraft.core.errors import DataError, InputError
+from regraft.core.errors import InputError
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import Stopwatch, bf16_pays, say
 from regraft.data.dataset import Dataset
-from regraft.data.items import Items
-from regraft.data.parts import hold_out
+from regraft.data.folds import hold_out
 from regraft.data.transforms.augment import may_flip
 from regraft.data.transforms.augment_boxes import BoxPolicy
-from regraft.inference.detector import stream
 from regraft.methods.base import Options
 from regraft.methods.finetuning.detector import SUMMARIES, phases
 from regraft.metrics.detection import best_threshold, mean_ap
-from regraft.models.detectors.base import BATCH, FLOOR, Detector, Framed
+from regraft.models.detectors.apply import detections
+from regraft.models.detectors.base import BATCH, Detector, Framed
 from regraft.models.detectors.letterbox import scaled_frames
 from regraft.training.feeds.base import Batches
 from regraft.training.feeds.detection import FrameBatches, stored_maps
@@ -140,18 +139,6 @@ def view_of(settings: dict[str, Any], classes: tuple[str, ...], epochs: int, str
     joins = (settings["mix"] or "").split("+")
     policy = BoxPolicy(settings["augment"] or POLICY, flips)
     return View(policy, round(epochs * 2 / 3), "mosaic" in joins, "mixup" in joins, stretch)
-
-
-def detections(detector: Detector, items: Items, floor: float = FLOOR) -> list[Found]:
-    """What is found on each of ``items`` with a score of at least ``floor``; raises ``DataError`` where one cannot be
-    read.
-    """
-    answers = []
-    for i, one in stream(detector, items, floor):
-        if isinstance(one, str):
-            raise DataError(f"{items.name(i)} cannot be used: {one}.")
-        answers.append(one)
-    return answers
 
 
 def _feed(detector: Detector, data: Dataset, settings: dict[str, Any], epochs: int, store: RowStore) -> Batches:

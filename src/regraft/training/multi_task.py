@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from regraft.backbones.base import Pretrained
 from regraft.core.files import digest
+from regraft.core.row_store import RowStore
 from regraft.data.dataset import Dataset
-from regraft.data.splits import Rows
 from regraft.data.transforms.augment import Policy, may_flip
+from regraft.features.labelled import Rows
 from regraft.methods import multi_task as METHOD
 from regraft.methods.base import Options
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.methods.probes.logistic import targets_of
 from regraft.models.heads import LinearHead
-from regraft.pipelines.context import Job
 from regraft.training.feeds.build import make_feed
 from regraft.training.feeds.many_domains import ManyDomains
 from regraft.training.logs import Logs
@@ -32,7 +33,6 @@ from regraft.training.trainer import (
     Adapted,
     calibrated,
     changed,
-    check,
     default_epochs,
     fingerprint,
     link_of,
@@ -64,12 +64,12 @@ class Task:
         return self.data.target.task == "regression"
 
 
-def task_of(job: Job) -> Task:
-    """The task of a fit; its probe has not seen the items that choose the epoch."""
-    rows, _ = job.rows(job.split.train)
-    data, seed = job.split.train.take(rows.items), job.settings["seed"]
-    groups = None if job.split.groups is None else job.split.groups[rows.items]
-    learn, hold, sure = inner_parts(rows.y, groups, seed, promised(job.settings))
+def task_of(train: Dataset, rows: Rows, groups: NDArray[Any] | None, settings: dict[str, Any]) -> Task:
+    """The task of the items ``train``, whose ``rows`` could be computed; ``groups`` (n,) are those of the rows. Its
+    probe has not seen the items that choose the epoch.
+    """
+    data, seed = train.take(rows.items), settings["seed"]
+    learn, hold, sure = inner_parts(rows.y, groups, seed, promised(settings))
     numbers = data.target.task == "regression"
     unit, zero = (float(rows.y[learn].std()) or 1.0, float(rows.y[learn].mean())) if numbers else (1.0, 0.0)
     probe = fit_features(rows.x[learn], rows.y[learn], data.target, seed=seed)
@@ -80,21 +80,20 @@ def task_of(job: Job) -> Task:
     return Task(data, rows, learn, hold, sure, targets, unit, zero, head, probe.record)
 
 
-def together(jobs: dict[str, Job], weights: str, soft: float | None, folder: Path) -> dict[str, Adapted]:
+def together(
+    named: dict[str, Task], network: Pretrained, settings: dict[str, Any], weights: str, soft: float | None, *,
+    folder: Path, device: str, store: RowStore,
+) -> dict[str, Adapted]:  # fmt: skip
     """The network and a head for each task after training on all of them in turns; a batch is of one task.
 
     With ``soft`` each task has a network of its own, drawn to the others' by an L2 term of that strength. The epoch is
     chosen by the mean inner loss over the tasks. Checkpoints and logs go to ``folder``.
     """
-    first = next(iter(jobs.values()))
-    network, settings, device = first.network, first.settings, first.runner.device
-    for job in jobs.values():
-        check(network, job.split.train, settings | {"target": None})
-    tasks = [task_of(job) for job in jobs.values()]
-    text, seed = first.split.train.modality == "text", settings["seed"]
+    tasks = list(named.values())
+    text, seed = tasks[0].data.modality == "text", settings["seed"]
     flips = all(may_flip(t.data.classes) for t in tasks)
     policy = Policy("none" if text else settings["augment"] or "light", flips)
-    plain, more = Policy("none", flips), {"seed": seed, "device": device, "store": first.store}
+    plain, more = Policy("none", flips), {"seed": seed, "device": device, "store": store}
     body = copy.deepcopy(network.body)
     for layer in [m for m in body.modules() if text and isinstance(m, nn.Dropout)]:
         layer.p = 0.0
@@ -115,8 +114,8 @@ def together(jobs: dict[str, Job], weights: str, soft: float | None, folder: Pat
     judges = [aside(t, t.hold) for t in tasks]
     widest = max(t.targets.shape[1] for t in tasks)
     targets = np.concatenate([np.pad(t.targets[t.learn], ((0, 0), (0, widest - t.targets.shape[1]))) for t in tasks])
-    named = digest([fingerprint(t.rows) for t in tasks]).hex()
-    loop = loop_settings(settings | {"class_weight": None}, "classification", targets, named,
+    mark = digest([fingerprint(t.rows) for t in tasks]).hex()
+    loop = loop_settings(settings | {"class_weight": None}, "classification", targets, mark,
                          "keep" if network.has_learned else "learn")  # fmt: skip
     options = Options(settings["epochs"] or default_epochs(len(targets), text), rate_of(settings["lr"]),
                       scale=GENTLE_ON_TEXTS if text else 1.0)  # fmt: skip
@@ -131,12 +130,12 @@ def together(jobs: dict[str, Job], weights: str, soft: float | None, folder: Pat
     record = {
         "phases": [{"name": "shared", "epochs": options.epochs, "rate": options.top(METHOD.RATE)}],
         "loop": asdict(loop), "augment": policy.name, "flips": flips, "history": progress.history,
-        "steps": progress.step, "task_weights": weights, "soft": soft, "shared_by": list(jobs),
-        "weights": dict(zip(jobs, extra.weights(), strict=True)) if extra is not None else None,
+        "steps": progress.step, "task_weights": weights, "soft": soft, "shared_by": list(named),
+        "weights": dict(zip(named, extra.weights(), strict=True)) if extra is not None else None,
     }  # fmt: skip
     heads: Any = learner.head
     found = {}
-    for i, (name, task, head) in enumerate(zip(jobs, tasks, heads.of_task, strict=True)):
+    for i, (name, task, head) in enumerate(zip(named, tasks, heads.of_task, strict=True)):
         learner.head = head
         METHOD.turn(learner.body, i)
         temperature, logits = calibrated(learner, aside(task, task.sure), task.unit, task.zero)

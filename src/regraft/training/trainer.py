@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,8 @@ from regraft.core.files import write_json
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import bf16_pays, say
 from regraft.data.dataset import Dataset
-from regraft.data.splits import Rows
 from regraft.data.transforms.augment import Policy, may_flip
-from regraft.features.runner import Runner
+from regraft.features.labelled import Rows, adapted_rows
 from regraft.methods.base import Options, Plan
 from regraft.methods.probes.linear_probe import fit_features, row_weights
 from regraft.methods.probes.logistic import Link, targets_of
@@ -330,16 +328,3 @@ def _head(plan: Plan, start: Start, rows: Rows, outputs: int, seed: int, own_uni
         made.mean.copy_(torch.from_numpy(rows.x.mean(0)))
         made.scale.copy_(torch.from_numpy(np.where(spread > 0, spread, 1.0)))
     return normed(made) if plan.head == "normed" else made
-
-
-def adapted_rows(network: Pretrained, data: Dataset, rows: Rows, engine: str, device: str) -> NDArray[Any]:
-    """The trained network's features (m, D) of the items of ``rows``; computed afresh: nobody asks again."""
-    return fresh_rows(network, data, rows.items, engine, device).x
-
-
-def fresh_rows(network: Pretrained, data: Dataset, items: NDArray[np.int64], engine: str, device: str) -> Rows:
-    """The rows of the items that can be read."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = Runner(network, engine, device).stored(data.items.take(items), RowStore(Path(folder)))
-    read = items[found.positions]
-    return Rows(found.rows, data.y[read], read)

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from regraft.data.parts import hold_out
-from regraft.data.splits import strata
+from regraft.data.folds import hold_out, strata
 from regraft.methods.probes.logistic import Link, cross_entropy, optimal_temperature, smoothed_targets
 from regraft.training.feeds.base import Batches
 from regraft.training.state import Learner

@@ -79,7 +79,7 @@ def print_fits(result: dict[str, Any]) -> None:
 
 
 def print_fit(result: dict[str, Any]) -> None:
-    from regraft.models.card import in_words
+    from regraft.data.folds import in_words
     from regraft.reports.content import beside, gained, judged, overlap, warnings
 
     val, metrics = result["metrics"]["val"], result["metrics"]

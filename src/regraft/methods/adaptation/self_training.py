@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.features.runner import below
+from regraft.core.arrays import below
 from regraft.methods.adaptation.on_features import Learn, logits_of
 from regraft.methods.base import Fitted
 from regraft.metrics.validators import CERTAINTY, probabilities

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.sparse import issparse
 
+from regraft.core.arrays import below, evenly
 from regraft.core.errors import UnreadableItem
 from regraft.core.files import new_file, write_json
 from regraft.data.dataset import Dataset
-from regraft.data.splits import Rows
-from regraft.features.runner import below
+from regraft.features.labelled import Rows
 from regraft.methods.probes.logistic import by_own_units
-from regraft.metrics.classification import evenly
 from regraft.models.model import Model
 
 MAP_POINTS, MISTAKES, THUMB, MOST_LETTERS = 500, 24, 160, 400

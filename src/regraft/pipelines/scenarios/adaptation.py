@@ -14,8 +14,8 @@ from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError
 from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
-from regraft.data.splits import Rows
 from regraft.data.transforms.augment import Policy, may_flip
+from regraft.features.labelled import Rows, fresh_rows
 from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, SourceTraining, take_statistics
 from regraft.methods.base import Options, gentle
 from regraft.methods.probes.linear_probe import fit_features
@@ -39,7 +39,6 @@ from regraft.training.trainer import (
     changed,
     check,
     fingerprint,
-    fresh_rows,
     loop_settings,
     rate_of,
 )
@@ -59,7 +58,7 @@ class SourceModel:
 
 
 def train_target(job: Job, method: Any, target: Target) -> dict[str, Any]:
-    """The fields of a `regraft.commands.fit.FitResult`."""
+    """The fields of a `regraft.pipelines.fit.FitResult`."""
     split, watch = job.split, job.watch
     check(job.network, split.train, job.settings)
     refuse(job.settings)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from regraft.core.arrays import below
 from regraft.core.types import Problem
 from regraft.data.audit.measure import facts
-from regraft.data.splits import Rows
 from regraft.features.fusion import parts_of
-from regraft.features.runner import below
+from regraft.features.labelled import Rows
 from regraft.methods import METHODS
 from regraft.methods.adaptation.on_features import in_own_units
 from regraft.methods.base import Fitted, Options
@@ -75,7 +75,7 @@ def _some(rows: Any) -> NDArray[Any]:
 
 
 def fit_target(job: Job, method: Any, target: Target) -> dict[str, Any]:
-    """The fields of a `regraft.commands.fit.FitResult`."""
+    """The fields of a `regraft.pipelines.fit.FitResult`."""
     split, settings, watch = job.split, job.settings, job.watch
     split.problems += target.problems
     with watch("extract"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,44 +19,16 @@ from regraft.data.dataset import Dataset
 from regraft.metrics.detection import evaluate, map_gain
 from regraft.models.artefact import detector as artefact
 from regraft.models.detectors import catalog
+from regraft.models.detectors.apply import detections
 from regraft.models.detectors.base import Detector
 from regraft.models.detectors.bn_folding import folded
 from regraft.pipelines.evidence.detections import write_detections
+from regraft.pipelines.result import DetectionResult
 from regraft.pipelines.run_folder import RunFolder, finished, folder_for
 from regraft.pipelines.stages.contamination import learned_from
 from regraft.pipelines.stages.detector import started, untrained_like
 from regraft.pipelines.validate_boxes import CONTROL, checked
-from regraft.training.detector import detections, learn
-
-
-@dataclass(frozen=True)
-class DetectionResult:
-    """What a fit of a detector was and what it reached, and what ``--json`` prints.
-
-    ``metrics["val"]`` holds COCO's figures on pictures that were not trained on (None where none could be held out),
-    see `regraft.metrics.detection.evaluate`; where some judged pictures have a copy in training, ``val_without_copies``
-    those without them; ``metrics["controls"]["scratch"]`` those of the same detector from random
-    weights, where it was asked for, and ``gain`` what transfer adds to its ``map``. ``decision`` holds the
-    ``threshold`` from which boxes are shown.
-    """
-
-    run: str
-    task: str
-    method: str
-    detector: str
-    backbone: str
-    engine: str
-    metrics: dict[str, Any]
-    gain: dict[str, Any] | None
-    seconds: dict[str, float]
-    cached: bool
-    items: dict[str, int]
-    boxes: dict[str, int]
-    classes: tuple[str, ...]
-    split: str
-    choice: dict[str, Any]
-    decision: dict[str, Any]
-    problems: list[dict[str, str]] = field(default_factory=list)
+from regraft.training.detector import learn
 
 
 def detect(
@@ -64,7 +36,7 @@ def detect(
 ) -> DetectionResult:
     """Learns from the part train, judges on val (or a held-out fifth) and saves.
 
-    ``settings`` are those of `regraft.commands.fit.fit`. 15 % of the training pictures, from 100 on, choose the epoch
+    ``settings`` are those of `regraft.pipelines.fit.fit`. 15 % of the training pictures, from 100 on, choose the epoch
     (by mAP) and the confidence threshold.
     """
     settings = checked(settings)

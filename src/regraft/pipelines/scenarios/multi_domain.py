@@ -21,8 +21,10 @@ from regraft.data.dataset import Dataset
 from regraft.data.items import Items, JoinedItems, Renamed
 from regraft.data.names import short
 from regraft.data.open import split_part
-from regraft.data.splits import Rows, Split, make_split, relabel
+from regraft.data.relabel import relabel
+from regraft.data.splits import Split, make_split
 from regraft.data.transforms.augment import Policy, may_flip
+from regraft.features.labelled import Rows, fresh_rows
 from regraft.methods import multi_domain as METHOD
 from regraft.methods.adaptation.on_networks import SourceTraining
 from regraft.methods.base import Options
@@ -42,7 +44,7 @@ from regraft.training.feeds.many_domains import ManyDomains
 from regraft.training.logs import Logs
 from regraft.training.loop import train
 from regraft.training.state import Learner
-from regraft.training.trainer import Start, adapt, changed, check, default_epochs, fresh_rows, loop_settings, rate_of
+from regraft.training.trainer import Start, adapt, changed, check, default_epochs, loop_settings, rate_of
 from regraft.training.validation import Inner, inner_split
 
 
@@ -56,7 +58,7 @@ class Domain:
 
 
 def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, resume: bool) -> dict[str, Any]:
-    """The fields of a `regraft.commands.fit.FitResult`.
+    """The fields of a `regraft.pipelines.fit.FitResult`.
 
     ``metrics["domains"]`` holds by domain the figures of the joint model and, unless ``--controls none``, of the same
     network trained on it alone, with the gain. ``metrics["val"]`` is over the judged items of all, each with the

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from regraft.backbones.base import Pretrained
-from regraft.commands.fit import fit, name_of
 from regraft.core.border import written_by_regraft
 from regraft.core.errors import InputError, UnknownName
 from regraft.core.files import write_json
@@ -22,16 +21,18 @@ from regraft.core.types import Problem
 from regraft.data.audit.audit import audited
 from regraft.data.frames import is_frame
 from regraft.data.names import short
-from regraft.data.open import open_data, split_part
+from regraft.data.open import name_of, open_data, split_part
 from regraft.features.fusion import parts_in, parts_of
 from regraft.methods import METHODS
 from regraft.methods.multi_task import WEIGHTS
 from regraft.models.artefact import write as artefact
 from regraft.pipelines import run_folder as runfolder
-from regraft.pipelines.context import FitResult
+from regraft.pipelines.fit import fit
+from regraft.pipelines.result import FitResult
+from regraft.pipelines.run_folder import remembered
 from regraft.pipelines.scenarios.tasks import fit_together, not_looked_at, same_data
 from regraft.pipelines.validate import hints_of
-from regraft.selection.halving import is_auto, remembered
+from regraft.selection.halving import is_auto
 
 WAYS = ("features", "parameters")
 TRAINS = "lp-ft"

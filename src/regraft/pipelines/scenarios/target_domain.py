@@ -13,7 +13,8 @@ from regraft.data.dataset import Dataset, classification_dataset
 from regraft.data.items import JoinedItems
 from regraft.data.open import open_inputs
 from regraft.data.parts import evaluation_part, training_part
-from regraft.data.splits import Split, open_in_groups, relabel
+from regraft.data.relabel import relabel
+from regraft.data.splits import Split, open_in_groups
 
 FEW = 5
 

@@ -9,21 +9,24 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from regraft.commands.fit import fit, name_of
 from regraft.core.errors import InputError
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import Stopwatch, resolve_device, say, set_threads
-from regraft.data.open import open_data
+from regraft.data.open import name_of, open_data
 from regraft.data.splits import make_split
 from regraft.features.runner import Runner
 from regraft.methods import METHODS
 from regraft.pipelines import run_folder as runfolder
-from regraft.pipelines.context import FitResult, Given, Job
+from regraft.pipelines.context import Job
+from regraft.pipelines.fit import fit
+from regraft.pipelines.result import FitResult
+from regraft.pipelines.stages.learn import Given
 from regraft.pipelines.stages.network import started
 from regraft.pipelines.validate import check, check_task, hints_of
 from regraft.selection.halving import is_auto
-from regraft.training.multi_task import task_of, together
+from regraft.training.multi_task import Task, task_of, together
 from regraft.training.trainer import Adapted, Start, adapt
+from regraft.training.trainer import check as check_training
 
 NOT_FOR_TASKS = ("class_weight", "mix", "processes", "lr", "target", "quantiles", "focal")
 Tasks = Mapping[str, tuple[Any, str | None]]
@@ -39,7 +42,12 @@ def fit_together(
     folder.mkdir(exist_ok=True)
     begun = time.perf_counter()
     say(f"training {', '.join(jobs)} together")
-    trained = together(jobs, weights, soft, folder)
+    for job in jobs.values():
+        check_training(job.network, job.split.train, job.settings | {"target": None})
+    learned = {name: _task(job) for name, job in jobs.items()}
+    first = next(iter(jobs.values()))
+    trained = together(learned, first.network, first.settings, weights, soft, folder=folder, device=first.runner.device,
+                       store=first.store)  # fmt: skip
     seconds = {"together": round(time.perf_counter() - begun, 3)}
     results = {}
     for name, job in jobs.items():
@@ -92,16 +100,21 @@ def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> di
     return jobs
 
 
+def _task(job: Job) -> Task:
+    rows, _ = job.rows(job.split.train)
+    return task_of(job.split.train, rows, job.groups_of(rows), job.settings)
+
+
 def _alone(job: Job, name: str) -> Adapted:
     """The same network trained on this task alone, as the control."""
     say(f"the control: {name} alone")
-    task = task_of(job)
+    task = _task(job)
     folder = job.run.work / "together" / f"alone-{name}"
     folder.mkdir(exist_ok=True)
     head = task.head
     if task.numbers:
         head.restate(task.unit, task.zero)
-    groups = None if job.split.groups is None else job.split.groups[task.rows.items]
+    groups = job.groups_of(task.rows)
     return adapt(METHODS.get(job.settings["method"]), Start(job.network, head.requires_grad_(False), task.record),
                  job.split.train, task.rows, job.settings, groups=groups, folder=folder, device=job.runner.device,
                  store=job.store)  # fmt: skip

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from regraft.backbones.base import Pretrained
 from regraft.core.errors import UnknownName
 from regraft.core.row_store import RowStore
-from regraft.data.splits import Rows, Split
+from regraft.data.splits import Split
 from regraft.features.extract import Extracted
 from regraft.features.fusion import learned, learns, parts_of
+from regraft.features.labelled import Rows
 from regraft.features.network import network_for
 from regraft.features.runner import Runner
 from regraft.metrics.classification import best_thresholds

@@ -11,70 +11,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-from regraft.core.errors import InputError
-from regraft.data.folds import bins, stratified_folds
-
-FEW = 60
-"""Below so many held-out items their figure tells little."""
-MOST_FOLDS, ROUNDS, ENOUGH = 5, 5, 60
-"""Folds, at most; rounds, each of which deals the folds anew, as long as all have dealt no more than so many items."""
 
 LIMITS = {"accuracy": (0.0, 1.0), "map": (0.0, 1.0), "coverage": (0.0, 1.0), "rmse": (0.0, math.inf),
           "gain in accuracy": (-1.0, 1.0), "gain in map": (-1.0, 1.0)}  # fmt: skip
 """Between which a figure lies whatever its interval says."""
-
-
-def most_folds(labels: NDArray[Any], groups: NDArray[Any] | None) -> int:
-    """Into how many folds items of these labels (n,) or (n, k) may be dealt so that each holds its share of the usual
-    class: a fold that takes a class's only item out makes the rest expect the other classes.
-    """
-    units = len(labels) if groups is None else len(np.unique(groups))
-    counts = [len(np.unique(_units(groups, len(labels))[rows])) for rows in _members(labels)]
-    counts = [c for c in counts if c > 1]
-    return min(units, int(np.median(counts))) if counts else 1
-
-
-def deal(labels: NDArray[Any], groups: NDArray[Any] | None, folds: int | None, seed: int) -> NDArray[np.int64] | None:
-    """(rounds, n) in which fold an item is judged, of ``folds`` or as many as are good; -1 where it never is, since it
-    is the only one of its class, or of a group with such a one. None where the items are too few.
-
-    ``labels`` (n,) are classes, numbers, or for multilabel (n, k). Raises ``InputError`` for more folds than can be.
-    """
-    most = most_folds(labels, groups)
-    if folds is not None and folds > most:
-        what = "items" if groups is None else "groups"
-        raise InputError(f"--cv {folds} asks for more folds than the usual class has {what}: take up to {most}.")
-    if most < 2:
-        return None
-    of = _units(groups, len(labels))
-    lonely = [rows for rows in _members(labels) if len(np.unique(of[rows])) == 1] if labels.ndim == 1 else []
-    kept = np.isin(of, of[np.concatenate(lonely)]) if lonely else np.zeros(len(labels), bool)
-    judged = np.flatnonzero(~kept)
-    if len(np.unique(of[judged])) < 2:  # every group holds what there is once
-        return None
-    rounds = int(np.clip(ENOUGH // max(len(judged), 1), 1, ROUNDS))
-    found = np.full((rounds, len(labels)), -1)
-    strata = bins(labels[judged]) if labels.dtype.kind == "f" else labels[judged]
-    some = None if groups is None else groups[judged]
-    for i in range(rounds):
-        rng = np.random.default_rng([seed, i])
-        found[i, judged] = stratified_folds(strata, folds or min(most, MOST_FOLDS), rng, some)
-    return found
-
-
-def _units(groups: NDArray[Any] | None, n: int) -> NDArray[Any]:
-    return np.arange(n) if groups is None else groups
-
-
-def _members(labels: NDArray[Any]) -> list[NDArray[np.int64]]:
-    """The positions of each class's items; numbers are of one class."""
-    if labels.dtype.kind == "f":
-        return [np.arange(len(labels))]
-    if labels.ndim == 2:
-        return [np.flatnonzero(column) for column in labels.T if column.any()]
-    return [np.flatnonzero(labels == c) for c in np.unique(labels)]
 
 
 def widening(rounds: int) -> float:

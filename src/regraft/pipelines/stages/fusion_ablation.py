@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.core.arrays import beside
 from regraft.core.types import HEADLINE
 from regraft.features.fusion import describe, parts_of
-from regraft.features.runner import beside
 from regraft.methods.base import Fitted
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.models.model import Model

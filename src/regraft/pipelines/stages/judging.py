@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from regraft.core.types import HEADLINE, Problem
 from regraft.metrics import classification as metrics
-from regraft.metrics.intervals import share
+from regraft.metrics.intervals import paired_gain, share
 from regraft.metrics.regression import paired_rmse_gain
 from regraft.models.model import Model
 from regraft.tasks.uncertainty import sureness
@@ -80,7 +80,7 @@ def gain(
     if task == "regression":
         return paired_rmse_gain(labels, ours[:, 0], theirs[:, 0], groups)
     right = ((p.argmax(1) == labels).astype(float) for p in (ours, theirs))
-    return metrics.paired_gain(*right, seed=seed, groups=groups)
+    return paired_gain(*right, seed=seed, groups=groups)
 
 
 def best_control(figures: dict[str, dict[str, Any]], task: str) -> str | None:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.core.arrays import below
 from regraft.core.types import HEADLINE
-from regraft.data.splits import Rows, Split
-from regraft.features.runner import below
+from regraft.data.splits import Split
+from regraft.features.labelled import Rows
 from regraft.models.model import Model
 from regraft.pipelines.stages.controls import Control
 from regraft.pipelines.stages.cross_validation import mean_of_rounds, widening

@@ -10,8 +10,8 @@ from scipy.sparse import issparse
 
 from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
-from regraft.data.folds import stratified_folds
-from regraft.data.splits import Rows, strata
+from regraft.data.folds import strata, stratified_folds
+from regraft.features.labelled import Rows
 from regraft.models.outliers import LEAST_ROWS, WIDEST, Familiar
 
 FOLDS, SHOWN = 5, 20

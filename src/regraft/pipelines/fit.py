@@ -11,18 +11,17 @@ from regraft.core.border import written_by_regraft
 from regraft.core.errors import InputError
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import Stopwatch, resolve_device, say, set_threads
-from regraft.data.dataset import Dataset
-from regraft.data.frames import is_frame
-from regraft.data.open import open_data
+from regraft.data.open import name_of, open_data
 from regraft.data.splits import Split, make_split
 from regraft.features.fusion import learned
 from regraft.features.runner import Runner
 from regraft.methods import METHODS
 from regraft.pipelines import run_folder as runfolder
-from regraft.pipelines.context import FitResult, Job
+from regraft.pipelines.context import Job
+from regraft.pipelines.result import DetectionResult, FitResult
 from regraft.pipelines.scenarios.adaptation import train_target
 from regraft.pipelines.scenarios.adaptation_report import fit_target
-from regraft.pipelines.scenarios.boxes import DetectionResult, detect
+from regraft.pipelines.scenarios.boxes import detect
 from regraft.pipelines.scenarios.multi_domain import fit_joint
 from regraft.pipelines.scenarios.target_domain import learn_from, open_target
 from regraft.pipelines.stages.network import started
@@ -129,7 +128,7 @@ def fit(
     path = runfolder.folder_for(out, settings["data"], method, resume)
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
     if resume and search.is_auto(backbone):
-        settings |= search.remembered(path)
+        settings |= runfolder.remembered(path)
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
         with written_by_regraft(path):
@@ -185,9 +184,3 @@ def fit(
             result = FitResult(**(train_target if hasattr(how, "plan_domains") else fit_target)(job, how, goal))
         run.finish(asdict(result))
     return result
-
-
-def name_of(data: Any) -> str:
-    if isinstance(data, Dataset):
-        return data.name
-    return f"DataFrame of {len(data)} rows" if is_frame(data) else str(data)

@@ -1,0 +1,78 @@
+"""The labels of other data in the terms of the training data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from regraft.core.errors import DataError
+from regraft.core.types import Problem, TargetSpec
+from regraft.data.dataset import Dataset
+
+
+def relabel(data: Dataset, classes: tuple[str, ...], *, strict: bool = True) -> Dataset:
+    """The same items with labels that index ``classes`` by name; -1 for a class that is not among them. Classes written
+    1.0 are those written 1, as pandas writes whole numbers either way, which is said.
+
+    Raises ``DataError`` listing the unknown classes where ``strict``.
+    """
+    if data.target.task == "regression":
+        return data
+    data = _as_whole_numbers(data, classes)
+    position = {name: i for i, name in enumerate(classes)}
+    used = [name for name, count in data.class_counts().items() if count]
+    unknown = [name for name in used if name not in position]
+    if unknown and strict:
+        raise DataError(f"{data.name} has the classes {', '.join(unknown[:10])}, which the model has not: "
+                        f"it knows {', '.join(classes[:10])}.")  # fmt: skip
+    spec = replace(data.target, classes=classes)
+    if data.y.ndim == 2:
+        y = np.zeros((len(data), len(classes)), np.int64)
+        for i, name in enumerate(data.classes):
+            if name in position:
+                y[:, position[name]] = data.y[:, i]
+    else:
+        y = np.array([position.get(name, -1) for name in data.classes] + [-1])[data.y]
+    return replace(data, targets={data.target_name: spec}, labels={data.target_name: y})
+
+
+def matched_classes(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
+    """`_of`; raises ``DataError`` where ``data`` has none of the classes."""
+    found, left = _of(data, classes)
+    if left and not any(len(b) for b in found.y):
+        raise DataError(f"{data.name} has the classes {', '.join(list(left)[:10])}, which the model has not: it knows "
+                        f"{', '.join(classes[:10])}.")  # fmt: skip
+    return found, left
+
+
+def _of(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
+    """The same pictures with labels that index ``classes`` by name, and how many boxes of other classes went."""
+    place = np.array([classes.index(name) if name in classes else -1 for name in data.classes] or [-1])
+    boxes = np.empty(len(data), object)
+    for i, one in enumerate(data.y):
+        kept = one.take(place[one.labels] >= 0)
+        boxes[i] = replace(kept, labels=place[kept.labels])
+    left = {name: count for name, count in data.class_counts().items() if count and name not in classes}
+    target = {data.target_name: TargetSpec("detection", classes)}
+    return replace(data, targets=target, labels={data.target_name: boxes}), left
+
+
+_FLOAT = re.compile(r"(-?\d+)\.0")
+
+
+def _as_whole_numbers(data: Dataset, known: tuple[str, ...]) -> Dataset:
+    """The data with its classes spelled as the ``known`` ones are, where the one are 1.0 and 2.0, the other 1 and 2."""
+    plain = {name: _FLOAT.sub(r"\1", name) for name in data.classes}
+    spelled = {_FLOAT.sub(r"\1", name): name for name in known}
+    if not any(map(_FLOAT.fullmatch, (*data.classes, *known))) or len(spelled) < len(known):
+        return data
+    names = tuple(spelled.get(plain[name], name) for name in data.classes)
+    if names == data.classes or len(set(names)) < len(names):
+        return data
+    pairs = [(a, b) for a, b in zip(data.classes, names, strict=True) if a != b]
+    text = f"is taken for the class {pairs[0][1]}, and the other numbers likewise"
+    said = Problem("class-spelling", pairs[0][0], text)
+    return replace(data, targets={data.target_name: replace(data.target, classes=names)},
+                   problems=(*data.problems, said))  # fmt: skip

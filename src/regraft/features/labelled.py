@@ -1,0 +1,45 @@
+"""Features with their labels, computed from items and kept in the store."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.backbones.base import Pretrained
+from regraft.core.row_store import RowStore
+from regraft.data.dataset import Dataset
+from regraft.features.runner import Runner
+
+
+@dataclass
+class Rows:
+    """The features (m, D) and labels (m,) or (m, k) of one part, without what could not be read.
+
+    ``items`` (m,) are the positions of the rows in that part.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    items: NDArray[np.int64]
+
+    def at(self, some: NDArray[np.integer[Any]]) -> Rows:
+        """The rows at the positions ``some`` (k,)."""
+        return Rows(self.x[some], self.y[some], self.items[some])
+
+
+def adapted_rows(network: Pretrained, data: Dataset, rows: Rows, engine: str, device: str) -> NDArray[Any]:
+    """The trained network's features (m, D) of the items of ``rows``; computed afresh: nobody asks again."""
+    return fresh_rows(network, data, rows.items, engine, device).x
+
+
+def fresh_rows(network: Pretrained, data: Dataset, items: NDArray[np.int64], engine: str, device: str) -> Rows:
+    """The rows of the items that can be read."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = Runner(network, engine, device).stored(data.items.take(items), RowStore(Path(folder)))
+    read = items[found.positions]
+    return Rows(found.rows, data.y[read], read)

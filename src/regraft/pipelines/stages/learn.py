@@ -1,0 +1,17 @@
+"""What a fit may be given in place of learning itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from regraft.training.trainer import Adapted
+
+
+@dataclass(frozen=True)
+class Given:
+    """A method whose training is done already; ``alone`` is what the same network learns from this task alone, None
+    where that was not asked for.
+    """
+
+    adapted: Adapted
+    alone: Adapted | None = None
