@@ -137,7 +137,8 @@ def _features(name: str, kit: ControlKit) -> Control:
 
 def own_decision(model: Model, logits: NDArray[Any] | None, labels: NDArray[Any]) -> dict[str, Any]:
     """How a control decides, by what it said (m, k) of items that it had not seen, whose labels are (m,) or (m, k): by
-    thresholds of its own, chosen as the model's are; of numbers how sure it is. Where it said nothing, numbers are as unsure as they are spread.
+    thresholds of its own, chosen as the model's are; of numbers how sure it is. Where it said nothing, numbers are as
+    unsure as they are spread.
     """
     task = model.target.task
     if task == "regression":
