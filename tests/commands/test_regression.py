@@ -129,6 +129,8 @@ def test_pictures_to_numbers_by_probe_and_by_training(at: Path) -> None:
         controls="none",
     )
     assert last.metrics["val"]["r2"] > 0.5 and last.gain_over_probe["metric"] == "rmse"
+    control = last.metrics["controls"]["linear-probe"]
+    assert control["coverage90"] > 0.7 and control["nll"] < 6, "as unsure as its own errors, not as 1"
     value = regraft.load("last").predict(["p/00.png"])[0]
     assert abs(value - rows[0]["brightness"]) < 60
 

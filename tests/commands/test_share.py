@@ -137,6 +137,7 @@ def test_parameters_shared_by_classes_and_numbers(at: Path, soft: float | None) 
                         controls="majority")  # fmt: skip
     light = found.tasks["light"]
     assert light.task == "regression" and set(light.metrics["controls"]) == {"mean", "linear-probe", "alone"}
+    assert all(c["coverage90"] > 0.7 for c in light.metrics["controls"].values()), "each by errors of its own"
     assert light.choice["inner_items"] > 10 and light.metrics["val"]["r2"] > 0.3
     if soft is not None:  # a task goes on as any other run does, under the network's own name
         more = regraft.fit("q.csv", label="time", drop="light", init="r#time", epochs=1, method="finetune", out="more")

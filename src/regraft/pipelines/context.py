@@ -11,11 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
+<<<<<<< HEAD:src/regraft/pipelines/context.py
 from regraft.core.arrays import below, evenly
 from regraft.core.errors import DataError
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import Stopwatch, say, track
 from regraft.core.types import Problem
+=======
+from regraft.commands import runfolder
+from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
+from regraft.commands.auto import DEFAULT_BUDGET, auto
+from regraft.commands.controls import Control, ControlKit, Kept, own_decision, run_controls
+from regraft.commands.evidence import write_evidence, write_line
+from regraft.commands.inner import promised
+from regraft.commands.judging import decision
+from regraft.commands.learned import learned_from
+from regraft.commands.outcome import Outcome, answering, judge, together
+from regraft.commands.parts import part_outputs
+from regraft.commands.settings import seconds_of
+from regraft.commands.split import Rows, Split, part_of_split
+from regraft.commands.unlike import familiar_with, unlike_figures
+>>>>>>> main:src/regraft/commands/job.py
 from regraft.data.dataset import Dataset
 from regraft.data.splits import Split, part_of_split
 from regraft.features.encoders.table import columns_of
@@ -103,7 +119,11 @@ class Job:
             with watch("judge"):
                 rounds = self.cross_validated(method, train, split.folds)
         elif split.val is not None and len(judged.y):
-            single = self.model_of(method.alone) if isinstance(method, Given) and method.alone else None
+            single = None
+            if isinstance(method, Given) and method.alone is not None:
+                alone = method.alone
+                single = self.model_of(alone)
+                single.decision = own_decision(single, alone.logits, train.y if alone.logits is None else alone.labels)
             rounds = [self.outcome(model, train, judged, probe, single)]
         figures: dict[str, Any] = {"val": None, "controls": {}}
         over_best = over_probe = seen = None
@@ -222,6 +242,8 @@ class Job:
         probe = Model(self.network, fitted.head, name, target)
         if hasattr(method, "fit_features"):
             return self.closed(probe, fitted, train), fitted.record, None
+        told = train.y if fitted.rows is None else train.y[fitted.rows]
+        probe.decision = own_decision(probe, fitted.logits, told)
         start = Start(self.network, fitted.head, fitted.record, self.warm)
         kit: Any = {"groups": groups, "folder": self.run.work, "device": self.runner.device, "store": self.store}
         tried: dict[str, Any] = {}
@@ -304,9 +326,10 @@ class Job:
                              self.kept)  # fmt: skip
             tried = run_controls(self.settings["controls"], self.network, kit)
             if probe is not None:
-                tried.append(Control("linear-probe", probe.probabilities(judged.x), {}))
+                tried.append(Control("linear-probe", probe.probabilities(judged.x), probe.decision))
             if single is not None:
-                tried.append(Control("alone", single.probabilities(self.anew(single, split.val, judged).x), {}))
+                said = single.probabilities(self.anew(single, split.val, judged).x)
+                tried.append(Control("alone", said, single.decision))
         strangers = None
         if model.familiar is not None:
             names = [split.val.items.name(int(i)) for i in judged.items]

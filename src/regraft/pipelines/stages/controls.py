@@ -132,10 +132,18 @@ def _features(name: str, kit: ControlKit) -> Control:
     fitted = kit.learn(of_train.rows, kit.train.y, own_units=network.spec.modality == "table",
                        blocks=[p.width for p in parts_of(network)])  # fmt: skip
     model = Model(network, fitted.head, train.target_name, train.target)
-    if train.target.task == "multilabel" and fitted.logits is not None:
-        # a control decides by thresholds of its own, chosen as the model's are
-        thresholds = best_thresholds(kit.train.y[fitted.rows], model.from_logits(fitted.logits))
-        model.decision = {"thresholds": thresholds.tolist()}
-    if train.target.task == "regression" and fitted.logits is not None:
-        model.decision = sureness(fitted.logits, kit.train.y[fitted.rows])
-    return Control(name, model.probabilities(of_val.rows), model.decision, of_train.computed + of_val.computed)
+    decision = own_decision(model, fitted.logits, kit.train.y if fitted.rows is None else kit.train.y[fitted.rows])
+    return Control(name, model.probabilities(of_val.rows), decision, of_train.computed + of_val.computed)
+
+
+def own_decision(model: Model, logits: NDArray[Any] | None, labels: NDArray[Any]) -> dict[str, Any]:
+    """How a control decides, by what it said (m, k) of items that it had not seen, whose labels are (m,) or (m, k): by
+    thresholds of its own, chosen as the model's are; of numbers how sure it is. Where it said nothing, numbers are as
+    unsure as they are spread.
+    """
+    task = model.target.task
+    if task == "regression":
+        return sureness(logits, labels)
+    if logits is None or task == "classification":
+        return {}
+    return {"thresholds": best_thresholds(labels, model.from_logits(logits)).tolist()}
