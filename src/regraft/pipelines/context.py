@@ -11,27 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
-<<<<<<< HEAD:src/regraft/pipelines/context.py
 from regraft.core.arrays import below, evenly
 from regraft.core.errors import DataError
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import Stopwatch, say, track
 from regraft.core.types import Problem
-=======
-from regraft.commands import runfolder
-from regraft.commands.adapt import Adapted, Start, adapt, adapted_rows
-from regraft.commands.auto import DEFAULT_BUDGET, auto
-from regraft.commands.controls import Control, ControlKit, Kept, own_decision, run_controls
-from regraft.commands.evidence import write_evidence, write_line
-from regraft.commands.inner import promised
-from regraft.commands.judging import decision
-from regraft.commands.learned import learned_from
-from regraft.commands.outcome import Outcome, answering, judge, together
-from regraft.commands.parts import part_outputs
-from regraft.commands.settings import seconds_of
-from regraft.commands.split import Rows, Split, part_of_split
-from regraft.commands.unlike import familiar_with, unlike_figures
->>>>>>> main:src/regraft/commands/job.py
 from regraft.data.dataset import Dataset
 from regraft.data.splits import Split, part_of_split
 from regraft.features.encoders.table import columns_of
@@ -49,7 +33,7 @@ from regraft.pipelines import run_folder as runfolder
 from regraft.pipelines.evidence.predictions import write_evidence, write_line
 from regraft.pipelines.result import FitResult
 from regraft.pipelines.stages.contamination import learned_from
-from regraft.pipelines.stages.controls import Control, ControlKit, Kept, run_controls
+from regraft.pipelines.stages.controls import Control, ControlKit, Kept, own_decision, run_controls
 from regraft.pipelines.stages.fusion_ablation import part_outputs
 from regraft.pipelines.stages.judging import decision
 from regraft.pipelines.stages.learn import Given
