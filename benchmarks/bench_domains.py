@@ -252,8 +252,9 @@ def step(work: Path) -> dict[str, Any]:
     from regraft.methods.base import Options, Phase
     from regraft.models.heads import LinearHead
     from regraft.training.feeds.two_domains import Both
+    from regraft.training.learner import Learner
     from regraft.training.loop import Run
-    from regraft.training.state import Learner, Settings
+    from regraft.training.state import Settings
 
     torch.set_num_threads(1)
     x, y = torch.randn(64, 3, 28, 28), torch.eye(10)[torch.arange(64) % 10]

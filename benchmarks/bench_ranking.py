@@ -152,7 +152,6 @@ def scores(work: Path) -> dict[str, Any]:
 
 
 def one_set(name: str, learn: str, judge: str, size: int | None) -> dict[str, Any]:
-    from regraft.commands.rank import looked_at
     from regraft.core.row_store import RowStore
     from regraft.core.types import Hints
     from regraft.data.open import open_data
@@ -161,6 +160,7 @@ def one_set(name: str, learn: str, judge: str, size: int | None) -> dict[str, An
     from regraft.methods.probes.linear_probe import fit_features
     from regraft.models.model import Model
     from regraft.selection.candidates import attempt
+    from regraft.selection.ranking import looked_at
     from regraft.selection.scores import SCORES
 
     store = RowStore()

@@ -13,11 +13,11 @@ from regraft import Classifier
 from regraft.core.errors import InputError
 from regraft.features.encoders.tfidf import TfIdf
 from regraft.features.fusion import tfidf
-from regraft.models.artefact import write as artefact
+from regraft.models import artefact
 from regraft.text.views import view
+from regraft.training.calibration import judged_at_best
 from regraft.training.feeds.base import count, order
 from regraft.training.losses import LOSSES
-from regraft.training.validation import judged_at_best
 from tests.commands.test_text import sentences, table
 from tests.conftest import write_shapes
 

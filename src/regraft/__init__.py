@@ -38,14 +38,16 @@ if TYPE_CHECKING:
         verify,
     )
     from regraft.core.errors import RegraftError
-    from regraft.estimators.classifier import Classifier, FeatureExtractor, Regressor
+    from regraft.estimators.classifier import Classifier
     from regraft.estimators.detector import Detector
+    from regraft.estimators.feature_extractor import FeatureExtractor
+    from regraft.estimators.regressor import Regressor
 
 _WHERE = {
     "Classifier": "regraft.estimators.classifier",
     "Detector": "regraft.estimators.detector",
-    "FeatureExtractor": "regraft.estimators.classifier",
-    "Regressor": "regraft.estimators.classifier",
+    "FeatureExtractor": "regraft.estimators.feature_extractor",
+    "Regressor": "regraft.estimators.regressor",
     "RegraftError": "regraft.core.errors",
 }
 

@@ -11,21 +11,20 @@ from regraft.commands.augment import augment
 from regraft.commands.convert import Conversion, convert
 from regraft.commands.demo import DemoResult
 from regraft.commands.demo import demo as _demo
-from regraft.commands.evaluate import Evaluation, evaluate
+from regraft.commands.evaluate import evaluate
 from regraft.commands.explain import Explanation
 from regraft.commands.explain import explain as _explain
-from regraft.commands.insights import Insights
 from regraft.commands.insights import insights as _insights
-from regraft.commands.inspect import Inspection, inspect
+from regraft.commands.inspect import inspect
 from regraft.commands.predict import PredictResult, predict
-from regraft.commands.rank import Ranking
 from regraft.commands.rank import rank as _rank
 from regraft.commands.runs import cache, list_backbones, list_methods, runs, verify
-from regraft.commands.shift import Shift
 from regraft.commands.shift import shift as _shift
 from regraft.core.errors import InputError
+from regraft.data.audit.inspection import Inspection
 from regraft.inference.detector import BoxPredictor
 from regraft.inference.detector import load as load_detector
+from regraft.inference.evaluation import Evaluation
 from regraft.inference.load import load_any
 from regraft.inference.multi_task import TaskPredictor
 from regraft.inference.predictor import Predictor
@@ -34,10 +33,13 @@ from regraft.pipelines.fit import fit as _fit
 from regraft.pipelines.result import DetectionResult, FitResult
 from regraft.pipelines.scenarios.multi_task import Shared
 from regraft.pipelines.scenarios.multi_task import share as _share
+from regraft.pipelines.shift import Shift
 from regraft.reports.insights import checked_page, write_explanation, write_insights
 from regraft.reports.page import write_report as report
 from regraft.reports.ranking import write_ranking
 from regraft.reports.shift import write_shift
+from regraft.selection.ranking import Ranking
+from regraft.text_mining.summary import Insights
 
 
 def fit(

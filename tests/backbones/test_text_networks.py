@@ -21,7 +21,7 @@ from regraft.features import extract as extraction
 from regraft.features.engines.torch import make_engine
 from regraft.features.engines.torch_text import padded
 from regraft.features.network import default_backbone
-from regraft.models.artefact import write as artefact
+from regraft.models import artefact
 from regraft.models.heads import HEADS
 from regraft.models.model import Model
 from tests.backbones.tiny_text import TEXTS, VOCABULARY, Texts, array, write_model

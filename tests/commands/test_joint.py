@@ -15,7 +15,7 @@ from regraft.backbones import catalog
 from regraft.cli import app
 from regraft.core.errors import InputError
 from regraft.methods.multi_domain import DomainNorm, divided, heads, turn_to, undivided
-from regraft.training.feeds.base import RowBatches
+from regraft.training.feeds.features import RowBatches
 from regraft.training.feeds.many_domains import ManyDomains
 from tests.commands.test_target import darker, digits
 

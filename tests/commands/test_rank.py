@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import regraft
-from regraft.commands.rank import dissent, favourites, ordered
 from regraft.core.errors import DataError, InputError, UnknownName
 from regraft.reports import charts
 from regraft.selection.candidates import Candidate, names
+from regraft.selection.ranking import dissent, favourites, ordered
 from tests.conftest import write_shapes
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import regraft
 from regraft.core.errors import ArtefactError, InputError, UnknownName
-from regraft.models.artefact import write as artefact
+from regraft.models import artefact
 from regraft.pipelines.scenarios.multi_task import named
 from tests.conftest import write_shapes
 

@@ -14,7 +14,7 @@ from regraft.core.errors import DataError, InputError
 from regraft.features.encoders.tfidf import TfIdf
 from regraft.features.fusion import fuse, parts_in, parts_of, tfidf
 from regraft.methods.finetuning.contrastive import pair_loss
-from regraft.models.artefact import write as artefact
+from regraft.models import artefact
 from regraft.pipelines.result import FitResult
 
 GOOD = [

@@ -10,7 +10,7 @@ import torch
 import regraft
 from regraft.backbones import catalog
 from regraft.core.errors import InputError, UnknownName
-from regraft.models.artefact import write as artefact
+from regraft.models import artefact
 from regraft.reports.content import warnings
 from tests.commands.test_multilabel import two_marks
 from tests.conftest import write_shapes

@@ -21,7 +21,7 @@ from regraft.data.items import Texts
 from regraft.data.open import open_data
 from regraft.data.text.texts import text_prints
 from regraft.features.fingerprints import fingerprints
-from regraft.models.artefact.write import learned_by
+from regraft.models.artefact.read import learned_by
 from regraft.pipelines.fit import fit
 from regraft.pipelines.scenarios.multi_task import share
 from tests.commands.test_detect import write_coco

@@ -15,7 +15,7 @@ from torchvision.models import get_model
 from regraft.core.boxes import Boxes, iou
 from regraft.core.errors import InputError, UnknownName, WeightsError
 from regraft.models.artefact import detector as artefact
-from regraft.models.artefact.write import MANIFEST
+from regraft.models.artefact.manifest import MANIFEST
 from regraft.models.detectors import backbone_maps as trunks
 from regraft.models.detectors import catalog
 from regraft.models.detectors.base import Batch, Detector

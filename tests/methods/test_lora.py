@@ -9,7 +9,7 @@ from regraft.backbones.base import Body
 from regraft.core.errors import InputError
 from regraft.methods.base import Options
 from regraft.methods.finetuning.lora import add, merge, plan
-from regraft.training.feeds.base import RowBatches
+from regraft.training.feeds.features import RowBatches
 from regraft.training.loop import Learner, Settings, train
 
 

@@ -8,10 +8,10 @@ from torch import nn
 from regraft.backbones.base import Body
 from regraft.core.errors import InputError
 from regraft.methods.adaptation.on_networks import counting, even_size, still, take_statistics
-from regraft.training.feeds.base import RowBatches
+from regraft.training.feeds.features import RowBatches
 from regraft.training.feeds.two_domains import Both, TwoDomains
+from regraft.training.learner import Learner
 from regraft.training.loop import pieces
-from regraft.training.state import Learner
 
 
 def rows(n: int, seed: int = 0) -> RowBatches:

@@ -16,7 +16,9 @@ from regraft.data.transforms.augment import Policy
 from regraft.methods.base import Phase
 from regraft.methods.finetuning.l2_sp import StartingPoint
 from regraft.training import loop, losses, state
-from regraft.training.feeds.base import PictureBatches, RowBatches, count, order
+from regraft.training.feeds.base import count, order
+from regraft.training.feeds.features import RowBatches
+from regraft.training.feeds.images import PictureBatches
 from regraft.training.loop import Learner, Settings, train
 
 SPEC = PreprocessSpec(height=12, width=12)

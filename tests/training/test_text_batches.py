@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from regraft.training.feeds.base import TextBatches, count, padded
+from regraft.training.feeds.base import count
+from regraft.training.feeds.tokens import TextBatches, padded
 
 
 def pack(rows, length):

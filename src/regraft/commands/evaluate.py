@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from regraft.core.errors import DataError, InputError
@@ -15,31 +15,13 @@ from regraft.data.parts import evaluation_part
 from regraft.data.relabel import matched_classes, relabel
 from regraft.data.splits import open_in_groups
 from regraft.inference.detector import load as detector_of
+from regraft.inference.evaluation import Evaluation
 from regraft.inference.load import load
 from regraft.inference.tent import adapting
 from regraft.metrics.detection import evaluate as figures_of_boxes
 from regraft.models.artefact.detector import is_detector
 from regraft.models.detectors.apply import stream
 from regraft.pipelines.stages.contamination import apart
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The figures of a model on ``items`` labelled items; unreadable ones are in ``problems``.
-
-    ``seen`` is the share of the items whose labels the network's own pretraining saw, None where that is not known.
-    ``learned`` counts the items of the data that the model has learned from, ``exact`` those themselves and ``near``
-    their near copies (None where the model does not know); with ``unseen`` they are left out, else judged too.
-    """
-
-    model: str
-    data: str
-    items: int
-    metrics: dict[str, Any]
-    problems: list[Problem]
-    seen: float | None = None
-    learned: dict[str, int] | None = None
-    unseen: bool = False
 
 
 def evaluate(

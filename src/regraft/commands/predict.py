@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath
 
-import numpy as np
-
-from regraft.core.errors import DataError, InputError, UnreadableItem
-from regraft.core.files import digest, disk_errors, output
+from regraft.core.errors import DataError, InputError
+from regraft.core.files import output
 from regraft.core.runtime import set_threads
-from regraft.core.types import Hints, Problem
-from regraft.data.formats.table import Read
-from regraft.data.items import Items, PictureFiles, Texts
-from regraft.data.names import shown
-from regraft.data.open import is_there, open_inputs
+from regraft.core.types import Problem
+from regraft.data.items import PictureFiles
 from regraft.inference.answer_files import ENDINGS, Bulk, Row, columns_of
 from regraft.inference.box_answers import predict_boxes
 from regraft.inference.load import load_any
 from regraft.inference.multi_task import TaskPredictor
 from regraft.inference.predictor import Predictor
+from regraft.inference.sorting import _Sorter
+from regraft.inference.streaming import _content, _opened, _Rows
 from regraft.inference.tent import adapting
 from regraft.models.artefact.detector import is_detector
 
@@ -129,132 +123,3 @@ def _named(inputs: str | PurePath | Sequence[str | PurePath]) -> list[str]:
         raise DataError(f"The inputs are of the type {type(odd[0]).__name__}; wanted are paths or texts: "
                         "regraft.load(model).predict(x) takes DataFrames, arrays and pictures.")  # fmt: skip
     return [str(one) for one in given]
-
-
-_PATH = re.compile(r"[.~]{0,2}[/\\].*|[A-Za-z]:[/\\].*|.*[/\\]|\S*\.[A-Za-z]\w{1,8}(#\w+)?|embedded:\S*", re.DOTALL)
-
-
-def _opened(predictor: Predictor | TaskPredictor, text: str, hints: Hints) -> Read:
-    """The items of one input: for a model of texts also a text itself, where it has not the look of a path and names
-    none.
-    """
-    if predictor.modality != "text" or _PATH.fullmatch(text) or (len(text) < 255 and is_there(text)):
-        return open_inputs(text, modality=predictor.modality, hints=hints)
-    slash = [Problem("taken-as-text", text, "there is nothing at this path; it is read as a text itself")]
-    return Read(Texts([text], [text]), slash if re.fullmatch(r"\S+[/\\]\S+", text) else [])
-
-
-class _Rows:
-    """The records of all inputs, one after the other."""
-
-    def __init__(
-        self, predictor: Predictor | TaskPredictor, sources: list[tuple[str, Items]], sorter: _Sorter | None
-    ) -> None:
-        self.predictor = predictor
-        self.sources = sources
-        self.sorter = sorter
-
-    @property
-    def total(self) -> int:
-        return sum(len(items) for _, items in self.sources)
-
-    def digest(self) -> str:
-        """Names the items, so that a run is not resumed on others."""
-        return digest([items.name(i) for _, items in self.sources for i in range(len(items))]).hex()
-
-    def digests(self, first: int) -> Iterator[str]:
-        """What names the contents of the ``first`` items."""
-        places = ((items, i) for _, items in self.sources for i in range(len(items)))
-        return (_content(items, i) for items, i in islice(places, first))
-
-    def stream(self, skip: int) -> Iterator[tuple[Row, Items, int]]:
-        """Each record, and the item it is of."""
-        for text, items in self.sources:
-            start = min(skip, len(items))
-            skip -= start
-            rest = items.take(np.arange(start, len(items))) if start else items
-            for answers in self.predictor.stream(rest):
-                for position, row in self.predictor.describe(rest, answers):  # type: ignore[arg-type]
-                    if self.sorter:
-                        self.sorter.add(rest, position, row)
-                    yield {**row, "input": _shown(text, row["input"], rest)}, rest, position
-
-
-def _content(items: Items, i: int) -> str:
-    """What names the content of an item."""
-    try:
-        return items.digest(i).hex()
-    except UnreadableItem as error:
-        return str(error)
-
-
-def _shown(text: str, name: str, items: Items) -> str:
-    """The name of an item as its user would type it."""
-    if not isinstance(items, PictureFiles):
-        return name
-    return shown(text if Path(text).is_file() and Path(text).name == name else str(Path(text) / name))
-
-
-_UNREADABLE, _UNSURE = "unreadable", "unsure"
-
-
-class _Sorter:
-    """Puts each picture into the folder of its class, below the folders that it lies in: a hard link where the disk
-    allows, else a symbolic one.
-
-    What lies there already is never touched: the same picture again is left, another of that name gets a number.
-    """
-
-    def __init__(self, folder: Path, copy: bool, classes: Iterable[str]) -> None:
-        self.folder = folder
-        self.copy = copy
-        self.folders: dict[str, str] = {}
-        for label in classes:
-            self._of(label)
-
-    def _of(self, label: str) -> str:
-        """The folder of a class; no two classes have the same, and none that of what has no class."""
-        if label not in self.folders:
-            plain = re.sub(r"[/\\\0]", "_", label).strip(".") or "_"
-            taken, name, number = {*self.folders.values(), _UNREADABLE, _UNSURE}, plain, 2
-            while name in taken:
-                name, number = f"{plain}-{number}", number + 1
-            self.folders[label] = name
-        return self.folders[label]
-
-    def add(self, items: Items, position: int, row: Row) -> None:
-        assert isinstance(items, PictureFiles)
-        where = _UNREADABLE if "error" in row else _UNSURE if row.get("abstain") else self._of(row["label"])
-        steps = [step for step in PurePosixPath(row["input"]).parts if step not in ("/", ".", "..")]
-        target = self.folder.joinpath(where, *steps)
-        source = items.tree.where(items.paths[position])
-        on_disk = source is not None and source.is_file()
-        if not on_disk and "error" in row:
-            return
-        data = None if on_disk else items.read(position)
-        with disk_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            free = _free(target, source, data)
-            if free is None:
-                return
-            if data is not None or source is None:
-                free.write_bytes(data or b"")
-            elif self.copy:
-                shutil.copyfile(source, free)
-            else:
-                try:
-                    free.hardlink_to(source)
-                except OSError:
-                    free.symlink_to(source.resolve())
-
-
-def _free(target: Path, source: Path | None, data: bytes | None) -> Path | None:
-    """A name that is free for this picture, or None where the very picture is there already."""
-    first, number = target, 2
-    while target.exists() or target.is_symlink():
-        if data is None and source is not None and target.exists() and target.samefile(source):
-            return None
-        if target.exists() and target.read_bytes() == (source.read_bytes() if data is None and source else data):
-            return None
-        target, number = first.with_name(f"{first.stem}-{number}{first.suffix}"), number + 1
-    return target

@@ -8,8 +8,8 @@ from typing import Any
 from regraft.core.errors import ArtefactError
 from regraft.core.files import path_of
 from regraft.core.row_store import RowStore
+from regraft.models import artefact
 from regraft.models.artefact import detector as detectors
-from regraft.models.artefact import write as artefact
 from regraft.pipelines.run_folder import status_of
 
 

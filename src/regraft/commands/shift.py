@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,9 @@ from regraft.metrics.densities import kl_divergence
 from regraft.metrics.domain_shift import class_distances, mmd, proxy_a_distance
 from regraft.metrics.intervals import proportion, share_change
 from regraft.metrics.validators import MOST_ROWS, spread
-from regraft.pipelines.evidence.predictions import plane
+from regraft.pipelines.evidence.projection import plane
 from regraft.pipelines.scenarios.target_domain import open_target
+from regraft.pipelines.shift import Shift
 
 MAP_POINTS = 250
 ALIKE, NEAR = 0.5, 1.0
@@ -44,36 +45,6 @@ LITTLE = 0.05
 
 LEAST_ROWS = 2
 """Of one item there is no half to learn from and half to judge on."""
-
-
-@dataclass(frozen=True)
-class Shift:
-    """``a_distance`` lies between 0 (alike) and 2; ``mmd`` is 0 for alike domains; ``classes`` holds by class the
-    distance of its means over the source's spread, by a probe's guesses on the target (None where it guesses none).
-
-    ``as_it_is`` is the accuracy on the target of a probe of the source, with its interval, None where the target has no
-    labels; in it ``on_source`` is that on source items left out, and ``loss`` how much it falls (both None where there
-    are too few to leave some out). ``label_shift`` is the divergence, in nats, of the class shares that the probe
-    guesses on the target from those of the source (Kullback and Leibler 1951). ``worth`` is yes, no or doubtful,
-    ``word`` says so in a sentence. ``map`` are up to 250 items a domain in the plane. ``seen`` is by domain, and in
-    ``as_it_is``, the share of items whose labels the network's pretraining saw, None where that is not known.
-    """
-
-    source: str
-    target: str
-    items: dict[str, int]
-    backbone: str
-    a_distance: dict[str, float]
-    mmd: float
-    classes: dict[str, float | None]
-    label_shift: float
-    as_it_is: dict[str, Any] | None
-    worth: str
-    word: str
-    map: list[dict[str, Any]] = field(default_factory=list)
-    problems: list[dict[str, str]] = field(default_factory=list)
-    out: str | None = None
-    seen: dict[str, float | None] = field(default_factory=dict)
 
 
 def shift(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from numbers import Integral
 from pathlib import Path, PurePath
 from typing import Any
@@ -10,22 +12,30 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from regraft.backbones.base import Pretrained
 from regraft.core.border import tell
 from regraft.core.errors import DataError, InputError
+from regraft.core.files import output
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import resolve_device
-from regraft.core.types import Hints, Roles
+from regraft.core.types import Hints, Roles, TargetSpec
+from regraft.data.audit.checks import require_target, target_problems
+from regraft.data.dataset import Dataset
 from regraft.data.formats.table import of_features, only_column
 from regraft.data.frames import is_frame
 from regraft.data.inputs import as_items, as_read_by
 from regraft.data.items import Items, TableRows
 from regraft.features.encoders.table import TableNetwork
 from regraft.features.engines.torch import ENGINES
+from regraft.features.fingerprints import fingerprints
 from regraft.features.runner import Runner
+from regraft.models import artefact
+from regraft.models.learned import Learned
+from regraft.models.model import Model
 
 
 class OnNetwork(BaseEstimator):
@@ -129,3 +139,46 @@ def _is_table(x: Any) -> bool:
 def _is_item(x: Any) -> bool:
     """Whether it is one path, text or picture by itself."""
     return isinstance(x, str | bytes | bytearray | memoryview | PurePath | Image.Image) or hasattr(x, "read")
+
+
+class _Model(OnNetwork):
+    """An estimator that ends in a model."""
+
+    method: str
+    record_: dict[str, Any]
+    model_: Model
+    learned_: Learned
+
+    def _require(self, items: Items, labels: NDArray[Any], spec: TargetSpec, name: str) -> None:
+        """The checks of `regraft fit` on what is to be learned; what has to do with judging is no matter here."""
+        if spec.task == "regression" and len(labels) and np.ptp(labels) == 0:
+            raise DataError(f"y is {labels[0]:g} for every item, so there is nothing to learn.")
+        data = Dataset("y", items, {name: spec}, {name: labels}, np.full(len(items), ""))
+        require_target(data)
+        tell([p for p in target_problems(data) if p.kind in _TOLD])
+
+    def _scored(self, X: Any) -> Items:
+        """``X`` as items to be scored on; those that were learned from are told of."""
+        check_is_fitted(self)
+        network = self.model_.network
+        items = self._items(X, network)
+        known = self.learned_.among(items, fingerprints(items, network, RowStore()))
+        tell([replace(p, item=f"{p.item}:") for p in known.problems("the score is too good")])
+        return items
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes the fitted model as an artefact that `regraft.load` and the command line read."""
+        check_is_fitted(self)
+        place = output(folder, "The folder to save into")
+        record = {"name": place.name, "method": self.method, "data": "X, y", "choice": self.record_}
+        if self.columns_ is not None:
+            record["columns"] = self.columns_.to_json()
+        return artefact.save(self.model_, place, metrics={}, record=record, learned=self.learned_)
+
+
+_TOLD = {"far-out", "classes-differ-by-case", "more-columns-than-rows"}
+
+
+def _say_stopped(record: dict[str, Any]) -> None:
+    for why in record.get("stopped_early", ()):
+        warnings.warn(f"Before its end, {why}: it may change with more.", ConvergenceWarning, stacklevel=3)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from regraft.inference.multi_task import TaskPredictor
 from regraft.inference.predictor import Predictor
-from regraft.models.artefact import write as artefact
+from regraft.models import artefact
 
 
 def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor:

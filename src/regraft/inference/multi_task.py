@@ -17,7 +17,7 @@ from regraft.core.types import Hints, Modality, Problem
 from regraft.data.items import Items
 from regraft.features.runner import Runner
 from regraft.inference.predictor import Answers, Predictor
-from regraft.models.artefact import write as artefact
+from regraft.models import artefact
 from regraft.models.model import Model
 
 

@@ -24,7 +24,7 @@ from regraft.features.labelled import Rows, adapted_rows
 from regraft.features.runner import Runner
 from regraft.methods.base import Fitted
 from regraft.methods.probes import linear_probe as PROBE
-from regraft.models.artefact import write as artefact
+from regraft.models import artefact
 from regraft.models.heads import LinearHead
 from regraft.models.learned import Learned
 from regraft.models.model import Model

@@ -27,12 +27,15 @@ from regraft.methods.auto import NEXT
 from regraft.methods.probes.linear_probe import row_weights
 from regraft.methods.probes.logistic import targets_of
 from regraft.models.heads import LinearHead
+from regraft.training.calibration import inner_loss
+from regraft.training.defaults import default_epochs
 from regraft.training.feeds.base import count
 from regraft.training.feeds.build import make_feed
+from regraft.training.learner import Learner
 from regraft.training.precision import strided_depthwise_in_float32
-from regraft.training.state import Learner
-from regraft.training.trainer import Adapted, Start, adapt, check, default_epochs, link_of
-from regraft.training.validation import FROM, inner_loss, inner_parts, promised
+from regraft.training.requirements import check
+from regraft.training.trainer import Adapted, Start, adapt, link_of
+from regraft.training.validation import FROM, inner_parts, promised
 
 DEFAULT_BUDGET, LEAST_EPOCHS, TRIAL_STEPS, USED = "10m", 2, 3, 0.8
 

@@ -27,11 +27,12 @@ from regraft.models.detectors.base import Detector
 from regraft.training import checkpoint
 from regraft.training.distributed import Team, together
 from regraft.training.feeds.base import ALL, Batches, Inputs, count
+from regraft.training.learner import Learner
 from regraft.training.losses import loss_of
 from regraft.training.mixing import mix
 from regraft.training.precision import strided_depthwise_in_float32
 from regraft.training.schedule import SCHEDULES, layer_scales
-from regraft.training.state import Learner, Progress, Settings, check_same, versions
+from regraft.training.state import Progress, Settings, check_same, versions
 
 Trained = Learner | Detector
 """What is trained: it has a ``body`` of blocks that can be frozen, and a ``head``."""

@@ -22,23 +22,14 @@ from regraft.methods.base import Options
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.methods.probes.logistic import targets_of
 from regraft.models.heads import LinearHead
+from regraft.training.defaults import GENTLE_ON_TEXTS, default_epochs, loop_settings, rate_of
 from regraft.training.feeds.build import make_feed
 from regraft.training.feeds.many_domains import ManyDomains
+from regraft.training.learner import Learner
 from regraft.training.logs import Logs
 from regraft.training.loop import train
 from regraft.training.losses import LOSSES
-from regraft.training.state import Learner
-from regraft.training.trainer import (
-    GENTLE_ON_TEXTS,
-    Adapted,
-    calibrated,
-    changed,
-    default_epochs,
-    fingerprint,
-    link_of,
-    loop_settings,
-    rate_of,
-)
+from regraft.training.trainer import Adapted, calibrated, changed, fingerprint, link_of
 from regraft.training.validation import Inner, inner_parts, promised
 
 

@@ -28,15 +28,17 @@ from regraft.methods.base import Options, Plan
 from regraft.methods.probes.linear_probe import fit_features, row_weights
 from regraft.methods.probes.logistic import Link, targets_of
 from regraft.models.heads import LinearHead, MLPHead, normed, settled
+from regraft.training.calibration import judged_at_best
+from regraft.training.defaults import GENTLE_ON_TEXTS, default_epochs, loop_settings, rate_of
 from regraft.training.feeds.base import Batches
 from regraft.training.feeds.build import make_feed
+from regraft.training.learner import Learner
 from regraft.training.logs import Logs
 from regraft.training.loop import train
 from regraft.training.lr_range import suggest
-from regraft.training.state import Learner, Settings
-from regraft.training.validation import Inner, inner_parts, judged_at_best, promised
-
-GENTLE_ON_TEXTS = 0.2
+from regraft.training.requirements import check
+from regraft.training.state import Settings
+from regraft.training.validation import Inner, inner_parts, promised
 
 
 @dataclass(frozen=True)
@@ -242,20 +244,6 @@ def _usable(
         raise InputError(f"--processes {processes} needs at least {2 * processes} items to learn from, not {learn}.")
 
 
-def check(network: Pretrained, data: Dataset, settings: dict[str, Any]) -> None:
-    """Raises ``InputError`` where this network or this data is not for trained methods."""
-    method = settings["method"]
-    both = method == "joint" or settings["target"] is not None
-    if network.recipe["architecture"] in ("raw", "tfidf", "fusion") and (both or data.modality != "table"):
-        raise InputError(f"--method {method} trains one network on pictures or texts; the backbone is {network.name}.")
-    if method == "joint" and network.body.fixed:
-        raise InputError(f"--method joint: {network.name} has a part that stays as it is, and every domain wants its "
-                         "own statistics; name one network.")  # fmt: skip
-    for option in ("augment", "mix"):
-        if data.modality != "image" and settings[option] not in (None, "none"):
-            raise InputError(f"--{option} {settings[option]} is for pictures; these are {data.modality}s.")
-
-
 def link_of(data: Dataset) -> Link:
     return "sigmoid" if data.target.task == "multilabel" else "softmax"
 
@@ -267,32 +255,6 @@ def untrained(network: Pretrained) -> Pretrained:
     found = catalog.load(f"random:{network.name.removeprefix('random:')}")
     found.spec = network.spec
     return found
-
-
-def default_epochs(n: int, text: bool = False) -> int:
-    """Enough passes for a few hundred steps at least, few where a pass is long already; fewer over texts."""
-    if text:
-        return int(np.clip(round(20_000 / n), 3, max(10, 40 // -(-n // 32))))
-    return int(np.clip(round(20_000 / n), 4, 20))
-
-
-def rate_of(lr: float | str | None) -> float | None:
-    return None if lr in (None, "auto") else float(lr)  # type: ignore[arg-type]
-
-
-def loop_settings(
-    settings: dict[str, Any], task: str, targets: NDArray[Any], data: str, batch_norm: str = "learn"
-) -> Settings:
-    """What was asked for, over the loop's defaults."""
-    balance = None
-    if settings["class_weight"] == "balanced":
-        counts = np.maximum(targets.sum(0), 1)
-        balance = tuple((len(targets) / (len(counts) * counts)).tolist())
-    names = ("batch", "accumulate", "schedule", "ema", "smoothing", "focal", "mix", "patience", "batch_norm")
-    asked = {"batch_norm": batch_norm} | {k: settings[k] for k in names if settings[k] is not None}
-    if asked.get("focal"):
-        asked["smoothing"] = 0.0
-    return Settings(task=task, class_weight=balance, seed=settings["seed"], data=data, **asked)
 
 
 def fingerprint(rows: Rows) -> str:

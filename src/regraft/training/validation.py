@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from regraft.data.folds import hold_out, strata
-from regraft.methods.probes.logistic import Link, cross_entropy, optimal_temperature, smoothed_targets
+from regraft.methods.probes.logistic import Link
+from regraft.training.calibration import inner_loss
 from regraft.training.feeds.base import Batches
-from regraft.training.state import Learner
+from regraft.training.learner import Learner
 
 FROM, SHARE, PIECE = 100, 0.15, 64
 
@@ -50,26 +51,6 @@ def held_out(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions to learn from and 15 % held out, of every class or tenth of the numbers alike; no group is torn."""
     return hold_out(strata(labels), groups, share=SHARE, seed=seed)
-
-
-def judged_at_best(
-    logits: NDArray[Any], targets: NDArray[Any], link: Link, weights: NDArray[Any] | None = None
-) -> tuple[float, float]:
-    """Log loss at the best temperature, and that temperature: how well the classes are told apart, not how boldly."""
-    smooth = smoothed_targets(targets, link)
-    temperature = optimal_temperature(logits, smooth, link, weights)
-    return cross_entropy(logits / temperature, smooth, link, weights), temperature
-
-
-def inner_loss(
-    task: str, outputs: NDArray[Any], targets: NDArray[Any], link: Link, weights: NDArray[Any] | None = None
-) -> float:
-    """How a head does on held-out items, in nats: the log loss at the best temperature, or for numbers the negative log
-    of a normal density at the best standard deviation.
-    """
-    if task == "regression":
-        return 0.5 * float(np.log(2 * np.pi * np.e * max(((outputs - targets) ** 2).mean(), 1e-12)))
-    return judged_at_best(outputs, targets, link, weights)[0]
 
 
 class Inner:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from regraft.commands.convert import Conversion
     from regraft.commands.demo import DemoResult
-    from regraft.commands.inspect import Inspection
-    from regraft.commands.rank import Ranking
-    from regraft.commands.shift import Shift
+    from regraft.data.audit.inspection import Inspection
+    from regraft.pipelines.shift import Shift
+    from regraft.selection.ranking import Ranking
 
 
 def print_inspection(found: Inspection) -> None:
@@ -189,7 +189,7 @@ def print_demo(found: DemoResult, page: Path, what: str) -> None:
 
 def print_ranking(found: Ranking) -> None:
     """The candidates, best first, with the controls beside the scores; who was left out; where the scores disagree."""
-    from regraft.commands.rank import dissent
+    from regraft.selection.ranking import dissent
 
     names = list(dict.fromkeys(s for r in found.ranking for s in r.scores if s != found.by))
     print(f"{found.data}: {found.items} items, ranked by {found.by}")

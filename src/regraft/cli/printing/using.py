@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from regraft.cli.printing.basics import box_figures, figures, problems, table
 
 if TYPE_CHECKING:
-    from regraft.commands.evaluate import Evaluation
     from regraft.commands.explain import ClassEffects, Explanation
-    from regraft.commands.insights import Insights, Share
     from regraft.commands.predict import PredictResult
+    from regraft.inference.evaluation import Evaluation
+    from regraft.text_mining.summary import Insights, Share
 
 
 def print_predictions(found: PredictResult) -> None:

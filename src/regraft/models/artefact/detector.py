@@ -15,7 +15,7 @@ from regraft.core.border import written_by_regraft
 from regraft.core.errors import ArtefactError
 from regraft.core.files import new_folder, sha256, write_json, write_text
 from regraft.core.runtime import versions
-from regraft.models.artefact.write import (
+from regraft.models.artefact.manifest import (
     FORMAT,
     FORMAT_VERSION,
     LEARNED,

@@ -13,39 +13,35 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
 from torch import Tensor
 
-from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
-from regraft.backbones.text.tokeniser import DICTIONARY
 from regraft.backbones.weights import write_state
-from regraft.core.border import written_by_regraft
 from regraft.core.errors import ArtefactError
-from regraft.core.files import disk_errors, new_file, new_folder, path_of, sha256, write_json, write_text
+from regraft.core.files import disk_errors, new_file, new_folder, sha256, write_json, write_text
 from regraft.core.runtime import cache_dir, versions
-from regraft.core.types import PreprocessSpec, TargetSpec
-from regraft.features.encoders.table import COLUMNS, TableMap, table_network
-from regraft.features.encoders.tfidf import TfIdf
-from regraft.features.fusion import TERMS, fuse, parts_of, tfidf
+from regraft.features.fusion import fuse, parts_of
+from regraft.models.artefact.manifest import (
+    BACKBONE,
+    FORMAT,
+    FORMAT_VERSION,
+    LEARNED,
+    MANIFEST,
+    MODEL,
+    OWN_VERSION,
+    PARTS,
+    TASKS_VERSION,
+    TOKENIZER,
+)
 from regraft.models.card import model_card, tasks_card
-from regraft.models.cv_plus import FoldHeads
-from regraft.models.heads import HEADS
 from regraft.models.learned import Learned
 from regraft.models.model import Model
-from regraft.models.outliers import Familiar
-
-FORMAT, FORMAT_VERSION, TASKS_VERSION, OWN_VERSION = "regraft-artefact", 1, 2, 3
-MANIFEST, MODEL, BACKBONE = "manifest.json", "model.safetensors", "backbone.safetensors"
-LEARNED = "learned.safetensors"
-TOKENIZER, PARTS = "tokenizer", "parts"
 
 
 def save(
@@ -171,24 +167,6 @@ def _write_network(network: Pretrained, folder: Path, changed: bool) -> None:
         (folder / TOKENIZER / name).write_bytes(data)
 
 
-def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor]) -> Pretrained:
-    """The network of `_entry`; ``body`` holds its weights where they were changed."""
-    if "parts" in entry:
-        return fuse([_read_network(p, folder / PARTS / str(i), {}) for i, p in enumerate(entry["parts"])])
-    if (folder / BACKBONE).exists():
-        body = load_file(folder / BACKBONE)
-    files = {f.name: f.read_bytes() for f in sorted((folder / TOKENIZER).glob("*"))}
-    if entry["recipe"]["architecture"] == "tfidf":
-        return tfidf(entry["name"], TfIdf.from_bytes(files[TERMS]), files.get(DICTIONARY))
-    if entry["recipe"]["architecture"] == "table":
-        return table_network(TableMap.from_bytes(files[COLUMNS]))
-    network = catalog.rebuild(entry["name"], entry["recipe"], PreprocessSpec.from_json(entry["spec"]), body, files)
-    network.provenance = entry["provenance"]
-    architecture = entry["recipe"].get("of", entry["recipe"])["architecture"]
-    network.seen = catalog.seen_by(architecture, entry["provenance"]["weights"])
-    return network
-
-
 def _blob(network: Pretrained) -> Path:
     """The network's weights in the store by content, written on first use."""
     path = cache_dir() / "blobs" / f"{network.digest()}.safetensors"
@@ -206,173 +184,3 @@ def _link(source: Path, target: Path) -> None:
             os.link(source, target)
         except OSError:
             shutil.copyfile(source, target)
-
-
-def find(path: str | Path) -> Path:
-    """The artefact folder that ``path``, a run or an artefact, means; raises ``ArtefactError``."""
-    folder = path_of(path, "MODEL")
-    for candidate in (folder, folder / "model"):
-        if (candidate / MANIFEST).is_file():
-            return candidate
-    if not folder.exists():
-        raise ArtefactError(f"There is no model at {path}: a run folder or its model/ folder is wanted.")
-    if folder.name.endswith(".partial"):
-        raise ArtefactError(f"{path} is a run that did not finish: 'regraft fit ... --resume' ends it.")
-    raise ArtefactError(f"{path} is no model: it holds neither {MANIFEST} nor model/{MANIFEST}.")
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest, after checking the format and the digest of every file."""
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtefactError(f"{folder / MANIFEST} cannot be read: {error}.") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ArtefactError(f"{folder / MANIFEST} is not the manifest of a regraft model.")
-    if lacks := _lacks(manifest):
-        raise ArtefactError(f"{folder / MANIFEST} is damaged: it holds no {lacks}. Copy it again or repeat the run.")
-    if manifest["format_version"] > OWN_VERSION:
-        raise ArtefactError(
-            f"{folder} has format version {manifest['format_version']}; this regraft reads up to {OWN_VERSION}: "
-            "upgrade regraft."
-        )
-    damaged = damage(folder, manifest)
-    if damaged:
-        raise ArtefactError(f"{folder} is damaged: {'; '.join(damaged)}. Copy it again or repeat the run.")
-    return manifest
-
-
-def _lacks(manifest: dict[str, Any]) -> str | None:
-    """The first thing that every manifest holds and this one does not, or not as it should be."""
-    tasks = manifest.get("tasks", {"": manifest})
-    if not isinstance(tasks, dict) or not tasks:
-        return "tasks"
-    for key, kind in {"format_version": int, "created": str, "network": dict, "versions": dict, "files": dict}.items():
-        if not isinstance(manifest.get(key), kind):
-            return key
-    for task in tasks.values():
-        for key in ("target", "record"):
-            if not isinstance(task, dict) or not isinstance(task.get(key), dict):
-                return key
-    return None
-
-
-def damage(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    """What is missing or differs from its digest; empty where all is well."""
-    found = []
-    for name, expected in manifest["files"].items():
-        if not (folder / name).is_file():
-            found.append(f"{name} is missing")
-        elif sha256(folder / name) != expected:
-            found.append(f"{name} does not match its digest")
-    return found
-
-
-Loaded = tuple[Model, dict[str, Any]]
-
-
-def load(path: str | Path, beside: Loaded | None = None) -> Loaded:
-    """The model and manifest of a run or artefact folder. Nothing in it is run; raises ``ArtefactError``.
-
-    ``FOLDER#TASK`` is one task of a model of several. A network that is the same as that of ``beside``, loaded before,
-    is not read again.
-    """
-    where, task = split_task(path)
-    models, manifest = load_tasks(where, beside)
-    if "tasks" not in manifest and task is None:
-        return models[""], manifest
-    if task not in models or "tasks" not in manifest:
-        there = ", ".join(models) if "tasks" in manifest else ""
-        raise ArtefactError(f"{where} holds the tasks {there}: name one, as {where}#{next(iter(models))}." if there else
-                            f"{where} is a model of one task; leave out #{task}.")  # fmt: skip
-    return models[task], {**manifest, **manifest["tasks"][task]}
-
-
-def split_task(path: str | Path) -> tuple[str, str | None]:
-    """``runs/mine#colour`` -> (``runs/mine``, ``colour``)."""
-    text = str(path)
-    if "#" in text and not path_of(text, "MODEL").exists():
-        where, _, task = text.rpartition("#")
-        return where, task
-    return text, None
-
-
-def learned_by(path: str | Path) -> Learned | None:
-    """The items that a model of classes, numbers or boxes, or one task of it (``FOLDER#TASK``), has learned from; None
-    where it does not know them all, as models of older versions. Raises ``ArtefactError``.
-    """
-    where, task = split_task(path)
-    folder = find(where)
-    manifest = read_manifest(folder)
-    if LEARNED not in manifest["files"]:
-        return None
-    with written_by_regraft(folder):
-        prefix = "" if task is None else f"{list(manifest['tasks']).index(task)}."
-        state = load_file(folder / LEARNED)
-        own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        return Learned.read(own) if own else None
-
-
-def _same_network(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Whether two manifests name the same network, to the bit, whose weights do not lie in ``MODEL``."""
-    files = [{k: v for k, v in m["files"].items() if k.startswith((BACKBONE, PARTS, TOKENIZER))} for m in (a, b)]
-    return bool(a["network"] == b["network"] and files[0] == files[1])
-
-
-def load_tasks(path: str | Path, beside: Loaded | None = None) -> tuple[dict[str, Model], dict[str, Any]]:
-    """Every task of a model by name, all on the same network; a model of one task has the name ``""``."""
-    folder = find(path)
-    manifest = read_manifest(folder)
-    if manifest.get("target", {}).get("task") == "detection":
-        raise ArtefactError(f"{path} is a detector: predict, evaluate and regraft.load take it.")
-    with written_by_regraft(folder):
-        return _read_tasks(folder, manifest, beside), manifest
-
-
-def _read_tasks(folder: Path, manifest: dict[str, Any], beside: Loaded | None) -> dict[str, Model]:
-    tasks: dict[str, Any] = manifest.get("tasks") or {"": manifest}
-    state = load_file(folder / MODEL)
-    body = {k.removeprefix("body."): v for k, v in state.items() if k.startswith("body.")}
-    if beside is not None and not body and _same_network(manifest, beside[1]):
-        network = beside[0].network
-    else:
-        network = _read_network(manifest["network"], folder, body)
-    several = "tasks" in manifest
-    networks = {name: _own(network, one["part"], name) if "part" in one else network for name, one in tasks.items()}
-    return {name: _read_task(networks[name], one, state, f"{i}." if several else "")
-            for i, (name, one) in enumerate(tasks.items())}  # fmt: skip
-
-
-def _own(network: Pretrained, part: int, task: str) -> Pretrained:
-    """The network of one task, out of `side_by_side`, under its own name again."""
-    found = parts_of(network)[part]
-    found.name = found.name.removesuffix(f" ({task})")
-    return found
-
-
-def _read_task(network: Pretrained, entry: dict[str, Any], state: dict[str, Tensor], prefix: str) -> Model:
-    head, target = entry["head"], entry["target"]
-    module = HEADS.get(head["kind"])(head["features"], head["outputs"])
-    own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    head_state = {k.removeprefix("head."): v for k, v in own.items() if k.startswith("head.")}
-    module.load_state_dict(head_state, strict=True, assign=True)
-    module.requires_grad_(False).eval()
-    spec = TargetSpec(target["task"], tuple(target["classes"]))
-    known = entry.get("familiar")
-    familiar = None if known is None else Familiar.read(known, own)
-    return Model(network, module, target["name"], spec, target.get("decision", {}), familiar, FoldHeads.read(own))
-
-
-def summary(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A short account of a model, for listings."""
-    found = {"backbone": manifest["network"]["name"], "created": manifest["created"]}
-    if "tasks" in manifest:
-        return found | {"tasks": {n: {"task": t["target"]["task"], "classes": t["target"]["classes"]}
-                                  for n, t in manifest["tasks"].items()}}  # fmt: skip
-    return found | {"task": manifest["target"]["task"], "classes": manifest["target"]["classes"]}
-
-
-def parameters(*models: Model) -> int:
-    """How many numbers a model holds, or several together."""
-    modules = {id(p.body): p.body for m in models for p in parts_of(m.network)} | {id(m.head): m.head for m in models}
-    return sum(p.numel() for m in modules.values() for p in m.parameters())

@@ -133,7 +133,7 @@ class Detector(nn.Module, ABC):
 
     Where it has its ``own_frame``, it takes no other; where it ``stretches``, pictures fill it whole. Frozen blocks
     (see `Stages`) get no gradients, and their batch normalisation keeps its statistics. Maps may be given to it from
-    behind its first ``border`` blocks on. ``extra`` holds nothing, see `regraft.training.state.Learner`.
+    behind its first ``border`` blocks on. ``extra`` holds nothing, see `regraft.training.learner.Learner`.
     """
 
     kind: ClassVar[str]

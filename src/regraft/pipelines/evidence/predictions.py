@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.sparse import issparse
 
-from regraft.core.arrays import below, evenly
+from regraft.core.arrays import evenly
 from regraft.core.errors import UnreadableItem
 from regraft.core.files import new_file, write_json
 from regraft.data.dataset import Dataset
 from regraft.features.labelled import Rows
 from regraft.methods.probes.logistic import by_own_units
 from regraft.models.model import Model
+from regraft.pipelines.evidence.projection import plane
 
 MAP_POINTS, MISTAKES, THUMB, MOST_LETTERS = 500, 24, 160, 400
 
@@ -95,48 +95,12 @@ def write_line(folder: Path, names: list[str], label: str, learned: Rows, judged
     })  # fmt: skip
 
 
-def write_domains(path: Path, views: dict[str, tuple[NDArray[Any], NDArray[Any]]]) -> None:
-    """``domains.csv``: items of the source and the target in the plane, of each named view (``before``, ``after``)."""
-    rows = [["view", "domain", "x", "y"]]
-    for view, both in views.items():
-        some = [x[evenly(x.shape[0], MAP_POINTS // 2)] for x in both]
-        names = ["source"] * some[0].shape[0] + ["target"] * some[1].shape[0]
-        places = plane(below(some))
-        rows += [[view, n, f"{x:.4f}", f"{y:.4f}"] for n, (x, y) in zip(names, places, strict=True)]
-    _write_csv(path, rows)
-
-
 def _write_csv(path: Path, rows: list[list[str]]) -> None:
     with (
         new_file(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as f,
     ):
         csv.writer(f).writerows(rows)
-
-
-def plane(x: NDArray[Any]) -> NDArray[np.float64]:
-    """Features (n, D) -> places (n, 2) that keep neighbours together (t-SNE, van der Maaten and Hinton 2008).
-
-    Always the same for the same features. With fewer than 10 rows, or features that do not vary, the first two
-    principal components.
-    """
-    from sklearn.decomposition import PCA, TruncatedSVD
-    from sklearn.manifold import TSNE
-
-    if issparse(x) and min(x.shape) > 2:
-        x = TruncatedSVD(min(50, min(x.shape) - 1), random_state=0).fit_transform(x)
-    elif issparse(x):
-        return np.zeros((x.shape[0], 2))
-    x = np.asarray(x, np.float64)
-    spread = x.std(0)
-    if len(x) < 3 or not spread.any():
-        return np.zeros((len(x), 2))
-    flat = PCA(min(30, *x.shape), random_state=0).fit_transform(x / spread.max())
-    if len(x) < 10 or flat.shape[1] < 2:
-        return np.pad(flat, ((0, 0), (0, 2)))[:, :2]
-    perplexity = min(30, (len(x) - 1) / 3)
-    places: NDArray[np.float64] = TSNE(2, perplexity=perplexity, init="pca", random_state=0).fit_transform(flat)
-    return places.astype(np.float64)
 
 
 def _write_mistakes(folder: Path, data: Dataset, judged: Rows, worst: list[tuple[int, dict[str, Any]]]) -> None:

@@ -25,23 +25,15 @@ from regraft.models.heads import LinearHead
 from regraft.models.model import Model
 from regraft.pipelines.scenarios.adaptation_report import LOOKED_AT, SOURCE_ONLY, Domain, finished, report
 from regraft.pipelines.scenarios.target_domain import Target
+from regraft.training.defaults import GENTLE_ON_TEXTS, loop_settings, rate_of
 from regraft.training.feeds.base import Batches
 from regraft.training.feeds.build import make_feed
 from regraft.training.feeds.two_domains import TwoDomains
+from regraft.training.learner import Learner
 from regraft.training.logs import Logs
 from regraft.training.loop import train
-from regraft.training.state import Learner
-from regraft.training.trainer import (
-    GENTLE_ON_TEXTS,
-    Adapted,
-    Start,
-    adapt,
-    changed,
-    check,
-    fingerprint,
-    loop_settings,
-    rate_of,
-)
+from regraft.training.requirements import check
+from regraft.training.trainer import Adapted, Start, adapt, changed, fingerprint
 from regraft.training.validation import Inner
 
 if TYPE_CHECKING:

@@ -21,9 +21,10 @@ from regraft.methods.adaptation.on_features import in_own_units
 from regraft.methods.base import Fitted, Options
 from regraft.methods.probes import linear_probe as PROBE
 from regraft.metrics.validators import VALIDATORS, Seen, collapsed, information, judged, preference, spread
-from regraft.models.artefact import write as artefact
+from regraft.models import artefact
 from regraft.models.model import Model
-from regraft.pipelines.evidence.predictions import write_domains, write_evidence
+from regraft.pipelines.evidence.domains import write_domains
+from regraft.pipelines.evidence.predictions import write_evidence
 from regraft.pipelines.scenarios.target_domain import Target
 from regraft.pipelines.stages.controls import majority
 from regraft.pipelines.stages.judging import gain

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import reduce
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError
-from regraft.core.files import digest
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import Stopwatch, resolve_device, say
 from regraft.core.types import TargetSpec
@@ -23,14 +20,11 @@ from regraft.data.names import short
 from regraft.data.open import split_part
 from regraft.data.relabel import relabel
 from regraft.data.splits import Split, make_split
-from regraft.data.transforms.augment import Policy, may_flip
 from regraft.features.labelled import Rows, fresh_rows
 from regraft.methods import multi_domain as METHOD
 from regraft.methods.adaptation.on_networks import SourceTraining
-from regraft.methods.base import Options
-from regraft.methods.probes.logistic import targets_of
 from regraft.metrics.classification import classification
-from regraft.models.artefact import write as artefact
+from regraft.models import artefact
 from regraft.models.heads import LinearHead
 from regraft.models.model import Model
 from regraft.pipelines import run_folder as runfolder
@@ -39,22 +33,9 @@ from regraft.pipelines.stages.contamination import learned_from
 from regraft.pipelines.stages.judging import gain
 from regraft.pipelines.stages.network import started
 from regraft.pipelines.validate import hints_of
-from regraft.training.feeds.build import make_feed
-from regraft.training.feeds.many_domains import ManyDomains
-from regraft.training.logs import Logs
-from regraft.training.loop import train
-from regraft.training.state import Learner
-from regraft.training.trainer import Start, adapt, changed, check, default_epochs, loop_settings, rate_of
-from regraft.training.validation import Inner, inner_split
-
-
-@dataclass
-class Domain:
-    """A domain: its name, its split with labels in the classes of all, the positions of its head's classes."""
-
-    name: str
-    split: Split
-    own: list[int]
+from regraft.training.multi_domain import Domain, rows_of, trained
+from regraft.training.requirements import check
+from regraft.training.trainer import Start, adapt, changed
 
 
 def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, resume: bool) -> dict[str, Any]:
@@ -84,7 +65,7 @@ def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, res
     settings |= {"backbone": network.name}
     with runfolder.RunFolder(out, settings, overwrite=overwrite, resume=resume) as run:
         with watch("fit"):
-            body, head, record = _trained(run, settings, network, domains, classes, device, store)
+            body, head, record = trained(out.name, run.work, settings, network, domains, classes, device, store)
         with watch("controls"):
             figures, models = _judged(run, settings, network, body, head, domains, classes, device, store)
         mixed = changed(network, METHOD.undivided(body, network.body, None), "joint", statistics=True)
@@ -138,75 +119,6 @@ def _domains(names: list[str], splits: list[Split]) -> tuple[list[Domain], tuple
     return [Domain(n, s, [classes.index(c) for c in o]) for n, s, o in zip(short, splits, own, strict=True)], classes
 
 
-def _trained(
-    run: runfolder.RunFolder,
-    settings: dict[str, Any],
-    network: Pretrained,
-    domains: list[Domain],
-    classes: tuple[str, ...],
-    device: str,
-    store: RowStore,
-) -> tuple[Any, LinearHead, dict[str, Any]]:
-    """The body with statistics of each domain, the head for all classes, a record."""
-    seed, k = settings["seed"], len(classes)
-    policy = Policy("none" if domains[0].split.train.modality == "text" else settings["augment"] or "light",
-                    flips=may_flip(classes))  # fmt: skip
-    empty = np.zeros((0, 0), np.float32)
-
-    def feed(data: Dataset, by: Policy) -> Any:
-        return make_feed(network, 0, data, empty, by, seed=seed, device=device, store=store)
-
-    body = METHOD.divided(copy.deepcopy(network.body), len(domains))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        head = LinearHead(network.width, k)
-    learner = Learner(body.to(device), head.to(device))  # type: ignore[arg-type]
-    halves = [inner_split(d.split.train.y, d.split.groups, seed) for d in domains]
-    learn = [d.split.train.take(kept) for d, (kept, _) in zip(domains, halves, strict=True)]
-    hold = [d.split.train.take(held) for d, (_, held) in zip(domains, halves, strict=True)]
-    plain = Policy("none", policy.flips)
-    judges = [
-        (i, d.own, Inner(feed(h, plain), targets_of(h.y, k)[:, d.own], "softmax", None, device, "classification"))
-        for i, (d, h) in enumerate(zip(domains, hold, strict=True)) if len(h)
-    ]  # fmt: skip
-    targets = np.concatenate([targets_of(d.y, k) for d in learn])
-    loop = loop_settings(
-        settings, "classification", targets, digest([run.path.name, *map(str, targets.argmax(1))]).hex()
-    )
-    options = Options(settings["epochs"] or default_epochs(len(targets)), rate_of(settings["lr"]))
-    phase = METHOD.phase(
-        len(network.body.blocks), options, network.has_learned, METHOD.Shared([d.own for d in domains], loop.smoothing)
-    )
-    progress = train(
-        learner, [phase], ManyDomains([feed(d, policy) for d in learn], seed), targets, loop,
-        folder=run.work / "checkpoints", inner=(lambda model: _inner(model, judges)) if judges else None,
-        report=Logs(run.work, bool(settings["tensorboard"])),
-    )  # fmt: skip
-    record = {"loop": asdict(loop), "augment": policy.name, "history": progress.history, "temperature": 2.0,
-              "heads": {d.name: [classes[i] for i in d.own] for d in domains},
-              "chosen_by": "inner split of every domain" if judges else "last averaged weights"}  # fmt: skip
-    return learner.body.cpu().eval(), learner.head.cpu().eval().requires_grad_(False), record  # type: ignore[return-value]
-
-
-def _inner(learner: Learner, judges: list[tuple[int, list[int], Inner]]) -> float:
-    """The mean log loss over the domains, each by its own statistics and head."""
-    losses, head = [], learner.head
-    for domain, own, inner in judges:
-        METHOD.turn_to(learner.body, domain)
-        learner.head = _rows_of(head, own)
-        losses.append(inner.loss(learner))
-        learner.head = head
-    return float(np.mean(losses))
-
-
-def _rows_of(head: Any, own: list[int]) -> LinearHead:
-    """The rows of a head for some classes, as a head of its own."""
-    made = LinearHead(head.linear.in_features, len(own)).to(head.linear.weight.device)
-    state = {k: v[own] if k.startswith("linear.") else v for k, v in head.state_dict().items()}
-    made.load_state_dict(state)
-    return made.eval().requires_grad_(False)
-
-
 def _judged(
     run: runfolder.RunFolder,
     settings: dict[str, Any],
@@ -224,7 +136,7 @@ def _judged(
     for i, d in enumerate(domains):
         own = changed(network, METHOD.undivided(body, network.body, i), "joint", statistics=True)
         spec = TargetSpec("classification", tuple(classes[c] for c in d.own))
-        models.append(Model(own, _rows_of(head, d.own), "label", spec))
+        models.append(Model(own, rows_of(head, d.own), "label", spec))
         if d.split.val is None:
             found["domains"][d.name] = {"items": 0, "joint": None}
             continue

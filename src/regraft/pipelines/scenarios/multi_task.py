@@ -25,7 +25,7 @@ from regraft.data.open import name_of, open_data, split_part
 from regraft.features.fusion import parts_in, parts_of
 from regraft.methods import METHODS
 from regraft.methods.multi_task import WEIGHTS
-from regraft.models.artefact import write as artefact
+from regraft.models import artefact
 from regraft.pipelines import run_folder as runfolder
 from regraft.pipelines.fit import fit
 from regraft.pipelines.result import FitResult

@@ -25,8 +25,8 @@ from regraft.pipelines.stages.network import started
 from regraft.pipelines.validate import check, check_task, hints_of
 from regraft.selection.halving import is_auto
 from regraft.training.multi_task import Task, task_of, together
+from regraft.training.requirements import check as check_training
 from regraft.training.trainer import Adapted, Start, adapt
-from regraft.training.trainer import check as check_training
 
 NOT_FOR_TASKS = ("class_weight", "mix", "processes", "lr", "target", "quantiles", "focal")
 Tasks = Mapping[str, tuple[Any, str | None]]

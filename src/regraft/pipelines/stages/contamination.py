@@ -14,7 +14,7 @@ from regraft.core.row_store import RowStore
 from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
 from regraft.features.fingerprints import fingerprints
-from regraft.models.artefact import write as artefact
+from regraft.models import artefact
 from regraft.models.learned import Learned
 
 

@@ -12,7 +12,7 @@ from regraft.core.types import Problem
 from regraft.data.splits import Split
 from regraft.features.fusion import fuse, parts_of
 from regraft.features.network import network_for
-from regraft.models.artefact import write as artefact
+from regraft.models import artefact
 from regraft.models.heads import LinearHead
 from regraft.models.model import Model
 

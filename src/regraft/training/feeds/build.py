@@ -14,7 +14,10 @@ from regraft.core.row_store import RowStore
 from regraft.data.dataset import Dataset
 from regraft.data.transforms.augment import Policy
 from regraft.features.activations import activation_views
-from regraft.training.feeds.base import Batches, PictureBatches, RowBatches, TextBatches, padded
+from regraft.training.feeds.base import Batches
+from regraft.training.feeds.features import RowBatches
+from regraft.training.feeds.images import PictureBatches
+from regraft.training.feeds.tokens import TextBatches, padded
 
 VIEWS, LONG = 4, 0.98
 

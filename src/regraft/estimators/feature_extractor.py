@@ -1,0 +1,59 @@
+"""Features of a frozen network, in scikit-learn's conventions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from regraft.estimators.base import OnNetwork
+from regraft.features.fusion import learned
+from regraft.features.network import network_for
+
+
+class FeatureExtractor(TransformerMixin, OnNetwork):
+    """A frozen pretrained network as a transformer: items in, (n, d) float32 out.
+
+    Nothing is learned from the data; ``fit`` only loads the network (and, for ``raw``, notes the shape).
+    """
+
+    def __init__(
+        self,
+        backbone: str | None = None,
+        *,
+        weights: str | Path | None = None,
+        engine: str = "auto",
+        device: str = "auto",
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.engine = engine
+        self.device = device
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        self._check()
+        items = self._items(X)
+        self.network_ = learned(network_for(items, self.backbone, self.weights), items)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """(n, d) features; raises ``DataError`` naming the first item that cannot be read."""
+        check_is_fitted(self)
+        return self._rows(self.network_, self._items(X, self.network_)).astype(np.float32)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        if tags.transformer_tags is not None:
+            tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """(d,) names: the network's and a number."""
+        check_is_fitted(self)
+        name = self.network_.name
+        return np.array([f"{name}_{i}" for i in range(self.network_.width)], dtype=object)

@@ -1,0 +1,138 @@
+"""Reading a saved model: every file against its digest, then the network and the heads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from regraft.backbones import catalog
+from regraft.backbones.base import Pretrained
+from regraft.backbones.text.tokeniser import DICTIONARY
+from regraft.core.border import written_by_regraft
+from regraft.core.errors import ArtefactError
+from regraft.core.types import PreprocessSpec, TargetSpec
+from regraft.features.encoders.table import COLUMNS, TableMap, table_network
+from regraft.features.encoders.tfidf import TfIdf
+from regraft.features.fusion import TERMS, fuse, parts_of, tfidf
+from regraft.models.artefact.manifest import (
+    BACKBONE,
+    LEARNED,
+    MODEL,
+    PARTS,
+    TOKENIZER,
+    find,
+    read_manifest,
+    split_task,
+)
+from regraft.models.cv_plus import FoldHeads
+from regraft.models.heads import HEADS
+from regraft.models.learned import Learned
+from regraft.models.model import Model
+from regraft.models.outliers import Familiar
+
+
+def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor]) -> Pretrained:
+    """The network of `_entry`; ``body`` holds its weights where they were changed."""
+    if "parts" in entry:
+        return fuse([_read_network(p, folder / PARTS / str(i), {}) for i, p in enumerate(entry["parts"])])
+    if (folder / BACKBONE).exists():
+        body = load_file(folder / BACKBONE)
+    files = {f.name: f.read_bytes() for f in sorted((folder / TOKENIZER).glob("*"))}
+    if entry["recipe"]["architecture"] == "tfidf":
+        return tfidf(entry["name"], TfIdf.from_bytes(files[TERMS]), files.get(DICTIONARY))
+    if entry["recipe"]["architecture"] == "table":
+        return table_network(TableMap.from_bytes(files[COLUMNS]))
+    network = catalog.rebuild(entry["name"], entry["recipe"], PreprocessSpec.from_json(entry["spec"]), body, files)
+    network.provenance = entry["provenance"]
+    architecture = entry["recipe"].get("of", entry["recipe"])["architecture"]
+    network.seen = catalog.seen_by(architecture, entry["provenance"]["weights"])
+    return network
+
+
+Loaded = tuple[Model, dict[str, Any]]
+
+
+def load(path: str | Path, beside: Loaded | None = None) -> Loaded:
+    """The model and manifest of a run or artefact folder. Nothing in it is run; raises ``ArtefactError``.
+
+    ``FOLDER#TASK`` is one task of a model of several. A network that is the same as that of ``beside``, loaded before,
+    is not read again.
+    """
+    where, task = split_task(path)
+    models, manifest = load_tasks(where, beside)
+    if "tasks" not in manifest and task is None:
+        return models[""], manifest
+    if task not in models or "tasks" not in manifest:
+        there = ", ".join(models) if "tasks" in manifest else ""
+        raise ArtefactError(f"{where} holds the tasks {there}: name one, as {where}#{next(iter(models))}." if there else
+                            f"{where} is a model of one task; leave out #{task}.")  # fmt: skip
+    return models[task], {**manifest, **manifest["tasks"][task]}
+
+
+def _same_network(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether two manifests name the same network, to the bit, whose weights do not lie in ``MODEL``."""
+    files = [{k: v for k, v in m["files"].items() if k.startswith((BACKBONE, PARTS, TOKENIZER))} for m in (a, b)]
+    return bool(a["network"] == b["network"] and files[0] == files[1])
+
+
+def load_tasks(path: str | Path, beside: Loaded | None = None) -> tuple[dict[str, Model], dict[str, Any]]:
+    """Every task of a model by name, all on the same network; a model of one task has the name ``""``."""
+    folder = find(path)
+    manifest = read_manifest(folder)
+    if manifest.get("target", {}).get("task") == "detection":
+        raise ArtefactError(f"{path} is a detector: predict, evaluate and regraft.load take it.")
+    with written_by_regraft(folder):
+        return _read_tasks(folder, manifest, beside), manifest
+
+
+def _own(network: Pretrained, part: int, task: str) -> Pretrained:
+    """The network of one task, out of `side_by_side`, under its own name again."""
+    found = parts_of(network)[part]
+    found.name = found.name.removesuffix(f" ({task})")
+    return found
+
+
+def _read_task(network: Pretrained, entry: dict[str, Any], state: dict[str, Tensor], prefix: str) -> Model:
+    head, target = entry["head"], entry["target"]
+    module = HEADS.get(head["kind"])(head["features"], head["outputs"])
+    own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    head_state = {k.removeprefix("head."): v for k, v in own.items() if k.startswith("head.")}
+    module.load_state_dict(head_state, strict=True, assign=True)
+    module.requires_grad_(False).eval()
+    spec = TargetSpec(target["task"], tuple(target["classes"]))
+    known = entry.get("familiar")
+    familiar = None if known is None else Familiar.read(known, own)
+    return Model(network, module, target["name"], spec, target.get("decision", {}), familiar, FoldHeads.read(own))
+
+
+def learned_by(path: str | Path) -> Learned | None:
+    """The items that a model of classes, numbers or boxes, or one task of it (``FOLDER#TASK``), has learned from; None
+    where it does not know them all, as models of older versions. Raises ``ArtefactError``.
+    """
+    where, task = split_task(path)
+    folder = find(where)
+    manifest = read_manifest(folder)
+    if LEARNED not in manifest["files"]:
+        return None
+    with written_by_regraft(folder):
+        prefix = "" if task is None else f"{list(manifest['tasks']).index(task)}."
+        state = load_file(folder / LEARNED)
+        own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        return Learned.read(own) if own else None
+
+
+def _read_tasks(folder: Path, manifest: dict[str, Any], beside: Loaded | None) -> dict[str, Model]:
+    tasks: dict[str, Any] = manifest.get("tasks") or {"": manifest}
+    state = load_file(folder / MODEL)
+    body = {k.removeprefix("body."): v for k, v in state.items() if k.startswith("body.")}
+    if beside is not None and not body and _same_network(manifest, beside[1]):
+        network = beside[0].network
+    else:
+        network = _read_network(manifest["network"], folder, body)
+    several = "tasks" in manifest
+    networks = {name: _own(network, one["part"], name) if "part" in one else network for name, one in tasks.items()}
+    return {name: _read_task(networks[name], one, state, f"{i}." if several else "")
+            for i, (name, one) in enumerate(tasks.items())}  # fmt: skip
