@@ -25,7 +25,7 @@ from regraft.data.open import open_data
 from regraft.features.network import network_for
 from regraft.features.runner import Runner
 from regraft.methods.probes.linear_probe import fit_features
-from regraft.metrics.classification import classification
+from regraft.metrics.classes import classification
 
 LABELS, SEEDS, MOST_JUDGED, MOST_LEARNED = (1, 2, 3, 5, 10, None), 5, 3000, 2000
 FIGURES = ("accuracy", "confidence", "ece", "log_loss")

@@ -24,9 +24,9 @@ from regraft.core.types import TargetSpec
 from regraft.data.folds import stratified_folds
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.methods.probes.ridge import fit_regression
-from regraft.metrics import classification as metrics
+from regraft.metrics import classes as metrics
 from regraft.metrics.intervals import paired_gain, share_change
-from regraft.metrics.regression import conformal_radius
+from regraft.metrics.numbers import conformal_radius
 from regraft.models.outliers import Familiar
 
 DRAWS, NEW = 300, 200

@@ -26,7 +26,7 @@ from regraft.features.fusion import learned, parts_of
 from regraft.features.network import network_for
 from regraft.features.runner import Runner
 from regraft.methods.probes.linear_probe import fit_features
-from regraft.metrics import classification as metrics
+from regraft.metrics import classes as metrics
 from regraft.metrics.intervals import paired_gain
 from regraft.models.model import Model
 

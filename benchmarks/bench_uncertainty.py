@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 
 import regraft
 from common import keep, need, unzipped
-from regraft.metrics.classification import abstention_curve
+from regraft.metrics.classes import abstention_curve
 
 LEVEL = 0.9
 LAST_K = {"method": "last-k", "epochs": 20, "lr": 2e-4}

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from regraft.core.boxes import Boxes, Found
-from regraft.metrics import classification as metrics
+from regraft.metrics import classes as metrics
 from regraft.metrics.detection import map_gain, map_interval, mean_ap
 from regraft.metrics.intervals import paired_gain, share
-from regraft.metrics.regression import paired_rmse_gain, regression
+from regraft.metrics.numbers import paired_rmse_gain, regression
 from regraft.pipelines.stages.judging import best_control, gain
 
 LEVEL, DRAWS = 0.95, 300

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 from scipy.special import rel_entr, softmax
 
-from regraft.metrics import classification as metrics
+from regraft.metrics import classes as metrics
 from regraft.metrics import densities
-from regraft.metrics import regression as regression_metrics
+from regraft.metrics import numbers as regression_metrics
 from regraft.metrics.intervals import bootstrap_interval, percentiles
 
 LOGITS = np.array([[-1.10905, 1.66426, -4.37709], [0.5, 0.25, 2.0], [3.0, -1.0, 0.0], [0.1, 0.2, 0.3]])

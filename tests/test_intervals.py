@@ -14,11 +14,11 @@ from scipy import stats
 from sklearn.metrics import average_precision_score
 
 from regraft.core.boxes import Boxes, Found
-from regraft.metrics import classification as metrics
+from regraft.metrics import classes as metrics
 from regraft.metrics import intervals
 from regraft.metrics.detection import evaluate, map_gain, map_interval, mean_ap
 from regraft.metrics.intervals import paired_gain
-from regraft.metrics.regression import paired_rmse_gain, regression
+from regraft.metrics.numbers import paired_rmse_gain, regression
 
 LEAST = 0.92
 """Three points less than promised."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from regraft.metrics import classification as metrics
+from regraft.metrics import classes as metrics
 from regraft.metrics.intervals import paired_gain
 
 

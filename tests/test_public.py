@@ -2,9 +2,13 @@
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
+import pytest
+
 import regraft
+from regraft.core.renamed import RENAMED
 
 SOURCE = Path(regraft.__file__).parent
 
@@ -40,3 +44,15 @@ def test_the_layer_contract_holds() -> None:
         text=True,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_old_names_of_modules_lead_to_todays() -> None:
+    for old, new in RENAMED.items():
+        sys.modules.pop(f"regraft.{old}", None)
+        with pytest.warns(DeprecationWarning, match=f"regraft.{old} is regraft.{new[0]}"):
+            module = import_module(f"regraft.{old}")
+        for part in new:
+            name = next(n for n in vars(import_module(f"regraft.{part}")) if n[0].isupper() or n[0].islower())
+            assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match="no attribute"):
+        _ = import_module("regraft.types").nothing

@@ -13,6 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from regraft.core.renamed import install as _old_names
 from regraft.version import __version__
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from regraft.estimators.detector import Detector
     from regraft.estimators.feature_extractor import FeatureExtractor
     from regraft.estimators.regressor import Regressor
+
+_old_names()
 
 _WHERE = {
     "Classifier": "regraft.estimators.classifier",

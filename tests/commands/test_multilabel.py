@@ -8,7 +8,7 @@ import pytest
 
 import regraft
 from regraft.core.errors import InputError, UnknownName
-from regraft.metrics import classification as metrics
+from regraft.metrics import classes as metrics
 from regraft.pipelines.result import FitResult
 
 

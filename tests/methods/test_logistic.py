@@ -16,7 +16,7 @@ from regraft import Classifier, FeatureExtractor, Regressor
 from regraft.core.types import TargetSpec
 from regraft.methods.probes import logistic, quantiles
 from regraft.methods.probes.linear_probe import FEW_SHOT_STRENGTH, fit_features, row_weights, stratified_folds
-from regraft.metrics.classification import classification
+from regraft.metrics.classes import classification
 
 
 def target(k: int, task: str = "classification") -> TargetSpec:

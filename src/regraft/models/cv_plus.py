@@ -15,7 +15,7 @@ from scipy.sparse import issparse
 from torch import Tensor
 
 from regraft.core.arrays import evenly
-from regraft.metrics.regression import conformal_shares, weighted_rank
+from regraft.metrics.numbers import conformal_shares, weighted_rank
 
 MOST, BLOCK = 2000, 256
 PREFIX = "folds."

@@ -13,8 +13,8 @@ from torch import nn
 
 from regraft.backbones.base import Pretrained
 from regraft.core.types import TargetSpec
-from regraft.metrics import classification as metrics
-from regraft.metrics.regression import coverage, quantile_figures, regression
+from regraft.metrics import classes as metrics
+from regraft.metrics.numbers import coverage, quantile_figures, regression
 from regraft.models.cv_plus import FoldHeads
 from regraft.models.outliers import Familiar
 
@@ -131,8 +131,8 @@ class Model:
     def figures(
         self, labels: NDArray[Any], probabilities: NDArray[Any], groups: NDArray[Any] | None = None
     ) -> dict[str, Any]:
-        """The figures of merit that fit the task, see `regraft.metrics.classification` and
-        `regraft.metrics.regression`; their
+        """The figures of merit that fit the task, see `regraft.metrics.classes` and
+        `regraft.metrics.numbers`; their
         intervals are those of ``groups`` (n,) where some items belong together.
         """
         if self.numbers:

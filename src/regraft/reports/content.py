@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from regraft.core.arrays import evenly
 from regraft.core.types import HEADLINE
-from regraft.metrics import classification as metrics
+from regraft.metrics import classes as metrics
 from regraft.reports import charts
 from regraft.reports.numbers import number_facts
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.metrics.regression import conformal_radius
+from regraft.metrics.numbers import conformal_radius
 
 LEAST = 1e-6
 

@@ -25,7 +25,7 @@ from regraft.data.folds import bins, stratified_folds
 from regraft.methods.base import Fitted
 from regraft.methods.probes.logistic import Linear, Scaling, blockwise
 from regraft.methods.probes.quantiles import fit_quantiles
-from regraft.metrics.regression import conformal_shares, weighted_rank
+from regraft.metrics.numbers import conformal_shares, weighted_rank
 from regraft.models.cv_plus import FoldHeads
 from regraft.models.heads import LinearHead
 

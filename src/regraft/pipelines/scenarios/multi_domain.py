@@ -23,7 +23,7 @@ from regraft.data.splits import Split, make_split
 from regraft.features.labelled import Rows, fresh_rows
 from regraft.methods import multi_domain as METHOD
 from regraft.methods.adaptation.on_networks import SourceTraining
-from regraft.metrics.classification import classification
+from regraft.metrics.classes import classification
 from regraft.models import artefact
 from regraft.models.heads import LinearHead
 from regraft.models.model import Model

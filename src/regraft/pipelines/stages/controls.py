@@ -19,7 +19,7 @@ from regraft.features.fusion import learned, learns, parts_of
 from regraft.features.labelled import Rows
 from regraft.features.network import network_for
 from regraft.features.runner import Runner
-from regraft.metrics.classification import best_thresholds
+from regraft.metrics.classes import best_thresholds
 from regraft.models.model import Model
 from regraft.tasks.uncertainty import sureness
 

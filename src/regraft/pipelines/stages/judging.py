@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.types import HEADLINE, Problem
-from regraft.metrics import classification as metrics
+from regraft.metrics import classes as metrics
 from regraft.metrics.intervals import paired_gain, share
-from regraft.metrics.regression import paired_rmse_gain
+from regraft.metrics.numbers import paired_rmse_gain
 from regraft.models.model import Model
 from regraft.tasks.uncertainty import sureness
 

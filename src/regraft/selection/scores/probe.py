@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.methods.probes.linear_probe import fit_features
-from regraft.metrics.classification import average_precisions
+from regraft.metrics.classes import average_precisions
 from regraft.selection.scores.base import ALL, Array, Given, Gram, NotApplicable
 from regraft.selection.scores.logme import maximised
 
