@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect as inspect_
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,8 +30,12 @@ from regraft.cli.arguments import (
     Text,
     Threads,
 )
+from regraft.cli.from_options import Panels, extra, with_options
 from regraft.cli.printing import print_json
 from regraft.core.errors import InputError
+from regraft.options.data import DATA
+from regraft.options.fit import OPTIONS
+from regraft.options.run import RunOptions
 
 
 @app.command()
@@ -59,93 +64,30 @@ def inspect(
     return None
 
 
-@app.command()
-def fit(
-    context: typer.Context,
-    data: Annotated[list[str] | None, typer.Argument(metavar="DATA...", help=options.DATA)] = None,
-    share: Annotated[str | None, typer.Option(help="several tasks on one network: features (frozen, a head each), "
-                                                   "parameters (all train it)")] = None,
-    task_weights: Annotated[str | None, typer.Option(help="with --share parameters: uncertainty (learned), fixed (all "
-                                                          "alike) [default: uncertainty]")] = None,
-    soft: Annotated[float | None, typer.Option(help="with --share parameters: a network for each task, drawn together "
-                                                    "by an L2 term of this strength, such as 0.01")] = None,
-    val: Annotated[str | None, typer.Option(help="data to judge on [default: part val, or a held-out fifth]")] = None,
-    target: Annotated[str | None, typer.Option(help="data of another domain to adapt to, without its labels")] = None,
-    target_labels: Annotated[int | None, typer.Option(help="so many items of --target may be learned from with their "
-                                                           "labels [default: none]")] = None,
-    mapping: Annotated[str | None, typer.Option(help="rename classes of --target: kitten=cat,puppy=dog")] = None,
-    backbone: Annotated[str | None, typer.Option(help=options.BACKBONE)] = None,
-    weights: Annotated[str | None, typer.Option(help="a weights file in place of the catalog's")] = None,
-    method: Annotated[str | None, typer.Option(help="how knowledge is transferred, see 'regraft methods' [default: "
-                                                    "linear-probe; for detectors finetune]")] = None,
-    detector: Annotated[str | None, typer.Option(help=options.DETECTOR)] = None,
-    controls: Annotated[str, typer.Option(help="majority,raw,random (to compare with), or none; for boxes scratch "
-                                               "trains the same detector without transfer too")] = options.CONTROLS,
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
-    features: Features = None,
-    drop: Drop = None,
-    group: Group = None,
-    part: Part = None,
-    encoding: Encoding = None,
-    task: TaskName = None,
-    class_weight: Annotated[str | None, typer.Option(help="balanced: every class weighs the same")] = None,
-    size: Annotated[int | None, typer.Option(help="pixels a side of the pictures fed [default: the network's]")] = None,
-    init: Annotated[str | None, typer.Option(metavar="RUN", help="start from the weights of another run")] = None,
-    budget: Annotated[str | None, typer.Option(help="time for auto: 90s, 10m, 2h [default: 10m]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="passes over the training items [default: by number]")] = None,
-    lr: Annotated[str | None, typer.Option(help="the head's top learning rate, or auto: a range test first "
-                                                "[default: the method's]")] = None,
-    batch: Annotated[int | None, typer.Option(help="items in a training step [default: 32]")] = None,
-    accumulate: Annotated[int | None, typer.Option(help="take a step's batch in so many pieces: less memory")] = None,
-    blocks: Annotated[int | None, typer.Option(help="how many last blocks last-k trains [default: 4]")] = None,
-    augment: Annotated[str | None, typer.Option(help=options.AUGMENT)] = None,
-    mix: Annotated[str | None, typer.Option(help=options.MIX)] = None,
-    multi_scale: Annotated[bool | None, typer.Option("--multi-scale", help="boxes: train in frames up to a quarter "
-                                                                           "smaller and larger")] = None,
-    smoothing: Annotated[float | None, typer.Option(help="label smoothing [default: 0.05]")] = None,
-    focal: Annotated[float | None, typer.Option(help="focal loss of this power, such as 2: what is answered well "
-                                                     "counts less, for rare classes [default: 0]")] = None,
-    schedule: Annotated[str | None, typer.Option(help="cosine or one-cycle [default: cosine]")] = None,
-    ema: Annotated[float | None, typer.Option(help="decay of the averaged weights, 0 for none [default: 0.99]")] = None,
-    patience: Annotated[int | None, typer.Option(help="stop after so many epochs that bring nothing "
-                                                      "[default: never]")] = None,
-    batch_norm: Annotated[str | None, typer.Option(help="keep the statistics of the pretraining, or learn new ones "
-                                                        "[default: keep; learn from scratch]")] = None,
-    processes: Annotated[int | None, typer.Option(help="train in so many processes, one GPU each [default: 1]")] = None,
-    tensorboard: Annotated[bool | None, typer.Option("--tensorboard", help="write TensorBoard files too")] = None,
-    accuracy: Annotated[float | None, typer.Option(help="wanted accuracy: unsure items go to a person")] = None,
-    alpha: Annotated[float | None, typer.Option(help="numbers: strength of the ridge, 0 for none [default: by "
-                                                     "evidence]")] = None,
-    interval: Annotated[float | None, typer.Option(help="numbers: conformal intervals of this level, as 0.9")] = None,
-    quantiles: Annotated[str | None, typer.Option(help="numbers: predict these too, as 0.05,0.5,0.95")] = None,
-    outliers: Annotated[bool, typer.Option("--outliers/--no-outliers", help="flag what is unlike training")] = True,
-    out: Annotated[str | None, typer.Option(help="the run folder [default: runs/<data>-<method>-<n>]")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="decides what is held out and the folds")] = 0,
-    device: Device = "auto",
-    engine: Engine = "auto",
-    threads: Threads = None,
-    refit: Annotated[bool, typer.Option("--refit/--no-refit", help="learn from all items in the end (probes)")] = True,
-    cv: Annotated[int | None, typer.Option(help="judge by a cross-validation of so many folds, methods on features "
-                                                "[default: where a fifth would be fewer than 60 items]")] = None,
-    format: Format = None,
-    config: Annotated[Path | None, typer.Option(help="run.json of a run to repeat; options given go first")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the run folder")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="end an interrupted run")] = False,
-    as_json: Json = False,
-) -> None:  # fmt: skip
+def fit(context: typer.Context, data: list[str] | None, config: Path | None, as_json: bool, **given: Any) -> None:
     """Learn from labelled data: judge honestly beside controls, then save a model, predictions and a report."""
-    options = {k: v for k, v in locals().items() if k not in ("context", "config", "as_json")}
-    options = settings_of(config, options, context)
+    options = settings_of(config, {"data": data, **given}, context)
     if not options["data"]:
         raise InputError("fit needs DATA, or --config with the run.json of a run to repeat.")
-    if len(options["data"]) == 1 and share is None:
+    if len(options["data"]) == 1 and options["share"] is None:
         options["data"] = options["data"][0]
     from regraft.api import fit as run
 
     result = run(**options)
     return print_json(result) if as_json else printing.print_fits(asdict(result))
+
+
+app.command(cls=Panels)(with_options(
+    fit,
+    [inspect_.Parameter("context", inspect_.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+     inspect_.Parameter("data", inspect_.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[
+         list[str] | None, typer.Argument(metavar="DATA...", help=DATA)])],
+    OPTIONS.values(),
+    [extra("config", Path | None, None, help="run.json of a run to repeat; options given go first",
+           rich_help_panel=RunOptions.PANEL),
+     extra("as_json", bool, False, "--json", help="print one JSON object on stdout and nothing else",
+           rich_help_panel=RunOptions.PANEL)],
+))  # fmt: skip
 
 
 @app.command()

@@ -64,7 +64,7 @@ class Classifier(ClassifierMixin, _Model):
         """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) of any labels with two classes or more."""
         self._check()
         method = METHODS.get(self.method)
-        if not hasattr(method, "fit_features"):
+        if method.KIND != "features":
             raise InputError(
                 f"Classifier takes methods on features so far, not {self.method}: regraft.fit trains with it."
             )

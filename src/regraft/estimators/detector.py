@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from regraft.core.boxes import Boxes, Found
-from regraft.core.errors import DataError, DataWarning, UnreadableItem
+from regraft.core.errors import DataError, DataWarning, InputError, UnreadableItem
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import Stopwatch, resolve_device
 from regraft.core.types import Problem, TargetSpec
@@ -33,10 +33,8 @@ from regraft.models.detectors import catalog
 from regraft.models.detectors.apply import detections
 from regraft.models.detectors.bn_folding import folded
 from regraft.models.learned import Learned
-from regraft.options.training import check_training
+from regraft.options.fit import FitOptions, Meaning
 from regraft.training import detector as training
-
-_LEFT_OPEN = ("accumulate", "schedule", "ema", "patience", "batch_norm", "tensorboard")
 
 
 class Detector(BaseEstimator):
@@ -98,9 +96,12 @@ class Detector(BaseEstimator):
         ``DataWarning``. Raises ``DataError`` where a picture cannot be read, where boxes and labels do not belong
         together, or where no box is left.
         """
-        settings = {**dict.fromkeys(_LEFT_OPEN), **self.get_params()}
-        check_training(settings)
-        training.check(settings)
+        told = {k: v for k, v in self.get_params().items() if k not in ("threshold", "device", "seed")}
+        options = FitOptions.of(**told, device=self.device, seed=self.seed)
+        settings = options.flat()
+        found = [*options.wrong(Meaning(self.method, "detector", "single", "detection")), *training.wrong(settings)]
+        if found:
+            raise InputError(" ".join(found))
         items = _pictures(X)
         entries = _entries(y, len(items))
         truth, self.classes_ = _truth(entries)

@@ -68,7 +68,7 @@ class Regressor(RegressorMixin, _Model):
         """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) finite numbers."""
         self._check()
         method = METHODS.get(self.method)
-        if not hasattr(method, "fit_features"):
+        if method.KIND != "features":
             raise InputError(f"Regressor takes methods on features, not {self.method}: regraft.fit trains with it.")
         if self.alpha is not None and not (isinstance(self.alpha, Real) and 0 <= self.alpha < np.inf):
             raise InputError(f"alpha is {self.alpha!r}; wanted is a number from 0, or None to have one chosen.")

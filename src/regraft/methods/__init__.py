@@ -1,16 +1,18 @@
 """How knowledge is transferred. A method is one short module and one line here.
 
-Closed over features: ``SUMMARY``, a sentence with its paper, and
-``fit_features(rows, labels, target, *, seed, own_units, class_weight, record) -> Fitted``.
-Trained: ``SUMMARY`` and ``plan(blocks, options) -> Plan`` (see `regraft.methods.base`).
-From one domain to another: ``SUMMARY``, ``OPTIMISES`` (the validators it makes large itself), and on features
-``fit_domains`` (see `regraft.methods.adaptation.on_features`), on networks ``plan_domains`` (see
-`regraft.methods.adaptation.on_networks`).
+Each says what it is: ``SUMMARY``, a sentence with its paper, and ``KIND`` (`regraft.options.base.Kind`), by which it
+has more:
+``features``: ``fit_features(rows, labels, target, *, seed, own_units, class_weight, record) -> Fitted``;
+``training``: ``plan(blocks, options) -> Plan`` (see `regraft.methods.base`);
+``adapting features``: ``fit_domains`` (see `regraft.methods.adaptation.on_features`) and, as the next,
+``OPTIMISES``, the validators that it makes large itself;
+``adapting networks``: ``plan_domains`` (see `regraft.methods.adaptation.on_networks`).
 """
 
 from __future__ import annotations
 
 from regraft.core.registry import Registry
+from regraft.options.base import Kind
 
 METHODS = Registry(
     "method",
@@ -45,3 +47,9 @@ METHODS = Registry(
         "auto": "regraft.methods.auto",
     },
 )
+
+
+def kind_of(name: str) -> Kind:
+    """What the method of that name learns; raises ``UnknownName``."""
+    kind: Kind = METHODS.get(name).KIND
+    return kind

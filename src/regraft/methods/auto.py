@@ -5,6 +5,7 @@ With a target, methods on features by a validator that sees no label of it.
 
 from __future__ import annotations
 
+KIND = "auto"
 SUMMARY = "the probe; then lp-ft if --budget allows and it does better inside the training part"
 NEXT = "lp-ft"
 ON_TARGET = ("coral", "subspace-alignment", "self-training")

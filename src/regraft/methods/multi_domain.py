@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from regraft.methods.adaptation.on_networks import Norm
 from regraft.methods.base import Options, Phase, gentle
 
+KIND = "domains"
 SUMMARY = "several DATA: one model for all of them, normalised by domain (Chang et al. 2019)"
 RATE, UNTRAINED_RATE = 1e-3, 2e-3
 

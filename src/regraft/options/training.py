@@ -1,41 +1,64 @@
-"""What can be said of a training's numbers before anything is read."""
+"""How knowledge is transferred, and what a training takes."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from regraft.core.errors import InputError, UnknownName
+from regraft.options.base import Kind, option
+from regraft.options.data import ONE_ANSWER
 
 STATISTICS = ("keep", "learn")
 SCHEDULES = ("cosine", "one-cycle")
 """Those of `regraft.training.schedule`."""
-_FROM_ONE = ("epochs", "batch", "accumulate", "blocks", "patience", "processes")
+TRAINED: tuple[Kind, ...] = ("training", "adapting networks", "domains", "auto", "detector")
+"""Kinds of methods that train a network."""
+CLASSES = ("classification", "multilabel")
+AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light; for boxes standard]"
+MIX = "join pictures: none, mixup, cutmix, mosaic; for boxes mosaic, mixup, mosaic+mixup [default: none]"
+_DOMAINS = ("domains", "the domains are mixed as they come, each with a loss of its own")
+_TASKS = ("tasks", "each task has a loss of its own")
 
 
-def check_training(settings: dict[str, Any]) -> None:
-    """Raises ``InputError`` where a number of a training cannot be meant, or a name is unknown; ``lr`` becomes one."""
-    method = settings["method"]
-    for name in _FROM_ONE:
-        if settings.get(name) is not None and settings[name] < 1:
-            raise InputError(f"--{name} is {settings[name]}; it must be 1 or more.")
-    if settings["blocks"] and method != "last-k":
-        raise InputError(f"--blocks is for last-k; {method} has no use for it.")
-    lr = settings["lr"]
-    if lr not in (None, "auto"):
-        try:
-            settings["lr"] = float(lr)
-        except ValueError:
-            raise InputError(f"--lr is {lr!r}; wanted is a number such as 5e-4, or auto.") from None
-        if not 0 < settings["lr"] < float("inf"):
-            raise InputError(f"--lr is {lr}; it must be above 0.")
-    for name, low, high in (("smoothing", 0.0, 0.5), ("ema", 0.0, 0.99999), ("focal", 0.0, 10.0)):
-        if settings.get(name) is not None and not low <= settings[name] <= high:
-            raise InputError(f"--{name} is {settings[name]}; it must lie between {low:g} and {high:g}.")
-    if settings.get("focal") and settings["smoothing"]:
-        raise InputError("--focal and --smoothing are two ways with the same targets; leave one out.")
-    if settings["accumulate"] and settings["accumulate"] > (settings["batch"] or 32):
-        raise InputError(f"--accumulate is {settings['accumulate']}: more pieces than the batch has examples.")
-    if settings["batch_norm"] not in (None, *STATISTICS):
-        raise UnknownName("way with batch normalisation", settings["batch_norm"], list(STATISTICS))
-    if settings["schedule"] not in (None, *SCHEDULES):
-        raise UnknownName("schedule", settings["schedule"], list(SCHEDULES))
+def trained(default: Any, help: str, **more: Any) -> Any:
+    """An option of methods that train a network."""
+    return option(default, help, kinds=TRAINED, **more)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The method and, where it trains, its training."""
+
+    PANEL: ClassVar[str] = "Training"
+
+    method: str | None = option(None, "how knowledge is transferred, see 'regraft methods' [default: linear-probe; for "
+                                      "detectors finetune]")  # fmt: skip
+    epochs: int | None = trained(None, "passes over the training items [default: by number]", low=1)
+    lr: float | str | None = trained(None, "the head's top learning rate, or auto: a range test first [default: the "
+                                           "method's]", typed=str, such_as="5e-4, or auto")  # fmt: skip
+    batch: int | None = trained(None, "items in a training step [default: 32]", low=1)
+    accumulate: int | None = trained(None, "take a step's batch in so many pieces: less memory", low=1)
+    blocks: int | None = trained(None, "how many last blocks last-k trains [default: 4]", low=1)
+    augment: str | None = trained(None, AUGMENT)
+    mix: str | None = trained(None, MIX, scenarios=("single", "target"), reasons=(_DOMAINS, _TASKS))
+    multi_scale: bool | None = option(None, "boxes: train in frames up to a quarter smaller and larger",
+                                      flag="--multi-scale", tasks=("detection",))  # fmt: skip
+    smoothing: float | None = trained(None, "label smoothing [default: 0.05]", low=0, high=0.5, tasks=CLASSES)
+    focal: float | None = trained(None, "focal loss of this power, such as 2: what is answered well counts less, for "
+                                        "rare classes [default: 0]", low=0, high=10, tasks=CLASSES,
+                                  scenarios=("single", "target"), reasons=(_DOMAINS, _TASKS))  # fmt: skip
+    class_weight: str | None = option(None, "balanced: every class weighs the same", choices=("balanced",),
+                                      tasks=CLASSES, scenarios=("single", "target"),
+                                      reasons=(_DOMAINS, _TASKS))  # fmt: skip
+    schedule: str | None = trained(None, "cosine or one-cycle [default: cosine]", choices=SCHEDULES)
+    ema: float | None = trained(None, "decay of the averaged weights, 0 for none [default: 0.99]", low=0, high=0.99999)
+    patience: int | None = trained(None, "stop after so many epochs that bring nothing [default: never]", low=1)
+    batch_norm: str | None = trained(
+        None, "keep the statistics of the pretraining, or learn new ones [default: keep; learn from scratch]",
+        choices=STATISTICS, scenarios=("single", "target", "tasks"),
+        reasons=(("domains", "each domain has statistics of its own"),))  # fmt: skip
+    processes: int | None = trained(None, "train in so many processes, one GPU each [default: 1]", low=1,
+                                    tasks=ONE_ANSWER, scenarios=("single", "target"))  # fmt: skip
+    tensorboard: bool | None = trained(None, "write TensorBoard files too", flag="--tensorboard")
+    budget: str | None = option(None, "time for auto: 90s, 10m, 2h [default: 10m]", scenarios=("single", "tasks"),
+                                tasks=ONE_ANSWER)  # fmt: skip

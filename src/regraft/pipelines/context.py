@@ -29,6 +29,7 @@ from regraft.models.heads import LinearHead
 from regraft.models.learned import Learned
 from regraft.models.model import Model
 from regraft.models.outliers import Familiar
+from regraft.options.run import seconds_of
 from regraft.pipelines import run_folder as runfolder
 from regraft.pipelines.evidence.predictions import write_evidence, write_line
 from regraft.pipelines.result import FitResult
@@ -39,7 +40,6 @@ from regraft.pipelines.stages.judging import decision
 from regraft.pipelines.stages.learn import Given
 from regraft.pipelines.stages.outcome import Outcome, answering, judge, together
 from regraft.pipelines.stages.outliers import familiar_with, unlike_figures
-from regraft.pipelines.validate import seconds_of
 from regraft.selection.method import DEFAULT_BUDGET, auto
 from regraft.tasks.uncertainty import sureness
 from regraft.training.trainer import Adapted, Start, adapt
@@ -160,7 +160,7 @@ class Job:
         with what is known of this network's columns, or without for others' (``own``).
         """
         learn = partial(
-            (method if hasattr(method, "fit_features") else PROBE).fit_features,
+            (PROBE if method is None or method.KIND != "features" else method).fit_features,
             target=self.split.train.target,
             seed=self.settings["seed"],
             class_weight=self.settings["class_weight"],
@@ -224,7 +224,7 @@ class Job:
         learn = partial(self.learn(method), groups=groups)
         fitted = learn(train.x, train.y)
         probe = Model(self.network, fitted.head, name, target)
-        if hasattr(method, "fit_features"):
+        if method.KIND == "features":
             return self.closed(probe, fitted, train), fitted.record, None
         told = train.y if fitted.rows is None else train.y[fitted.rows]
         probe.decision = own_decision(probe, fitted.logits, told)
@@ -234,7 +234,7 @@ class Job:
         adapted: Adapted | None
         if isinstance(method, Given):
             adapted = method.adapted
-        elif hasattr(method, "plan"):
+        elif method.KIND == "training":
             adapted = adapt(method, start, self.split.train, train, self.settings, **kit)
         else:
             left = self.watch.left(seconds_of(self.settings["budget"] or DEFAULT_BUDGET))

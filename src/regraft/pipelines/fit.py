@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +15,9 @@ from regraft.data.splits import Split, make_split
 from regraft.features.fusion import learned
 from regraft.features.runner import Runner
 from regraft.methods import METHODS
+from regraft.options.fit import FitOptions, is_auto
+from regraft.options.run import seconds_of
+from regraft.options.training import TRAINED
 from regraft.pipelines import run_folder as runfolder
 from regraft.pipelines.context import Job
 from regraft.pipelines.result import DetectionResult, FitResult
@@ -25,70 +27,15 @@ from regraft.pipelines.scenarios.boxes import detect
 from regraft.pipelines.scenarios.multi_domain import fit_joint
 from regraft.pipelines.scenarios.target_domain import learn_from, open_target
 from regraft.pipelines.stages.network import started
-from regraft.pipelines.validate import check, check_task, hints_of, seconds_of
+from regraft.pipelines.validate import check, meaning_of, recorded
 from regraft.selection import halving as search
 from regraft.selection.method import DEFAULT_BUDGET
 
 
-def fit(
-    data: Any,
-    *,
-    val: Any = None,
-    target: Any = None,
-    target_labels: int | None = None,
-    mapping: str | None = None,
-    backbone: str | None = None,
-    weights: str | None = None,
-    method: str | None = None,
-    detector: str | None = None,
-    controls: str = "majority,raw,random",
-    label: str | None = None,
-    text: str | None = None,
-    image: str | None = None,
-    features: str | None = None,
-    drop: str | None = None,
-    group: str | None = None,
-    part: str | None = None,
-    encoding: str | None = None,
-    task: str | None = None,
-    class_weight: str | None = None,
-    size: int | None = None,
-    init: str | None = None,
-    budget: str | None = None,
-    epochs: int | None = None,
-    lr: float | str | None = None,
-    batch: int | None = None,
-    accumulate: int | None = None,
-    blocks: int | None = None,
-    augment: str | None = None,
-    mix: str | None = None,
-    multi_scale: bool | None = None,
-    smoothing: float | None = None,
-    focal: float | None = None,
-    schedule: str | None = None,
-    ema: float | None = None,
-    patience: int | None = None,
-    batch_norm: str | None = None,
-    processes: int | None = None,
-    tensorboard: bool | None = None,
-    accuracy: float | None = None,
-    alpha: float | None = None,
-    interval: float | None = None,
-    quantiles: str | Sequence[float] | None = None,
-    outliers: bool = True,
-    out: str | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    engine: str = "auto",
-    threads: int | None = None,
-    refit: bool = True,
-    cv: int | None = None,
-    format: str | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    network: Pretrained | None = None,
-) -> FitResult | DetectionResult:
+def fit(data: Any, *, network: Pretrained | None = None, **given: Any) -> FitResult | DetectionResult:
     """Learns from the part train, judges on val (or a held-out fifth), then refits on both and saves.
+
+    ``given`` are the options of `regraft.options.fit.FitOptions`, by name.
 
     Where a fifth would be fewer than 60 items, or with ``cv`` folds, a method on features is cross-validated instead.
     ``data`` is a path, ``embedded:NAME``, a DataFrame or a `Dataset`; pictures with boxes go to `detect`; several data
@@ -103,68 +50,72 @@ def fit(
     ``outliers`` lets the model flag what is unlike the training data. Writes a run folder: ``model/`` (the artefact),
     ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see `regraft.core.errors`.
     """
-    settings: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("overwrite", "resume", "network")}
+    options = FitOptions.of(**given)
+    overwrite, resume = options.run.overwrite, options.run.resume
+    val, target, out = options.data.val, options.scenario.target, options.run.out
     several = isinstance(data, list | tuple)
-    settings |= {"data": [name_of(d) for d in data] if several else name_of(data)}
-    settings |= {k: None if v is None else name_of(v) for k, v in (("val", val), ("target", target))}
-    hints = hints_of(settings)
+    settings = recorded(options, [name_of(d) for d in data] if several else name_of(data))
+    hints = options.data.hints()
+    opened = None
     if several and network is not None:
         raise InputError("network= is for one data set; several data start from what --backbone or --init names.")
     if not several:
-        opened = open_data(data, format=format, hints=hints)
+        opened = open_data(data, format=options.data.format, hints=hints)
         if opened.target.task == "detection":
             if network is not None:
                 raise InputError("network= is not for boxes; a detector starts from --detector, --backbone or --init.")
-            return detect(opened, val, settings, overwrite=overwrite, resume=resume)
-    if detector is not None:
-        what = "several data" if several else f"{opened.name} is for {opened.target.task}"
-        raise InputError(f"--detector {detector} is for pictures with boxes; {what}.")
-    method = settings["method"] = method or "linear-probe"
-    check(settings)
-    if several:
-        set_threads(threads)
+            return detect(opened, options, settings)
+    if options.network.detector is not None:
+        what = "several data" if opened is None else f"{opened.name} is for {opened.target.task}"
+        raise InputError(f"--detector {options.network.detector} is for pictures with boxes; {what}.")
+    meaning = meaning_of(options, several=several, task=None if opened is None else opened.target.task)
+    method = settings["method"] = meaning.method
+    check(options, meaning)
+    if opened is None:
+        set_threads(options.network.threads)
         joined = fit_joint(list(data), settings, overwrite=overwrite, resume=resume)
         return FitResult(**{**joined, "classes": tuple(joined["classes"])})
     path = runfolder.folder_for(out, settings["data"], method, resume)
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
-    if resume and search.is_auto(backbone):
+    if resume and is_auto(options.network.backbone):
         settings |= runfolder.remembered(path)
     if resume and (done := runfolder.finished(path, settings)):
         say(f"{path} is already finished")
         with written_by_regraft(path):
             return FitResult(**{**done, "classes": tuple(done["classes"])})
 
-    set_threads(threads)
-    where = resolve_device(device)
+    set_threads(options.network.threads)
+    where, seed = resolve_device(options.network.device), options.run.seed
+    size, budget = options.network.size, options.training.budget
     store = RowStore()
     with watch("audit"):
-        on_features = hasattr(METHODS.get(method), "fit_features")
-        split = make_split(opened, val, format=format, hints=hints, seed=seed, store=store,
-                           few=on_features and target is None and refit, cv=cv)  # fmt: skip
+        few = meaning.kind == "features" and target is None and options.evaluation.refit
+        split = make_split(opened, val, format=options.data.format, hints=hints, seed=seed, store=store, few=few,
+                           cv=options.evaluation.cv)  # fmt: skip
 
     def choose(part: Split, asked: str) -> tuple[str, dict[str, Any]]:
         spare = watch.left(seconds_of(budget or DEFAULT_BUDGET)) / (2 if method == "auto" else 1)
         return search.choose(
             part, asked, seed=seed, left=spare, store=store, device=where, size=size,
-            trains=not any(hasattr(METHODS.get(method), kind) for kind in ("fit_features", "fit_domains")),
+            trains=meaning.kind in TRAINED,
         )  # fmt: skip
 
     def chosen_by(part: Split) -> Pretrained:
         return started(part, settings["data"], None, choose(part, asked)[0], None, size)[0]
 
     tried, asked = None, settings["backbone"]
-    if search.is_auto(asked):
+    if is_auto(asked):
         with watch("search"):
             settings["backbone"], tried = choose(split, asked)
         settings["budget"] = budget if method == "auto" else None
     with watch("prepare"):
         warm = None
         if network is None:
-            network, warm = started(split, settings["data"], init, settings["backbone"], weights, size)
+            network, warm = started(split, settings["data"], options.network.init, settings["backbone"],
+                                    options.network.weights, size)  # fmt: skip
             network = learned(network, split.train.items)
-        runner = Runner(network, engine, where)
+        runner = Runner(network, options.network.engine, where)
     settings |= {"backbone": network.name}
-    check_task(settings, split.train.target.task)
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
         found = run.kept("search", tried)
         job = Job(run, settings, split, network, warm, runner, store, watch, found)
@@ -174,13 +125,13 @@ def fit(
         if target is None:
             result = job.result(METHODS.get(method))
         else:
-            hints = hints_of(settings, task=task or split.train.target.task, kept=split.train.roles,
-                             lenient=True)  # fmt: skip
-            goal = open_target(target, split.train, split.val, mapping=mapping, hints=hints, labels=target_labels,
-                               seed=seed)  # fmt: skip
+            hints = options.data.hints(task=options.data.task or split.train.target.task, kept=split.train.roles,
+                                       lenient=True)  # fmt: skip
+            goal = open_target(target, split.train, split.val, mapping=options.scenario.mapping, hints=hints,
+                               labels=options.scenario.target_labels, seed=seed)  # fmt: skip
             if goal.labelled is not None:
                 learn_from(split, goal.labelled)
             how = METHODS.get(method)
-            result = FitResult(**(train_target if hasattr(how, "plan_domains") else fit_target)(job, how, goal))
+            result = FitResult(**(train_target if how.KIND == "adapting networks" else fit_target)(job, how, goal))
         run.finish(asdict(result))
     return result

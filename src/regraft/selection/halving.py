@@ -28,11 +28,6 @@ FIRST, LEAST_A_CLASS, MOST, TASTE = 8, 8, 3000, 32
 """The first round sees an eighth of the items, at least 8 a class; none sees more than 3,000. A taste is one batch."""
 
 
-def is_auto(backbone: str | None) -> bool:
-    """Whether the user leaves the network open: ``auto``, or ``auto:A,B,C`` for one of these."""
-    return backbone is not None and (backbone == AUTO or backbone.startswith(f"{AUTO}:"))
-
-
 def choose(
     split: Split,
     backbone: str,

@@ -43,23 +43,26 @@ MIXES = (None, "none", "mosaic", "mixup", "mosaic+mixup")
 STORED = ("head-only", "last-k")
 
 
-def check(settings: dict[str, Any]) -> None:
-    """Raises ``InputError`` naming the first setting that a detector cannot be trained by."""
+def wrong(settings: dict[str, Any]) -> Iterator[str]:
+    """A sentence for each setting that a detector cannot be trained by."""
     method, mix = settings["method"], settings["mix"]
     if method not in SUMMARIES:
-        raise InputError(f"--method {method} is not for detectors; they take {', '.join(SUMMARIES)}.")
+        yield f"--method {method} is not for detectors; they take {', '.join(SUMMARIES)}."
     if settings["lr"] == "auto":
-        raise InputError("--lr auto is not for detectors; leave it out, or give a number such as 1e-3.")
+        yield "--lr auto is not for detectors; leave it out, or give a number such as 1e-3."
     if settings["size"] is not None and settings["size"] < 64:
-        raise InputError(f"--size is {settings['size']}; a detector's frame has at least 64 pixels a side.")
+        yield f"--size is {settings['size']}; a detector's frame has at least 64 pixels a side."
     if mix not in MIXES:
-        raise InputError(f"--mix {mix} is not for detectors; they take {', '.join(filter(None, MIXES))}.")
+        yield f"--mix {mix} is not for detectors; they take {', '.join(filter(None, MIXES))}."
     if mix not in (None, "none") and method in STORED:
-        raise InputError(f"--mix {mix} joins pictures, and {method} learns from stored maps.")
+        yield f"--mix {mix} joins pictures, and {method} learns from stored maps."
     if settings["multi_scale"] and method in STORED:
-        raise InputError(f"--multi-scale changes the frame, and {method} learns from stored maps of one.")
+        yield f"--multi-scale changes the frame, and {method} learns from stored maps of one."
     if settings["augment"]:
-        BoxPolicy(settings["augment"]).steps  # noqa: B018 raises where a name is unknown
+        try:
+            BoxPolicy(settings["augment"]).steps  # noqa: B018 raises where a name is unknown
+        except InputError as error:
+            yield str(error)
 
 
 def learn(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from regraft.methods.adaptation.on_networks import DomainPlan
 from regraft.methods.base import Options
 
+KIND = "adapting networks"
 SUMMARY = "adapts to --target: batch normalisation takes its statistics from there (Li et al. 2017)"
 OPTIMISES: tuple[str, ...] = ()
 

@@ -17,6 +17,7 @@ from regraft.methods.adaptation.losses.adversarial import Discriminator, domain_
 from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, exact
 from regraft.methods.base import Options, Phase
 
+KIND = "adapting networks"
 SUMMARY = "adapts to --target: features of its own that look like the source's (Tzeng et al. 2017)"
 OPTIMISES: tuple[str, ...] = ()
 RATE = 2e-4

@@ -23,6 +23,7 @@ from regraft.methods.adaptation.losses.adversarial import (
 from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, exact, passed
 from regraft.methods.base import Options, Phase
 
+KIND = "adapting networks"
 SUMMARY = "adapts to --target: as dann, class by class, certain items first (Long et al. 2018)"
 OPTIMISES: tuple[str, ...] = ()
 RATE, PROJECTED = 1e-3, 1024

@@ -15,6 +15,7 @@ from regraft.methods.adaptation.losses.alignment import coral_matrix
 from regraft.methods.adaptation.on_features import Learn, dense
 from regraft.methods.base import Fitted
 
+KIND = "adapting features"
 SUMMARY = "adapts to --target: the source's covariance becomes the target's, then a probe (Sun et al. 2016)"
 OPTIMISES: tuple[str, ...] = ()
 

@@ -14,6 +14,7 @@ from regraft.methods.adaptation.losses.discrepancy import multi_kernel_mmd
 from regraft.methods.adaptation.on_networks import DomainPlan, exact, passed
 from regraft.methods.base import Options, Phase
 
+KIND = "adapting networks"
 SUMMARY = "adapts to --target: kernel means of features brought together (MMD, Long et al. 2015)"
 OPTIMISES: tuple[str, ...] = ()
 RATE = 1e-3

@@ -13,6 +13,7 @@ from regraft.methods.adaptation.losses.adversarial import Discriminator, domain_
 from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, exact, passed
 from regraft.methods.base import Options, Phase
 
+KIND = "adapting networks"
 SUMMARY = "adapts to --target: features from which the domains cannot be told (Ganin et al. 2016)"
 OPTIMISES: tuple[str, ...] = ()
 RATE = 1e-3

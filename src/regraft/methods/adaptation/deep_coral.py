@@ -15,6 +15,7 @@ from regraft.methods.adaptation.losses.discrepancy import deep_coral
 from regraft.methods.adaptation.on_networks import DomainPlan, exact, passed
 from regraft.methods.base import Options, Phase
 
+KIND = "adapting networks"
 SUMMARY = "adapts to --target: covariances of features brought together (Sun and Saenko 2016)"
 OPTIMISES: tuple[str, ...] = ()
 RATE = 1e-3

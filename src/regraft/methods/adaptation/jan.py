@@ -14,6 +14,7 @@ from regraft.methods.adaptation.losses.discrepancy import joint_mmd
 from regraft.methods.adaptation.on_networks import DomainPlan, exact, passed
 from regraft.methods.base import Options, Phase
 
+KIND = "adapting networks"
 SUMMARY = "adapts to --target: joint kernel means of features and answers (Long et al. 2017)"
 OPTIMISES: tuple[str, ...] = ()
 RATE = 1e-3

@@ -15,6 +15,7 @@ from regraft.methods.adaptation.on_networks import DomainPlan, exact, passed
 from regraft.methods.base import Options, Phase
 from regraft.metrics.validators import CERTAINTY
 
+KIND = "adapting networks"
 SUMMARY = "adapts to --target: less confusion between classes there (Jin et al. 2020)"
 OPTIMISES = CERTAINTY
 RATE = 1e-3

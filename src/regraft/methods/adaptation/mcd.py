@@ -16,6 +16,7 @@ from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, exact, pas
 from regraft.methods.base import Options, Phase
 from regraft.models.heads import LinearHead
 
+KIND = "adapting networks"
 SUMMARY = "adapts to --target: two heads that must agree there (Saito et al. 2018)"
 OPTIMISES: tuple[str, ...] = ()
 RATE = 1e-3

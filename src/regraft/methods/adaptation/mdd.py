@@ -16,6 +16,7 @@ from regraft.methods.adaptation.mcd import second_head
 from regraft.methods.adaptation.on_networks import DomainPlan, exact, passed
 from regraft.methods.base import Options, Phase
 
+KIND = "adapting networks"
 SUMMARY = "adapts to --target: no second head can tell it apart by a margin (Zhang et al. 2019)"
 OPTIMISES: tuple[str, ...] = ()
 RATE, MARGIN, STRONGEST = 1e-3, 4.0, 0.1

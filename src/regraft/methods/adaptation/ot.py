@@ -17,6 +17,7 @@ from regraft.methods.adaptation.on_features import Learn, dense
 from regraft.methods.base import Fitted
 from regraft.metrics.validators import spread
 
+KIND = "adapting features"
 SUMMARY = "adapts to --target: the source's items are carried onto the target's (Courty et al. 2017; needs POT)"
 OPTIMISES: tuple[str, ...] = ()
 ENTROPY, GROUPS = 0.05, 0.5

@@ -18,6 +18,7 @@ from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, exact, pas
 from regraft.methods.base import Options, Phase
 from regraft.metrics.validators import CERTAINTY
 
+KIND = "adapting networks"
 SUMMARY = "adapts to --target: learns what its averaged self is sure of (Tarvainen and Valpola 2017)"
 OPTIMISES = CERTAINTY
 RATE, DECAY, SURE = 1e-3, 0.99, 0.9

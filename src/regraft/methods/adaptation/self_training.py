@@ -15,6 +15,7 @@ from regraft.methods.adaptation.on_features import Learn, logits_of
 from regraft.methods.base import Fitted
 from regraft.metrics.validators import CERTAINTY, probabilities
 
+KIND = "adapting features"
 SUMMARY = "adapts to --target: a probe learns from its own most certain answers (Zou et al. 2018)"
 OPTIMISES = CERTAINTY
 SHARES = (0.2, 0.4, 0.6, 0.8)

@@ -16,6 +16,7 @@ from regraft.methods.adaptation.on_networks import DomainPlan, answers, exact
 from regraft.methods.base import Options, Phase
 from regraft.metrics.validators import CERTAINTY
 
+KIND = "adapting networks"
 SUMMARY = "adapts to --target with the source's model alone: sure, diverse answers (Liang et al. 2020)"
 OPTIMISES = CERTAINTY
 RATE, BELIEF = 1e-3, 0.1

@@ -14,6 +14,7 @@ from regraft.methods.adaptation.losses.alignment import subspace_alignment
 from regraft.methods.adaptation.on_features import Learn, dense, folded
 from regraft.methods.base import Fitted
 
+KIND = "adapting features"
 SUMMARY = "adapts to --target: the source's principal axes are turned to the target's (Fernando et al. 2013)"
 OPTIMISES: tuple[str, ...] = ()
 LEAST = 10

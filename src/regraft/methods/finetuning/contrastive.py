@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from regraft.methods.base import Options, Phase, Plan, gentle
 
+KIND = "training"
 SUMMARY = "pairs of one class drawn together, others apart, then a probe (SetFit, Tunstall et al. 2022)"
 RATE = 1e-4
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from regraft.methods.base import Options, Phase, Plan, gentle
 
+KIND = "training"
 SUMMARY = "all layers learn, early ones more slowly; a new head from zero (Yosinski et al. 2014)"
 RATE = 1e-3
 

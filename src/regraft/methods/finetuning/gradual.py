@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from regraft.methods.base import Options, Phase, Plan, gentle
 
+KIND = "training"
 SUMMARY = "the last blocks learn first, earlier ones join in (Howard and Ruder 2018)"
 RATE = 5e-4
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from regraft.methods.base import Options, Phase, Plan, gentle
 
+KIND = "training"
 SUMMARY = "fine-tuning drawn back to the pretrained weights (Li et al. 2018)"
 RATE, ALPHA, BETA = 1e-3, 0.01, 0.001
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from regraft.methods.base import Options, Phase, Plan
 
+KIND = "training"
 SUMMARY = "only the last blocks learn; the frozen ones are computed once (Yosinski et al. 2014)"
 RATE = 5e-4
 

@@ -16,6 +16,7 @@ from torch.nn.utils import parametrize
 from regraft.core.errors import InputError
 from regraft.methods.base import Options, Phase, Plan
 
+KIND = "training"
 SUMMARY = "low-rank updates of a transformer's linear layers learn, all else stays (Hu et al. 2022)"
 RATE, RANK, ALPHA = 1e-3, 8, 16
 

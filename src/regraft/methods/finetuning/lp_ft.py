@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from regraft.methods.base import Options, Phase, Plan, gentle
 
+KIND = "training"
 SUMMARY = "the linear probe first, then all layers learn from there (Kumar et al. 2022)"
 RATE = 5e-4
 

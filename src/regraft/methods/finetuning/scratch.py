@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from regraft.methods.base import Options, Phase, Plan
 
+KIND = "training"
 SUMMARY = "no transfer: the same network from random weights (the control of fine-tuning)"
 RATE = 2e-3
 

@@ -37,6 +37,7 @@ from regraft.methods.probes.logistic import (
 from regraft.methods.probes.ridge import fit_regression
 from regraft.models.heads import LinearHead
 
+KIND = "features"
 SUMMARY = "logistic (for numbers, ridge) regression on frozen features, strength chosen (Alain and Bengio 2016)"
 
 STRENGTHS = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from regraft.methods.base import Options, Phase, Plan
 
+KIND = "training"
 SUMMARY = "one hidden layer on frozen features (Rumelhart et al. 1986)"
 RATE = 2e-3
 

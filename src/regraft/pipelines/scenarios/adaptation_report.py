@@ -100,10 +100,10 @@ def fit_target(job: Job, method: Any, target: Target) -> dict[str, Any]:
         again = partial(_learn, learn, plain.record)
         own = job.network.spec.modality == "table"
         tried = {m: _adapted(METHODS.get(m), own, train.x, train.y, goal.x, again, settings["seed"])
-                 for m in (method.ON_TARGET if hasattr(method, "ON_TARGET") else [settings["method"]])}  # fmt: skip
+                 for m in (method.ON_TARGET if method.KIND == "auto" else [settings["method"]])}  # fmt: skip
     views = {m: Domain(Model(job.network, f.head, name, spec), **rows) for m, f in tried.items()}
     best, record = next(iter(tried)), dict[str, Any]()
-    if hasattr(method, "ON_TARGET"):
+    if method.KIND == "auto":
         best, record = _chosen({SOURCE_ONLY: before, **views})
         method = PROBE if best == SOURCE_ONLY else METHODS.get(best)
         job.run.log("auto", **record)
@@ -132,9 +132,9 @@ def _adapted(
 
 def _chosen_by(method: Any) -> str:
     """What was chosen without the target's labels, and by what."""
-    if hasattr(method, "ON_TARGET"):
+    if method.KIND == "auto":
         return f"the method, by {CHOOSES} on the target's items without labels"
-    if hasattr(method, "plan_domains") and method.plan_domains(1, Options(1)).phases:
+    if method.KIND == "adapting networks" and method.plan_domains(1, Options(1)).phases:
         return f"the epoch, by {CHOOSES} on the target's items without labels"
     return "nothing had to be chosen"
 

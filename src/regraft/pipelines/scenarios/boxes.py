@@ -22,6 +22,7 @@ from regraft.models.detectors import catalog
 from regraft.models.detectors.apply import detections
 from regraft.models.detectors.base import Detector
 from regraft.models.detectors.bn_folding import folded
+from regraft.options.fit import FitOptions
 from regraft.pipelines.evidence.detections import write_detections
 from regraft.pipelines.result import DetectionResult
 from regraft.pipelines.run_folder import RunFolder, finished, folder_for
@@ -31,15 +32,14 @@ from regraft.pipelines.validate_boxes import CONTROL, checked
 from regraft.training.detector import learn
 
 
-def detect(
-    opened: Dataset, val: Any, settings: dict[str, Any], *, overwrite: bool = False, resume: bool = False
-) -> DetectionResult:
+def detect(opened: Dataset, options: FitOptions, settings: dict[str, Any]) -> DetectionResult:
     """Learns from the part train, judges on val (or a held-out fifth) and saves.
 
     ``settings`` are those of `regraft.pipelines.fit.fit`. 15 % of the training pictures, from 100 on, choose the epoch
     (by mAP) and the confidence threshold.
     """
-    settings = checked(settings)
+    settings, val = checked(options, settings), options.data.val
+    overwrite, resume = options.run.overwrite, options.run.resume
     path = folder_for(settings["out"], settings["data"], settings["method"], resume)
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
     if resume and (done := finished(path, settings)):

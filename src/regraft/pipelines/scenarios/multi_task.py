@@ -23,19 +23,18 @@ from regraft.data.frames import is_frame
 from regraft.data.names import short
 from regraft.data.open import name_of, open_data, split_part
 from regraft.features.fusion import parts_in, parts_of
-from regraft.methods import METHODS
+from regraft.methods import METHODS, kind_of
 from regraft.methods.multi_task import WEIGHTS
 from regraft.models import artefact
+from regraft.options.fit import is_auto
 from regraft.pipelines import run_folder as runfolder
 from regraft.pipelines.fit import fit
 from regraft.pipelines.result import FitResult
 from regraft.pipelines.run_folder import remembered
-from regraft.pipelines.scenarios.tasks import fit_together, not_looked_at, same_data
+from regraft.pipelines.scenarios.tasks import TRAINS, fit_together, not_looked_at, same_data
 from regraft.pipelines.validate import hints_of
-from regraft.selection.halving import is_auto
 
 WAYS = ("features", "parameters")
-TRAINS = "lp-ft"
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,8 @@ def share(
     if how not in WAYS:
         raise UnknownName("way to share", how, WAYS)
     method = options["method"] = options.get("method") or ("linear-probe" if how == "features" else TRAINS)
-    if how == "features" and not hasattr(METHODS.get(method), "fit_features"):
-        closed = ", ".join(m for m in METHODS if hasattr(METHODS.get(m), "fit_features"))
+    if how == "features" and kind_of(method) != "features":
+        closed = ", ".join(m for m in METHODS if kind_of(m) == "features")
         raise InputError(f"--share features keeps the network, and {method} trains it; methods on features: {closed}.")
     if how == "features" and task_weights:
         raise InputError("--task-weights is for --share parameters: nothing that is shared learns with features.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -16,19 +15,19 @@ from regraft.data.open import name_of, open_data
 from regraft.data.splits import make_split
 from regraft.features.runner import Runner
 from regraft.methods import METHODS
+from regraft.options.fit import FitOptions, Meaning
 from regraft.pipelines import run_folder as runfolder
 from regraft.pipelines.context import Job
-from regraft.pipelines.fit import fit
 from regraft.pipelines.result import FitResult
 from regraft.pipelines.stages.learn import Given
 from regraft.pipelines.stages.network import started
-from regraft.pipelines.validate import check, check_task, hints_of
-from regraft.selection.halving import is_auto
+from regraft.pipelines.validate import check, recorded
 from regraft.training.multi_task import Task, task_of, together
 from regraft.training.requirements import check as check_training
 from regraft.training.trainer import Adapted, Start, adapt
 
-NOT_FOR_TASKS = ("class_weight", "mix", "processes", "lr", "target", "quantiles", "focal")
+TRAINS = "lp-ft"
+"""How tasks train one network."""
 Tasks = Mapping[str, tuple[Any, str | None]]
 
 
@@ -64,22 +63,20 @@ def fit_together(
 
 
 def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> dict[str, Job]:
-    usual = {p.name: p.default for p in inspect.signature(fit).parameters.values()
-             if p.name not in ("data", "overwrite", "resume", "network")}  # fmt: skip
-    if is_auto(options.get("backbone")):
-        raise InputError("--backbone auto: --share parameters takes one network; name it.")
-    for option in NOT_FOR_TASKS:
-        meant = options.get(option) == "auto" if option == "lr" else options.get(option) not in (None, "none")
-        if meant:
-            raise InputError(f"--{option.replace('_', '-')} {options[option]}: --share parameters has no use for it.")
+    told = FitOptions.of(**options)
+    if told.scenario.target is not None:
+        raise InputError(f"--target {told.scenario.target}: --share parameters has no use for it.")
+    if told.training.lr == "auto":
+        raise InputError("--lr auto: --share parameters has no use for it.")
     jobs: dict[str, Job] = {}
     for name, (data, column) in tasks.items():
-        settings = usual | options | {"data": name_of(data), "label": column, "out": str(run.work / "tasks" / name),
-                                      "drop": not_looked_at(tasks, name, options.get("drop"))}  # fmt: skip
-        check(settings)
+        own = told.changed(label=column, out=str(run.work / "tasks" / name),
+                           drop=not_looked_at(tasks, name, told.data.drop))  # fmt: skip
+        check(own, Meaning(TRAINS, "training", "tasks"))
+        settings = recorded(own, name_of(data))
         set_threads(settings["threads"])
         store, device = RowStore(), resolve_device(settings["device"])
-        hints = hints_of(settings)
+        hints = own.data.hints()
         watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
         with watch("audit"):
             opened = open_data(data, format=settings["format"], hints=hints)
@@ -95,7 +92,7 @@ def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> di
             network, _ = started(split, settings["data"], settings["init"], settings["backbone"], settings["weights"],
                                  settings["size"])  # fmt: skip
         settings["backbone"] = network.name
-        check_task(settings, split.train.target.task)
+        check(own, Meaning(TRAINS, "training", "tasks", split.train.target.task))
         jobs[name] = Job(run, settings, split, network, None, Runner(network, settings["engine"], device), store, watch)
     return jobs
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from regraft.options.base import Kind
 from regraft.training.trainer import Adapted
 
 
@@ -13,5 +15,6 @@ class Given:
     where that was not asked for.
     """
 
+    KIND: ClassVar[Kind] = "training"
     adapted: Adapted
     alone: Adapted | None = None

@@ -1,0 +1,45 @@
+"""How honestly: what to compare with, what to promise, what to flag."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regraft.options.base import option
+
+CONTROLS = "majority,raw,random"
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What figures are found and what they promise."""
+
+    PANEL: ClassVar[str] = "Evaluation"
+
+    controls: str = option(CONTROLS, "majority,raw,random (to compare with), or none; for boxes scratch trains the "
+                                     "same detector without transfer too")  # fmt: skip
+    cv: int | None = option(
+        None, "judge by a cross-validation of so many folds, methods on features [default: where a fifth would be "
+        "fewer than 60 items]", low=2, scenarios=("single",), tasks=("classification", "multilabel", "regression"),
+        kinds=("features",), reasons=(("training", "it is judged on what is held out"),))  # fmt: skip
+    accuracy: float | None = option(
+        None, "wanted accuracy: unsure items go to a person", low=0, high=1, open_ends=True, such_as="0.98",
+        tasks=("classification",), scenarios=("single", "tasks"),
+        reasons=(("multilabel", "it is for one label an item; a multilabel model has thresholds, chosen by itself"),
+                 ("target", "no labels are looked at there")))  # fmt: skip
+    interval: float | None = option(None, "numbers: conformal intervals of this level, as 0.9", low=0.5, high=1,
+                                    such_as="0.9", tasks=("regression",), scenarios=("single", "tasks"))  # fmt: skip
+    quantiles: str | Sequence[float] | None = option(
+        None, "numbers: predict these too, as 0.05,0.5,0.95", typed=str, tasks=("regression",), scenarios=("single",),
+        kinds=("features", "auto"), reasons=(("training", "it trains on the mean alone"),))  # fmt: skip
+    alpha: float | None = option(None, "numbers: strength of the ridge, 0 for none [default: by evidence]", low=0,
+                                 tasks=("regression",), scenarios=("single", "tasks"))  # fmt: skip
+    outliers: bool = option(
+        True,
+        "flag what is unlike training",
+        flag="--outliers/--no-outliers",
+        tasks=("classification", "multilabel", "regression"),
+        scenarios=("single", "tasks"),
+    )
+    refit: bool = option(True, "learn from all items in the end (probes)", flag="--refit/--no-refit")

@@ -1,0 +1,227 @@
+"""All options of a fit, put together and checked once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+from regraft.core.errors import InputError
+from regraft.options.base import SCENARIO_WORDS, Declared, Kind, Scenario, declared
+from regraft.options.data import DataOptions
+from regraft.options.evaluation import EvaluationOptions
+from regraft.options.network import NetworkOptions
+from regraft.options.run import RunOptions, seconds_of
+from regraft.options.scenario import ScenarioOptions
+from regraft.options.training import TRAINED, TrainingOptions
+
+GROUPS = (DataOptions, NetworkOptions, TrainingOptions, EvaluationOptions, ScenarioOptions, RunOptions)
+OPTIONS: dict[str, Declared] = {}
+"""By its name, in the order of the groups."""
+
+
+def is_auto(backbone: str | None) -> bool:
+    """Whether a network is to be chosen: ``auto``, or ``auto:`` with the candidates."""
+    return backbone is not None and backbone.partition(":")[0] == "auto"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """For what the options are to mean something: a ``method`` by name and its kind, the scenario, and the task where
+    the data is known already.
+    """
+
+    method: str
+    kind: Kind
+    scenario: Scenario = "single"
+    task: str | None = None
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What `regraft fit` was told, in groups."""
+
+    data: DataOptions = field(default_factory=DataOptions)
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
+    scenario: ScenarioOptions = field(default_factory=ScenarioOptions)
+    run: RunOptions = field(default_factory=RunOptions)
+
+    @classmethod
+    def of(cls, **given: Any) -> Self:
+        """By the names of the options; numbers and lists that were written as text are read. Raises ``InputError`` for
+        names that there are none of, and for a ``lr`` or ``quantiles`` that cannot be read.
+        """
+        unknown = [name for name in given if name not in OPTIONS]
+        if unknown:
+            close = difflib.get_close_matches(unknown[0], OPTIONS, n=1, cutoff=0.5)
+            meant = f"; did you mean {close[0]}?" if close else "; see regraft fit --help."
+            raise InputError(f"fit has no option {', '.join(unknown)}{meant}")
+        read = {"lr": _rate, "quantiles": _quantiles}
+        given = {k: read[k](v) if k in read and v is not None else v for k, v in given.items()}
+        groups = {}
+        for one in fields(cls):
+            group: Any = getattr(cls(), one.name)
+            names = {f.name for f in fields(group)}
+            groups[one.name] = replace(group, **{k: v for k, v in given.items() if k in names})
+        return cls(**groups)
+
+    def flat(self) -> dict[str, Any]:
+        """The options by name, as a run's record and ``--config`` hold them."""
+        return {f.name: getattr(group, f.name) for group in self.groups() for f in fields(group)}
+
+    def groups(self) -> tuple[Any, ...]:
+        """In the order of the fields."""
+        return tuple(getattr(self, f.name) for f in fields(self))
+
+    def changed(self, **values: Any) -> Self:
+        """The same with other values."""
+        return self.of(**{**self.flat(), **values})
+
+    def check(self, meaning: Meaning) -> None:
+        """Raises ``InputError`` naming every option that cannot be meant, with what would be right."""
+        found = list(self.wrong(meaning))
+        if found:
+            raise InputError(" ".join(found))
+
+    def wrong(self, meaning: Meaning) -> Iterator[str]:
+        """A sentence for each option that cannot be meant."""
+        given = self.flat()
+        for name, one in OPTIONS.items():
+            value = given[name]
+            said = one.wrong(value) or (_no_use(one, value, meaning) if _meant(one, value) else None)
+            if said:
+                yield said
+        for rule in RULES:
+            said = rule(given, meaning)
+            if said:
+                yield said
+
+
+def _meant(one: Declared, value: Any) -> bool:
+    """Whether somebody asked for something; ``none`` asks for nothing, and any method has a learning rate."""
+    return value != one.default and value not in (None, "none")
+
+
+def _no_use(one: Declared, value: Any, meaning: Meaning) -> str | None:
+    """Why an option has no use for what is fitted; None where it has."""
+    told, reasons = one.option, dict(one.option.reasons)
+    task, method, scenario = meaning.task, meaning.method, meaning.scenario
+    if told.scenarios is not None and scenario not in told.scenarios:
+        if told.scenarios == ("target",):
+            return f"{one.shown(value)} is for --target, and there is none."
+        if told.scenarios == ("tasks",):
+            return f"{one.shown(value)} is for --share parameters."
+        return f"{one.shown(value)}: {SCENARIO_WORDS[scenario]} has no use for it{_why(reasons.get(scenario))}."
+    if told.tasks is not None and task is not None and task not in told.tasks:
+        return _of_another_task(one, value, task, reasons.get(task))
+    if told.kinds is not None and meaning.kind not in told.kinds:
+        if told.kinds == TRAINED:
+            return f"{one.typed} is for methods that train a network; {method} has no use for it."
+        return f"{one.shown(value)} is for methods on features, such as linear-probe; {method} is none" \
+               f"{_why(reasons.get('training'))}."  # fmt: skip
+    return None
+
+
+def _why(reason: str | None) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _of_another_task(one: Declared, value: Any, task: str, reason: str | None) -> str:
+    tasks = one.option.tasks or ()
+    if reason:
+        return f"{one.typed}: {reason}."
+    if task == "detection":
+        return f"{one.shown(value) if value is False else one.typed} is not for detectors."
+    if tasks == ("detection",):
+        return f"{one.typed} is for pictures with boxes."
+    if tasks == ("regression",):
+        return f"{one.typed} is for numbers; the labels are classes (--task regression takes them as such)."
+    if task == "regression":
+        return f"{one.typed} is for classes; the label is a number here."
+    return f"{one.typed} is for one class an item; the source is for {task}."
+
+
+def _rate(lr: Any) -> float | str:
+    if lr == "auto":
+        return "auto"
+    try:
+        found = float(lr)
+    except (TypeError, ValueError):
+        raise InputError(f"--lr is {lr!r}; wanted is a number such as 5e-4, or auto.") from None
+    if not 0 < found < float("inf"):
+        raise InputError(f"--lr is {lr}; it must be above 0.")
+    return found
+
+
+def _quantiles(asked: Any) -> list[float]:
+    try:
+        found = [float(q) for q in (asked.split(",") if isinstance(asked, str) else asked)]
+    except (TypeError, ValueError):
+        raise InputError(f"--quantiles is {asked!r}; wanted are numbers such as 0.05,0.5,0.95.") from None
+    if not found or not all(0 < q < 1 for q in found) or sorted(set(found)) != found:
+        raise InputError(f"--quantiles is {asked!r}; wanted are numbers between 0 and 1 that rise, as 0.05,0.5,0.95.")
+    return found
+
+
+Rule = Callable[[dict[str, Any], Meaning], str | None]
+"""Options by name and what is fitted -> what two or more of them cannot mean together."""
+
+
+def _blocks(given: dict[str, Any], meaning: Meaning) -> str | None:
+    if given["blocks"] and meaning.method != "last-k" and meaning.kind in TRAINED:
+        return f"--blocks is for last-k; {meaning.method} has no use for it."
+    return None
+
+
+def _pieces(given: dict[str, Any], meaning: Meaning) -> str | None:
+    if given["accumulate"] and given["accumulate"] > (given["batch"] or 32):
+        return f"--accumulate is {given['accumulate']}: more pieces than the batch has examples."
+    return None
+
+
+def _one_loss(given: dict[str, Any], meaning: Meaning) -> str | None:
+    if given["focal"] and given["smoothing"]:
+        return "--focal and --smoothing are two ways with the same targets; leave one out."
+    return None
+
+
+def _time(given: dict[str, Any], meaning: Meaning) -> str | None:
+    if given["budget"] is None:
+        return None
+    try:
+        seconds_of(given["budget"])
+    except InputError as error:
+        return str(error)
+    if meaning.method != "auto" and not is_auto(given["backbone"]):
+        return f"--budget is for --method auto or --backbone auto; {meaning.method} has no use for it."
+    return None
+
+
+def _chosen(given: dict[str, Any], meaning: Meaning) -> str | None:
+    if not is_auto(given["backbone"]):
+        return None
+    if given["weights"] or given["init"]:
+        return "--backbone auto chooses a network with its weights; leave out --weights and --init."
+    if meaning.scenario in ("domains", "tasks"):
+        return f"--backbone auto: {SCENARIO_WORDS[meaning.scenario]} takes one network; name it."
+    if meaning.task == "detection":
+        return "--backbone auto is not for detectors; name a network."
+    return None
+
+
+def _folds(given: dict[str, Any], meaning: Meaning) -> str | None:
+    cv = given["cv"]
+    if cv is None:
+        return None
+    if given["val"] is not None:
+        return f"--cv {cv} judges each training item, --val {given['val']} others; take one."
+    if not given["refit"]:
+        return f"--cv {cv} with --no-refit: the saved model of a cross-validation learns from all items."
+    return None
+
+
+RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _chosen, _folds)
+OPTIONS.update({one.name: one for one in declared(*GROUPS)})

@@ -1,0 +1,34 @@
+"""Which pretrained network, and how it is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regraft.options.base import option
+
+MOST_PIXELS = 10_000
+BACKBONE = (
+    "a network of 'regraft backbones', a folder of a transformer, hf/ORG/NAME, timm/NAME, vectors:FILE, tfidf, raw, "
+    "random:NAME, NAME@BLOCK, NAME[VIEW] (pinyin, segment, lemma, gloss:FILE, ...), A+B for several side by side, "
+    "A+small for one and a small one that learns beside it, auto or auto:A,B to have one chosen [default: regraft_tiny "
+    "for pictures up to 64 pixels, else mobilenet_v2; minilm for texts where installed]"
+)
+DETECTOR = "for pictures with boxes: yolo, yolo-tiny, yolo-s ... yolo-x, fasterrcnn, ssd [default: yolo]"
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The network that knowledge is taken from."""
+
+    PANEL: ClassVar[str] = "Network"
+
+    backbone: str | None = option(None, BACKBONE)
+    weights: str | None = option(None, "a weights file in place of the catalog's")
+    init: str | None = option(None, "start from the weights of another run", metavar="RUN")
+    detector: str | None = option(None, DETECTOR)
+    size: int | None = option(None, "pixels a side of the pictures fed [default: the network's]", low=8,
+                              high=MOST_PIXELS)  # fmt: skip
+    engine: str = option("auto", "how frozen networks are run: auto, torch")
+    device: str = option("auto", "auto, cpu, cuda, mps")
+    threads: int | None = option(None, "threads of the networks [default: all cores]")
