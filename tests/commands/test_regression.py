@@ -171,7 +171,7 @@ def test_what_is_refused(at: Path) -> None:
         ({"quantiles": "0.9,0.1"}, "that rise"), ({"quantiles": "a"}, "wanted are numbers"),
         ({"label": "district", "interval": 0.9}, "--interval is for numbers"),
         ({"method": "finetune"}, "trains a network, and a table has none"),
-        ({"method": "mlp-probe", "quantiles": "0.5"}, "--quantiles is for linear-probe"),
+        ({"method": "mlp-probe", "quantiles": "0.5"}, "--quantiles is for methods on features"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=words):
             regraft.fit(path, out="refused", **options)

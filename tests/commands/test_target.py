@@ -240,7 +240,7 @@ def test_what_does_not_go_together(pair) -> None:
         regraft.fit(source, method="coral")
     with pytest.raises(InputError, match="linear-probe does not adapt; methods that do are"):
         regraft.fit(source, target=target)
-    with pytest.raises(InputError, match="--accuracy 0.9: it has no use with --target"):
+    with pytest.raises(InputError, match="--accuracy 0.9: --target has no use for it"):
         regraft.fit(source, target=target, method="coral", accuracy=0.9)
     with pytest.raises(InputError, match="there is none"):
         regraft.fit(source, mapping="a=b")

@@ -33,7 +33,7 @@ from regraft.models.detectors import catalog
 from regraft.models.detectors.apply import detections
 from regraft.models.detectors.bn_folding import folded
 from regraft.models.learned import Learned
-from regraft.options.fit import FitOptions, Meaning
+from regraft.options.fit import FitOptions, Meaning, raise_all
 from regraft.training import detector as training
 
 
@@ -99,9 +99,8 @@ class Detector(BaseEstimator):
         told = {k: v for k, v in self.get_params().items() if k not in ("threshold", "device", "seed")}
         options = FitOptions.of(**told, device=self.device, seed=self.seed)
         settings = options.flat()
-        found = [*options.wrong(Meaning(self.method, "detector", "single", "detection")), *training.wrong(settings)]
-        if found:
-            raise InputError(" ".join(found))
+        raise_all([*options.wrong(Meaning(self.method, "detector", "single", "detection")),
+                   *map(InputError, training.wrong(settings))])  # fmt: skip
         items = _pictures(X)
         entries = _entries(y, len(items))
         truth, self.classes_ = _truth(entries)

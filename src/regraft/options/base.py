@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_type_hints
+
+from regraft.core.errors import InputError, UnknownName
 
 Scenario = Literal["single", "target", "domains", "tasks"]
 """One target; another domain to adapt to; several domains, one model; several tasks, one network."""
@@ -72,25 +73,24 @@ class Declared:
         if isinstance(value, bool):
             off = (self.option.flag or "").partition("/")[2]
             return off if off and not value else self.typed
-        return f"{self.typed} {f'{value:g}' if isinstance(value, float) else value}"
+        return f"{self.typed} {value}"
 
-    def wrong(self, value: Any) -> str | None:
-        """Why ``value`` cannot be meant, whatever it is for; None where it can."""
+    def wrong(self, value: Any) -> InputError | None:
+        """What is wrong with ``value``, whatever it is for; None where it can be meant."""
         known, low, high = self.option.choices, self.option.low, self.option.high
         if value is None or isinstance(value, bool):
             return None
         if known is not None and value not in known:
-            close = difflib.get_close_matches(str(value), known, n=1, cutoff=0.5)
-            meant = f"; did you mean {close[0]!r}?" if close else "."
-            return f"{self.typed} is {value!r}; it takes {', '.join(known)}{meant}"
+            return UnknownName(self.typed, str(value), known)
         if low is None and high is None:
             return None
         if not isinstance(value, int | float):
-            return f"{self.typed} is {value!r}; it takes a number{self._example()}."
+            return InputError(f"{self.typed} is {value!r}; it takes a number{self._example()}.")
         below = low is not None and (value < low or (self.option.open_ends and value == low))
         above = high is not None and (value > high or (self.option.open_ends and value == high))
-        return f"{self.typed} is {value:g}; {self._range()}{self._example()}." if below or above or (
-            value != value) else None  # fmt: skip
+        if below or above or value != value:
+            return InputError(f"{self.typed} is {value}; {self._range()}{self._example()}.")
+        return None
 
     def _example(self) -> str:
         return f", such as {self.option.such_as}" if self.option.such_as else ""

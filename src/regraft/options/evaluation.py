@@ -22,7 +22,7 @@ class EvaluationOptions:
     cv: int | None = option(
         None, "judge by a cross-validation of so many folds, methods on features [default: where a fifth would be "
         "fewer than 60 items]", low=2, scenarios=("single",), tasks=("classification", "multilabel", "regression"),
-        kinds=("features",), reasons=(("training", "it is judged on what is held out"),))  # fmt: skip
+        kinds=("features",), reasons=(("training", "is judged on what is held out"),))  # fmt: skip
     accuracy: float | None = option(
         None, "wanted accuracy: unsure items go to a person", low=0, high=1, open_ends=True, such_as="0.98",
         tasks=("classification",), scenarios=("single", "tasks"),
@@ -32,7 +32,7 @@ class EvaluationOptions:
                                     such_as="0.9", tasks=("regression",), scenarios=("single", "tasks"))  # fmt: skip
     quantiles: str | Sequence[float] | None = option(
         None, "numbers: predict these too, as 0.05,0.5,0.95", typed=str, tasks=("regression",), scenarios=("single",),
-        kinds=("features", "auto"), reasons=(("training", "it trains on the mean alone"),))  # fmt: skip
+        kinds=("features", "auto"), reasons=(("training", "trains on the mean alone"),))  # fmt: skip
     alpha: float | None = option(None, "numbers: strength of the ridge, 0 for none [default: by evidence]", low=0,
                                  tasks=("regression",), scenarios=("single", "tasks"))  # fmt: skip
     outliers: bool = option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -82,22 +82,30 @@ class FitOptions:
 
     def check(self, meaning: Meaning) -> None:
         """Raises ``InputError`` naming every option that cannot be meant, with what would be right."""
-        found = list(self.wrong(meaning))
-        if found:
-            raise InputError(" ".join(found))
+        raise_all(self.wrong(meaning))
 
-    def wrong(self, meaning: Meaning) -> Iterator[str]:
-        """A sentence for each option that cannot be meant."""
+    def wrong(self, meaning: Meaning) -> Iterator[InputError]:
+        """An error for each option that cannot be meant."""
         given = self.flat()
         for name, one in OPTIONS.items():
             value = given[name]
-            said = one.wrong(value) or (_no_use(one, value, meaning) if _meant(one, value) else None)
-            if said:
-                yield said
+            error = one.wrong(value)
+            said = _no_use(one, value, meaning) if error is None and _meant(one, value) else None
+            if error or said:
+                yield error or InputError(said)
         for rule in RULES:
             said = rule(given, meaning)
             if said:
-                yield said
+                yield InputError(said)
+
+
+def raise_all(errors: Iterable[InputError]) -> None:
+    """Raises the error where there is one, of several one that says what they all say."""
+    found = list(errors)
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        raise InputError(" ".join(dict.fromkeys(map(str, found))))
 
 
 def _meant(one: Declared, value: Any) -> bool:
@@ -120,8 +128,8 @@ def _no_use(one: Declared, value: Any, meaning: Meaning) -> str | None:
     if told.kinds is not None and meaning.kind not in told.kinds:
         if told.kinds == TRAINED:
             return f"{one.typed} is for methods that train a network; {method} has no use for it."
-        return f"{one.shown(value)} is for methods on features, such as linear-probe; {method} is none" \
-               f"{_why(reasons.get('training'))}."  # fmt: skip
+        why = reasons.get("training", "is none")
+        return f"{one.typed} is for methods on features, such as linear-probe; {method} {why}."
     return None
 
 
@@ -200,6 +208,12 @@ def _time(given: dict[str, Any], meaning: Meaning) -> str | None:
     return None
 
 
+def _range_test(given: dict[str, Any], meaning: Meaning) -> str | None:
+    if given["lr"] == "auto" and meaning.scenario in ("domains", "tasks"):
+        return f"--lr auto: {SCENARIO_WORDS[meaning.scenario]} has no use for it."
+    return None
+
+
 def _chosen(given: dict[str, Any], meaning: Meaning) -> str | None:
     if not is_auto(given["backbone"]):
         return None
@@ -223,5 +237,5 @@ def _folds(given: dict[str, Any], meaning: Meaning) -> str | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _chosen, _folds)
+RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _range_test, _chosen, _folds)
 OPTIONS.update({one.name: one for one in declared(*GROUPS)})

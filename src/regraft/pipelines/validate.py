@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from regraft.backbones.side_network import SMALL
-from regraft.core.errors import InputError
+from regraft.core.errors import InputError, UnknownName
 from regraft.core.types import Hints
 from regraft.data.open import name_of
 from regraft.data.transforms.augment import Policy
@@ -14,7 +14,7 @@ from regraft.features.engines import ENGINES
 from regraft.features.fusion import parts_in
 from regraft.methods import METHODS, kind_of
 from regraft.options.base import Scenario
-from regraft.options.fit import FitOptions, Meaning
+from regraft.options.fit import FitOptions, Meaning, raise_all
 from regraft.pipelines.stages.controls import check_controls
 from regraft.training.mixing import MIXES
 
@@ -46,14 +46,12 @@ def meaning_of(options: FitOptions, *, several: bool = False, task: str | None =
 
 def check(options: FitOptions, meaning: Meaning) -> None:
     """Raises ``InputError`` naming every option that cannot be meant, with what would be right."""
-    found = dict.fromkeys([*options.wrong(meaning), *_names(options), *_scenario(options, meaning),
-                           *_network(options, meaning)])  # fmt: skip
-    if found:
-        raise InputError(" ".join(found))
+    said = map(InputError, (*_scenario(options, meaning), *_network(options, meaning)))
+    raise_all([*options.wrong(meaning), *said, *_names(options)])
 
 
-def _names(options: FitOptions) -> Iterator[str]:
-    """Names that are in no registry."""
+def _names(options: FitOptions) -> Iterator[InputError]:
+    """What is in no registry."""
     mix, augment, engine = options.training.mix, options.training.augment, options.network.engine
     tried = [lambda: check_controls(options.evaluation.controls)]
     if augment:
@@ -64,9 +62,9 @@ def _names(options: FitOptions) -> Iterator[str]:
         try:
             ask()
         except InputError as error:
-            yield str(error)
+            yield error
     if mix not in (None, *MIXES):
-        yield f"--mix is {mix!r}; it takes {', '.join(MIXES)}."
+        yield UnknownName("mix", str(mix), MIXES)
 
 
 def _scenario(options: FitOptions, meaning: Meaning) -> Iterator[str]:

@@ -9,7 +9,7 @@ from regraft.methods.finetuning.detector import DEFAULT
 from regraft.models.artefact import detector as artefact
 from regraft.models.detectors import catalog
 from regraft.options.evaluation import CONTROLS
-from regraft.options.fit import FitOptions, Meaning
+from regraft.options.fit import FitOptions, Meaning, raise_all
 from regraft.training import detector as boxes
 
 CONTROL = "scratch"
@@ -22,7 +22,7 @@ def checked(options: FitOptions, settings: dict[str, Any]) -> dict[str, Any]:
         name, backbone = catalog.named(artefact.recipe_of(settings["init"]))
         settings |= {"detector": name, "backbone": backbone}
     settings["detector"] = settings["detector"] or catalog.DEFAULT
-    found = list(options.wrong(Meaning(settings["method"], "detector", "single", "detection")))
+    found = []
     if settings["controls"] not in ("none", CONTROLS, CONTROL):
         found.append(f"--controls {settings['controls']} is not for detectors; theirs is {CONTROL}, or none.")
     if settings["controls"] == settings["method"]:
@@ -31,8 +31,7 @@ def checked(options: FitOptions, settings: dict[str, Any]) -> dict[str, Any]:
         found.append(f"--engine {settings['engine']} is not for detectors; they run on torch.")
     if not settings["refit"]:
         found.append("--no-refit: detectors are not trained again on the judged pictures.")
-    found += boxes.wrong(settings)
-    if found:
-        raise InputError(" ".join(found))
+    raise_all([*options.wrong(Meaning(settings["method"], "detector", "single", "detection")),
+               *map(InputError, [*found, *boxes.wrong(settings)])])  # fmt: skip
     catalog.check(settings["detector"], settings["backbone"])
     return settings

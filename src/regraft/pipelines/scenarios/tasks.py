@@ -66,8 +66,6 @@ def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> di
     told = FitOptions.of(**options)
     if told.scenario.target is not None:
         raise InputError(f"--target {told.scenario.target}: --share parameters has no use for it.")
-    if told.training.lr == "auto":
-        raise InputError("--lr auto: --share parameters has no use for it.")
     jobs: dict[str, Job] = {}
     for name, (data, column) in tasks.items():
         own = told.changed(label=column, out=str(run.work / "tasks" / name),
