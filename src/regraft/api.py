@@ -14,13 +14,13 @@ from regraft.commands.demo import demo as _demo
 from regraft.commands.evaluate import evaluate
 from regraft.commands.explain import Explanation
 from regraft.commands.explain import explain as _explain
+from regraft.commands.fit import fit
 from regraft.commands.insights import insights as _insights
 from regraft.commands.inspect import inspect
 from regraft.commands.predict import PredictResult, predict
 from regraft.commands.rank import rank as _rank
 from regraft.commands.runs import cache, list_backbones, list_methods, runs, verify
 from regraft.commands.shift import shift as _shift
-from regraft.core.errors import InputError
 from regraft.data.audit.inspection import Inspection
 from regraft.inference.detector import BoxPredictor
 from regraft.inference.detector import load as load_detector
@@ -29,10 +29,8 @@ from regraft.inference.load import load_any
 from regraft.inference.multi_task import TaskPredictor
 from regraft.inference.predictor import Predictor
 from regraft.models.artefact.detector import is_detector
-from regraft.pipelines.fit import fit as _fit
 from regraft.pipelines.result import DetectionResult, FitResult
 from regraft.pipelines.scenarios.multi_task import Shared
-from regraft.pipelines.scenarios.multi_task import share as _share
 from regraft.pipelines.shift import Shift
 from regraft.reports.insights import checked_page, write_explanation, write_insights
 from regraft.reports.page import write_report as report
@@ -40,29 +38,6 @@ from regraft.reports.ranking import write_ranking
 from regraft.reports.shift import write_shift
 from regraft.selection.ranking import Ranking
 from regraft.text_mining.summary import Insights
-
-
-def fit(
-    data: Any, *, share: str | None = None, task_weights: str | None = None, soft: float | None = None, **options: Any
-) -> FitResult | DetectionResult | Shared:
-    """`regraft.pipelines.fit.fit`, and ``report.html`` in the run folder.
-
-    With ``share``, or a list of several data for another method than joint,
-    `regraft.pipelines.scenarios.multi_task.share`: several tasks on one network.
-    """
-    several = isinstance(data, list | tuple)
-    if share is not None or (several and options.get("method") != "joint"):
-        found = _share(data if several else [data], share, task_weights=task_weights, soft=soft, **options)
-        for task in found.tasks.values():
-            report(task.run)
-        return found
-    if soft is not None:
-        raise InputError(f"--soft {soft:g} is for --share parameters.")
-    if task_weights is not None:
-        raise InputError(f"--task-weights {task_weights} is for --share parameters.")
-    result = _fit(data, **options)
-    report(result.run)
-    return result
 
 
 def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor | TaskPredictor | BoxPredictor:
