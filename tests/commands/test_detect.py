@@ -19,7 +19,7 @@ from regraft.core.boxes import Boxes
 from regraft.core.errors import ArtefactError, DataError, InputError
 from regraft.core.files import dump_json, write_json
 from regraft.core.row_store import RowStore
-from regraft.core.types import TargetSpec
+from regraft.core.types import Hints, TargetSpec
 from regraft.data.box_splits import split_boxes
 from regraft.data.dataset import Dataset
 from regraft.data.items import picture_array
@@ -316,3 +316,20 @@ def test_copies_between_training_and_a_file_to_judge_on(tmp_path: Path, capsys) 
     capsys.readouterr()
     print_fits(json.loads(dump_json(asdict(result))))
     assert "warning: Some judged pictures have a copy" in capsys.readouterr().out
+
+
+def test_groups_of_pictures_are_not_torn_and_intervals_go_by_them(tmp_path: Path) -> None:
+    data = write_coco(tmp_path / "squares", 40)
+    out = tmp_path / "r"
+    result = regraft.fit(str(data), out=str(out), group=r"^(\d)", **OPTIONS)
+    judged = {p["input"][0] for p in json.loads((out / "detections.json").read_text())["pictures"]}
+    assert len(judged) == 1 and result.items == {"train": 30, "val": 10}, "one of four tens is judged, whole"
+    opened = open_data(str(data), hints=Hints(group=r"^(\d)"))
+    split = split_boxes(opened, None, format=None, seed=0, store=RowStore())
+    assert len(set(split.groups) | set(split.val_groups)) == 4
+    assert not set(split.groups) & set(split.val_groups)
+    whole = regraft.evaluate(str(out), str(data), group=r"^(\d)").metrics
+    alone = regraft.evaluate(str(out), str(data)).metrics
+    assert whole["map"] == alone["map"] and whole["map_ci95"] != alone["map_ci95"]
+    with pytest.raises(DataError, match="matches none of the items' names"):
+        regraft.fit(str(data), out=str(tmp_path / "n"), group="patient", **OPTIONS)

@@ -69,7 +69,8 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("given", "wrong"),
     [
-        ({"accuracy": 0.5}, False), ({"accuracy": 0}, True), ({"accuracy": 1}, True), ({"accuracy": float("nan")}, True),
+        ({"accuracy": 0.5}, False), ({"accuracy": 0}, True), ({"accuracy": 1}, True),
+        ({"accuracy": float("nan")}, True),
         ({"size": 8}, False), ({"size": 7}, True), ({"size": "large"}, True), ({"size": 10_001}, True),
         ({"seed": -1}, True), ({"cv": 1}, True), ({"cv": 2}, False), ({"cv": 2, "refit": False}, True),
         ({"cv": 2, "val": "v.csv"}, True), ({"budget": "10m"}, True), ({"budget": "10m", "backbone": "auto"}, False),

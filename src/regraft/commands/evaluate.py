@@ -8,7 +8,7 @@ from typing import Any
 from regraft.core.errors import DataError, InputError
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import set_threads
-from regraft.core.types import Problem
+from regraft.core.types import Hints, Problem
 from regraft.data.audit.checks import few_judged, share_seen
 from regraft.data.open import open_boxes, open_data
 from regraft.data.parts import evaluation_part
@@ -49,11 +49,9 @@ def evaluate(
     """
     set_threads(threads)
     if is_detector(model):
-        if label or text or image or encoding or group or adapt or engine != "auto":
-            raise InputError(
-                "--label, --text, --image, --encoding, --group, --adapt and --engine are not for detectors."
-            )
-        return evaluate_boxes(model, data, format=format, unseen=unseen, device=device)
+        if label or text or image or encoding or adapt or engine != "auto":
+            raise InputError("--label, --text, --image, --encoding, --adapt and --engine are not for detectors.")
+        return evaluate_boxes(model, data, format=format, group=group, unseen=unseen, device=device)
     predictor = load(model, engine=engine, device=device)
     target = predictor.model.target
     settings = predictor.manifest["record"].get("settings", {})
@@ -90,11 +88,13 @@ def _without(dropped: str | None, name: str | None) -> str | None:
     return ",".join(n for n in (dropped or "").split(",") if n.strip() != name) or None
 
 
-def evaluate_boxes(model: str, data: Any, *, format: str | None, unseen: bool, device: str) -> Evaluation:
+def evaluate_boxes(
+    model: str, data: Any, *, format: str | None, group: str | None, unseen: bool, device: str
+) -> Evaluation:
     """`evaluate` for a detector: COCO's figures, see `regraft.metrics.detection.evaluate`."""
     predictor = detector_of(model, device=device)
     classes = tuple(predictor.classes_.tolist())
-    whole = open_boxes(data, format)
+    whole = open_boxes(data, format, Hints(group=group))
     judged, left = matched_classes(evaluation_part(whole), classes)
     known = apart(model, None, judged, unseen, RowStore())
     judged = known.data
@@ -102,14 +102,15 @@ def evaluate_boxes(model: str, data: Any, *, format: str | None, unseen: bool, d
     problems += [Problem("class-unknown", name, f"{count} boxes of it are not judged: the model has no such class")
                  for name, count in left.items()]  # fmt: skip
     problems += few_judged(judged)
-    truth, found = [], []
+    truth, found, read = [], [], []
     for i, one in stream(predictor.detector, judged.items):
         if isinstance(one, str):
             problems.append(Problem("unreadable", judged.items.name(i), one))
         else:
+            read.append(i)
             truth.append(judged.y[i])
             found.append(one)
     if not truth:
         raise DataError(f"None of the pictures of {judged.name} can be read.")
-    figures = figures_of_boxes(truth, found, classes)
+    figures = figures_of_boxes(truth, found, classes, None if judged.groups is None else judged.groups[read])
     return Evaluation(model, judged.name, len(truth), figures, problems, None, known.learned, unseen)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from regraft.core.boxes import classes_present
 from regraft.core.errors import DataError
 from regraft.core.row_store import RowStore
-from regraft.core.types import Problem
+from regraft.core.types import Hints, Problem
 from regraft.data.audit.audit import audited, audited_to_learn
 from regraft.data.audit.checks import copies_between, few_judged, rows_of
 from regraft.data.audit.facts import Facts
@@ -36,30 +36,37 @@ class BoxSplit:
     problems: list[Problem] = field(default_factory=list)
     copied: NDArray[np.bool_] | None = None
     """(m,) which of the judged pictures have a copy in training; None where none has."""
+    val_groups: NDArray[Any] | None = None
+    """Which of the judged pictures belong together, groups and copies, (m,), or None."""
 
 
-def split_boxes(opened: Dataset, val: Any, *, format: str | None, seed: int, store: RowStore) -> BoxSplit:
-    """The part train, and: ``val`` if given, else the part val, else a fifth of train, copies together."""
+def split_boxes(
+    opened: Dataset, val: Any, *, format: str | None, seed: int, store: RowStore, hints: Hints = Hints()
+) -> BoxSplit:
+    """The part train, and: ``val`` if given, else the part val, else a fifth of train, groups and copies together."""
     training_part(opened)  # refuses data without one
     whole, learn = audited_to_learn(opened, store)
     groups = None if whole.groups is None else whole.groups[learn]
     judged: Dataset | None
+    judged_groups: NDArray[Any] | None = None
     copied: NDArray[np.bool_] | None = None
     problems = list(whole.problems)
     if val is not None:
-        other = audited(evaluation_part(open_boxes(val, format)), store)
-        judged, how = other.data, f"judged on {val}"
+        other = audited(evaluation_part(open_boxes(val, format, hints)), store)
+        judged, judged_groups, how = other.data, other.groups, f"judged on {val}"
         assert whole.facts is not None and other.facts is not None
         copied, alike = copies_between(whole.data.take(learn), rows_of(whole.facts, learn), judged, other.facts)
         problems += other.problems + alike
     elif {"train", "val"} <= set(whole.data.part_names):
         there = np.flatnonzero(whole.data.parts == "val")
         judged, how = whole.data.take(there), "judged on the part val"
+        judged_groups = None if whole.groups is None else whole.groups[there]
         if whole.copies is not None:
             copied = np.isin(whole.copies[there], whole.copies[learn])
     else:
         kept, held = hold_out(classes_present(whole.data.y[learn], len(whole.data.classes)), groups, seed=seed)
         judged, how = whole.data.take(learn[held]), "judged on a fifth held out of the training pictures"
+        judged_groups = None if groups is None else groups[held]
         learn, groups = learn[kept], None if groups is None else groups[kept]
         if not len(held):
             problems.append(Problem("not-judged", whole.data.name, "too few pictures to hold any out"))
@@ -74,6 +81,7 @@ def split_boxes(opened: Dataset, val: Any, *, format: str | None, seed: int, sto
     if judged is not None:
         split.val, left = _of(judged, classes)
         split.copied = copied if copied is not None and copied.any() else None
+        split.val_groups = judged_groups
         problems += few_judged(split.val)
         for name, count in left.items():
             text = f"{count} judged boxes are of this class, of which training has no example; they are not judged"

@@ -214,9 +214,9 @@ def _not_recognised(path: Path, format: str | None) -> str:
     )
 
 
-def open_boxes(data: Any, format: str | None) -> Dataset:
+def open_boxes(data: Any, format: str | None, hints: Hints = Hints()) -> Dataset:
     """Labelled pictures with boxes; raises ``DataError`` where the data is of another kind."""
-    found = data if isinstance(data, Dataset) else open_data(data, format=format)
+    found = data if isinstance(data, Dataset) else open_data(data, format=format, hints=hints)
     if found.target.task != "detection":
         raise DataError(f"{found.name} is for {found.target.task}; a detector takes pictures with boxes.")
     return found

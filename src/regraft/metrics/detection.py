@@ -26,16 +26,18 @@ HALVES = 100
 MISSED, IGNORED = -1, -2
 
 
-def evaluate(truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str]) -> dict[str, Any]:
+def evaluate(
+    truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str], groups: NDArray[Any] | None = None
+) -> dict[str, Any]:
     """COCO's figures, all in 0..1, or None where there is no true box to be judged by.
 
     ``map`` is the mean of the average precisions at IoU 0.50 to 0.95, ``map50`` and ``map75`` those at one IoU, over
     the classes that have a true box; ``map_small``, ``map_medium`` and ``map_large`` by the area of the true box (up to
     32 x 32, up to 96 x 96 pixels, more); ``ar_1``, ``ar_10``, ``ar_100`` the mean recall with so many boxes a picture
     and ``ar_small`` ... by size; ``per_class`` maps a name to ``map``, ``map50``, ``map75``, ``ar_100`` and ``boxes``,
-    the number of its true ones; ``map_ci95`` is the 95 % interval of ``map`` over pictures, which counts in that few
-    true boxes of a class make its average precision too high. Boxes marked as crowd count neither way. Lin et al. 2014
-    (https://arxiv.org/abs/1405.0312), as pycocotools measures.
+    the number of its true ones; ``map_ci95`` is the 95 % interval of ``map`` over pictures, or over ``groups`` (n,) of
+    them, which counts in that few true boxes of a class make its average precision too high. Boxes marked as crowd
+    count neither way. Lin et al. 2014 (https://arxiv.org/abs/1405.0312), as pycocotools measures.
     """
     precision, recall = _accumulated(truth, found, len(classes))
     figures: dict[str, Any] = {
@@ -45,7 +47,7 @@ def evaluate(truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[s
     figures |= {f"map_{size}": _mean(precision[..., 1 + i, -1]) for i, size in enumerate(SIZES[1:])}
     figures |= {f"ar_{most}": _mean(recall[..., 0, i]) for i, most in enumerate(MOST)}
     figures |= {f"ar_{size}": _mean(recall[..., 1 + i, -1]) for i, size in enumerate(SIZES[1:])}
-    figures["map_ci95"] = map_interval(truth, found, classes)
+    figures["map_ci95"] = map_interval(truth, found, classes, groups=groups)
     counts = box_counts(truth, classes)
     figures["per_class"] = {
         name: {"map": _mean(precision[:, :, k, 0, -1]), "map50": _mean(precision[0, :, k, 0, -1]),
@@ -189,33 +191,38 @@ def _precision(hits: NDArray[np.bool_], errors: NDArray[np.bool_], weight: Ints,
     return float(np.mean([p[i].mean() for p, i in zip(padded, at, strict=True)]))
 
 
-def pictures_with(truth: Sequence[Boxes], classes: int) -> Ints:
-    """(classes,) how many pictures hold a true box of each, those of crowds left out."""
-    counts = np.zeros(classes, np.int64)
-    for boxes in truth:
-        counts[np.unique(boxes.labels[~boxes.crowd])] += 1
-    return counts
+def units_with(truth: Sequence[Boxes], classes: int, groups: NDArray[Any] | None = None) -> Ints:
+    """(classes,) how many pictures, or ``groups`` (n,) of them, hold a true box of each, those of crowds left out."""
+    unit = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
+    holds = np.zeros((int(unit.max(initial=-1)) + 1, classes), bool)
+    for of, boxes in zip(unit, truth, strict=True):
+        holds[of, boxes.labels[~boxes.crowd]] = True
+    return holds.sum(0)
 
 
 def map_interval(
-    truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str], *, draws: int = HALVES, seed: int = 0
-) -> list[float] | None:
-    """The 95 % interval of ``map``, from ``draws`` halves of the pictures
-    (`regraft.metrics.intervals.mean_of_classes`); None
-    where there is no true box.
+    truth: Sequence[Boxes], found: Sequence[Found], classes: Sequence[str], *, draws: int = HALVES, seed: int = 0,
+    groups: NDArray[Any] | None = None,
+) -> list[float] | None:  # fmt: skip
+    """The 95 % interval of ``map``, from ``draws`` halves of the pictures, or of their ``groups`` (n,)
+    (`regraft.metrics.intervals.mean_of_classes`); None where there is no true box.
     """
     if not any((~t.crowd).any() for t in truth):
         return None
-    whole, halves = _halved(truth, found, len(classes), draws, seed)
-    return mean_of_classes(whole, halves, pictures_with(truth, len(classes)), len(truth))
+    whole, halves = _halved(truth, found, len(classes), draws, seed, groups)
+    return mean_of_classes(whole, halves, units_with(truth, len(classes), groups), _count(truth, groups))
+
+
+def _count(truth: Sequence[Boxes], groups: NDArray[Any] | None) -> int:
+    return len(truth) if groups is None else len(np.unique(groups))
 
 
 def _halved(
-    truth: Sequence[Boxes], found: Sequence[Found], classes: int, draws: int, seed: int
+    truth: Sequence[Boxes], found: Sequence[Found], classes: int, draws: int, seed: int, groups: NDArray[Any] | None
 ) -> tuple[Floats, Floats]:
     """(classes,) average precisions on all pictures, and (draws, classes) on halves of them."""
     n = len(truth)
-    taken = np.concatenate([np.ones((1, n), np.int64), half_samples(n, draws, seed).astype(np.int64)])
+    taken = np.concatenate([np.ones((1, n), np.int64), half_samples(n, draws, seed, groups).astype(np.int64)])
     values = weighted_precisions(truth, found, classes, taken)
     return values[0], values[1:]
 
@@ -228,17 +235,18 @@ def map_gain(
     *,
     draws: int = HALVES,
     seed: int = 0,
+    groups: NDArray[Any] | None = None,
 ) -> dict[str, Any]:
     """``value``, the difference of two detectors' ``map`` on the same pictures, and ``ci95``, its 95 % interval, from
-    the same halves of the pictures for both.
+    the same halves of the pictures, or of their ``groups`` (n,), for both.
     """
-    (a, a_halves), (b, b_halves) = (_halved(truth, one, len(classes), draws, seed) for one in (ours, theirs))
+    (a, a_halves), (b, b_halves) = (_halved(truth, one, len(classes), draws, seed, groups) for one in (ours, theirs))
     apart, halves = a - b, a_halves - b_halves
     if np.isnan(apart).all():
         return {"value": 0.0, "ci95": [0.0, 0.0]}
     if not np.nan_to_num(apart).any() and not np.nan_to_num(halves).any():
         return {"value": 0.0, "ci95": [0.0, 0.0]}  # they find the same
-    ends = mean_of_classes(apart, halves, pictures_with(truth, len(classes)), len(truth), gain=True)
+    ends = mean_of_classes(apart, halves, units_with(truth, len(classes), groups), _count(truth, groups), gain=True)
     return {"value": float(np.nanmean(apart)), "ci95": ends}
 
 

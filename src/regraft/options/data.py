@@ -35,8 +35,7 @@ class DataOptions:
     features: str | None = option(None, "columns of a table to learn from, with commas [default: all but ids and "
                                         "indices]", tasks=ONE_ANSWER)  # fmt: skip
     drop: str | None = option(None, "columns of a table that are not looked at, with commas", tasks=ONE_ANSWER)
-    group: str | None = option(None, "what no split may tear: a table's column, or a regular expression on file names",
-                               tasks=ONE_ANSWER)  # fmt: skip
+    group: str | None = option(None, "what no split may tear: a table's column, or a regular expression on file names")
     part: str | None = option(None, "the column of a table that names each row's part; none: it has none",
                               tasks=ONE_ANSWER)  # fmt: skip
     encoding: str | None = option(None, "of tables and text files, such as big5 or cp1251 [default: recognised]")

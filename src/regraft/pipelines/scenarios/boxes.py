@@ -49,7 +49,8 @@ def detect(opened: Dataset, options: FitOptions, settings: dict[str, Any]) -> De
     set_threads(settings["threads"])
     device, store = resolve_device(settings["device"]), RowStore()
     with watch("audit"):
-        split = split_boxes(opened, val, format=settings["format"], seed=settings["seed"], store=store)
+        split = split_boxes(opened, val, format=settings["format"], seed=settings["seed"], store=store,
+                            hints=options.data.hints())  # fmt: skip
     with watch("prepare"):
         detector = started(split, settings)
         if settings["backbone"] is None:  # the one whose weights are on this machine
@@ -83,11 +84,12 @@ class _Job:
         val = None
         if split.val is not None and found is not None:
             write_detections(run.work, split.val, found, decision["threshold"])
-            val = evaluate(list(split.val.y), found, split.val.classes)
+            val = evaluate(list(split.val.y), found, split.val.classes, split.val_groups)
         figures: dict[str, Any] = {"val": val, "controls": {}}
         if split.val is not None and found is not None and split.copied is not None:
             alone = np.flatnonzero(~split.copied)
-            rest = evaluate([split.val.y[i] for i in alone], [found[i] for i in alone], split.val.classes)
+            left = None if split.val_groups is None else split.val_groups[alone]
+            rest = evaluate([split.val.y[i] for i in alone], [found[i] for i in alone], split.val.classes, left)
             figures["val_without_copies"] = {"items": len(alone), **(rest if len(alone) else {})}
         with self.watch("controls"):
             gain = self.gain(found, figures) if settings["controls"] == CONTROL else None
@@ -133,10 +135,10 @@ class _Job:
             self.split.problems.append(Problem("no-control", name, f"from random weights it did not learn: {error}"))
             return None
         truth, theirs = list(val.y), detections(folded(control.detector), val.items)
-        figures["controls"][CONTROL] = evaluate(truth, theirs, val.classes)
+        figures["controls"][CONTROL] = evaluate(truth, theirs, val.classes, self.split.val_groups)
         if figures["val"]["map"] is None:
             return None
-        return {"against": CONTROL, **map_gain(truth, found, theirs, val.classes)}
+        return {"against": CONTROL, **map_gain(truth, found, theirs, val.classes, groups=self.split.val_groups)}
 
     def learned(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Trains the detector; a record of how, and the decision."""
