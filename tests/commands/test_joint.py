@@ -95,7 +95,7 @@ def test_what_joint_refuses(two, tmp_path: Path) -> None:
         regraft.fit([two[0], "embedded:reviews"], **QUICK)
     with pytest.raises(InputError, match="the backbone is raw"):
         regraft.fit(list(two), **{**QUICK, "backbone": "raw"})
-    for name, value in (("lr", "auto"), ("class_weight", "balanced"), ("mix", "mixup")):
+    for name, value in (("lr", "auto"), ("batch_norm", "keep"), ("mix", "mixup")):
         with pytest.raises(InputError, match="joint has no use for it"):
             regraft.fit(list(two), **QUICK, **{name: value})
     done = CliRunner().invoke(app, ["fit", *two, "--method", "lp-ft"])
@@ -127,3 +127,26 @@ def test_a_network_is_not_taken_in_silence(two, tmp_path: Path) -> None:
     network = catalog.load("random:lenet")
     with pytest.raises(InputError, match="network= is for one data set"):
         regraft.fit(list(two), network=network, **QUICK)
+
+
+def test_joint_is_calibrated_weighs_classes_and_judges_on_what_was_named(two, tmp_path: Path) -> None:
+    result = regraft.fit(list(two), out=str(tmp_path / "r"), epochs=2, controls="none", **QUICK)
+    temperatures = result.choice["temperatures"]
+    assert set(temperatures) == {"plain", "dark"} and all(t > 0 and t != 1 for t in temperatures.values())
+    heads = [regraft.load(tmp_path / "r/domains" / name).model.head for name in temperatures]
+    shared = heads[0].linear.weight * temperatures["plain"]
+    assert torch.allclose(shared, heads[1].linear.weight * temperatures["dark"], atol=1e-6), (
+        "one head, two temperatures"
+    )
+    weighed = regraft.fit(
+        list(two), out=str(tmp_path / "w"), epochs=2, controls="none", class_weight="balanced", **QUICK
+    )
+    assert weighed.choice["loop"]["class_weight"] is not None
+    own = regraft.load(tmp_path / "w/domains/plain").model.head.linear.weight
+    assert not torch.allclose(own, heads[0].linear.weight, atol=1e-3)
+    judged = [str(digits(tmp_path / "v1.npz", 40, 5)), str(digits(tmp_path / "v2.npz", 30, 6, change=darker))]
+    named = regraft.fit(list(two), val=",".join(judged), out=str(tmp_path / "v"), epochs=1, controls="none", **QUICK)
+    assert named.items == {"train": 300, "val": 70} and "named" in named.split
+    assert named.metrics["domains"]["dark"]["items"] == 30
+    with pytest.raises(InputError, match="one for each, with commas"):
+        regraft.fit(list(two), val=judged[0], **QUICK)

@@ -88,9 +88,7 @@ def test_for_what_an_option_means_something() -> None:
     assert "is for methods that train a network; linear-probe has no use" in sentences(epochs=3)[0]
     assert "is for last-k; finetune" in sentences(Meaning("finetune", "training"), blocks=2)[0]
     domains = Meaning("joint", "domains", "domains")
-    assert sentences(domains, val="v.csv") == [
-        "--val v.csv: --method joint has no use for it: each domain is judged on what is held out of it."
-    ]
+    assert sentences(domains, interval=0.9) == ["--interval 0.9: --method joint has no use for it."]
     boxes = Meaning("finetune", "detector", "single", "detection")
     assert sentences(boxes, label="x", epochs=2) == ["--label is not for detectors."]
     assert not sentences(Meaning("linear-probe", "features", "single", "regression"), interval=0.9, alpha=0.0)

@@ -83,17 +83,25 @@ def heads(classes: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 class Shared:
-    """The loss of a batch of one domain: cross-entropy among the classes (indices) of its head."""
+    """The loss of a batch of one domain: cross-entropy among the classes (indices) of its head; ``class_weight`` (k,)
+    weighs the items by their class.
+    """
 
-    def __init__(self, of_domain: Sequence[Sequence[int]], smoothing: float) -> None:
+    def __init__(
+        self, of_domain: Sequence[Sequence[int]], smoothing: float, class_weight: Sequence[float] | None = None
+    ) -> None:
         self.of_domain = [torch.tensor(list(c)) for c in of_domain]
         self.smoothing = smoothing
+        self.class_weight = None if class_weight is None else torch.tensor(class_weight, dtype=torch.float32)
 
     def __call__(self, learner: Any, x: Any, targets: Tensor) -> tuple[None, Tensor]:
         turn_to(learner.body, x.domain)
         own = self.of_domain[x.domain].to(x.device)
         logits = learner(x.x).float()[:, own]
-        return None, nn.functional.cross_entropy(logits, targets[:, own], label_smoothing=self.smoothing)
+        each = nn.functional.cross_entropy(logits, targets[:, own], label_smoothing=self.smoothing, reduction="none")
+        if self.class_weight is not None:
+            each = each * (targets * self.class_weight.to(x.device)).sum(1)
+        return None, each.mean()
 
 
 def phase(blocks: int, options: Options, pretrained: bool, loss: Shared) -> Phase:

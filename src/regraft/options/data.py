@@ -26,9 +26,8 @@ class DataOptions:
 
     PANEL: ClassVar[str] = "Data"
 
-    val: Any = option(None, "data to judge on [default: part val, or a held-out fifth]", typed=str,
-                      scenarios=("single", "target", "tasks"),
-                      reasons=(("domains", "each domain is judged on what is held out of it"),))  # fmt: skip
+    val: Any = option(None, "data to judge on; of several domains one for each, with commas [default: part val, or a "
+                            "held-out fifth]", typed=str)  # fmt: skip
     label: str | None = option(None, "the label's column of a table", tasks=ONE_ANSWER)
     text: str | None = option(None, "the text's column of a table", tasks=ONE_ANSWER)
     image: str | None = option(None, "the picture's column of a table", tasks=ONE_ANSWER)

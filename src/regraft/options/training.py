@@ -48,8 +48,8 @@ class TrainingOptions:
                                         "rare classes [default: 0]", low=0, high=10, tasks=CLASSES,
                                   scenarios=("single", "target"), reasons=(_DOMAINS, _TASKS))  # fmt: skip
     class_weight: str | None = option(None, "balanced: every class weighs the same", choices=("balanced",),
-                                      tasks=CLASSES, scenarios=("single", "target"),
-                                      reasons=(_DOMAINS, _TASKS))  # fmt: skip
+                                      tasks=CLASSES, scenarios=("single", "target", "domains"),
+                                      reasons=(_TASKS,))  # fmt: skip
     schedule: str | None = trained(None, "cosine or one-cycle [default: cosine]", choices=SCHEDULES)
     ema: float | None = trained(None, "decay of the averaged weights, 0 for none [default: 0.99]", low=0, high=0.99999)
     patience: int | None = trained(None, "stop after so many epochs that bring nothing [default: never]", low=1)

@@ -73,7 +73,7 @@ def fit(data: Any, *, network: Pretrained | None = None, **given: Any) -> FitRes
     check(options, meaning)
     if opened is None:
         set_threads(options.network.threads)
-        joined = fit_joint(list(data), settings, overwrite=overwrite, resume=resume)
+        joined = fit_joint(list(data), val, settings, overwrite=overwrite, resume=resume)
         return FitResult(**{**joined, "classes": tuple(joined["classes"])})
     path = runfolder.folder_for(out, settings["data"], method, resume)
     watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")

@@ -24,8 +24,15 @@ NOT_RECORDED = ("overwrite", "resume", "share", "task_weights", "soft")
 def recorded(options: FitOptions, data: str | list[str]) -> dict[str, Any]:
     """The options of one fit by name as its run keeps them, with names in place of data."""
     flat = {k: v for k, v in options.flat().items() if k not in NOT_RECORDED}
-    names = {k: None if flat[k] is None else name_of(flat[k]) for k in ("val", "target")}
+    names = {k: _named(flat[k]) for k in ("val", "target")}
     return {"data": data, **flat, **names}
+
+
+def _named(data: Any) -> str | None:
+    """One data set, or several with commas."""
+    if isinstance(data, list | tuple):
+        return ",".join(map(name_of, data))
+    return None if data is None else name_of(data)
 
 
 def hints_of(settings: dict[str, Any], **more: Any) -> Hints:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from regraft.backbones.base import Pretrained
 from regraft.core.files import digest
@@ -20,6 +23,7 @@ from regraft.methods import multi_domain as METHOD
 from regraft.methods.base import Options
 from regraft.methods.probes.logistic import targets_of
 from regraft.models.heads import LinearHead
+from regraft.training.calibration import judged_at_best
 from regraft.training.defaults import default_epochs, loop_settings, rate_of
 from regraft.training.feeds.build import make_feed
 from regraft.training.feeds.many_domains import ManyDomains
@@ -48,8 +52,9 @@ def trained(
     device: str,
     store: RowStore,
 ) -> tuple[Any, LinearHead, dict[str, Any]]:
-    """The body with statistics of each domain, the head for all classes, a record; checkpoints and logs go to
-    ``folder``. ``name`` is the run's: a training of another goes not on from there.
+    """The body with statistics of each domain, the head for all classes, a record with the ``temperatures`` of each
+    domain, found on its items held out inside; checkpoints and logs go to ``folder``. ``name`` is the run's: a training
+    of another goes not on from there.
     """
     seed, k = settings["seed"], len(classes)
     policy = Policy("none" if domains[0].split.train.modality == "text" else settings["augment"] or "light",
@@ -75,15 +80,20 @@ def trained(
     targets = np.concatenate([targets_of(d.y, k) for d in learn])
     loop = loop_settings(settings, "classification", targets, digest([name, *map(str, targets.argmax(1))]).hex())
     options = Options(settings["epochs"] or default_epochs(len(targets)), rate_of(settings["lr"]))
-    phase = METHOD.phase(
-        len(network.body.blocks), options, network.has_learned, METHOD.Shared([d.own for d in domains], loop.smoothing)
-    )
+    loss = METHOD.Shared([d.own for d in domains], loop.smoothing, loop.class_weight)
+    phase = METHOD.phase(len(network.body.blocks), options, network.has_learned, loss)
     progress = train(
         learner, [phase], ManyDomains([feed(d, policy) for d in learn], seed), targets, loop,
         folder=folder / "checkpoints", inner=(lambda model: _inner(model, judges)) if judges else None,
         report=Logs(folder, bool(settings["tensorboard"])),
     )  # fmt: skip
-    record = {"loop": asdict(loop), "augment": policy.name, "history": progress.history, "temperature": 2.0,
+    temperatures = {d.name: 1.0 for d in domains}
+    for domain, own, inner in judges:
+        METHOD.turn_to(learner.body, domain)
+        with _head(learner, rows_of(learner.head, own)):
+            _, found = judged_at_best(inner.logits(learner), inner.targets, inner.link)
+        temperatures[domains[domain].name] = found
+    record = {"loop": asdict(loop), "augment": policy.name, "history": progress.history, "temperatures": temperatures,
               "heads": {d.name: [classes[i] for i in d.own] for d in domains},
               "chosen_by": "inner split of every domain" if judges else "last averaged weights"}  # fmt: skip
     return learner.body.cpu().eval(), learner.head.cpu().eval().requires_grad_(False), record  # type: ignore[return-value]
@@ -94,10 +104,19 @@ def _inner(learner: Learner, judges: list[tuple[int, list[int], Inner]]) -> floa
     losses, head = [], learner.head
     for domain, own, inner in judges:
         METHOD.turn_to(learner.body, domain)
-        learner.head = rows_of(head, own)
-        losses.append(inner.loss(learner))
-        learner.head = head
+        with _head(learner, rows_of(head, own)):
+            losses.append(inner.loss(learner))
     return float(np.mean(losses))
+
+
+@contextmanager
+def _head(learner: Learner, head: nn.Module) -> Iterator[None]:
+    """``learner`` with another head for a while."""
+    before, learner.head = learner.head, head
+    try:
+        yield
+    finally:
+        learner.head = before
 
 
 def rows_of(head: Any, own: list[int]) -> LinearHead:

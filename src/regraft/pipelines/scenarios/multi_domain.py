@@ -38,7 +38,7 @@ from regraft.training.requirements import check
 from regraft.training.trainer import Start, adapt, changed
 
 
-def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, resume: bool) -> dict[str, Any]:
+def fit_joint(data: list[Any], val: Any, settings: dict[str, Any], *, overwrite: bool, resume: bool) -> dict[str, Any]:
     """The fields of a `regraft.pipelines.fit.FitResult`.
 
     ``metrics["domains"]`` holds by domain the figures of the joint model and, unless ``--controls none``, of the same
@@ -54,8 +54,8 @@ def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, res
     device, store = resolve_device(settings["device"]), RowStore()
     hints = hints_of(settings)
     with watch("audit"):
-        splits = [make_split(d, None, format=settings["format"], hints=hints, seed=settings["seed"], store=store)
-                  for d in data]  # fmt: skip
+        splits = [make_split(d, v, format=settings["format"], hints=hints, seed=settings["seed"], store=store)
+                  for d, v in zip(data, _judged_on(val, len(data)), strict=True)]  # fmt: skip
     domains, classes = _domains(names, splits)
     with watch("prepare"):
         network, _ = started(splits[0], names[0], settings["init"], settings["backbone"], settings["weights"],
@@ -67,7 +67,11 @@ def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, res
         with watch("fit"):
             body, head, record = trained(out.name, run.work, settings, network, domains, classes, device, store)
         with watch("controls"):
-            figures, models = _judged(run, settings, network, body, head, domains, classes, device, store)
+            heads = [rows_of(head, d.own) for d in domains]
+            for one, d in zip(heads, domains, strict=True):
+                one.cool(record["temperatures"][d.name])
+            head.cool(float(np.exp(np.mean(np.log([*record["temperatures"].values()])))))  # of no domain: their middle
+            figures, models = _judged(run, settings, network, body, head, heads, domains, classes, device, store)
         mixed = changed(network, METHOD.undivided(body, network.body, None), "joint", statistics=True)
         whole = Model(mixed, head, "label", TargetSpec("classification", classes))
         about = {"name": out.name, "data": " + ".join(names), "method": "joint", "settings": settings, "choice": record,
@@ -85,12 +89,26 @@ def fit_joint(data: list[Any], settings: dict[str, Any], *, overwrite: bool, res
             "run": str(out), "task": "classification", "method": "joint", "backbone": network.name, "engine": "torch",
             "metrics": figures, "gain": None, "gain_over_probe": None, "seconds": watch.record(), "cached": False,
             "items": {"train": about["trained_on"], "val": figures["items"]}, "classes": classes,
-            "split": "judged on a part held out of each domain", "choice": record, "decision": {}, "seen": None,
+            "split": _how(val), "choice": record, "decision": {}, "seen": None,
             "seen_in_training": None, "rows": {"computed": 0},
             "problems": [asdict(p) for s in splits for p in s.problems],
         }  # fmt: skip
         run.finish(result)
     return result
+
+
+def _judged_on(val: Any, domains: int) -> list[Any]:
+    """What to judge each domain on: one for each, in a list or with commas; or nothing, and parts of them are."""
+    if val is None:
+        return [None] * domains
+    found = val.split(",") if isinstance(val, str) else list(val) if isinstance(val, list | tuple) else [val]
+    if len(found) != domains:
+        raise InputError(f"--val names {len(found)} data for {domains} domains: name one for each, with commas.")
+    return found
+
+
+def _how(val: Any) -> str:
+    return "judged on a part held out of each domain" if val is None else "judged on data of each domain that was named"
 
 
 def _domain(data: str) -> str:
@@ -125,6 +143,7 @@ def _judged(
     network: Pretrained,
     body: Any,
     head: LinearHead,
+    heads: list[LinearHead],
     domains: list[Domain],
     classes: tuple[str, ...],
     device: str,
@@ -136,7 +155,7 @@ def _judged(
     for i, d in enumerate(domains):
         own = changed(network, METHOD.undivided(body, network.body, i), "joint", statistics=True)
         spec = TargetSpec("classification", tuple(classes[c] for c in d.own))
-        models.append(Model(own, rows_of(head, d.own), "label", spec))
+        models.append(Model(own, heads[i], "label", spec))
         if d.split.val is None:
             found["domains"][d.name] = {"items": 0, "joint": None}
             continue
