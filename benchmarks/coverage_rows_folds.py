@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.types import HEADLINE, TargetSpec
+from regraft.core.types import TargetSpec
 from regraft.data.folds import deal
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.metrics.intervals import share
 from regraft.models.model import Model
 from regraft.pipelines.stages.cross_validation import mean_of_rounds
-from regraft.pipelines.stages.judging import gain
+from regraft.tasks import TASKS
 from regraft.tasks.uncertainty import sureness
 
 NEW, DRAWS, FEW_COLUMNS = 3000, 300, 3
@@ -63,11 +63,13 @@ def drawn(kind: str, k: int, each: int, apart: float, d: int, seed: int) -> dict
         x = rng.normal(size=(n, d))
         y = x @ rng.normal(size=d) * apart / np.sqrt(d) + rng.normal(size=n)
     target = TargetSpec(kind, () if kind == "regression" else tuple(map(str, range(k))))  # type: ignore[arg-type]
-    metric = HEADLINE[target.task][0]
+    metric = TASKS[target.task].headline
     (ours, said), (theirs, other) = (judged(x, y, target, columns) for columns in (d, FEW_COLUMNS))
     old, new = y[:-NEW], y[-NEW:]
     found = mean_of_rounds([ours.figures(old, p) for p in said])
-    gained = mean_of_rounds([{**gain(kind, old, p, q, 0), "metric": metric} for p, q in zip(said, other, strict=True)])
+    gained = mean_of_rounds(
+        [{**TASKS[kind].gain(old, p, q, 0, None), "metric": metric} for p, q in zip(said, other, strict=True)]
+    )
     fresh = [m.probabilities(x[-NEW:, :c]) for m, c in ((ours, d), (theirs, FEW_COLUMNS))]
     true = [float(ours.figures(new, p)[metric]) for p in fresh]
     low, high = found[f"{metric}_ci95"]

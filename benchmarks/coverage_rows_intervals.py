@@ -19,7 +19,8 @@ from regraft.metrics import classes as metrics
 from regraft.metrics.detection import map_gain, map_interval, mean_ap
 from regraft.metrics.intervals import paired_gain, share
 from regraft.metrics.numbers import paired_rmse_gain, regression
-from regraft.pipelines.stages.judging import best_control, gain
+from regraft.pipelines.stages.judging import best_control
+from regraft.tasks import TASKS
 
 LEVEL, DRAWS = 0.95, 300
 Ends = Sequence[float]
@@ -93,7 +94,7 @@ def best_of_controls() -> Iterator[Sketch]:
             answers = [np.stack([hit, ~hit], 1).astype(float) for hit in (right(rng, p, ease) for p in (ours, *theirs))]
             tried = {str(i): {"accuracy": float(a[:, 0].mean())} for i, a in enumerate(answers[1:])}
             best = int(best_control(tried, "classification") or 0)
-            won = gain("classification", y, answers[0], answers[1 + best], 0)
+            won = TASKS["classification"].gain(y, answers[0], answers[1 + best], 0, None)
             return held(won["ci95"], ours - theirs[best])
 
         setting = f"{n} items, {ours:g} against {', '.join(f'{p:g}' for p in theirs)}, alike {shared:g}"
@@ -140,7 +141,7 @@ def multilabel() -> Iterator[Sketch]:
             tried = {"other": other, "constant": constant}
             figures = {name: {"map": float(np.nanmean(metrics.average_precisions(y, q)))} for name, q in tried.items()}
             name = best_control(figures, "multilabel") or "other"
-            won = gain("multilabel", y, p, tried[name], 0)
+            won = TASKS["multilabel"].gain(y, p, tried[name], 0, None)
             best = true_map(shares, 1.2) if name == "other" else float(np.mean(shares))
             return held(won["ci95"], true_map(shares, 2.0) - best)
 

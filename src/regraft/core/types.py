@@ -11,9 +11,6 @@ from regraft.core.errors import InputError
 Task = Literal["classification", "multilabel", "regression", "detection"]
 Modality = Literal["image", "text", "table"]
 
-HEADLINE = {"classification": ("accuracy", 1), "multilabel": ("map", 1), "regression": ("rmse", -1)}
-"""The figure by which a task is judged, and 1 where more of it is better, -1 where less is."""
-
 
 @dataclass(frozen=True)
 class TargetSpec:

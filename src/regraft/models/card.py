@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from regraft.core.types import HEADLINE
 from regraft.data.folds import in_words
+from regraft.tasks import TASKS
 
 KINDS = {"image": "image", "text": "text", "table": "tabular"}
 
@@ -46,7 +46,7 @@ def model_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
         f"- method: {record.get('method')}; trained on {record.get('data')}, {record.get('trained_on')} items",
     ]
     if val:
-        name = HEADLINE[target["task"]][0]
+        name = TASKS[target["task"]].headline
         low, high = val[f"{name}_ci95"]
         after = "; the saved model was then refitted on all items" if record.get("refit") else ""
         seen = record.get("seen_in_target" if adapted else "seen")
@@ -102,7 +102,7 @@ def tasks_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
              f"- network: {base}, weights {network['provenance'].get('weights')}, {how}"]  # fmt: skip
     for name, task in manifest["tasks"].items():
         val = metrics[name].get("val") or {}
-        key = HEADLINE[task["target"]["task"]][0]
+        key = TASKS[task["target"]["task"]].headline
         figure = f" {key} {val[key]:.4f} on {task['record'].get('judged_on')} held-out items." if key in val else ""
         lines.append(f"- {name}: {_what(task['target'])} Trained on {task['record'].get('data')}.{figure}")
     lines += ["", "Use: `regraft predict FOLDER INPUT...` for all tasks, `FOLDER#TASK` for one, or in Python "

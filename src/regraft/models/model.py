@@ -12,11 +12,11 @@ from scipy.sparse import issparse
 from torch import nn
 
 from regraft.backbones.base import Pretrained
-from regraft.core.types import TargetSpec
-from regraft.metrics import classes as metrics
-from regraft.metrics.numbers import coverage, quantile_figures, regression
+from regraft.core.types import Problem, TargetSpec
 from regraft.models.cv_plus import FoldHeads
 from regraft.models.outliers import Familiar
+from regraft.tasks import TASKS, Task, Wanted
+from regraft.tasks.multilabel import thresholds_of
 
 HEAD_BATCH = 256
 
@@ -39,6 +39,11 @@ class Model:
     """What the ends of the interval of a number are found by, where it is asked for and not one radius for all."""
 
     @property
+    def task(self) -> Task:
+        """What differs by what it tells of an item."""
+        return TASKS[self.target.task]
+
+    @property
     def numbers(self) -> bool:
         """Whether it answers with numbers, not with classes."""
         return self.target.task == "regression"
@@ -58,7 +63,7 @@ class Model:
     @property
     def outputs(self) -> int:
         """K, how many outputs the head has: one a class; for numbers the mean, then one a quantile."""
-        return 1 + len(self.decision.get("quantiles", ())) if self.numbers else len(self.target.classes)
+        return self.task.outputs(len(self.target.classes), self.decision)
 
     def probabilities(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Features (n, D) -> probabilities (n, K) in float64: of the classes, or (multilabel) of each class; for
@@ -70,25 +75,15 @@ class Model:
         return np.hstack([found, self.folds.ends(rows, self.decision["interval"]["level"], found[:, 0])])
 
     def from_logits(self, logits: NDArray[Any]) -> NDArray[np.float64]:
-        """Logits (n, K) -> probabilities (n, K): softmax, or sigmoid where several classes may be true.
-
-        Numbers stay as they are; quantiles are put in order (Chernozhukov et al. 2010, doi 10.3982/ECTA7880).
-        """
-        z = logits.astype(np.float64)
-        if self.numbers:
-            return np.hstack([z[:, :1], np.sort(z[:, 1:], 1)])
-        if self.target.task == "multilabel":
-            return 1 / (1 + np.exp(-z))
-        p = np.exp(z - z.max(1, keepdims=True)) if len(z) else z
-        probabilities: NDArray[np.float64] = p / p.sum(1, keepdims=True)
-        return probabilities
+        """Logits (n, K) -> probabilities (n, K), see `regraft.tasks.base.Task.probabilities`."""
+        return self.task.probabilities(logits)
 
     @property
     def thresholds(self) -> NDArray[np.float64]:
         """(K,) probabilities from which on a class is said to be there (multilabel); (n, K) where items were judged by
         models with thresholds of their own.
         """
-        return np.asarray(self.decision.get("thresholds", [0.5] * len(self.target.classes)))
+        return thresholds_of(self.decision, len(self.target.classes))
 
     @property
     def sigma(self) -> Any:
@@ -112,43 +107,24 @@ class Model:
 
     def answers(self, probabilities: NDArray[Any]) -> list[str]:
         """(n,) class names; where several may be true, those above their thresholds, joined by ``|``; or numbers."""
-        names = self.target.classes
-        if self.numbers:
-            return [f"{v:.6g}" for v in probabilities[:, 0]]
-        if self.target.task == "multilabel":
-            return [
-                "|".join(n for n, yes in zip(names, row, strict=True) if yes)
-                for row in probabilities >= self.thresholds
-            ]
-        return [names[i] for i in probabilities.argmax(1)]
+        return self.task.answers(probabilities, self.target.classes, self.decision)
 
     def entropy_bits(self, probabilities: NDArray[Any]) -> NDArray[Any]:
-        """(n,) entropy of each answer; where several classes may be true, the sum of theirs."""
-        if self.target.task == "multilabel":
-            return metrics.entropy_bits(np.stack([probabilities, 1 - probabilities], 2)).sum(1)
-        return metrics.entropy_bits(probabilities)
+        """(n,) entropy of each answer; where several classes may be true, the sum of theirs; 0 for numbers."""
+        return self.task.entropy_bits(probabilities)
 
     def figures(
         self, labels: NDArray[Any], probabilities: NDArray[Any], groups: NDArray[Any] | None = None
     ) -> dict[str, Any]:
-        """The figures of merit that fit the task, see `regraft.metrics.classes` and
-        `regraft.metrics.numbers`; their
-        intervals are those of ``groups`` (n,) where some items belong together.
+        """The figures of merit that fit the task, see `regraft.metrics`; their intervals are those of ``groups`` (n,)
+        where some items belong together.
         """
-        if self.numbers:
-            return self._number_figures(labels, probabilities, groups)
-        if self.target.task == "multilabel":
-            return metrics.multilabel(labels, probabilities, self.thresholds, groups)
-        return metrics.classification(labels, probabilities, groups)
+        ends = self.interval(probabilities) if self.numbers else None
+        return self.task.figures(labels, probabilities, self.decision, groups, ends)
 
-    def _number_figures(self, y: NDArray[Any], values: NDArray[Any], groups: NDArray[Any] | None) -> dict[str, Any]:
-        figures = regression(y, values[:, 0], self.sigma, groups)
-        ends = self.interval(values)
-        if ends is not None:
-            figures["interval"] = {
-                "level": self.decision["interval"]["level"],
-                **coverage(y, ends[:, 0], ends[:, 1], groups),
-            }
-        if self.outputs > 1:
-            figures["quantiles"] = quantile_figures(y, self.quantiles(values), self.decision["quantiles"])
-        return figures
+    def decided(
+        self, outputs: NDArray[Any] | None, labels: NDArray[Any], wanted: Wanted = Wanted(), name: str = "",
+        groups: NDArray[Any] | None = None,
+    ) -> tuple[dict[str, Any], Problem | None]:  # fmt: skip
+        """How outputs become answers, and what a person should know of it: see `regraft.tasks.base.Task.decision`."""
+        return self.task.decision(outputs, labels, len(self.target.classes), wanted, name, groups)

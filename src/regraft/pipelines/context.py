@@ -34,13 +34,13 @@ from regraft.pipelines import run_folder as runfolder
 from regraft.pipelines.evidence.predictions import write_evidence, write_line
 from regraft.pipelines.result import FitResult
 from regraft.pipelines.stages.contamination import learned_from
-from regraft.pipelines.stages.controls import Control, ControlKit, Kept, own_decision, run_controls
+from regraft.pipelines.stages.controls import Control, ControlKit, Kept, run_controls
 from regraft.pipelines.stages.fusion_ablation import part_outputs
-from regraft.pipelines.stages.judging import decision
 from regraft.pipelines.stages.learn import Given
 from regraft.pipelines.stages.outcome import Outcome, answering, judge, together
 from regraft.pipelines.stages.outliers import familiar_with, unlike_figures
 from regraft.selection.method import DEFAULT_BUDGET, auto
+from regraft.tasks import Wanted
 from regraft.tasks.uncertainty import sureness
 from regraft.training.trainer import Adapted, Start, adapt
 from regraft.training.validation import promised
@@ -107,7 +107,7 @@ class Job:
             if isinstance(method, Given) and method.alone is not None:
                 alone = method.alone
                 single = self.model_of(alone)
-                single.decision = own_decision(single, alone.logits, train.y if alone.logits is None else alone.labels)
+                single.decision, _ = single.decided(alone.logits, train.y if alone.logits is None else alone.labels)
             rounds = [self.outcome(model, train, judged, probe, single)]
         figures: dict[str, Any] = {"val": None, "controls": {}}
         over_best = over_probe = seen = None
@@ -227,7 +227,7 @@ class Job:
         if method.KIND == "features":
             return self.closed(probe, fitted, train), fitted.record, None
         told = train.y if fitted.rows is None else train.y[fitted.rows]
-        probe.decision = own_decision(probe, fitted.logits, told)
+        probe.decision, _ = probe.decided(fitted.logits, told)
         start = Start(self.network, fitted.head, fitted.record, self.warm)
         kit: Any = {"groups": groups, "folder": self.run.work, "device": self.runner.device, "store": self.store}
         tried: dict[str, Any] = {}
@@ -326,8 +326,9 @@ class Job:
     def decision(
         self, model: Model, outputs: NDArray[Any] | None, truth: NDArray[Any], groups: NDArray[Any] | None
     ) -> dict[str, Any]:
-        """See `regraft.pipelines.stages.judging.decision`; what a person should know of it is listed."""
-        found, problem = decision(model, outputs, truth, self.settings, self.split.train.name, groups)
+        """How outputs become answers; what a person should know of it is listed."""
+        wanted = Wanted(*(self.settings[name] for name in ("accuracy", "interval", "quantiles")))
+        found, problem = model.decided(outputs, truth, wanted, self.split.train.name, groups)
         self.split.problems += [problem] if problem else []
         return found
 

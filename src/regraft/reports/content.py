@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.arrays import evenly
-from regraft.core.types import HEADLINE
 from regraft.metrics import classes as metrics
 from regraft.reports import charts
 from regraft.reports.numbers import number_facts
+from regraft.tasks import TASKS
 
 CURVE_ROWS = 21
 COLUMNS = ("rmse", "rmse_ci95", "mae", "r2", "nll", "coverage90", "accuracy", "map", "accuracy_ci95", "map_ci95",
@@ -207,7 +207,7 @@ def by_kind(problems: list[dict[str, str]]) -> list[dict[str, Any]]:
 
 
 def _scores(result: dict[str, Any]) -> dict[str, Any]:
-    headline, sign = HEADLINE[result["task"]]
+    headline, sign = TASKS[result["task"]].headline, TASKS[result["task"]].sign
     controls = sorted(result["metrics"]["controls"].items(), key=lambda c: -sign * c[1][headline])
     rows = [(result["method"] if result["metrics"].get("target") else result["backbone"], judged(result)), *controls]
     values = [m[headline] for _, m in rows]
@@ -228,7 +228,7 @@ def _parts(result: dict[str, Any]) -> dict[str, Any]:
     parts = result["metrics"].get("parts")
     if not parts:
         return {}
-    headline = HEADLINE[result["task"]][0]
+    headline = TASKS[result["task"]].headline
     rows = [("all joined", result["metrics"]["val"]), *(parts["alone"].items()), ("late fusion", parts["late"])]
     if parts.get("stacked"):
         rows.append(("stacked", parts["stacked"]))

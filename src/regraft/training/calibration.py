@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.methods.probes.logistic import Link, cross_entropy, optimal_temperature, smoothed_targets
+from regraft.methods.probes.logistic import cross_entropy, optimal_temperature, smoothed_targets
+from regraft.tasks.base import Link
 
 
 def judged_at_best(

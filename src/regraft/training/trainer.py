@@ -26,8 +26,9 @@ from regraft.data.transforms.augment import Policy, may_flip
 from regraft.features.labelled import Rows, adapted_rows
 from regraft.methods.base import Options, Plan
 from regraft.methods.probes.linear_probe import fit_features, row_weights
-from regraft.methods.probes.logistic import Link, targets_of
+from regraft.methods.probes.logistic import targets_of
 from regraft.models.heads import LinearHead, MLPHead, normed, settled
+from regraft.tasks import TASKS, Link
 from regraft.training.calibration import judged_at_best
 from regraft.training.defaults import GENTLE_ON_TEXTS, default_epochs, loop_settings, rate_of
 from regraft.training.feeds.base import Batches
@@ -245,7 +246,7 @@ def _usable(
 
 
 def link_of(data: Dataset) -> Link:
-    return "sigmoid" if data.target.task == "multilabel" else "softmax"
+    return TASKS[data.target.task].link or "softmax"
 
 
 def untrained(network: Pretrained) -> Pretrained:

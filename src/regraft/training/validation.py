@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from regraft.data.folds import hold_out, strata
-from regraft.methods.probes.logistic import Link
+from regraft.tasks.base import Link
 from regraft.training.calibration import inner_loss
 from regraft.training.feeds.base import Batches
 from regraft.training.learner import Learner

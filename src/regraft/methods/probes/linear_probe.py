@@ -24,7 +24,6 @@ from regraft.data.folds import stratified_folds
 from regraft.methods.base import Fitted
 from regraft.methods.probes.logistic import (
     Linear,
-    Link,
     Scaling,
     blockwise,
     cross_entropy,
@@ -36,6 +35,7 @@ from regraft.methods.probes.logistic import (
 )
 from regraft.methods.probes.ridge import fit_regression
 from regraft.models.heads import LinearHead
+from regraft.tasks import TASKS, Link
 
 KIND = "features"
 SUMMARY = "logistic (for numbers, ridge) regression on frozen features, strength chosen (Alain and Bengio 2016)"
@@ -119,7 +119,7 @@ class _Problem:
         self.groups, self.blocks, self.ways = groups, blocks, ways
         self.rows = rows
         self.targets = targets_of(labels, len(target.classes))
-        self.link: Link = "sigmoid" if target.task == "multilabel" else "softmax"
+        self.link: Link = TASKS[target.task].link or "softmax"
         self.weights = row_weights(self.targets, class_weight)
         self.strata = labels
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 from scipy.sparse import issparse
 from scipy.special import expit, log_softmax
 
+from regraft.tasks.base import Link
+
 Array = Any
 """A NumPy array, or a sparse matrix of SciPy where it says so."""
-Link = Literal["softmax", "sigmoid"]
 
 
 SMALL, NEWTON_STEPS = 128, 50

@@ -26,8 +26,8 @@ from regraft.models.model import Model
 from regraft.pipelines.evidence.domains import write_domains
 from regraft.pipelines.evidence.predictions import write_evidence
 from regraft.pipelines.scenarios.target_domain import Target
-from regraft.pipelines.stages.controls import majority
-from regraft.pipelines.stages.judging import gain
+from regraft.pipelines.stages.controls import constant
+from regraft.tasks import TASKS
 
 if TYPE_CHECKING:
     from regraft.pipelines.context import Job
@@ -219,9 +219,9 @@ def report(
         figures["target"] = after.model.figures(y, ours, by)
         figures["controls"] = {SOURCE_ONLY: before.model.figures(y, theirs, by)}
         if "majority" in job.settings["controls"]:
-            common = majority(after.train.y, len(y), len(after.model.target.classes))
+            common = constant(after.model.target, after.train.y, len(y))
             figures["controls"]["majority"] = after.model.figures(y, common.probabilities, by)
-        won = {**gain("classification", y, ours, theirs, job.settings["seed"], by), "against": SOURCE_ONLY,
+        won = {**TASKS["classification"].gain(y, ours, theirs, job.settings["seed"], by), "against": SOURCE_ONLY,
                "metric": "accuracy"}  # fmt: skip
         if target.same:
             job.split.problems.append(Problem("same-judged", target.judged.name, "the target has no part test: judged "

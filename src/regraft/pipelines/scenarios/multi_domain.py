@@ -30,9 +30,9 @@ from regraft.models.model import Model
 from regraft.pipelines import run_folder as runfolder
 from regraft.pipelines.evidence.predictions import write_evidence
 from regraft.pipelines.stages.contamination import learned_from
-from regraft.pipelines.stages.judging import gain
 from regraft.pipelines.stages.network import started
 from regraft.pipelines.validate import hints_of
+from regraft.tasks import TASKS
 from regraft.training.multi_domain import Domain, rows_of, trained
 from regraft.training.requirements import check
 from regraft.training.trainer import Start, adapt, changed
@@ -166,7 +166,7 @@ def _judged(
         figures = {"items": len(rows.y), "joint": classification(rows.y, probabilities, groups)}
         if settings["controls"] != "none":
             alone = _alone(run, settings, network, d, classes, rows, device, store)
-            won = gain("classification", rows.y, probabilities, alone, settings["seed"], groups)
+            won = TASKS["classification"].gain(rows.y, probabilities, alone, settings["seed"], groups)
             figures |= {"alone": classification(rows.y, alone, groups), "gain": {**won, "against": "alone"}}
         found["domains"][d.name] = figures
         shown.add(d.name, d.split.val, rows, probabilities, groups)

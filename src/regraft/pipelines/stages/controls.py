@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from regraft.backbones.base import Pretrained
 from regraft.core.errors import UnknownName
 from regraft.core.row_store import RowStore
+from regraft.core.types import TargetSpec
 from regraft.data.splits import Split
 from regraft.features.extract import Extracted
 from regraft.features.fusion import learned, learns, parts_of
 from regraft.features.labelled import Rows
 from regraft.features.network import network_for
 from regraft.features.runner import Runner
-from regraft.metrics.classes import best_thresholds
 from regraft.models.model import Model
-from regraft.tasks.uncertainty import sureness
+from regraft.tasks import TASKS
 
 KNOWN = ("majority", "raw", "random")
 
@@ -98,9 +98,7 @@ def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Cont
     found = []
     for name in names:
         if name == "majority":
-            target = kit.split.train.target
-            found.append(_mean(kit) if target.task == "regression" else
-                         majority(kit.train.y, len(kit.judged.y), len(target.classes)))  # fmt: skip
+            found.append(constant(kit.split.train.target, kit.train.y, len(kit.judged.y)))
         elif name == "raw" and base != raw:
             found.append(_features(raw, kit))
         elif name == "random" and base not in ("raw", "tfidf") and not base.startswith("random:") and alone:
@@ -108,20 +106,9 @@ def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Cont
     return found
 
 
-def majority(train: NDArray[Any], n: int, k: int) -> Control:
-    """Always the same answer for n items: the frequencies (Laplace) of k classes among the labels ``train`` (m,), or
-    for multilabel (m, k), as probabilities.
-    """
-    several = train.ndim == 2
-    shares = (train.sum(0) + 1) / (len(train) + 2) if several else (np.bincount(train, minlength=k) + 1) / (
-        len(train) + k)  # fmt: skip
-    return Control("majority", np.tile(shares, (n, 1)), {"thresholds": [0.5] * k} if several else {})
-
-
-def _mean(kit: ControlKit) -> Control:
-    """Always the same answer: the mean of the training part's numbers, as unsure as these are spread."""
-    y = kit.train.y
-    return Control("mean", np.full((len(kit.judged.y), 1), y.mean()), {"sigma": float(y.std()) or 1.0})
+def constant(target: TargetSpec, labels: NDArray[Any], n: int) -> Control:
+    """Always the same answer for n items, by the ``labels`` to learn from: see `regraft.tasks.base.Task.constant`."""
+    return Control(*TASKS[target.task].constant(labels, n, len(target.classes)))
 
 
 def _features(name: str, kit: ControlKit) -> Control:
@@ -132,18 +119,6 @@ def _features(name: str, kit: ControlKit) -> Control:
     fitted = kit.learn(of_train.rows, kit.train.y, own_units=network.spec.modality == "table",
                        blocks=[p.width for p in parts_of(network)])  # fmt: skip
     model = Model(network, fitted.head, train.target_name, train.target)
-    decision = own_decision(model, fitted.logits, kit.train.y if fitted.rows is None else kit.train.y[fitted.rows])
-    return Control(name, model.probabilities(of_val.rows), decision, of_train.computed + of_val.computed)
-
-
-def own_decision(model: Model, logits: NDArray[Any] | None, labels: NDArray[Any]) -> dict[str, Any]:
-    """How a control decides, by what it said (m, k) of items that it had not seen, whose labels are (m,) or (m, k): by
-    thresholds of its own, chosen as the model's are; of numbers how sure it is. Where it said nothing, numbers are as
-    unsure as they are spread.
-    """
-    task = model.target.task
-    if task == "regression":
-        return sureness(logits, labels)
-    if logits is None or task == "classification":
-        return {}
-    return {"thresholds": best_thresholds(labels, model.from_logits(logits)).tolist()}
+    told = kit.train.y if fitted.rows is None else kit.train.y[fitted.rows]
+    model.decision, _ = model.decided(fitted.logits, told)  # by answers of its own, as the model's are
+    return Control(name, model.probabilities(of_val.rows), model.decision, of_train.computed + of_val.computed)

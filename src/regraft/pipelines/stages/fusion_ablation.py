@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.arrays import beside
-from regraft.core.types import HEADLINE
 from regraft.features.fusion import describe, parts_of
 from regraft.methods.base import Fitted
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.models.model import Model
 from regraft.pipelines.stages.controls import ControlKit
-from regraft.pipelines.stages.judging import gain
 
 
 @dataclass(frozen=True)
@@ -57,13 +55,13 @@ def part_figures(
     a model learned from out-of-fold ones, where there are some), and in ``adds`` the figure of the fusion, whose own
     ``probabilities`` (m, k) are, minus that of the fusion without the part, with a paired interval.
     """
-    metric = HEADLINE[model.target.task][0]
+    metric = model.task.headline
     return {
         "parts": describe(model.network),
         "alone": {n: model.figures(labels, p, groups) for n, p in found.alone.items()},
         "late": model.figures(labels, np.mean([*found.alone.values()], axis=0), groups),
         "stacked": None if found.stacked is None else model.figures(labels, found.stacked, groups),
-        "adds": {n: {**gain(model.target.task, labels, probabilities, p, seed, groups), "metric": metric}
+        "adds": {n: {**model.task.gain(labels, probabilities, p, seed, groups), "metric": metric}
                  for n, p in found.without.items()},
     }  # fmt: skip
 

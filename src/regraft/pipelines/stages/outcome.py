@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.arrays import below
-from regraft.core.types import HEADLINE
 from regraft.data.splits import Split
 from regraft.features.labelled import Rows
 from regraft.models.model import Model
 from regraft.pipelines.stages.controls import Control
 from regraft.pipelines.stages.cross_validation import mean_of_rounds, widening
 from regraft.pipelines.stages.fusion_ablation import PartOutputs, adds_nothing, part_figures
-from regraft.pipelines.stages.judging import abstaining, best_control, gain
+from regraft.pipelines.stages.judging import abstaining, best_control
 from regraft.pipelines.stages.outliers import SHOWN
 
 
@@ -126,7 +125,7 @@ def judge(
     probe: of one outcome, or of several rounds of a cross-validation, whose means they are.
     """
     task = model.target.task
-    metric = HEADLINE[task][0]
+    metric = model.task.headline
 
     def mean(figures: Callable[[Outcome, NDArray[Any] | None], Any]) -> Any:
         each = [figures(r, split.groups_judged(r.rows.items)) for r in rounds]
@@ -134,7 +133,7 @@ def judge(
 
     def over(name: str) -> dict[str, Any]:
         def gained(r: Outcome, groups: NDArray[Any] | None) -> dict[str, Any]:
-            won = gain(task, r.rows.y, r.probabilities, r.control(name).probabilities, seed, groups)
+            won = model.task.gain(r.rows.y, r.probabilities, r.control(name).probabilities, seed, groups)
             return {**won, "against": name, "metric": metric}
 
         found: dict[str, Any] = mean(gained)
