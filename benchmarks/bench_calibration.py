@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from common import SHARED, unzipped, write, written
 from regraft.core.row_store import RowStore
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.data.open import open_data
 from regraft.features.network import network_for
 from regraft.features.runner import Runner
@@ -59,7 +59,7 @@ def measured(rows: NDArray[Any], y: NDArray[Any], classes: tuple[str, ...], per:
         most = max(1, MOST_LEARNED // len(classes))
         learn = np.concatenate([m[: per or min(most, len(m) - len(m) // 5)] for m in by_class])
         rest = rng.permutation(np.setdiff1d(np.arange(len(y)), learn))[:MOST_JUDGED]
-        head = fit_features(rows[learn], y[learn], TargetSpec("classification", classes), seed=seed).head
+        head = fit_features(rows[learn], y[learn], LabelSpec("classification", classes), seed=seed).head
         with torch.inference_mode():
             z = head(torch.from_numpy(rows[rest])).double().numpy()
         p = np.exp(z - z.max(1, keepdims=True))

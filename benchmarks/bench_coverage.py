@@ -20,14 +20,14 @@ from common import keep
 from coverage_rows_folds import PARTS as FOLDS
 from coverage_rows_intervals import PARTS as FIGURES
 from regraft import Regressor
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.data.folds import stratified_folds
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.methods.probes.ridge import fit_regression
 from regraft.metrics import classes as metrics
 from regraft.metrics.intervals import paired_gain, share_change
 from regraft.metrics.numbers import conformal_radius
-from regraft.models.outliers import Familiar
+from regraft.models.outliers import OutlierDetector
 
 DRAWS, NEW = 300, 200
 Draw = Callable[[np.random.Generator], float | None]
@@ -185,7 +185,7 @@ def accuracies() -> Iterator[Row]:
     yield from (row("sureness tells nothing, a little too often wrong", n, 0.9) for n in (60, 300, 1000))
 
     def probe(n: int, k: int, wanted: float) -> Row:
-        spec = TargetSpec("classification", tuple(map(str, range(k))))
+        spec = LabelSpec("classification", tuple(map(str, range(k))))
 
         def draw(rng: np.random.Generator) -> float:
             centres, y = rng.normal(size=(k, 8)), rng.integers(0, k, n + 4000)
@@ -253,7 +253,7 @@ def strangers() -> Iterator[Row]:
             y = rng.permutation(np.arange(n + NEW) % classes)
             x = centres[y] + rng.normal(size=(n + NEW, d))
             fold = stratified_folds(y[:n], 5, rng)
-            known = Familiar.fitted(x[:n], y[:n], fold)
+            known = OutlierDetector.fitted(x[:n], y[:n], fold)
             # how far the share is from what is said, on the scale of 1 - expected
             return float(1 - known.unlike(known.scores(x[n:])).mean() - (1 - known.expected) + 0.99)
 

@@ -294,7 +294,7 @@ def features(work: Path) -> dict[str, Any]:
     """Methods on features of 10,000 source and 10,000 target items with 1,280 columns, one thread."""
     from functools import partial
 
-    from regraft.core.types import TargetSpec
+    from regraft.core.types import LabelSpec
     from regraft.methods import METHODS as ALL
     from regraft.methods.probes.linear_probe import fit_features
 
@@ -304,7 +304,7 @@ def features(work: Path) -> dict[str, Any]:
     source, target = (
         np.maximum(centres[y] + 2 * rng.normal(size=(10_000, 1280)) + s, 0).astype(np.float32) for s in (0, 0.5)
     )
-    spec = TargetSpec("classification", tuple("0123456789"))
+    spec = LabelSpec("classification", tuple("0123456789"))
     record = {"scaling": "common", "strength": 0.1, "temperature": 1.0}
     learn = partial(fit_features, target=spec)
     seconds = {}

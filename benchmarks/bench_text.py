@@ -20,7 +20,7 @@ import numpy as np
 import regraft
 from common import keep, need, save_plot
 from regraft.core.row_store import RowStore
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.data.items import Texts
 from regraft.features.fusion import learned, parts_of
 from regraft.features.network import network_for
@@ -33,7 +33,7 @@ from regraft.models.model import Model
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from pretrain_text import english_parts
 
-SPEC = TargetSpec("classification", ("neg", "pos"))
+SPEC = LabelSpec("classification", ("neg", "pos"))
 
 
 def texts(*names: str) -> tuple[list[str], np.ndarray]:

@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.data.folds import deal
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.metrics.intervals import share
 from regraft.models.model import Model
 from regraft.pipelines.stages.cross_validation import mean_of_rounds
 from regraft.tasks import TASKS
-from regraft.tasks.uncertainty import sureness
+from regraft.tasks.uncertainty import uncertainty
 
 NEW, DRAWS, FEW_COLUMNS = 3000, 300, 3
 Sketch = tuple[str, str, float, Callable[[np.random.Generator], float], int]
 
 
-def judged(x: NDArray[Any], y: NDArray[Any], target: TargetSpec, columns: int) -> tuple[Model, NDArray[Any]]:
+def judged(x: NDArray[Any], y: NDArray[Any], target: LabelSpec, columns: int) -> tuple[Model, NDArray[Any]]:
     """The model of all items but the last `NEW`, and by rounds what models that had not seen them say of them."""
     learn = len(y) - NEW
     folds = deal(y[:learn], None, None, 0)
@@ -34,7 +34,7 @@ def judged(x: NDArray[Any], y: NDArray[Any], target: TargetSpec, columns: int) -
         found = fit_features(x[:learn][some, :columns], y[:learn][some], target)
         model = Model(None, found.head, "label", target)  # type: ignore[arg-type]
         if target.task == "regression":
-            model.decision = sureness(found.logits, y[:learn][some])
+            model.decision = uncertainty(found.logits, y[:learn][some])
         return model
 
     said = []
@@ -62,7 +62,7 @@ def drawn(kind: str, k: int, each: int, apart: float, d: int, seed: int) -> dict
     else:
         x = rng.normal(size=(n, d))
         y = x @ rng.normal(size=d) * apart / np.sqrt(d) + rng.normal(size=n)
-    target = TargetSpec(kind, () if kind == "regression" else tuple(map(str, range(k))))  # type: ignore[arg-type]
+    target = LabelSpec(kind, () if kind == "regression" else tuple(map(str, range(k))))  # type: ignore[arg-type]
     metric = TASKS[target.task].headline
     (ours, said), (theirs, other) = (judged(x, y, target, columns) for columns in (d, FEW_COLUMNS))
     old, new = y[:-NEW], y[-NEW:]

@@ -12,7 +12,7 @@ import regraft
 from regraft.backbones import catalog
 from regraft.core.errors import ArtefactError, DataError, InputError, UnknownName
 from regraft.core.row_store import RowStore
-from regraft.core.types import Hints, TargetSpec
+from regraft.core.types import Hints, LabelSpec
 from regraft.data.formats.cifar_pickle import load_arrays
 from regraft.data.inputs import as_items
 from regraft.data.open import open_data, open_items
@@ -142,7 +142,7 @@ def test_no_choice_inside_training_tears_a_group() -> None:
     groups = np.repeat(np.arange(40), 10)
     x = (rng.normal(size=(40, 20))[groups] + 0.01 * rng.normal(size=(400, 20))).astype(np.float32)
     y = rng.integers(0, 2, 40)[groups]
-    target = TargetSpec("classification", ("a", "b"))
+    target = LabelSpec("classification", ("a", "b"))
     fold = stratified_folds(y, 5, rng, groups)
     assert all(len(set(fold[groups == g])) == 1 for g in range(40)) and len(set(fold)) == 5
     honest, naive = fit_features(x, y, target, groups=groups), fit_features(x, y, target)

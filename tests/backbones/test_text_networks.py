@@ -15,7 +15,7 @@ from regraft.backbones.text import catalog as names
 from regraft.backbones.text.tokeniser import pack, windows
 from regraft.core.errors import InputError, UnknownName, WeightsError
 from regraft.core.row_store import RowStore
-from regraft.core.types import PreprocessSpec, TargetSpec
+from regraft.core.types import LabelSpec, PreprocessSpec
 from regraft.data.transforms.loaders import Batch
 from regraft.features import extract as extraction
 from regraft.features.engines.torch import make_engine
@@ -226,7 +226,7 @@ def as_model(network, texts: list[str]) -> tuple[Model, np.ndarray]:
     rows = make_engine(network).run(array(texts))["pooled"]
     torch.manual_seed(0)
     head = HEADS.get("linear")(network.width, 2)
-    return Model(network, head, "label", TargetSpec("classification", ("no", "yes"))), rows
+    return Model(network, head, "label", LabelSpec("classification", ("no", "yes"))), rows
 
 
 @pytest.mark.parametrize("name", ["[pinyin+plain]@layer.0", "[gloss:DICTIONARY]", "vectors"])

@@ -10,7 +10,7 @@ import regraft
 from regraft.core.errors import InputError
 from regraft.data.folds import deal, most_folds
 from regraft.data.splits import make_split
-from regraft.features.labelled import Rows
+from regraft.features.labelled import LabelledFeatures
 from regraft.metrics.intervals import wilson
 from regraft.pipelines.stages.controls import Control
 from regraft.pipelines.stages.cross_validation import mean_of_rounds, widening
@@ -228,7 +228,7 @@ def test_a_part_val_joins_where_folds_are_asked_for(tmp_path: Path, monkeypatch:
 
 
 def outcome(items: list[int], decision: dict, carries: bool = False, **more) -> Outcome:
-    rows = Rows(np.array(items)[:, None] * 1.0, np.array(items) % 2, np.array(items))
+    rows = LabelledFeatures(np.array(items)[:, None] * 1.0, np.array(items) % 2, np.array(items))
     p = np.array(items)[:, None] + np.array([0.0, 0.1, 0.2, 0.3])[None]
     own = [Control("raw", p + 1, {"thresholds": [0.1, 0.2]}), Control(more.pop("second", "mean"), p, {"sigma": 2.0})]
     return Outcome(rows, p if carries else p[:, :2], decision, carries, own, **more)

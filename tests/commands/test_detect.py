@@ -19,7 +19,7 @@ from regraft.core.boxes import Boxes
 from regraft.core.errors import ArtefactError, DataError, InputError
 from regraft.core.files import dump_json, write_json
 from regraft.core.row_store import RowStore
-from regraft.core.types import Hints, TargetSpec
+from regraft.core.types import Hints, LabelSpec
 from regraft.data.box_splits import split_boxes
 from regraft.data.dataset import Dataset
 from regraft.data.items import picture_array
@@ -256,7 +256,7 @@ def test_pictures_with_many_classes_are_held_out_too() -> None:
     truth = np.empty(300, object)
     truth[:] = [Boxes(np.tile([0.0, 0, 5, 5], (6, 1)), k, np.zeros(6, bool)) for k in labels]
     pictures = picture_array(np.zeros((300, 8, 8), np.uint8), "x")
-    data = Dataset("x", pictures, {"boxes": TargetSpec("detection", tuple(f"c{i}" for i in range(40)))},
+    data = Dataset("x", pictures, {"boxes": LabelSpec("detection", tuple(f"c{i}" for i in range(40)))},
                    {"boxes": truth}, np.full(300, ""))  # fmt: skip
     learn, hold = inner_pictures(data, None, 0)
     assert 30 <= len(hold) <= 60 and not set(learn) & set(hold)

@@ -33,20 +33,22 @@ def test_few_examples_are_not_stacked(own_shapes: Path, tmp_path: Path, monkeypa
 
 
 def test_stacking_weighs_the_part_that_knows() -> None:
-    from regraft.core.types import TargetSpec
+    from regraft.core.types import LabelSpec
     from regraft.data.splits import Split
-    from regraft.features.labelled import Rows
+    from regraft.features.labelled import LabelledFeatures
     from regraft.methods.probes.linear_probe import fit_features
     from regraft.models.model import Model
     from regraft.pipelines.stages.controls import ControlKit
     from regraft.pipelines.stages.fusion_ablation import _learned, _stacked
 
     rng = np.random.default_rng(0)
-    target = TargetSpec("classification", ("a", "b"))
+    target = LabelSpec("classification", ("a", "b"))
 
-    def rows(n: int) -> Rows:
+    def rows(n: int) -> LabelledFeatures:
         y = np.arange(n) % 2
-        return Rows(np.hstack([rng.normal(size=(n, 3)) + 2 * y[:, None], rng.normal(size=(n, 3))]), y, np.arange(n))
+        return LabelledFeatures(
+            np.hstack([rng.normal(size=(n, 3)) + 2 * y[:, None], rng.normal(size=(n, 3))]), y, np.arange(n)
+        )
 
     def learn(x, y, **more):
         return fit_features(x, y, target, **more)

@@ -15,7 +15,7 @@ import regraft
 from regraft.core.errors import DataError, InputError
 from regraft.data.open import open_data
 from regraft.selection import method as auto
-from regraft.training.validation import inner_parts, inner_split
+from regraft.training.validation import validation_parts, validation_split
 from tests.conftest import shape
 from tests.data.test_numeric_tables import houses, written
 
@@ -230,10 +230,10 @@ def test_groups_stay_together(at: Path) -> None:
 
 def test_what_finds_the_width_of_intervals_chose_nothing() -> None:
     y = np.random.default_rng(0).normal(size=200)
-    learn, hold, sure = inner_parts(y, None, 0, 0.9)
+    learn, hold, sure = validation_parts(y, None, 0, 0.9)
     assert sorted([*learn, *hold, *sure]) == list(range(200)) and (len(hold), len(sure)) == (30, 26)
-    assert np.array_equal(hold, inner_split(y, None, 0)[1])
-    learn, hold, sure = inner_parts(y, np.arange(200) % 4, 0, 0.9)
+    assert np.array_equal(hold, validation_split(y, None, 0)[1])
+    learn, hold, sure = validation_parts(y, np.arange(200) % 4, 0, 0.9)
     assert len(hold) and np.array_equal(sure, hold) and len(learn) + len(hold) == 200, "no group is torn for it"
 
 

@@ -17,7 +17,7 @@ from regraft.methods import METHODS
 from regraft.metrics.validators import probabilities, soft_neighbourhood_density
 from regraft.pipelines.scenarios.adaptation import Judge
 from regraft.pipelines.scenarios.target_domain import learn_from, open_target
-from regraft.training.validation import inner_split
+from regraft.training.validation import validation_split
 
 QUICK = {"backbone": "raw", "method": "coral", "controls": "majority"}
 
@@ -106,7 +106,7 @@ def test_copies_of_labelled_items_stay_on_one_side(pair, tmp_path: Path) -> None
     digests = [split.train.items.digest(i) for i in range(len(split.train))]
     assert len(set(digests[160:])) == 7 and not set(digests[:160]) & set(digests[160:])
     assert not set(digests[160:]) & {goal.judged.items.digest(i) for i in range(len(goal.judged))}
-    inside, hold = inner_split(split.train.y, split.groups, 0)
+    inside, hold = validation_split(split.train.y, split.groups, 0)
     assert len(hold) and not {digests[i] for i in inside} & {digests[i] for i in hold}
     double = digits(tmp_path / "double.npz", 80, 1, change=darker)
     both = {k: np.concatenate([v, v]) for k, v in np.load(double).items()}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from regraft.core.registry import Registry
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.data.formats import FORMATS
 from regraft.features.engines.torch import ENGINES
 from regraft.methods import METHODS
@@ -55,7 +55,7 @@ def test_methods_learn_what_can_be_learned(name: str) -> None:
     rng = np.random.default_rng(0)
     centres = 3 * rng.normal(size=(3, 8))
     y = np.arange(60) % 3
-    target = TargetSpec("classification", ("a", "b", "c"))
+    target = LabelSpec("classification", ("a", "b", "c"))
     x = (centres[y] + rng.normal(size=(60, 8))).astype(np.float32)
     fitted = method.fit_features(x, y, target, seed=0)
     import torch

@@ -11,14 +11,14 @@ import pytest
 
 import regraft
 from regraft.core.boxes import Boxes, classes_present
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.data.audit.checks import few_judged
 from regraft.data.dataset import Dataset, classification_dataset
 from regraft.data.folds import hold_out, strata, stratified_folds
 from regraft.data.items import TableRows
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.training.detector import inner_pictures
-from regraft.training.validation import inner_split
+from regraft.training.validation import validation_split
 
 
 def labels(n: int, k: int, share: float, seed: int = 0) -> np.ndarray:
@@ -36,7 +36,7 @@ def test_a_fifth_of_every_label_is_held_out(n: int, k: int, share: float) -> Non
     of_label = y[held].sum(0) / y.sum(0)
     assert of_label.min() > 0.15 and of_label.max() < 0.25
     assert y[held].sum(1).mean() == pytest.approx(y.sum(1).mean(), rel=0.06)
-    inner = inner_split(y[kept], None, 0)[1]
+    inner = validation_split(y[kept], None, 0)[1]
     assert len(inner) == pytest.approx(0.15 * len(kept), abs=0.02 * n + 1)
     assert np.array_equal(hold_out(y, None)[1], held) and not np.array_equal(hold_out(y, None, seed=1)[1], held)
 
@@ -85,7 +85,7 @@ def test_the_probe_chooses_by_folds_that_hold_every_label(monkeypatch: pytest.Mo
         return dealt[-1]
 
     monkeypatch.setattr("regraft.methods.probes.linear_probe.stratified_folds", seen)
-    fit_features(x, y, TargetSpec("multilabel", tuple("abcdefghijkl")))
+    fit_features(x, y, LabelSpec("multilabel", tuple("abcdefghijkl")))
     table = np.stack([y[dealt[0] == f].sum(0) for f in range(5)])
     assert table[:, 0].tolist() == [2] * 5 and (table.max(0) - table.min(0)).max() <= 3
 
@@ -137,7 +137,7 @@ def test_classes_of_few_judged_items_are_named() -> None:
     y = np.zeros((60, 3), int)
     y[:30, 0], y[:4, 1] = 1, 1
     items = TableRows(np.zeros((60, 2)), "x")
-    data = Dataset("d", items, {"l": TargetSpec("multilabel", ("a", "b", "c"))}, {"l": y}, np.full(60, ""))
+    data = Dataset("d", items, {"l": LabelSpec("multilabel", ("a", "b", "c"))}, {"l": y}, np.full(60, ""))
     (found,) = few_judged(data)
     assert found.kind == "few-judged" and "(b 4, c none)" in found.message
     assert few_judged(classification_dataset("d", items, y[:, 1], ("a", "b"))) == []

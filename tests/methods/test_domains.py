@@ -8,13 +8,13 @@ import torch
 from scipy.sparse import csr_matrix
 
 from regraft.core.errors import InputError
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.methods import METHODS
 from regraft.methods.adaptation.on_features import folded, logits_of
 from regraft.methods.adaptation.self_training import most_certain
 from regraft.methods.probes.linear_probe import fit_features
 
-SPEC = TargetSpec("classification", ("a", "b", "c"))
+SPEC = LabelSpec("classification", ("a", "b", "c"))
 ON_FEATURES = [name for name in METHODS if hasattr(METHODS.get(name), "fit_domains")]
 
 

@@ -13,14 +13,14 @@ from sklearn.linear_model import LogisticRegression
 
 import regraft
 from regraft import Classifier, FeatureExtractor, Regressor
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.methods.probes import logistic, quantiles
 from regraft.methods.probes.linear_probe import FEW_SHOT_STRENGTH, fit_features, row_weights, stratified_folds
 from regraft.metrics.classes import classification
 
 
-def target(k: int, task: str = "classification") -> TargetSpec:
-    return TargetSpec(task, tuple(f"c{i}" for i in range(k)))  # type: ignore[arg-type]
+def target(k: int, task: str = "classification") -> LabelSpec:
+    return LabelSpec(task, tuple(f"c{i}" for i in range(k)))  # type: ignore[arg-type]
 
 
 def problem(n: int, d: int, k: int, seed: int = 0):

@@ -9,7 +9,7 @@ import regraft
 from regraft import Regressor
 from regraft.core.errors import InputError
 from regraft.methods.probes.ridge import Spectrum, fit_regression
-from regraft.tasks.uncertainty import sureness
+from regraft.tasks.uncertainty import uncertainty
 
 
 def data(n: int, d: int, seed: int, heavy: bool = False):
@@ -87,7 +87,7 @@ def test_intervals_of_new_groups() -> None:
         values = fitted.head(torch.from_numpy(x[60:])).double().numpy()[:, 0]
         low, high = fitted.folds.ends(x[60:], 0.9, values).T
         by_group.append(((low <= y[60:]) & (y[60:] <= high)).mean())
-        radius = sureness(fitted.logits, y[:60], level=0.9)["interval"]["radius"]
+        radius = uncertainty(fitted.logits, y[:60], level=0.9)["interval"]["radius"]
         by_item.append((np.abs(y[60:] - values) <= radius).mean())
     assert np.mean(by_group) > 0.88 > np.mean(by_item)
     assert not fit_regression(x[:40], y[:40], groups=groups[:40]).folds.carries(0.9), "8 groups are too few"

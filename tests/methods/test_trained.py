@@ -67,7 +67,7 @@ def test_cooling_a_head_divides_its_logits() -> None:
     torch.manual_seed(0)
     head, x = LinearHead(5, 3), torch.randn(4, 5)
     before = head(x).detach()
-    head.cool(2.5)
+    head.apply_temperature(2.5)
     assert torch.allclose(head(x), before / 2.5, atol=1e-6)
 
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from regraft.data.folds import stratified_folds
-from regraft.models.outliers import Familiar, Gaussian
+from regraft.models.outliers import Gaussian, OutlierDetector
 
 
 def test_distances_against_the_recorded_figures(shared) -> None:
@@ -51,8 +51,8 @@ def rows(n: int, d: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("classes", [True, False])
 def test_what_is_like_training_is_not_flagged(classes: bool) -> None:
     x, y = rows(300)
-    made = Familiar.fitted(x, y if classes else None, np.arange(300) % 5)
-    kept = Familiar.read(json.loads(json.dumps(made.record())), made.tensors())
+    made = OutlierDetector.fitted(x, y if classes else None, np.arange(300) % 5)
+    kept = OutlierDetector.read(json.loads(json.dumps(made.record())), made.tensors())
     new, strange = rows(2000, seed=1)[0], np.random.default_rng(2).normal(5, 3, (200, 40))
     for name, values in made.scores(new).items():
         assert kept.scores(new)[name] == pytest.approx(values, rel=1e-3, abs=1e-2)
@@ -66,7 +66,7 @@ def test_what_is_like_training_is_not_flagged(classes: bool) -> None:
 def test_columns_with_units_of_their_own() -> None:
     rng = np.random.default_rng(0)
     table = np.stack([rng.normal(100, 20, 200), rng.normal(0.5, 0.01, 200)], 1)
-    made = Familiar.fitted(table, None, np.arange(200) % 5, own_units=True)
+    made = OutlierDetector.fitted(table, None, np.arange(200) % 5, own_units=True)
     flags = made.unlike(made.scores(np.array([[100, 0.5], [100, 0.7], [400, 0.5]])))
     assert flags.tolist() == [False, True, True]
 
@@ -108,7 +108,7 @@ def test_few_rows_flag_as_many_as_is_said() -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
         y = np.arange(50) % 2
-        known = Familiar.fitted(rng.lognormal(size=(50, 5)), y, stratified_folds(y, 5, rng), own_units=True)
+        known = OutlierDetector.fitted(rng.lognormal(size=(50, 5)), y, stratified_folds(y, 5, rng), own_units=True)
         assert known.expected == pytest.approx(1 / 51)
         flagged.append(known.unlike(known.scores(rng.lognormal(size=(2000, 5)))).mean())
     assert 0.85 / 51 < np.mean(flagged) < 1.15 / 51
@@ -118,7 +118,7 @@ def test_scores_hang_on_no_neighbours() -> None:
     """The same bits for a row alone, among others and elsewhere: a resumed prediction is that of a whole one."""
     rng = np.random.default_rng(0)
     rows, y = rng.normal(size=(200, 96)).astype(np.float32), np.arange(200) % 3
-    known = Familiar.fitted(rows, y, np.arange(200) % 5)
+    known = OutlierDetector.fitted(rows, y, np.arange(200) % 5)
     new = rng.normal(size=(150, 96)).astype(np.float32)
     together = known.scores(new)
     for some in (np.arange(150)[::-1], np.arange(37), np.array([149]), np.arange(50, 120)):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from regraft.core.errors import InputError
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.selection.scores import SCORES
 from regraft.selection.scores.base import Given, Gram, NotApplicable, one_hot
 from regraft.selection.scores.gbc import gbc
@@ -148,9 +148,9 @@ def test_neighbours_leave_the_item_out() -> None:
 
 
 TASKS = {
-    "classification": TargetSpec("classification", ("a", "b", "c")),
-    "multilabel": TargetSpec("multilabel", ("a", "b")),
-    "regression": TargetSpec("regression"),
+    "classification": LabelSpec("classification", ("a", "b", "c")),
+    "multilabel": LabelSpec("multilabel", ("a", "b")),
+    "regression": LabelSpec("regression"),
 }
 
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_scored() -> None:
             SCORES.get(name).score(given)
     with pytest.raises(NotApplicable, match="15 components needs 45 items"):
         SCORES.get("nleep").score(given)
-    few = Given(given.x, np.arange(12), TargetSpec("classification", tuple("abcdefghijkl")))
+    few = Given(given.x, np.arange(12), LabelSpec("classification", tuple("abcdefghijkl")))
     with pytest.raises(NotApplicable, match="too few examples"):
         SCORES.get("probe").score(few)
     for name in ("ridge_evidence", "probe"):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from regraft.core.boxes import Boxes, Found
 from regraft.core.files import write_json
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.data.dataset import Dataset
 from regraft.data.items import picture_array
 from regraft.metrics.detection import evaluate
@@ -32,7 +32,7 @@ def made() -> tuple[Dataset, list[Found]]:
         xyxy = np.concatenate([truth[i].xyxy + (3 if wrong else 0), [[60, 40, 75, 55]]])
         found.append(Found(xyxy, rng.uniform(0.2, 1, len(xyxy)), [*truth[i].labels, 0]))
     names = [f"{'<b>' if i == 0 else ''}{i}.png" for i in range(N)]
-    spec = {"boxes": TargetSpec("detection", ("cat", "dog", "<i>"))}
+    spec = {"boxes": LabelSpec("detection", ("cat", "dog", "<i>"))}
     return Dataset("x", picture_array(pixels, "x", names), spec, {"boxes": truth}, np.full(N, "val")), found
 
 

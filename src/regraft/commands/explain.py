@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.arrays import below
+from regraft.core.arrays import stack_rows
 from regraft.core.errors import InputError
 from regraft.core.runtime import set_threads
 from regraft.data.items import Texts
@@ -117,7 +117,7 @@ def _logits(predictor: Predictor, texts: list[str]) -> NDArray[np.float64]:
     failed = {i: why for p in parts for i, why in p.failed.items()}
     if failed:
         raise InputError(f"The text cannot be explained: {next(iter(failed.values()))}.")
-    return predictor.model.logits(below([p.rows for p in parts])).astype(np.float64)
+    return predictor.model.logits(stack_rows([p.rows for p in parts])).astype(np.float64)
 
 
 def _log_odds(logits: NDArray[np.float64], task: str) -> NDArray[Any]:

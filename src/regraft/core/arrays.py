@@ -11,12 +11,12 @@ from scipy.sparse import csr_matrix, hstack, issparse
 Ints = NDArray[np.integer[Any]]
 
 
-def evenly(n: int, most: int) -> Ints:
+def subsample(n: int, most: int) -> Ints:
     """At most ``most`` of the positions 0..n-1, evenly spread, the first and the last among them."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)) if n else np.zeros(0, int)
 
 
-def beside(blocks: list[Any]) -> Any:
+def stack_columns(blocks: list[Any]) -> Any:
     """Blocks of columns (n, d_i) as one: an array, or a sparse matrix where one of them is sparse."""
     if not any(issparse(b) for b in blocks):
         kind = np.result_type(*blocks)
@@ -24,7 +24,7 @@ def beside(blocks: list[Any]) -> Any:
     return hstack([b if issparse(b) else _full(b) for b in blocks], format="csr", dtype=np.float32)
 
 
-def below(blocks: list[Any]) -> Any:
+def stack_rows(blocks: list[Any]) -> Any:
     """Blocks of rows (n_i, d) as one."""
     if not any(issparse(b) for b in blocks):
         return np.concatenate(blocks)

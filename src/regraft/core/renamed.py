@@ -49,13 +49,26 @@ RENAMED = {
 }  # fmt: skip
 """By the old name, below ``regraft``, the modules that hold today what it held."""
 
+NAMES = {
+    "Adapted": "TrainedNetwork",
+    "Familiar": "OutlierDetector",
+    "Job": "FitContext",
+    "Rows": "LabelledFeatures",
+    "TargetSpec": "LabelSpec",
+    "below": "stack_rows",
+    "beside": "stack_columns",
+    "inner_split": "validation_split",
+    "sureness": "uncertainty",
+}
+"""What is called otherwise since."""
+
 
 class _Old(ModuleType):
     """An old module: its names are looked up in today's."""
 
     def __getattr__(self, name: str) -> object:
         for part in RENAMED[self.__name__.removeprefix("regraft.")]:
-            found = getattr(import_module(f"regraft.{part}"), name, None)
+            found = getattr(import_module(f"regraft.{part}"), NAMES.get(name, name), None)
             if found is not None:
                 return found
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")

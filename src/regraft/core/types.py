@@ -13,7 +13,7 @@ Modality = Literal["image", "text", "table"]
 
 
 @dataclass(frozen=True)
-class TargetSpec:
+class LabelSpec:
     """What is to be predicted: the task and, for classes, their names in a fixed order (none for numbers)."""
 
     task: Task

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.errors import DataError
-from regraft.core.types import Modality, Problem, Roles, TargetSpec
+from regraft.core.types import LabelSpec, Modality, Problem, Roles
 from regraft.data.items import Indices, Items
 from regraft.metrics.detection import box_counts
 
@@ -28,7 +28,7 @@ class Dataset:
 
     name: str
     items: Items
-    targets: Mapping[str, TargetSpec]
+    targets: Mapping[str, LabelSpec]
     labels: Mapping[str, NDArray[Any]]
     parts: NDArray[np.str_]
     groups: NDArray[Any] | None = None
@@ -53,7 +53,7 @@ class Dataset:
         return self.items.modality
 
     @property
-    def target(self) -> TargetSpec:
+    def target(self) -> LabelSpec:
         """The target, where there is only one."""
         return self.targets[self.target_name]
 
@@ -119,7 +119,7 @@ def classification_dataset(
 ) -> Dataset:
     """The usual case: one target, called ``label``; ``labels`` are indices into ``classes``."""
     parts = np.full(len(items), "") if parts is None else parts
-    return Dataset(name, items, {"label": TargetSpec("classification", classes)}, {"label": labels}, parts, **more)
+    return Dataset(name, items, {"label": LabelSpec("classification", classes)}, {"label": labels}, parts, **more)
 
 
 def as_names(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:

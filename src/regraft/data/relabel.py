@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from regraft.core.errors import DataError
-from regraft.core.types import Problem, TargetSpec
+from regraft.core.types import LabelSpec, Problem
 from regraft.data.dataset import Dataset
 
 
@@ -55,7 +55,7 @@ def _of(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int
         kept = one.take(place[one.labels] >= 0)
         boxes[i] = replace(kept, labels=place[kept.labels])
     left = {name: count for name, count in data.class_counts().items() if count and name not in classes}
-    target = {data.target_name: TargetSpec("detection", classes)}
+    target = {data.target_name: LabelSpec("detection", classes)}
     return replace(data, targets=target, labels={data.target_name: boxes}), left
 
 

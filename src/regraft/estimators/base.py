@@ -22,7 +22,7 @@ from regraft.core.errors import DataError, InputError
 from regraft.core.files import output
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import resolve_device
-from regraft.core.types import Hints, Roles, TargetSpec
+from regraft.core.types import Hints, LabelSpec, Roles
 from regraft.data.audit.checks import require_target, target_problems
 from regraft.data.dataset import Dataset
 from regraft.data.formats.table import of_features, only_column
@@ -149,7 +149,7 @@ class _Model(OnNetwork):
     model_: Model
     learned_: Learned
 
-    def _require(self, items: Items, labels: NDArray[Any], spec: TargetSpec, name: str) -> None:
+    def _require(self, items: Items, labels: NDArray[Any], spec: LabelSpec, name: str) -> None:
         """The checks of `regraft fit` on what is to be learned; what has to do with judging is no matter here."""
         if spec.task == "regression" and len(labels) and np.ptp(labels) == 0:
             raise DataError(f"y is {labels[0]:g} for every item, so there is nothing to learn.")

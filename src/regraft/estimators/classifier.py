@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from regraft.core.border import tell
 from regraft.core.errors import InputError
 from regraft.core.row_store import RowStore
-from regraft.core.types import Problem, TargetSpec
+from regraft.core.types import LabelSpec, Problem
 from regraft.data.tabular.labels import LEAST_ROWS
 from regraft.data.targets import as_labels
 from regraft.estimators.base import _Model, _say_stopped
@@ -71,7 +71,7 @@ class Classifier(ClassifierMixin, _Model):
         items = self._items(X)
         labels = as_labels(y, len(items))
         self.classes_, indices = np.unique(labels, return_inverse=True)
-        spec = TargetSpec("classification", tuple(str(c) for c in self.classes_.tolist()))
+        spec = LabelSpec("classification", tuple(str(c) for c in self.classes_.tolist()))
         self._require(items, indices, spec, "label")
         if len(self.classes_) == len(labels) > LEAST_ROWS:
             tell([Problem("labels-differ", "y", f"holds another label for each of its {len(labels)} items: are they "

@@ -17,7 +17,7 @@ from regraft.core.boxes import Boxes, Found
 from regraft.core.errors import DataError, DataWarning, InputError, UnreadableItem
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import Stopwatch, resolve_device
-from regraft.core.types import Problem, TargetSpec
+from regraft.core.types import LabelSpec, Problem
 from regraft.data.audit.facts import Facts
 from regraft.data.audit.measure import facts
 from regraft.data.dataset import Dataset
@@ -120,7 +120,7 @@ class Detector(BaseEstimator):
             size=self.size, backbone=self.backbone, seed=self.seed,
         )  # fmt: skip
         network.to(resolve_device(self.device))
-        data = Dataset("X", items, {"boxes": TargetSpec("detection", classes)}, {"boxes": truth},
+        data = Dataset("X", items, {"boxes": LabelSpec("detection", classes)}, {"boxes": truth},
                        np.full(len(items), ""))  # fmt: skip
         with tempfile.TemporaryDirectory(prefix="regraft-") as folder:
             self.record_, decision = training.learn(

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from regraft.core.errors import DataError, InputError
 from regraft.core.row_store import RowStore
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.data.targets import as_numbers
 from regraft.estimators.base import _Model, _say_stopped
 from regraft.features.encoders.table import columns_of
@@ -24,7 +24,7 @@ from regraft.methods import METHODS
 from regraft.methods.probes.ridge import LEAST_ROWS as LEAST_CARRIED
 from regraft.models.learned import Learned
 from regraft.models.model import Model
-from regraft.tasks.uncertainty import sureness
+from regraft.tasks.uncertainty import uncertainty
 
 
 class Regressor(RegressorMixin, _Model):
@@ -75,7 +75,7 @@ class Regressor(RegressorMixin, _Model):
         if self.quantiles is not None and not all(isinstance(q, Real) for q in self.quantiles):
             raise InputError(f"quantiles are {self.quantiles!r}; wanted are numbers between 0 and 1 that rise.")
         items = self._items(X)
-        values, spec = as_numbers(y, len(items)), TargetSpec("regression")
+        values, spec = as_numbers(y, len(items)), LabelSpec("regression")
         if len(values) < 2:
             raise DataError("Found 1 sample; two or more are needed to learn a number.")
         self._require(items, values, spec, "value")
@@ -89,7 +89,7 @@ class Regressor(RegressorMixin, _Model):
         self.folds_ = fitted.folds
         unseen = values if fitted.logits is None else values[fitted.rows]
         self.model_ = Model(
-            network, fitted.head, "value", spec, sureness(fitted.logits, unseen, quantiles=self.quantiles)
+            network, fitted.head, "value", spec, uncertainty(fitted.logits, unseen, quantiles=self.quantiles)
         )
         self.learned_ = Learned.of(items, network=network, store=RowStore())
         self.residuals_ = unseen - (unseen.mean() if fitted.logits is None else fitted.logits[:, 0])

@@ -17,7 +17,7 @@ from regraft.features.runner import Runner
 
 
 @dataclass
-class Rows:
+class LabelledFeatures:
     """The features (m, D) and labels (m,) or (m, k) of one part, without what could not be read.
 
     ``items`` (m,) are the positions of the rows in that part.
@@ -27,19 +27,21 @@ class Rows:
     y: NDArray[Any]
     items: NDArray[np.int64]
 
-    def at(self, some: NDArray[np.integer[Any]]) -> Rows:
+    def at(self, some: NDArray[np.integer[Any]]) -> LabelledFeatures:
         """The rows at the positions ``some`` (k,)."""
-        return Rows(self.x[some], self.y[some], self.items[some])
+        return LabelledFeatures(self.x[some], self.y[some], self.items[some])
 
 
-def adapted_rows(network: Pretrained, data: Dataset, rows: Rows, engine: str, device: str) -> NDArray[Any]:
+def adapted_rows(network: Pretrained, data: Dataset, rows: LabelledFeatures, engine: str, device: str) -> NDArray[Any]:
     """The trained network's features (m, D) of the items of ``rows``; computed afresh: nobody asks again."""
     return fresh_rows(network, data, rows.items, engine, device).x
 
 
-def fresh_rows(network: Pretrained, data: Dataset, items: NDArray[np.int64], engine: str, device: str) -> Rows:
+def fresh_rows(
+    network: Pretrained, data: Dataset, items: NDArray[np.int64], engine: str, device: str
+) -> LabelledFeatures:
     """The rows of the items that can be read."""
     with tempfile.TemporaryDirectory() as folder:
         found = Runner(network, engine, device).stored(data.items.take(items), RowStore(Path(folder)))
     read = items[found.positions]
-    return Rows(found.rows, data.y[read], read)
+    return LabelledFeatures(found.rows, data.y[read], read)

@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from regraft.backbones.base import Pretrained
-from regraft.core.arrays import beside
+from regraft.core.arrays import stack_columns
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import track
 from regraft.data.items import Items
@@ -93,4 +93,4 @@ def _side_by_side(found: list[Extracted]) -> Extracted:
         place = {int(p): i for i, p in enumerate(f.positions)}
         blocks.append(f.rows[np.array([place[int(p)] for p in common], np.int64)])
     failed = {i: why for f in found for i, why in f.failed.items()}
-    return Extracted(beside(blocks), common, failed, sum(f.computed for f in found))
+    return Extracted(stack_columns(blocks), common, failed, sum(f.computed for f in found))

@@ -82,7 +82,7 @@ def heads(classes: Sequence[Sequence[str]]) -> list[list[str]]:
     return [[name for name in order if name in own] for own in found]
 
 
-class Shared:
+class SharedLoss:
     """The loss of a batch of one domain: cross-entropy among the classes (indices) of its head; ``class_weight`` (k,)
     weighs the items by their class.
     """
@@ -104,6 +104,6 @@ class Shared:
         return None, each.mean()
 
 
-def phase(blocks: int, options: Options, pretrained: bool, loss: Shared) -> Phase:
+def phase(blocks: int, options: Options, pretrained: bool, loss: SharedLoss) -> Phase:
     rate = options.top(RATE if pretrained else UNTRAINED_RATE)
     return Phase("joint", options.epochs, 0, rate, gentle(blocks) if pretrained else 1.0, adaptation=loss)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from torch import Tensor
 
-from regraft.core.arrays import evenly
+from regraft.core.arrays import subsample
 from regraft.metrics.numbers import conformal_shares, weighted_rank
 
 MOST, BLOCK = 2000, 256
@@ -45,7 +45,7 @@ class FoldHeads:
         ``groups`` (n,) count as one together. Of more than 2,000 residuals as many are kept, evenly by size.
         """
         missed, share = np.abs(residuals), conformal_shares(len(residuals), groups)
-        kept = np.lexsort((missed, fold))[evenly(len(missed), MOST)]
+        kept = np.lexsort((missed, fold))[subsample(len(missed), MOST)]
         share = share[kept] * share.sum() / share[kept].sum()
         return cls(centre, np.stack([w for w, _ in heads], 1), np.array([b for _, b in heads]), fold[kept],
                    missed[kept], share)  # fmt: skip

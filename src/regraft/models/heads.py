@@ -28,7 +28,7 @@ class ScaledHead(nn.Module):
     def scaled(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.scale
 
-    def cool(self, temperature: float) -> None:
+    def apply_temperature(self, temperature: float) -> None:
         """Divides the logits by ``temperature`` for good."""
         self.restate(1 / temperature, 0.0)
 

@@ -12,9 +12,9 @@ from scipy.sparse import issparse
 from torch import nn
 
 from regraft.backbones.base import Pretrained
-from regraft.core.types import Problem, TargetSpec
+from regraft.core.types import LabelSpec, Problem
 from regraft.models.cv_plus import FoldHeads
-from regraft.models.outliers import Familiar
+from regraft.models.outliers import OutlierDetector
 from regraft.tasks import TASKS, Task, Wanted
 from regraft.tasks.multilabel import thresholds_of
 
@@ -28,12 +28,12 @@ class Model:
     network: Pretrained
     head: nn.Module
     target_name: str
-    target: TargetSpec
+    target: LabelSpec
     decision: dict[str, Any] = field(default_factory=dict)
     """How outputs become answers: ``thresholds`` (multilabel), ``abstain_below`` (a confidence); for numbers ``sigma``,
     ``interval`` (``level``, ``radius``, ``by``: one radius for all, or `folds`), ``quantiles``.
     """
-    familiar: Familiar | None = None
+    familiar: OutlierDetector | None = None
     """What the features of the training items look like, where that can be said."""
     folds: FoldHeads | None = None
     """What the ends of the interval of a number are found by, where it is asked for and not one radius for all."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from regraft.core.arrays import evenly
+from regraft.core.arrays import subsample
 
 MOST_ROWS, MOST_AXES, BANK = 5000, 256, 1000
 LEAST_ROWS, WIDEST, NEIGHBOURS, LEVEL = 20, 8192, 5, 0.99
@@ -86,7 +86,7 @@ def _apart(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Familiar:
+class OutlierDetector:
     """What the features of the training rows look like; scores rise with how unlike them an input is.
 
     ``mahalanobis``: the least squared distance to a class (Lee et al. 2018, https://arxiv.org/abs/1807.03888, equation
@@ -110,12 +110,12 @@ class Familiar:
     @classmethod
     def fitted(
         cls, rows: NDArray[Any], labels: NDArray[Any] | None, fold: NDArray[np.int64], *, own_units: bool = False
-    ) -> Familiar:
+    ) -> OutlierDetector:
         """Of features (n, d), class indices (n,) (None where there are no classes), and fold numbers (n,): the rows of
         a fold are scored by what the others look like, which sets the thresholds.
         """
         if len(rows) > MOST_ROWS:
-            some = evenly(len(rows), MOST_ROWS)
+            some = subsample(len(rows), MOST_ROWS)
             rows, fold, labels = rows[some], fold[some], None if labels is None else labels[some]
         # decided once: folds of unequal size must agree on which scores there are
         relative = labels is not None and len(rows) - int(np.bincount(fold).max()) > rows.shape[1]
@@ -135,7 +135,7 @@ class Familiar:
         return replace(cls._of(rows, labels, own_units, relative), thresholds=thresholds, expected=expected)
 
     @classmethod
-    def _of(cls, rows: NDArray[Any], labels: NDArray[Any] | None, own_units: bool, relative: bool) -> Familiar:
+    def _of(cls, rows: NDArray[Any], labels: NDArray[Any] | None, own_units: bool, relative: bool) -> OutlierDetector:
         """Without thresholds yet."""
         rows = np.asarray(rows, np.float64)
         centre = rows.mean(0)
@@ -144,7 +144,7 @@ class Familiar:
         x, alike = (rows - centre) / scale, np.zeros(len(rows), np.int64)
         classes = Gaussian.of(x, alike if labels is None else labels)
         everything = Gaussian.of(x, alike) if relative else None
-        some = evenly(len(rows), BANK)
+        some = subsample(len(rows), BANK)
         bank = _lengths(rows[some]) if not own_units else x[some]
         return cls(centre, scale, classes, everything, bank.astype(np.float32), not own_units, {}, 0.0)
 
@@ -181,7 +181,7 @@ class Familiar:
         return {"unit_length": self.unit_length, "thresholds": self.thresholds, "expected": self.expected}
 
     @classmethod
-    def read(cls, record: dict[str, Any], state: dict[str, Tensor]) -> Familiar:
+    def read(cls, record: dict[str, Any], state: dict[str, Tensor]) -> OutlierDetector:
         """From `tensors` and `record`."""
         arrays = {k.removeprefix(PREFIX): v.double().numpy() for k, v in state.items() if k.startswith(PREFIX)}
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
-from regraft.core.arrays import below, evenly
+from regraft.core.arrays import stack_rows, subsample
 from regraft.core.errors import DataError
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import Stopwatch, say, track
@@ -20,7 +20,7 @@ from regraft.data.dataset import Dataset
 from regraft.data.splits import Split, part_of_split
 from regraft.features.encoders.table import columns_of
 from regraft.features.fusion import learned, learns, parts_of
-from regraft.features.labelled import Rows, adapted_rows
+from regraft.features.labelled import LabelledFeatures, adapted_rows
 from regraft.features.runner import Runner
 from regraft.methods.base import Fitted
 from regraft.methods.probes import linear_probe as PROBE
@@ -28,7 +28,7 @@ from regraft.models import artefact
 from regraft.models.heads import LinearHead
 from regraft.models.learned import Learned
 from regraft.models.model import Model
-from regraft.models.outliers import Familiar
+from regraft.models.outliers import OutlierDetector
 from regraft.options.run import seconds_of
 from regraft.pipelines import run_folder as runfolder
 from regraft.pipelines.evidence.predictions import write_evidence, write_line
@@ -36,13 +36,13 @@ from regraft.pipelines.result import FitResult
 from regraft.pipelines.stages.contamination import learned_from
 from regraft.pipelines.stages.controls import Control, ControlKit, Kept, run_controls
 from regraft.pipelines.stages.fusion_ablation import part_outputs
-from regraft.pipelines.stages.learn import Given
+from regraft.pipelines.stages.learn import AlreadyTrained
 from regraft.pipelines.stages.outcome import Outcome, answering, judge, together
-from regraft.pipelines.stages.outliers import familiar_with, unlike_figures
+from regraft.pipelines.stages.outliers import fit_outlier_detector, unlike_figures
 from regraft.selection.method import DEFAULT_BUDGET, auto
 from regraft.tasks import Wanted
-from regraft.tasks.uncertainty import sureness
-from regraft.training.trainer import Adapted, Start, adapt
+from regraft.tasks.uncertainty import uncertainty
+from regraft.training.trainer import Initialization, TrainedNetwork, adapt
 from regraft.training.validation import promised
 
 KNOWN = 2000
@@ -50,7 +50,7 @@ KNOWN = 2000
 
 
 @dataclass
-class Job:
+class FitContext:
     """One run, after everything was found and before anything is computed."""
 
     run: runfolder.RunFolder
@@ -104,7 +104,7 @@ class Job:
                 rounds = self.cross_validated(method, train, split.folds)
         elif split.val is not None and len(judged.y):
             single = None
-            if isinstance(method, Given) and method.alone is not None:
+            if isinstance(method, AlreadyTrained) and method.alone is not None:
                 alone = method.alone
                 single = self.model_of(alone)
                 single.decision, _ = single.decided(alone.logits, train.y if alone.logits is None else alone.labels)
@@ -126,7 +126,7 @@ class Job:
 
         refit = bool(self.settings["refit"] and len(judged.y) and not trained and split.folds is None)
         if refit:
-            x, y = below([train.x, judged.x]), np.concatenate([train.y, judged.y])
+            x, y = stack_rows([train.x, judged.x]), np.concatenate([train.y, judged.y])
             with watch("fit"):
                 fitted = self.learn(method)(x, y, record=choice)
                 model.head, choice = fitted.head, fitted.record
@@ -172,11 +172,11 @@ class Job:
                        blocks=[p.width for p in parts_of(self.network)],
                        **({"names": columns_of(self.network)} if self.numbers else {}))  # fmt: skip
 
-    def groups_of(self, rows: Rows) -> NDArray[Any] | None:
+    def groups_of(self, rows: LabelledFeatures) -> NDArray[Any] | None:
         """(n,) what no choice by these training rows may tear."""
         return None if self.split.groups is None else self.split.groups[rows.items]
 
-    def cross_validated(self, method: Any, all_rows: Rows, folds: NDArray[np.int64]) -> list[Outcome]:
+    def cross_validated(self, method: Any, all_rows: LabelledFeatures, folds: NDArray[np.int64]) -> list[Outcome]:
         """An outcome a round: every item judged by a model that had not seen it, with each choice made without it."""
         split = replace(self.split, val=self.split.train, val_groups=self.split.groups, folds=None, copied=None)
         number, rounds = folds[:, all_rows.items], list[Outcome]()
@@ -198,7 +198,7 @@ class Job:
         more = sum(r.computed for r in kept.rows.values())
         return [replace(rounds[0], computed=rounds[0].computed + more), *rounds[1:]]
 
-    def fold(self, method: Any, train: Rows, judged: Rows) -> Outcome:
+    def fold(self, method: Any, train: LabelledFeatures, judged: LabelledFeatures) -> Outcome:
         """What is found from ``train`` alone, on the items ``judged``, both among the training items."""
         shown = judged
         if self.choose is not None:
@@ -209,7 +209,7 @@ class Job:
             parts = []
             for rows in (train, judged):
                 own = self.runner.stored(self.split.train.items.take(rows.items), self.store)
-                parts.append(Rows(own.rows, rows.y[own.positions], rows.items[own.positions]))
+                parts.append(LabelledFeatures(own.rows, rows.y[own.positions], rows.items[own.positions]))
             train, judged = parts
         model, _, _ = self.learned(method, train)
         if self.settings["outliers"]:
@@ -218,21 +218,21 @@ class Job:
         # each fold may have features of its own; those of the whole model are what can be shown together
         return replace(found, rows=shown.at(np.searchsorted(shown.items, found.rows.items)))
 
-    def learned(self, method: Any, train: Rows) -> tuple[Model, dict[str, Any], Model | None]:
+    def learned(self, method: Any, train: LabelledFeatures) -> tuple[Model, dict[str, Any], Model | None]:
         """The model, a record of how it was chosen, and for a trained method the probe it has to beat."""
         name, target, groups = self.split.train.target_name, self.split.train.target, self.groups_of(train)
         learn = partial(self.learn(method), groups=groups)
         fitted = learn(train.x, train.y)
         probe = Model(self.network, fitted.head, name, target)
         if method.KIND == "features":
-            return self.closed(probe, fitted, train), fitted.record, None
+            return self.closed_form(probe, fitted, train), fitted.record, None
         told = train.y if fitted.rows is None else train.y[fitted.rows]
         probe.decision, _ = probe.decided(fitted.logits, told)
-        start = Start(self.network, fitted.head, fitted.record, self.warm)
+        start = Initialization(self.network, fitted.head, fitted.record, self.warm)
         kit: Any = {"groups": groups, "folder": self.run.work, "device": self.runner.device, "store": self.store}
         tried: dict[str, Any] = {}
-        adapted: Adapted | None
-        if isinstance(method, Given):
+        adapted: TrainedNetwork | None
+        if isinstance(method, AlreadyTrained):
             adapted = method.adapted
         elif method.KIND == "training":
             adapted = adapt(method, start, self.split.train, train, self.settings, **kit)
@@ -242,36 +242,38 @@ class Job:
             tried = {"auto": steps}
             self.run.log("auto", **tried)
         if adapted is None:
-            return self.closed(probe, fitted, train), fitted.record | tried, None
+            return self.closed_form(probe, fitted, train), fitted.record | tried, None
         model = self.model_of(adapted)
         held = None if groups is None else groups[adapted.positions]
         model.decision = self.decision(model, adapted.logits, adapted.labels if len(adapted.labels) else train.y, held)
         if adapted.logits is None and fitted.logits is not None and self.numbers:
             # with few items the probe's errors are the only ones known; they carry no interval of another model
-            model.decision |= sureness(fitted.logits, train.y) | {"sigma_by": f"{len(train.y)} items, by the probe"}
+            model.decision |= uncertainty(fitted.logits, train.y) | {"sigma_by": f"{len(train.y)} items, by the probe"}
         if adapted.chose and promised(self.settings) is not None and adapted.logits is not None:
             text = "no group can be spared to find by what is promised: items that chose the epoch do it"
             self.split.problems.append(Problem("promised-by-known-items", self.split.train.name, text))
         return model, adapted.record | tried, probe
 
-    def model_of(self, adapted: Adapted) -> Model:
+    def model_of(self, adapted: TrainedNetwork) -> Model:
         target = self.split.train
         return Model(adapted.network, adapted.head, target.target_name, target.target)
 
-    def familiar(self, model: Model, train: Rows, probe: Model | None) -> tuple[Familiar | None, Problem | None]:
+    def familiar(
+        self, model: Model, train: LabelledFeatures, probe: Model | None
+    ) -> tuple[OutlierDetector | None, Problem | None]:
         """What the training items look like to the model, in the features of its own network."""
         split = self.split
         if probe is not None and split.train.modality != "table":  # the features are the trained network's
-            some = evenly(len(train.y), KNOWN)
-            train = self.anew(model, split.train, train.at(some))
-        return familiar_with(split.train, train, self.groups_of(train), self.settings["seed"])
+            some = subsample(len(train.y), KNOWN)
+            train = self.recompute_features(model, split.train, train.at(some))
+        return fit_outlier_detector(split.train, train, self.groups_of(train), self.settings["seed"])
 
-    def anew(self, model: Model, data: Dataset, rows: Rows) -> Rows:
+    def recompute_features(self, model: Model, data: Dataset, rows: LabelledFeatures) -> LabelledFeatures:
         """The same items in the features of a trained network."""
         x = adapted_rows(model.network, data, rows, self.settings["engine"], self.runner.device)
-        return Rows(x, rows.y, rows.items)
+        return LabelledFeatures(x, rows.y, rows.items)
 
-    def closed(self, probe: Model, fitted: Fitted, train: Rows) -> Model:
+    def closed_form(self, probe: Model, fitted: Fitted, train: LabelledFeatures) -> Model:
         """The probe as the model of the run."""
         rows = np.arange(len(train.y)) if fitted.rows is None else fitted.rows
         groups = self.groups_of(train)
@@ -295,14 +297,19 @@ class Job:
         return len(held) / max(len(data), 1)
 
     def outcome(
-        self, model: Model, train: Rows, judged: Rows, probe: Model | None, single: Model | None = None
+        self,
+        model: Model,
+        train: LabelledFeatures,
+        judged: LabelledFeatures,
+        probe: Model | None,
+        single: Model | None = None,
     ) -> Outcome:
         """What the model, the controls, the ``probe`` it has to beat, the network trained for this task alone
         (``single``) and the parts of a fusion say of the ``judged`` items.
         """
         split = self.split
         assert split.val is not None
-        rows = judged if probe is None else self.anew(model, split.val, judged)
+        rows = judged if probe is None else self.recompute_features(model, split.val, judged)
         probabilities = model.probabilities(rows.x)
         with self.watch("controls"):
             kit = ControlKit(split, train, judged, partial(self.learn(None, own=False), groups=self.groups_of(train)),
@@ -312,7 +319,7 @@ class Job:
             if probe is not None:
                 tried.append(Control("linear-probe", probe.probabilities(judged.x), probe.decision))
             if single is not None:
-                said = single.probabilities(self.anew(single, split.val, judged).x)
+                said = single.probabilities(self.recompute_features(single, split.val, judged).x)
                 tried.append(Control("alone", said, single.decision))
         strangers = None
         if model.familiar is not None:
@@ -332,15 +339,15 @@ class Job:
         self.split.problems += [problem] if problem else []
         return found
 
-    def rows(self, data: Dataset | None) -> tuple[Rows, int]:
+    def rows(self, data: Dataset | None) -> tuple[LabelledFeatures, int]:
         """The rows of one part and the forward passes they cost; what cannot be read is listed and left out."""
         if data is None or not len(data):
             nothing = np.zeros(0, np.int64)
-            return Rows(np.zeros((0, self.network.width), np.float32), nothing, nothing), 0
+            return LabelledFeatures(np.zeros((0, self.network.width), np.float32), nothing, nothing), 0
         found = self.runner.stored(data.items, self.store)
         for i, why in sorted(found.failed.items()):
             self.split.problems.append(Problem("unreadable", data.items.name(i), why + "; it is set aside"))
             say(f"set aside: {data.items.name(i)}: {why}")
         if not len(found.positions):
             raise DataError(f"None of the {len(data)} items of {data.name} can be read.")
-        return Rows(found.rows, data.y[found.positions], found.positions), found.computed
+        return LabelledFeatures(found.rows, data.y[found.positions], found.positions), found.computed

@@ -19,7 +19,7 @@ from regraft.options.fit import FitOptions, is_auto
 from regraft.options.run import seconds_of
 from regraft.options.training import TRAINED
 from regraft.pipelines import run_folder as runfolder
-from regraft.pipelines.context import Job
+from regraft.pipelines.context import FitContext
 from regraft.pipelines.result import DetectionResult, FitResult
 from regraft.pipelines.scenarios.adaptation import train_target
 from regraft.pipelines.scenarios.adaptation_report import fit_target
@@ -118,7 +118,7 @@ def fit(data: Any, *, network: Pretrained | None = None, **given: Any) -> FitRes
     settings |= {"backbone": network.name}
     with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
         found = run.kept("search", tried)
-        job = Job(run, settings, split, network, warm, runner, store, watch, found)
+        job = FitContext(run, settings, split, network, warm, runner, store, watch, found)
         if found is not None and split.folds is not None:
             # every fold searches anew, so once is enough
             asked, split.folds, job.choose = found["asked"], split.folds[:1], chosen_by

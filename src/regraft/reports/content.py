@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.arrays import evenly
+from regraft.core.arrays import subsample
 from regraft.metrics import classes as metrics
 from regraft.reports import charts
 from regraft.reports.numbers import number_facts
@@ -264,7 +264,7 @@ def _calibration(predictions: Predictions) -> dict[str, Any]:
 
 def _abstention(predictions: Predictions, chosen: dict[str, Any] | None) -> dict[str, Any]:
     curve = metrics.abstention_curve(predictions.probabilities.max(1), predictions.correct)
-    at = evenly(len(curve["left"]), CURVE_ROWS)[::-1]
+    at = subsample(len(curve["left"]), CURVE_ROWS)[::-1]
     rows = [{k: float(curve[k][i]) for k in curve} for i in at]
     mark = (chosen["left"], chosen["accuracy"]) if chosen and chosen["accuracy"] is not None else None
     # the first few answers jump between 0 and 1: the curve begins where ten are answered

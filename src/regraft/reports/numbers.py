@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.arrays import evenly
+from regraft.core.arrays import subsample
 from regraft.reports import charts
 
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -23,7 +23,7 @@ def number_facts(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
     with open(folder / "predictions.csv", newline="", encoding="utf-8") as f:
         rows = list(csv.DictReader(f))
     truth, predicted, sigma = (np.array([float(r[k]) for r in rows]) for k in ("label", "predicted", "sigma"))
-    some = evenly(len(rows), SHOWN)
+    some = subsample(len(rows), SHOWN)
     worst = np.argsort(-np.abs(predicted - truth), kind="stable")[:10]
     covered = coverage_rows(truth, predicted, sigma)
     found: dict[str, Any] = {

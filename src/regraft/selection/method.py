@@ -21,7 +21,7 @@ from regraft.core.row_store import RowStore
 from regraft.core.runtime import bf16_pays, say
 from regraft.data.dataset import Dataset
 from regraft.data.transforms.augment import Policy, may_flip
-from regraft.features.labelled import Rows
+from regraft.features.labelled import LabelledFeatures
 from regraft.methods import METHODS
 from regraft.methods.auto import NEXT
 from regraft.methods.probes.linear_probe import row_weights
@@ -34,16 +34,16 @@ from regraft.training.feeds.build import make_feed
 from regraft.training.learner import Learner
 from regraft.training.precision import strided_depthwise_in_float32
 from regraft.training.requirements import check
-from regraft.training.trainer import Adapted, Start, adapt, link_of
-from regraft.training.validation import FROM, inner_parts, promised
+from regraft.training.trainer import Initialization, TrainedNetwork, adapt, link_of
+from regraft.training.validation import FROM, promised, validation_parts
 
 DEFAULT_BUDGET, LEAST_EPOCHS, TRIAL_STEPS, USED = "10m", 2, 3, 0.8
 
 
 def auto(
-    start: Start,
+    start: Initialization,
     data: Dataset,
-    rows: Rows,
+    rows: LabelledFeatures,
     settings: dict[str, Any],
     *,
     learn: Callable[..., Any],
@@ -52,13 +52,13 @@ def auto(
     folder: Path,
     device: str,
     store: RowStore,
-) -> tuple[Adapted | None, list[dict[str, Any]]]:
+) -> tuple[TrainedNetwork | None, list[dict[str, Any]]]:
     """The fine-tuned network where it beats the probe on the inner split, else None; and every step that was tried.
 
     ``left`` are the seconds of the budget that are left. ``learn`` fits a probe. What the clock decided is kept in
     ``folder``, so that a resumed run goes the same way.
     """
-    inside, hold, _ = inner_parts(rows.y, groups, settings["seed"], promised(settings))
+    inside, hold, _ = validation_parts(rows.y, groups, settings["seed"], promised(settings))
     if not len(hold):
         return None, [
             _skipped(f"{FROM} items at least are needed to hold some out to choose by; there are {len(rows.y)}")
@@ -98,7 +98,7 @@ def _skipped(why: str) -> dict[str, Any]:
 
 
 def _probe(
-    learn: Callable[..., Any], data: Dataset, rows: Rows, settings: dict[str, Any], inside: Any, hold: Any
+    learn: Callable[..., Any], data: Dataset, rows: LabelledFeatures, settings: dict[str, Any], inside: Any, hold: Any
 ) -> float:
     """How a probe that has not seen the inner part does on it."""
     head = learn(rows.x[inside], rows.y[inside]).head
@@ -114,9 +114,9 @@ def _probe(
 
 
 def _epochs(
-    start: Start,
+    start: Initialization,
     data: Dataset,
-    rows: Rows,
+    rows: LabelledFeatures,
     settings: dict[str, Any],
     left: float,
     folder: Path,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from regraft.core.types import Problem
 from regraft.metrics import numbers as metrics
 from regraft.tasks.base import Floats, Groups, Link, Wanted, unseen
-from regraft.tasks.uncertainty import sureness
+from regraft.tasks.uncertainty import uncertainty
 
 
 class Regression:
@@ -61,9 +61,9 @@ class Regression:
         self, outputs: NDArray[Any] | None, labels: NDArray[Any], classes: int, wanted: Wanted, name: str,
         groups: Groups,
     ) -> tuple[dict[str, Any], Problem | None]:  # fmt: skip
-        """How sure numbers are, see `regraft.tasks.uncertainty.sureness`."""
+        """How sure numbers are, see `regraft.tasks.uncertainty.uncertainty`."""
         level = wanted.interval
-        found = sureness(outputs, labels, quantiles=wanted.quantiles, level=level, groups=groups)
+        found = uncertainty(outputs, labels, quantiles=wanted.quantiles, level=level, groups=groups)
         if not level or "interval" in found:
             return found, None
         least = math.ceil(1 / (1 - level) - 1e-9) - 1

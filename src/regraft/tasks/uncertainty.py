@@ -13,7 +13,7 @@ from regraft.metrics.numbers import conformal_radius
 LEAST = 1e-6
 
 
-def sureness(
+def uncertainty(
     outputs: NDArray[Any] | None,
     truth: NDArray[Any],
     *,

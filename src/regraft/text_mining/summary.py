@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.arrays import below
+from regraft.core.arrays import stack_rows
 from regraft.core.errors import DataError
 from regraft.core.types import Hints, Problem
 from regraft.data.formats import table
@@ -137,7 +137,7 @@ def _answered(predictor: Predictor, opened: DatedTexts) -> tuple[_Answers, list[
     positions = np.concatenate([p.positions for p in parts]) if parts else np.zeros(0, np.int64)
     if not len(positions):
         raise DataError("Not one text can be read: every one is empty.")
-    rows, model = below([p.rows for p in parts]), predictor.model
+    rows, model = stack_rows([p.rows for p in parts]), predictor.model
     probabilities = model.probabilities(rows)
     if model.target.task == "multilabel":
         given = probabilities >= model.thresholds

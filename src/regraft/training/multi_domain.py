@@ -30,7 +30,7 @@ from regraft.training.feeds.many_domains import ManyDomains
 from regraft.training.learner import Learner
 from regraft.training.logs import Logs
 from regraft.training.loop import train
-from regraft.training.validation import Inner, inner_split
+from regraft.training.validation import Validator, validation_split
 
 
 @dataclass
@@ -69,18 +69,18 @@ def trained(
         torch.manual_seed(seed)
         head = LinearHead(network.width, k)
     learner = Learner(body.to(device), head.to(device))  # type: ignore[arg-type]
-    halves = [inner_split(d.split.train.y, d.split.groups, seed) for d in domains]
+    halves = [validation_split(d.split.train.y, d.split.groups, seed) for d in domains]
     learn = [d.split.train.take(kept) for d, (kept, _) in zip(domains, halves, strict=True)]
     hold = [d.split.train.take(held) for d, (_, held) in zip(domains, halves, strict=True)]
     plain = Policy("none", policy.flips)
     judges = [
-        (i, d.own, Inner(feed(h, plain), targets_of(h.y, k)[:, d.own], "softmax", None, device, "classification"))
+        (i, d.own, Validator(feed(h, plain), targets_of(h.y, k)[:, d.own], "softmax", None, device, "classification"))
         for i, (d, h) in enumerate(zip(domains, hold, strict=True)) if len(h)
     ]  # fmt: skip
     targets = np.concatenate([targets_of(d.y, k) for d in learn])
     loop = loop_settings(settings, "classification", targets, digest([name, *map(str, targets.argmax(1))]).hex())
     options = Options(settings["epochs"] or default_epochs(len(targets)), rate_of(settings["lr"]))
-    loss = METHOD.Shared([d.own for d in domains], loop.smoothing, loop.class_weight)
+    loss = METHOD.SharedLoss([d.own for d in domains], loop.smoothing, loop.class_weight)
     phase = METHOD.phase(len(network.body.blocks), options, network.has_learned, loss)
     progress = train(
         learner, [phase], ManyDomains([feed(d, policy) for d in learn], seed), targets, loop,
@@ -99,7 +99,7 @@ def trained(
     return learner.body.cpu().eval(), learner.head.cpu().eval().requires_grad_(False), record  # type: ignore[return-value]
 
 
-def _inner(learner: Learner, judges: list[tuple[int, list[int], Inner]]) -> float:
+def _inner(learner: Learner, judges: list[tuple[int, list[int], Validator]]) -> float:
     """The mean log loss over the domains, each by its own statistics and head."""
     losses, head = [], learner.head
     for domain, own, inner in judges:

@@ -16,7 +16,7 @@ from regraft.core.files import digest
 from regraft.core.row_store import RowStore
 from regraft.data.dataset import Dataset
 from regraft.data.transforms.augment import Policy, may_flip
-from regraft.features.labelled import Rows
+from regraft.features.labelled import LabelledFeatures
 from regraft.methods import multi_task as METHOD
 from regraft.methods.base import Options
 from regraft.methods.probes.linear_probe import fit_features
@@ -29,8 +29,8 @@ from regraft.training.learner import Learner
 from regraft.training.logs import Logs
 from regraft.training.loop import train
 from regraft.training.losses import LOSSES
-from regraft.training.trainer import Adapted, calibrated, changed, fingerprint, link_of
-from regraft.training.validation import Inner, inner_parts, promised
+from regraft.training.trainer import TrainedNetwork, calibrated, changed, fingerprint, link_of
+from regraft.training.validation import Validator, promised, validation_parts
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Task:
     """
 
     data: Dataset
-    rows: Rows
+    rows: LabelledFeatures
     learn: NDArray[np.int64]
     hold: NDArray[np.int64]
     sure: NDArray[np.int64]
@@ -55,12 +55,12 @@ class Task:
         return self.data.target.task == "regression"
 
 
-def task_of(train: Dataset, rows: Rows, groups: NDArray[Any] | None, settings: dict[str, Any]) -> Task:
+def task_of(train: Dataset, rows: LabelledFeatures, groups: NDArray[Any] | None, settings: dict[str, Any]) -> Task:
     """The task of the items ``train``, whose ``rows`` could be computed; ``groups`` (n,) are those of the rows. Its
     probe has not seen the items that choose the epoch.
     """
     data, seed = train.take(rows.items), settings["seed"]
-    learn, hold, sure = inner_parts(rows.y, groups, seed, promised(settings))
+    learn, hold, sure = validation_parts(rows.y, groups, seed, promised(settings))
     numbers = data.target.task == "regression"
     unit, zero = (float(rows.y[learn].std()) or 1.0, float(rows.y[learn].mean())) if numbers else (1.0, 0.0)
     probe = fit_features(rows.x[learn], rows.y[learn], data.target, seed=seed)
@@ -74,7 +74,7 @@ def task_of(train: Dataset, rows: Rows, groups: NDArray[Any] | None, settings: d
 def together(
     named: dict[str, Task], network: Pretrained, settings: dict[str, Any], weights: str, soft: float | None, *,
     folder: Path, device: str, store: RowStore,
-) -> dict[str, Adapted]:  # fmt: skip
+) -> dict[str, TrainedNetwork]:  # fmt: skip
     """The network and a head for each task after training on all of them in turns; a batch is of one task.
 
     With ``soft`` each task has a network of its own, drawn to the others' by an L2 term of that strength. The epoch is
@@ -98,9 +98,9 @@ def together(
     learner = Learner(body.to(device), METHOD.Heads([t.head for t in tasks]).to(device), 0,
                       None if extra is None else extra.to(device))  # fmt: skip
 
-    def aside(task: Task, items: NDArray[np.int64]) -> Inner:
+    def aside(task: Task, items: NDArray[np.int64]) -> Validator:
         kind = task.data.target.task
-        return Inner(feed(task, items, plain), task.targets[items], link_of(task.data), None, device, kind)
+        return Validator(feed(task, items, plain), task.targets[items], link_of(task.data), None, device, kind)
 
     judges = [aside(t, t.hold) for t in tasks]
     widest = max(t.targets.shape[1] for t in tasks)
@@ -133,13 +133,15 @@ def together(
         own = {**record, "temperature": temperature, "inner_items": len(task.hold), "inner_log_loss": None,
                "chosen_by": "inner splits of all tasks" if len(task.hold) else "last averaged weights"}  # fmt: skip
         head.cpu().eval().requires_grad_(False)
-        found[name] = Adapted(network, head, own, logits, task.rows.y[task.sure], task.sure, task.sure is task.hold)
+        found[name] = TrainedNetwork(
+            network, head, own, logits, task.rows.y[task.sure], task.sure, task.sure is task.hold
+        )
     bodies = [learner.body if soft is None else METHOD.body_of(learner.body, i) for i in range(len(tasks))]
     trained = [changed(network, b, "share parameters", statistics=loop.batch_norm == "learn") for b in bodies]
     return {name: replace(one, network=n) for (name, one), n in zip(found.items(), trained, strict=True)}
 
 
-def _inner(learner: Learner, judges: list[Inner]) -> float:
+def _inner(learner: Learner, judges: list[Validator]) -> float:
     """The mean over the tasks of the loss on their held-out items."""
     losses: list[float] = []
     heads: Any = learner.head

@@ -23,7 +23,7 @@ from regraft.core.row_store import RowStore
 from regraft.core.runtime import bf16_pays, say
 from regraft.data.dataset import Dataset
 from regraft.data.transforms.augment import Policy, may_flip
-from regraft.features.labelled import Rows, adapted_rows
+from regraft.features.labelled import LabelledFeatures, adapted_rows
 from regraft.methods.base import Options, Plan
 from regraft.methods.probes.linear_probe import fit_features, row_weights
 from regraft.methods.probes.logistic import targets_of
@@ -39,11 +39,11 @@ from regraft.training.loop import train
 from regraft.training.lr_range import suggest
 from regraft.training.requirements import check
 from regraft.training.state import Settings
-from regraft.training.validation import Inner, inner_parts, promised
+from regraft.training.validation import Validator, promised, validation_parts
 
 
 @dataclass(frozen=True)
-class Adapted:
+class TrainedNetwork:
     """A trained network with its head, and a record of how it came about.
 
     ``logits`` (m, k) are calibrated ones (or numbers, in their unit) of the items with ``labels`` (m,) that were held
@@ -61,7 +61,7 @@ class Adapted:
 
 
 @dataclass(frozen=True)
-class Start:
+class Initialization:
     """What a training starts from: the network (left as it is; a copy learns), the probe's head on it, and where
     another run's weights were taken, that run's head brought to the classes at hand. ``record`` tells how the probe was
     chosen.
@@ -75,16 +75,16 @@ class Start:
 
 def adapt(
     method: Any,
-    start: Start,
+    start: Initialization,
     data: Dataset,
-    rows: Rows,
+    rows: LabelledFeatures,
     settings: dict[str, Any],
     *,
     groups: NDArray[Any] | None,
     folder: Path,
     device: str,
     store: RowStore,
-) -> Adapted:
+) -> TrainedNetwork:
     """Trains on the items of ``rows`` by the phases of ``method``; logs and checkpoints go to the run's ``folder``.
 
     From 100 items on, 15 % are held out inside the training part to choose the epoch and the temperature, and where
@@ -122,7 +122,7 @@ def adapt(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             plan.prepare(body)
-    learn, hold, sure = inner_parts(labels, groups, seed, promised(settings))
+    learn, hold, sure = validation_parts(labels, groups, seed, promised(settings))
     if plan.refit:  # nothing is chosen by items held out
         learn, hold, sure = np.arange(len(data)), hold[:0], hold[:0]
     if plan.head == "probe" and len(hold):  # what chooses the epoch must be new to the head that training starts from
@@ -145,9 +145,9 @@ def adapt(
     weights = row_weights(targets, settings["class_weight"])
     judge = Policy("none", policy.flips)
 
-    def aside(items: NDArray[np.int64]) -> Inner:
+    def aside(items: NDArray[np.int64]) -> Validator:
         plain = make_feed(base, border, data.take(items), rows.x[items], judge, **feeds, views=1)
-        return Inner(plain, targets[items], link, None if weights is None else weights[items], device, task)
+        return Validator(plain, targets[items], link, None if weights is None else weights[items], device, task)
 
     inner = aside(hold)
     usual = "keep" if plan.pretrained and base.has_learned else "learn"
@@ -178,7 +178,7 @@ def adapt(
         plan.finish(learner.body)
     adapted = changed(base, learner.body, settings["method"], statistics=loop.batch_norm == "learn")
     if plan.refit:
-        everything = Rows(rows.x, labels, np.arange(len(data)))
+        everything = LabelledFeatures(rows.x, labels, np.arange(len(data)))
         fitted = fit_features(adapted_rows(adapted, data, everything, settings["engine"], device), labels, data.target,
                               seed=seed, class_weight=settings["class_weight"], groups=groups)  # fmt: skip
         learner.head = fitted.head
@@ -186,10 +186,10 @@ def adapt(
         if fitted.logits is not None and fitted.rows is not None:
             logits, sure = fitted.logits, fitted.rows
     head = learner.head.cpu().eval().requires_grad_(False)
-    return Adapted(adapted, head, record, logits, labels[sure], sure, sure is hold)
+    return TrainedNetwork(adapted, head, record, logits, labels[sure], sure, sure is hold)
 
 
-def calibrated(learner: Learner, inner: Inner, unit: float, zero: float) -> tuple[float, NDArray[Any] | None]:
+def calibrated(learner: Learner, inner: Validator, unit: float, zero: float) -> tuple[float, NDArray[Any] | None]:
     """Brings the head to the best temperature on the held-out items, or for numbers back to their unit; the temperature
     and what it then says of these items, None where there are none.
     """
@@ -201,7 +201,7 @@ def calibrated(learner: Learner, inner: Inner, unit: float, zero: float) -> tupl
         else:
             _, temperature = judged_at_best(logits, inner.targets, inner.link, inner.weights)
             logits = logits / temperature
-            head.cool(temperature)  # type: ignore[operator]
+            head.apply_temperature(temperature)  # type: ignore[operator]
     if inner.task == "regression":
         head.restate(unit, zero)  # type: ignore[operator]
     return temperature, logits
@@ -258,7 +258,7 @@ def untrained(network: Pretrained) -> Pretrained:
     return found
 
 
-def fingerprint(rows: Rows) -> str:
+def fingerprint(rows: LabelledFeatures) -> str:
     """Names the pictures, by their features, and the labels: what a checkpoint must not be resumed without."""
     return hashlib.blake2b(rows.x.tobytes() + rows.y.tobytes(), digest_size=16).hexdigest()
 
@@ -276,7 +276,9 @@ def _found_rate(
     return found["rate"], found["curve"]
 
 
-def _head(plan: Plan, start: Start, rows: Rows, outputs: int, seed: int, own_units: bool) -> nn.Module:
+def _head(
+    plan: Plan, start: Initialization, rows: LabelledFeatures, outputs: int, seed: int, own_units: bool
+) -> nn.Module:
     features = rows.x.shape[1]
     if plan.head == "probe":
         return copy.deepcopy(start.probe).requires_grad_(True)

@@ -17,7 +17,7 @@ from regraft.training.learner import Learner
 FROM, SHARE, PIECE = 100, 0.15, 64
 
 
-def inner_split(
+def validation_split(
     labels: NDArray[Any], groups: NDArray[Any] | None, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions to learn from and positions to choose by: 15 % from 100 items on, else none."""
@@ -26,14 +26,14 @@ def inner_split(
     return held_out(labels, groups, seed)
 
 
-def inner_parts(
+def validation_parts(
     labels: NDArray[Any], groups: NDArray[Any] | None, seed: int, promised: float | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """`inner_split`, and positions by which what is ``promised`` (the level of an interval, an accuracy) is found: 15 %
-    of what would be learned from, since what chose the epoch is known too well. Where nothing is promised or no group
-    can be spared, those that choose.
+    """`validation_split`, and positions by which what is ``promised`` (the level of an interval, an accuracy) is found:
+    15 % of what would be learned from, since what chose the epoch is known too well. Where nothing is promised or no
+    group can be spared, those that choose.
     """
-    learn, hold = inner_split(labels, groups, seed)
+    learn, hold = validation_split(labels, groups, seed)
     if promised is None or not len(hold):
         return learn, hold, hold
     rest, sure = held_out(labels[learn], None if groups is None else groups[learn], seed)
@@ -53,7 +53,7 @@ def held_out(
     return hold_out(strata(labels), groups, share=SHARE, seed=seed)
 
 
-class Inner:
+class Validator:
     """The held-out items, plain and unaugmented, as ``feed`` gives them to a learner."""
 
     def __init__(

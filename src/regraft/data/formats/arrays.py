@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.errors import DataError
-from regraft.core.types import Problem, TargetSpec
+from regraft.core.types import LabelSpec, Problem
 from regraft.data.dataset import as_names
 
 
 class Labels(NamedTuple):
     """The labels of n pictures: (n,) class indices or numbers, or (n, k) of 0 and 1."""
 
-    spec: TargetSpec
+    spec: LabelSpec
     values: NDArray[Any]
 
 
@@ -72,16 +72,16 @@ def as_labels(
     if task == "regression" or (broken and task is None):
         if values.dtype.kind not in "iufb":
             raise DataError(f"--task regression: the labels of {where} are no numbers.")
-        return Labels(TargetSpec("regression"), values.astype(np.float64)), "labels that are numbers"
+        return Labels(LabelSpec("regression"), values.astype(np.float64)), "labels that are numbers"
     if broken:
         raise DataError(f"{where} has labels that are no whole numbers; classes are whole numbers or names.")
     values = values.astype(np.int64) if values.dtype.kind in "fb" else values
     if names is None or values.dtype.kind not in "iu":
         indices, found = as_names(values)
-        return Labels(TargetSpec("classification", found), indices), ""
+        return Labels(LabelSpec("classification", found), indices), ""
     if len(values) and (values.min() < 0 or values.max() >= len(names)):
         raise DataError(f"{where} has labels from {values.min()} to {values.max()} and {len(names)} class_names.")
-    return Labels(TargetSpec("classification", names), values.astype(np.int64)), ""
+    return Labels(LabelSpec("classification", names), values.astype(np.int64)), ""
 
 
 def _several(values: NDArray[Any], names: tuple[str, ...] | None, where: str, task: str | None) -> tuple[Labels, str]:
@@ -94,7 +94,5 @@ def _several(values: NDArray[Any], names: tuple[str, ...] | None, where: str, ta
     classes = names or tuple(map(str, range(k)))
     rows = values.astype(np.int64)
     if task != "multilabel" and len(rows) and (rows.sum(1) == 1).all():
-        return Labels(
-            TargetSpec("classification", classes), rows.argmax(1)
-        ), "one class a picture, as rows of 0 and a 1"
-    return Labels(TargetSpec("multilabel", classes), rows), f"{k} labels that may hold at once"
+        return Labels(LabelSpec("classification", classes), rows.argmax(1)), "one class a picture, as rows of 0 and a 1"
+    return Labels(LabelSpec("multilabel", classes), rows), f"{k} labels that may hold at once"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regraft.core.boxes import Boxes, areas, clip
 from regraft.core.errors import DataError, UnreadableItem
-from regraft.core.types import Problem, TargetSpec
+from regraft.core.types import LabelSpec, Problem
 from regraft.data.dataset import Dataset
 from regraft.data.image.decoding import SUFFIXES, Shape, shape_of
 from regraft.data.items import PictureFiles
@@ -97,7 +97,7 @@ def detection_dataset(
     values[:] = boxes
     _class_problems(values, np.array(parts), kept, found)
     return Dataset(
-        name, PictureFiles(tree, paths, root), {"boxes": TargetSpec("detection", kept)}, {"boxes": values},
+        name, PictureFiles(tree, paths, root), {"boxes": LabelSpec("detection", kept)}, {"boxes": values},
         np.array(parts, dtype=str), format=format, evidence=evidence, problems=tuple(found),
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.errors import DataError
-from regraft.core.types import TargetSpec, Task
+from regraft.core.types import LabelSpec, Task
 from regraft.data.tabular.numbers import as_plain, fits, is_missing, kind_of, number, numbers, style_of, why_not
 
 SEPARATORS = ("|", ";", ",")
@@ -37,7 +37,7 @@ class LabelColumn:
     """
 
     name: str
-    spec: TargetSpec
+    spec: LabelSpec
     values: NDArray[Any]
     missing: NDArray[np.bool_]
     separator: str = ""
@@ -83,7 +83,7 @@ def label_column(
         return _multilabel(name, cells, missing, some, separator)
     if task == "regression":
         values = numbers(name, texts, rows, where)
-        return LabelColumn(name, TargetSpec("regression"), values, np.isnan(values), style=style, doubt=doubt)
+        return LabelColumn(name, LabelSpec("regression"), values, np.isnan(values), style=style, doubt=doubt)
     return _classes(name, texts, missing, where, doubt)
 
 
@@ -200,7 +200,7 @@ def _multilabel(
     for row, atoms in enumerate(sets):
         values[row, [position[a] for a in atoms]] = 1
     split = separator if any(separator in t for t in texts) else ""
-    return LabelColumn(name, TargetSpec("multilabel", classes), values, missing, separator=split)
+    return LabelColumn(name, LabelSpec("multilabel", classes), values, missing, separator=split)
 
 
 def _classes(name: str, texts: list[str], missing: NDArray[np.bool_], where: str, doubt: str) -> LabelColumn:
@@ -222,4 +222,4 @@ def _classes(name: str, texts: list[str], missing: NDArray[np.bool_], where: str
     classes = tuple(sorted(counts, key=(lambda t: (values_of[t], t)) if ordered else str))
     position = {c: i for i, c in enumerate(classes)}
     values = np.array([-1 if m else position[t] for t, m in zip(texts, missing, strict=True)], dtype=np.int64)
-    return LabelColumn(name, TargetSpec("classification", classes), values, missing, doubt=doubt)
+    return LabelColumn(name, LabelSpec("classification", classes), values, missing, doubt=doubt)

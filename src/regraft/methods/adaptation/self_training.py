@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.arrays import below
+from regraft.core.arrays import stack_rows
 from regraft.methods.adaptation.on_features import Learn, logits_of
 from regraft.methods.base import Fitted
 from regraft.metrics.validators import CERTAINTY, probabilities
@@ -29,7 +29,7 @@ def fit_domains(source: Any, labels: NDArray[Any], target: Any, learn: Learn, *,
         p = probabilities(logits_of(fitted.head, target))
         guesses, sure = p.argmax(1), p.max(1)
         believed = most_certain(guesses, sure, share)
-        rows, y = below([source, target[believed]]), np.concatenate([labels, guesses[believed]])
+        rows, y = stack_rows([source, target[believed]]), np.concatenate([labels, guesses[believed]])
         fitted = learn(rows, y, record=first.record)
     return Fitted(fitted.head, {**first.record, "believed": len(believed)}, first.rows, first.logits)
 

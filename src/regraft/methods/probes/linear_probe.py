@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from threadpoolctl import threadpool_limits
 
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.data.folds import stratified_folds
 from regraft.methods.base import Fitted
 from regraft.methods.probes.logistic import (
@@ -61,7 +61,7 @@ SCALINGS = ("common", "column")
 def fit_features(
     rows: NDArray[Any],
     labels: NDArray[Any],
-    target: TargetSpec,
+    target: LabelSpec,
     *,
     seed: int = 0,
     own_units: bool = False,
@@ -110,7 +110,7 @@ class _Problem:
         self,
         rows: NDArray[Any],
         labels: NDArray[Any],
-        target: TargetSpec,
+        target: LabelSpec,
         class_weight: ClassWeight,
         groups: NDArray[Any] | None,
         blocks: Sequence[int],

@@ -13,7 +13,7 @@ from regraft.backbones.base import Pretrained
 from regraft.backbones.text.tokeniser import DICTIONARY
 from regraft.core.border import written_by_regraft
 from regraft.core.errors import ArtefactError
-from regraft.core.types import PreprocessSpec, TargetSpec
+from regraft.core.types import LabelSpec, PreprocessSpec
 from regraft.features.encoders.table import COLUMNS, TableMap, table_network
 from regraft.features.encoders.tfidf import TfIdf
 from regraft.features.fusion import TERMS, fuse, parts_of, tfidf
@@ -31,7 +31,7 @@ from regraft.models.cv_plus import FoldHeads
 from regraft.models.heads import HEADS
 from regraft.models.learned import Learned
 from regraft.models.model import Model
-from regraft.models.outliers import Familiar
+from regraft.models.outliers import OutlierDetector
 
 
 def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor]) -> Pretrained:
@@ -102,9 +102,9 @@ def _read_task(network: Pretrained, entry: dict[str, Any], state: dict[str, Tens
     head_state = {k.removeprefix("head."): v for k, v in own.items() if k.startswith("head.")}
     module.load_state_dict(head_state, strict=True, assign=True)
     module.requires_grad_(False).eval()
-    spec = TargetSpec(target["task"], tuple(target["classes"]))
+    spec = LabelSpec(target["task"], tuple(target["classes"]))
     known = entry.get("familiar")
-    familiar = None if known is None else Familiar.read(known, own)
+    familiar = None if known is None else OutlierDetector.read(known, own)
     return Model(network, module, target["name"], spec, target.get("decision", {}), familiar, FoldHeads.read(own))
 
 

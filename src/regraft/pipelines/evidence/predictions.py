@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from regraft.core.arrays import evenly
+from regraft.core.arrays import subsample
 from regraft.core.errors import UnreadableItem
 from regraft.core.files import new_file, write_json
 from regraft.data.dataset import Dataset
-from regraft.features.labelled import Rows
+from regraft.features.labelled import LabelledFeatures
 from regraft.methods.probes.logistic import by_own_units
 from regraft.models.model import Model
 from regraft.pipelines.evidence.projection import plane
@@ -22,7 +22,9 @@ from regraft.pipelines.evidence.projection import plane
 MAP_POINTS, MISTAKES, THUMB, MOST_LETTERS = 500, 24, 160, 400
 
 
-def write_evidence(folder: Path, data: Dataset, judged: Rows, model: Model, probabilities: NDArray[Any]) -> None:
+def write_evidence(
+    folder: Path, data: Dataset, judged: LabelledFeatures, model: Model, probabilities: NDArray[Any]
+) -> None:
     """``predictions.csv``, ``map.csv`` and ``mistakes/`` for the judged items, into the run folder."""
     classes = data.classes
     if model.numbers:
@@ -40,7 +42,7 @@ def write_evidence(folder: Path, data: Dataset, judged: Rows, model: Model, prob
                 zip(names, truth, said, model.entropy_bits(probabilities), probabilities, strict=True)]  # fmt: skip
         head = ["input", "label", "predicted", "entropy_bits", *(f"p:{c}" for c in classes)]
         _write_csv(folder / "predictions.csv", [head, *rows])
-    shown = evenly(len(names), MAP_POINTS)
+    shown = subsample(len(names), MAP_POINTS)
     seen = judged.x[shown]
     places = plane(by_own_units(seen)(seen) if data.modality == "table" else seen)
     points = [[names[i], truth[i], said[i], f"{x:.4f}", f"{y:.4f}"] for i, (x, y) in zip(shown, places, strict=True)]
@@ -74,7 +76,9 @@ def _worst(y: NDArray[Any], outputs: NDArray[Any], model: Model) -> list[tuple[i
             for i in wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]]  # fmt: skip
 
 
-def write_line(folder: Path, names: list[str], label: str, learned: Rows, judged: Rows, model: Model) -> None:
+def write_line(
+    folder: Path, names: list[str], label: str, learned: LabelledFeatures, judged: LabelledFeatures, model: Model
+) -> None:
     """``line.json``: the fitted line of a table of one column, its band, and the rows it was learned from."""
     both = np.concatenate([learned.x[:, 0], judged.x[:, 0]])
     x = np.linspace(both.min(), both.max(), 25)[:, None]
@@ -85,7 +89,7 @@ def write_line(folder: Path, names: list[str], label: str, learned: Rows, judged
         reach = 1.6448536269514722 * model.sigma
         ends = np.stack([values[:, 0] - reach, values[:, 0] + reach], 1)
     slope = float((values[-1, 0] - values[0, 0]) / (x[-1, 0] - x[0, 0]))
-    points = {part: np.stack([r.x[:, 0], r.y], 1)[evenly(len(r.y), MAP_POINTS)].tolist()
+    points = {part: np.stack([r.x[:, 0], r.y], 1)[subsample(len(r.y), MAP_POINTS)].tolist()
               for part, r in (("learned from", learned), ("judged", judged))}  # fmt: skip
     level = (model.decision.get("interval") or {"level": 0.9})["level"]
     write_json(folder / "line.json", {
@@ -103,7 +107,9 @@ def _write_csv(path: Path, rows: list[list[str]]) -> None:
         csv.writer(f).writerows(rows)
 
 
-def _write_mistakes(folder: Path, data: Dataset, judged: Rows, worst: list[tuple[int, dict[str, Any]]]) -> None:
+def _write_mistakes(
+    folder: Path, data: Dataset, judged: LabelledFeatures, worst: list[tuple[int, dict[str, Any]]]
+) -> None:
     folder.mkdir(exist_ok=True)
     shown = []
     for number, (i, said) in enumerate(worst):

@@ -15,7 +15,7 @@ from regraft.core.errors import InputError
 from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
 from regraft.data.transforms.augment import Policy, may_flip
-from regraft.features.labelled import Rows, fresh_rows
+from regraft.features.labelled import LabelledFeatures, fresh_rows
 from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, SourceTraining, take_statistics
 from regraft.methods.base import Options, gentle
 from regraft.methods.probes.linear_probe import fit_features
@@ -24,7 +24,7 @@ from regraft.metrics.validators import information, preference, spread
 from regraft.models.heads import LinearHead
 from regraft.models.model import Model
 from regraft.pipelines.scenarios.adaptation_report import LOOKED_AT, SOURCE_ONLY, Domain, finished, report
-from regraft.pipelines.scenarios.target_domain import Target
+from regraft.pipelines.scenarios.target_domain import TargetDomain
 from regraft.training.defaults import GENTLE_ON_TEXTS, loop_settings, rate_of
 from regraft.training.feeds.base import Batches
 from regraft.training.feeds.build import make_feed
@@ -33,11 +33,11 @@ from regraft.training.learner import Learner
 from regraft.training.logs import Logs
 from regraft.training.loop import train
 from regraft.training.requirements import check
-from regraft.training.trainer import Adapted, Start, adapt, changed, fingerprint
-from regraft.training.validation import Inner
+from regraft.training.trainer import Initialization, TrainedNetwork, adapt, changed, fingerprint
+from regraft.training.validation import Validator
 
 if TYPE_CHECKING:
-    from regraft.pipelines.context import Job
+    from regraft.pipelines.context import FitContext
 
 
 @dataclass
@@ -49,7 +49,7 @@ class SourceModel:
     record: dict[str, Any]
 
 
-def train_target(job: Job, method: Any, target: Target) -> dict[str, Any]:
+def train_target(job: FitContext, method: Any, target: TargetDomain) -> dict[str, Any]:
     """The fields of a `regraft.pipelines.fit.FitResult`."""
     split, watch = job.split, job.watch
     check(job.network, split.train, job.settings)
@@ -85,7 +85,7 @@ def refuse(settings: dict[str, Any]) -> None:
         raise InputError("--lr auto: adapting to another domain has no range test; name a rate.")
 
 
-def source_model(job: Job, method: Any, rows: Rows) -> SourceModel:
+def source_model(job: FitContext, method: Any, rows: LabelledFeatures) -> SourceModel:
     """That of ``--init`` where it knows all classes, else one trained here."""
     plan, init = method.plan_domains(1, Options(1)), job.settings["init"]
     free = not plan.source
@@ -107,15 +107,15 @@ def source_model(job: Job, method: Any, rows: Rows) -> SourceModel:
     scratch = SourceTraining(job.network.has_learned)
     # both domains go by statistics of their own, the source from here on
     told = {**job.settings, "method": SOURCE_ONLY, "batch_norm": job.settings["batch_norm"] or "learn"}
-    start = Start(job.network, LinearHead.zero(rows.x.shape[1], len(job.split.train.classes)), {})
+    start = Initialization(job.network, LinearHead.zero(rows.x.shape[1], len(job.split.train.classes)), {})
     groups = None if job.split.groups is None else job.split.groups[rows.items]
-    made: Adapted = adapt(scratch, start, job.split.train, rows, told, groups=groups, folder=folder,
+    made: TrainedNetwork = adapt(scratch, start, job.split.train, rows, told, groups=groups, folder=folder,
                           device=job.runner.device, store=job.store)  # fmt: skip
     assert isinstance(made.head, LinearHead)
     return SourceModel(made.network, made.head, made.record)
 
 
-def of_init(job: Job, head: LinearHead, rows: Rows) -> SourceModel:
+def of_init(job: FitContext, head: LinearHead, rows: LabelledFeatures) -> SourceModel:
     """The model of ``--init``. Where its head has learned under the statistics that batch normalisation brought from a
     pretraining, which no method here keeps, both are brought to those of the source: else the head would meet features
     it has never seen, also where the domains are one.
@@ -150,7 +150,7 @@ def idle(plan: DomainPlan, settings: dict[str, Any]) -> None:
 
 
 def adapted(
-    job: Job, method: Any, source: SourceModel, rows: Rows, target: Dataset, items: NDArray[np.int64]
+    job: FitContext, method: Any, source: SourceModel, rows: LabelledFeatures, target: Dataset, items: NDArray[np.int64]
 ) -> tuple[Pretrained, LinearHead, dict[str, Any]]:
     """The network and head after the method's phases, and a record of them."""
     settings, device, seed = job.settings, job.runner.device, job.settings["seed"]
@@ -205,7 +205,7 @@ def adapted(
     return network, head, record
 
 
-class Judge(Inner):
+class Judge(Validator):
     """Judges a learner by its answers on the target without labels, ``feed``: minus `preference`; ``before`` learned
     the ``source`` alone.
     """
@@ -213,7 +213,7 @@ class Judge(Inner):
     def __init__(self, feed: Batches, source: Batches, classes: int, device: str, before: Learner) -> None:
         more: Any = ("softmax", None, device, "classification")
         super().__init__(feed, np.zeros((len(feed), classes)), *more)
-        on_source = Inner(source, np.zeros((len(source), classes)), *more)
+        on_source = Validator(source, np.zeros((len(source), classes)), *more)
         self.before = information(on_source.logits(before.eval()))
 
     def loss(self, learner: Learner) -> float:
@@ -225,14 +225,21 @@ def default_epochs(n: int) -> int:
     return int(np.clip(round(60_000 / n), 4, 20))
 
 
-def _domain(job: Job, target: Target, train: Rows, goal: Rows, network: Pretrained, head: LinearHead) -> Domain:
+def _domain(
+    job: FitContext,
+    target: TargetDomain,
+    train: LabelledFeatures,
+    goal: LabelledFeatures,
+    network: Pretrained,
+    head: LinearHead,
+) -> Domain:
     """The model's view of both domains; of what it learned from, at most 2,000 items are looked at."""
     split = job.split
 
-    def seen(data: Dataset | None, most: int | None = None, items: NDArray[np.int64] | None = None) -> Rows:
+    def seen(data: Dataset | None, most: int | None = None, items: NDArray[np.int64] | None = None) -> LabelledFeatures:
         if data is None or not len(data):
             nothing = np.zeros(0, np.int64)
-            return Rows(np.zeros((0, network.width), np.float32), nothing, nothing)
+            return LabelledFeatures(np.zeros((0, network.width), np.float32), nothing, nothing)
         places = np.arange(len(data)) if items is None else items
         places = places if most is None else spread(places, most)
         return fresh_rows(network, data, places, job.settings["engine"], job.runner.device)

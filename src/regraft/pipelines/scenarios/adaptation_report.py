@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from regraft.core.arrays import below
+from regraft.core.arrays import stack_rows
 from regraft.core.types import Problem
 from regraft.data.audit.measure import facts
 from regraft.features.fusion import parts_of
-from regraft.features.labelled import Rows
+from regraft.features.labelled import LabelledFeatures
 from regraft.methods import METHODS
 from regraft.methods.adaptation.on_features import in_own_units
 from regraft.methods.base import Fitted, Options
@@ -25,12 +25,12 @@ from regraft.models import artefact
 from regraft.models.model import Model
 from regraft.pipelines.evidence.domains import write_domains
 from regraft.pipelines.evidence.predictions import write_evidence
-from regraft.pipelines.scenarios.target_domain import Target
+from regraft.pipelines.scenarios.target_domain import TargetDomain
 from regraft.pipelines.stages.controls import constant
 from regraft.tasks import TASKS
 
 if TYPE_CHECKING:
-    from regraft.pipelines.context import Job
+    from regraft.pipelines.context import FitContext
 
 CHOOSES = "snd"
 """The validator that chooses the epoch and the method, fixed beforehand: no method here makes it large by itself. A
@@ -48,11 +48,11 @@ class Domain:
     """
 
     model: Model
-    train: Rows
-    val: Rows
-    target: Rows
-    judged: Rows | None
-    unknown: Rows | None
+    train: LabelledFeatures
+    val: LabelledFeatures
+    target: LabelledFeatures
+    judged: LabelledFeatures | None
+    unknown: LabelledFeatures | None
 
     def on_source(self) -> float:
         """What the answers on the source tell, in nats: on held-out items, where there are any."""
@@ -75,7 +75,7 @@ def _some(rows: Any) -> NDArray[Any]:
     return some.toarray() if issparse(some) else some
 
 
-def fit_target(job: Job, method: Any, target: Target) -> dict[str, Any]:
+def fit_target(job: FitContext, method: Any, target: TargetDomain) -> dict[str, Any]:
     """The fields of a `regraft.pipelines.fit.FitResult`."""
     split, settings, watch = job.split, job.settings, job.watch
     split.problems += target.problems
@@ -112,7 +112,7 @@ def fit_target(job: Job, method: Any, target: Target) -> dict[str, Any]:
         figures, won = report(job, method, target, before, after)
     refit = bool(settings["refit"] and len(val.y))
     if refit:
-        x, y = below([train.x, val.x]), np.concatenate([train.y, val.y])
+        x, y = stack_rows([train.x, val.x]), np.concatenate([train.y, val.y])
         with watch("fit"):
             if after is not before:
                 after.model.head = _adapted(method, own, x, y, goal.x, again, settings["seed"]).head
@@ -154,8 +154,8 @@ def _learn(learn: Callable[..., Any], chosen: dict[str, Any], rows: Any, labels:
 
 
 def finished(
-    job: Job,
-    target: Target,
+    job: FitContext,
+    target: TargetDomain,
     before: Domain,
     after: Domain,
     figures: dict[str, Any],
@@ -188,7 +188,7 @@ def finished(
     }  # fmt: skip
 
 
-def _seen_in_target(job: Job, target: Target) -> float | None:
+def _seen_in_target(job: FitContext, target: TargetDomain) -> float | None:
     """The share of the target's judged pictures whose labels the network's pretraining saw, None where not known."""
     if job.network.seen is None or target.judged is None:
         return None
@@ -197,7 +197,7 @@ def _seen_in_target(job: Job, target: Target) -> float | None:
 
 
 def report(
-    job: Job, method: Any, target: Target, before: Domain, after: Domain
+    job: FitContext, method: Any, target: TargetDomain, before: Domain, after: Domain
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """The figures on the source and the target, and the gain over source-only with its paired interval.
 

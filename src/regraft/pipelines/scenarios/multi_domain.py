@@ -13,14 +13,14 @@ from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import Stopwatch, resolve_device, say
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.data.dataset import Dataset
 from regraft.data.items import Items, JoinedItems, Renamed
 from regraft.data.names import short
 from regraft.data.open import split_part
 from regraft.data.relabel import relabel
 from regraft.data.splits import Split, make_split
-from regraft.features.labelled import Rows, fresh_rows
+from regraft.features.labelled import LabelledFeatures, fresh_rows
 from regraft.methods import multi_domain as METHOD
 from regraft.methods.adaptation.on_networks import SourceTraining
 from regraft.metrics.classes import classification
@@ -35,7 +35,7 @@ from regraft.pipelines.validate import hints_of
 from regraft.tasks import TASKS
 from regraft.training.multi_domain import Domain, rows_of, trained
 from regraft.training.requirements import check
-from regraft.training.trainer import Start, adapt, changed
+from regraft.training.trainer import Initialization, adapt, changed
 
 
 def fit_joint(data: list[Any], val: Any, settings: dict[str, Any], *, overwrite: bool, resume: bool) -> dict[str, Any]:
@@ -69,11 +69,13 @@ def fit_joint(data: list[Any], val: Any, settings: dict[str, Any], *, overwrite:
         with watch("controls"):
             heads = [rows_of(head, d.own) for d in domains]
             for one, d in zip(heads, domains, strict=True):
-                one.cool(record["temperatures"][d.name])
-            head.cool(float(np.exp(np.mean(np.log([*record["temperatures"].values()])))))  # of no domain: their middle
+                one.apply_temperature(record["temperatures"][d.name])
+            head.apply_temperature(
+                float(np.exp(np.mean(np.log([*record["temperatures"].values()]))))
+            )  # of no domain: their middle
             figures, models = _judged(run, settings, network, body, head, heads, domains, classes, device, store)
         mixed = changed(network, METHOD.undivided(body, network.body, None), "joint", statistics=True)
-        whole = Model(mixed, head, "label", TargetSpec("classification", classes))
+        whole = Model(mixed, head, "label", LabelSpec("classification", classes))
         about = {"name": out.name, "data": " + ".join(names), "method": "joint", "settings": settings, "choice": record,
                  "trained_on": sum(len(d.split.train) for d in domains), "judged_on": figures["items"],
                  "columns": splits[0].columns}  # fmt: skip
@@ -154,7 +156,7 @@ def _judged(
     models, shown = [], _Shown()
     for i, d in enumerate(domains):
         own = changed(network, METHOD.undivided(body, network.body, i), "joint", statistics=True)
-        spec = TargetSpec("classification", tuple(classes[c] for c in d.own))
+        spec = LabelSpec("classification", tuple(classes[c] for c in d.own))
         models.append(Model(own, heads[i], "label", spec))
         if d.split.val is None:
             found["domains"][d.name] = {"items": 0, "joint": None}
@@ -173,7 +175,7 @@ def _judged(
     if shown.rows:
         rows, probabilities, groups = shown.together()
         found |= {"val": classification(rows.y, probabilities, groups), "items": len(rows.y)}
-        model = Model(models[0].network, head, "label", TargetSpec("classification", classes))
+        model = Model(models[0].network, head, "label", LabelSpec("classification", classes))
         write_evidence(run.work, shown.data(), rows, model, probabilities)
     return found, models
 
@@ -184,12 +186,17 @@ class _Shown:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.judged: list[Dataset] = []
-        self.rows: list[Rows] = []
+        self.rows: list[LabelledFeatures] = []
         self.probabilities: list[NDArray[np.float64]] = []
         self.groups: list[NDArray[Any] | None] = []
 
     def add(
-        self, name: str, judged: Dataset, rows: Rows, probabilities: NDArray[np.float64], groups: NDArray[Any] | None
+        self,
+        name: str,
+        judged: Dataset,
+        rows: LabelledFeatures,
+        probabilities: NDArray[np.float64],
+        groups: NDArray[Any] | None,
     ) -> None:
         self.names.append(name)
         self.judged.append(judged)
@@ -204,10 +211,10 @@ class _Shown:
         return replace(first, items=reduce(JoinedItems, items), labels={first.target_name: y},
                        parts=np.full(len(y), ""), groups=None)  # fmt: skip
 
-    def together(self) -> tuple[Rows, NDArray[np.float64], NDArray[Any] | None]:
+    def together(self) -> tuple[LabelledFeatures, NDArray[np.float64], NDArray[Any] | None]:
         """Rows by their position in `data`, probabilities, and what belongs together, never across domains."""
         starts = np.cumsum([0, *map(len, self.judged)])
-        rows = Rows(np.concatenate([r.x for r in self.rows]), np.concatenate([r.y for r in self.rows]),
+        rows = LabelledFeatures(np.concatenate([r.x for r in self.rows]), np.concatenate([r.y for r in self.rows]),
                     np.concatenate([r.items + s for r, s in zip(self.rows, starts, strict=False)]))  # fmt: skip
         groups = None
         if any(g is not None for g in self.groups):
@@ -223,7 +230,7 @@ def _alone(
     network: Pretrained,
     domain: Domain,
     classes: tuple[str, ...],
-    judged: Rows,
+    judged: LabelledFeatures,
     device: str,
     store: RowStore,
 ) -> NDArray[np.float64]:
@@ -233,7 +240,7 @@ def _alone(
     rows = fresh_rows(network, data, np.arange(len(data)), settings["engine"], device)
     folder = run.work / f"alone-{domain.name}"
     folder.mkdir(exist_ok=True)
-    start = Start(network, LinearHead.zero(network.width, len(own)), {})
+    start = Initialization(network, LinearHead.zero(network.width, len(own)), {})
     told = {**settings, "batch_norm": "learn"}  # as the joint model does
     groups = None if domain.split.groups is None else domain.split.groups[rows.items]
     made = adapt(SourceTraining(network.has_learned), start, data, rows, told, groups=groups, folder=folder,
@@ -241,6 +248,6 @@ def _alone(
     assert domain.split.val is not None
     x = fresh_rows(made.network, domain.split.val, judged.items, settings["engine"], device).x
     found = np.zeros((len(judged.y), len(classes)))
-    model = Model(made.network, made.head, "label", TargetSpec("classification", own))
+    model = Model(made.network, made.head, "label", LabelSpec("classification", own))
     found[:, [classes.index(c) for c in own]] = model.probabilities(x)
     return found

@@ -20,7 +20,7 @@ FEW = 5
 
 
 @dataclass
-class Target:
+class TargetDomain:
     """``learn`` is adapted to; ``judged`` holds the items to report on, with labels in the source's classes, None where
     the target has no labels. ``unknown`` are judged items of classes that the source has not, None where there are
     none. ``same`` says that ``judged`` are the very items adapted to. ``labelled`` are those whose labels are learned
@@ -45,7 +45,7 @@ def open_target(
     hints: Hints = Hints(),
     labels: int | None = None,
     seed: int = 0,
-) -> Target:
+) -> TargetDomain:
     """The target at ``where`` beside the labelled ``source``, of which ``held`` is held out.
 
     ``mapping`` renames classes of the target (``kitten=cat,puppy=dog``). Adapted to is the part train, reported on the
@@ -64,7 +64,7 @@ def open_target(
             raise InputError(f"--mapping {mapping}: the target {opened.name} has no class names.")
         if labels:
             raise InputError(f"--target-labels {labels}: the target {opened.name} has no labels.")
-        found = Target(opened, None)
+        found = TargetDomain(opened, None)
     else:
         if opened.target.task != "classification":
             raise InputError(
@@ -118,7 +118,7 @@ def renamed(data: Dataset, mapping: str | None) -> Dataset:
     return replace(data, targets={data.target_name: spec}, labels={data.target_name: place[data.y]})
 
 
-def _with_labels(learn: Dataset, judged: Dataset, classes: tuple[str, ...]) -> Target:
+def _with_labels(learn: Dataset, judged: Dataset, classes: tuple[str, ...]) -> TargetDomain:
     """The judged items in the source's classes, and what is to say where the two sets of classes differ."""
     there = {c for part in (learn, judged) for c, n in part.class_counts().items() if n}
     common = [c for c in classes if c in there]
@@ -144,10 +144,10 @@ def _with_labels(learn: Dataset, judged: Dataset, classes: tuple[str, ...]) -> T
         problems.append(Problem("open-set", name, text))
     unlabelled = replace(learn, targets={learn.target_name: ours.target},
                          labels={learn.target_name: np.full(len(learn), -1)})  # fmt: skip
-    return Target(unlabelled, ours.take(np.flatnonzero(known)), unknown, problems=problems)
+    return TargetDomain(unlabelled, ours.take(np.flatnonzero(known)), unknown, problems=problems)
 
 
-def _set_aside(found: Target, known: Dataset, labels: int, seed: int) -> None:
+def _set_aside(found: TargetDomain, known: Dataset, labels: int, seed: int) -> None:
     """Takes ``labels`` items, class by class in turns, out of what is adapted to and judged, and keeps their labels."""
     rng, most = np.random.default_rng(seed), int((known.y >= 0).sum())
     if labels >= most:

@@ -17,14 +17,14 @@ from regraft.features.runner import Runner
 from regraft.methods import METHODS
 from regraft.options.fit import FitOptions, Meaning
 from regraft.pipelines import run_folder as runfolder
-from regraft.pipelines.context import Job
+from regraft.pipelines.context import FitContext
 from regraft.pipelines.result import FitResult
-from regraft.pipelines.stages.learn import Given
+from regraft.pipelines.stages.learn import AlreadyTrained
 from regraft.pipelines.stages.network import started
 from regraft.pipelines.validate import check, recorded
 from regraft.training.multi_task import Task, task_of, together
 from regraft.training.requirements import check as check_training
-from regraft.training.trainer import Adapted, Start, adapt
+from regraft.training.trainer import Initialization, TrainedNetwork, adapt
 
 TRAINS = "lp-ft"
 """How tasks train one network."""
@@ -56,17 +56,17 @@ def fit_together(
         own = run.work / "tasks" / name
         with runfolder.RunFolder(own, job.settings, overwrite=own.exists(), resume=resume) as folder_of:
             others = tuple(j.split.train for n, j in jobs.items() if n != name)
-            results[name] = replace(job, run=folder_of, others=others).result(Given(trained[name], alone))
+            results[name] = replace(job, run=folder_of, others=others).result(AlreadyTrained(trained[name], alone))
             folder_of.finish(asdict(results[name]))
         seconds[name] = round(time.perf_counter() - begun, 3)
     return results, seconds
 
 
-def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> dict[str, Job]:
+def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> dict[str, FitContext]:
     told = FitOptions.of(**options)
     if told.scenario.target is not None:
         raise InputError(f"--target {told.scenario.target}: --share parameters has no use for it.")
-    jobs: dict[str, Job] = {}
+    jobs: dict[str, FitContext] = {}
     for name, (data, column) in tasks.items():
         own = told.changed(label=column, out=str(run.work / "tasks" / name),
                            drop=not_looked_at(tasks, name, told.data.drop))  # fmt: skip
@@ -91,16 +91,18 @@ def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> di
                                  settings["size"])  # fmt: skip
         settings["backbone"] = network.name
         check(own, Meaning(TRAINS, "training", "tasks", split.train.target.task))
-        jobs[name] = Job(run, settings, split, network, None, Runner(network, settings["engine"], device), store, watch)
+        jobs[name] = FitContext(
+            run, settings, split, network, None, Runner(network, settings["engine"], device), store, watch
+        )
     return jobs
 
 
-def _task(job: Job) -> Task:
+def _task(job: FitContext) -> Task:
     rows, _ = job.rows(job.split.train)
     return task_of(job.split.train, rows, job.groups_of(rows), job.settings)
 
 
-def _alone(job: Job, name: str) -> Adapted:
+def _alone(job: FitContext, name: str) -> TrainedNetwork:
     """The same network trained on this task alone, as the control."""
     say(f"the control: {name} alone")
     task = _task(job)
@@ -110,9 +112,17 @@ def _alone(job: Job, name: str) -> Adapted:
     if task.numbers:
         head.restate(task.unit, task.zero)
     groups = job.groups_of(task.rows)
-    return adapt(METHODS.get(job.settings["method"]), Start(job.network, head.requires_grad_(False), task.record),
-                 job.split.train, task.rows, job.settings, groups=groups, folder=folder, device=job.runner.device,
-                 store=job.store)  # fmt: skip
+    return adapt(
+        METHODS.get(job.settings["method"]),
+        Initialization(job.network, head.requires_grad_(False), task.record),
+        job.split.train,
+        task.rows,
+        job.settings,
+        groups=groups,
+        folder=folder,
+        device=job.runner.device,
+        store=job.store,
+    )
 
 
 def same_data(a: Any, b: Any) -> bool:

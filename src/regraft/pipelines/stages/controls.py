@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from regraft.backbones.base import Pretrained
 from regraft.core.errors import UnknownName
 from regraft.core.row_store import RowStore
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 from regraft.data.splits import Split
 from regraft.features.extract import Extracted
 from regraft.features.fusion import learned, learns, parts_of
-from regraft.features.labelled import Rows
+from regraft.features.labelled import LabelledFeatures
 from regraft.features.network import network_for
 from regraft.features.runner import Runner
 from regraft.models.model import Model
@@ -43,8 +43,8 @@ class ControlKit:
     """What a control needs of the run it stands beside: the same items, learner and engine."""
 
     split: Split
-    train: Rows
-    judged: Rows
+    train: LabelledFeatures
+    judged: LabelledFeatures
     learn: Callable[..., Any]
     engine: str
     device: str
@@ -106,7 +106,7 @@ def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Cont
     return found
 
 
-def constant(target: TargetSpec, labels: NDArray[Any], n: int) -> Control:
+def constant(target: LabelSpec, labels: NDArray[Any], n: int) -> Control:
     """Always the same answer for n items, by the ``labels`` to learn from: see `regraft.tasks.base.Task.constant`."""
     return Control(*TASKS[target.task].constant(labels, n, len(target.classes)))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.arrays import beside
+from regraft.core.arrays import stack_columns
 from regraft.features.fusion import describe, parts_of
 from regraft.methods.base import Fitted
 from regraft.methods.probes.linear_probe import fit_features
@@ -74,13 +74,13 @@ def adds_nothing(figures: dict[str, Any]) -> list[str]:
 def _learned(kit: ControlKit, chosen: list[int], columns: list[slice]) -> Fitted:
     """A head on these parts alone."""
     widths = [columns[i].stop - columns[i].start for i in chosen]
-    fitted: Fitted = kit.learn(beside([kit.train.x[:, columns[i]] for i in chosen]), kit.train.y, blocks=widths)
+    fitted: Fitted = kit.learn(stack_columns([kit.train.x[:, columns[i]] for i in chosen]), kit.train.y, blocks=widths)
     return fitted
 
 
 def _judged(model: Model, kit: ControlKit, fitted: Fitted, chosen: list[int], columns: list[slice]) -> Any:
     """The probabilities (m, k) on the judged items of a head on these parts alone."""
-    rows = beside([kit.judged.x[:, columns[i]] for i in chosen])
+    rows = stack_columns([kit.judged.x[:, columns[i]] for i in chosen])
     return Model(model.network, fitted.head, model.target_name, model.target).probabilities(rows)
 
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from regraft.options.base import Kind
-from regraft.training.trainer import Adapted
+from regraft.training.trainer import TrainedNetwork
 
 
 @dataclass(frozen=True)
-class Given:
+class AlreadyTrained:
     """A method whose training is done already; ``alone`` is what the same network learns from this task alone, None
     where that was not asked for.
     """
 
     KIND: ClassVar[Kind] = "training"
-    adapted: Adapted
-    alone: Adapted | None = None
+    adapted: TrainedNetwork
+    alone: TrainedNetwork | None = None

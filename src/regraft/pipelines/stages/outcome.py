@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.arrays import below
+from regraft.core.arrays import stack_rows
 from regraft.data.splits import Split
-from regraft.features.labelled import Rows
+from regraft.features.labelled import LabelledFeatures
 from regraft.models.model import Model
 from regraft.pipelines.stages.controls import Control
 from regraft.pipelines.stages.cross_validation import mean_of_rounds, widening
@@ -27,7 +27,7 @@ class Outcome:
     ``rows``, how they become answers, ``carries`` whether intervals are among them, and the figures of ``unlike`` ones.
     """
 
-    rows: Rows
+    rows: LabelledFeatures
     probabilities: NDArray[Any]
     decision: dict[str, Any]
     carries: bool
@@ -57,7 +57,7 @@ def together(folds: list[Outcome]) -> Outcome:
     sizes = [len(f.rows.items) for f in folds]
 
     def joined(parts: list[Any]) -> Any:
-        return below(parts)[order]
+        return stack_rows(parts)[order]
 
     def decided(each: list[dict[str, Any]]) -> dict[str, Any]:
         found = {k: v for k, v in each[0].items() if all(k in e for e in each)}
@@ -77,7 +77,7 @@ def together(folds: list[Outcome]) -> Outcome:
         decision.pop("interval", None)
     controls = [Control(_name(same), joined([c.probabilities for c in same]), decided([c.decision for c in same]))
                 for same in _alike([f.controls for f in folds])]  # fmt: skip
-    rows = Rows(*(joined([getattr(f.rows, name) for f in folds]) for name in ("x", "y", "items")))
+    rows = LabelledFeatures(*(joined([getattr(f.rows, name) for f in folds]) for name in ("x", "y", "items")))
     return Outcome(rows, joined(own), decision, carries, controls, _joined_parts([f.parts for f in folds], joined),
                    _joined_unlike([f.unlike for f in folds]), sum(f.computed for f in folds))  # fmt: skip
 

@@ -11,15 +11,15 @@ from scipy.sparse import issparse
 from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
 from regraft.data.folds import strata, stratified_folds
-from regraft.features.labelled import Rows
-from regraft.models.outliers import LEAST_ROWS, WIDEST, Familiar
+from regraft.features.labelled import LabelledFeatures
+from regraft.models.outliers import LEAST_ROWS, WIDEST, OutlierDetector
 
 FOLDS, SHOWN = 5, 20
 
 
-def familiar_with(
-    data: Dataset, rows: Rows, groups: NDArray[Any] | None, seed: int
-) -> tuple[Familiar | None, Problem | None]:
+def fit_outlier_detector(
+    data: Dataset, rows: LabelledFeatures, groups: NDArray[Any] | None, seed: int
+) -> tuple[OutlierDetector | None, Problem | None]:
     """What the training rows look like, or why that cannot be said. No fold tears one of ``groups`` (n,)."""
     n, d = rows.x.shape
     why = None
@@ -34,10 +34,10 @@ def familiar_with(
     folds = FOLDS if groups is None else min(FOLDS, len(np.unique(groups)))
     fold = stratified_folds(strata(rows.y), folds, np.random.default_rng(seed), groups)
     classes = rows.y if data.target.task == "classification" else None
-    return Familiar.fitted(rows.x, classes, fold, own_units=data.modality == "table"), None
+    return OutlierDetector.fitted(rows.x, classes, fold, own_units=data.modality == "table"), None
 
 
-def unlike_figures(known: Familiar, x: NDArray[Any], names: list[str]) -> dict[str, Any]:
+def unlike_figures(known: OutlierDetector, x: NDArray[Any], names: list[str]) -> dict[str, Any]:
     """How many of the judged items, features x (n, d), are flagged, and the most unlike of them by name."""
     scores = known.scores(x)
     flags = known.unlike(scores)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import get_lapack_funcs, lapack
 
 from regraft.core.errors import InputError
-from regraft.core.types import TargetSpec
+from regraft.core.types import LabelSpec
 
 Array = NDArray[np.floating[Any]]
 CLASSES, ALL = ("classification",), ("classification", "multilabel", "regression")
@@ -33,7 +33,7 @@ class Given:
 
     x: NDArray[Any]
     y: NDArray[Any]
-    target: TargetSpec
+    target: LabelSpec
     source: NDArray[Any] | None = None
     groups: NDArray[Any] | None = None
     seed: int = 0
