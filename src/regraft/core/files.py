@@ -141,6 +141,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all, in UTF-8."""
     with new_file(path) as temporary:
         # names of files may hold bytes that are no text; they are written as escapes
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -164,10 +165,12 @@ def jsonable(value: Any) -> Any:
 
 
 def dump_json(value: Any, indent: int | None = 2) -> str:
+    """``value`` as JSON, see `jsonable`; raises ``ValueError`` for numbers that JSON has not."""
     return json.dumps(jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def write_json(path: Path, value: Any) -> None:
+    """`dump_json` into a file, whole or not at all."""
     write_text(path, dump_json(value) + "\n")
 
 

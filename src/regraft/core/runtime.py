@@ -142,6 +142,7 @@ def show_progress(on: bool) -> None:
 
 
 def progress_is_shown() -> bool:
+    """Whether progress goes to stderr."""
     return _progress
 
 
@@ -203,5 +204,6 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
     def record(self) -> dict[str, Any]:
+        """Seconds by step, and the ``total`` since the watch was made."""
         total = time.perf_counter() - self._start
         return {k: round(v, 4) for k, v in {**self.seconds, "total": total}.items()}

@@ -41,6 +41,7 @@ class Roles:
     unused: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
+        """The fields, for a manifest."""
         return asdict(self)
 
     @classmethod
@@ -153,9 +154,11 @@ class PreprocessSpec:
     tokens: int = 0
 
     def to_json(self) -> dict[str, Any]:
+        """The fields, for a manifest."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> PreprocessSpec:
+        """From what `to_json` wrote."""
         fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
         return cls(**fields)

@@ -32,6 +32,7 @@ class Seen:
 
 
 def probabilities(logits: Array) -> Array:
+    """Logits (n, k) -> their softmax (n, k), in float64."""
     return softmax(np.asarray(logits, np.float64), axis=1)
 
 

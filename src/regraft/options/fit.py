@@ -211,6 +211,8 @@ def _time(given: dict[str, Any], meaning: Meaning) -> str | None:
 def _range_test(given: dict[str, Any], meaning: Meaning) -> str | None:
     if given["lr"] == "auto" and meaning.scenario in ("domains", "tasks"):
         return f"--lr auto: {SCENARIO_WORDS[meaning.scenario]} has no use for it."
+    if given["lr"] == "auto" and meaning.kind == "adapting networks":
+        return "--lr auto: adapting to another domain has no range test; name a rate."
     return None
 
 

@@ -16,6 +16,9 @@ TRAINED: tuple[Kind, ...] = ("training", "adapting networks", "domains", "auto",
 CLASSES = ("classification", "multilabel")
 AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light; for boxes standard]"
 MIX = "join pictures: none, mixup, cutmix, mosaic; for boxes mosaic, mixup, mosaic+mixup [default: none]"
+_ONE_LOSS = ("target", "adapting to another domain keeps the plain cross-entropy")
+_ONE_PROCESS = ("target", "adapting to another domain trains in one")
+_PLAIN = ("target", "adapting to another domain keeps pictures as they are")
 _DOMAINS = ("domains", "the domains are mixed as they come, each with a loss of its own")
 _TASKS = ("tasks", "each task has a loss of its own")
 
@@ -40,13 +43,13 @@ class TrainingOptions:
     accumulate: int | None = trained(None, "take a step's batch in so many pieces: less memory", low=1)
     blocks: int | None = trained(None, "how many last blocks last-k trains [default: 4]", low=1)
     augment: str | None = trained(None, AUGMENT)
-    mix: str | None = trained(None, MIX, scenarios=("single", "target"), reasons=(_DOMAINS, _TASKS))
+    mix: str | None = trained(None, MIX, scenarios=("single",), reasons=(_PLAIN, _DOMAINS, _TASKS))
     multi_scale: bool | None = option(None, "boxes: train in frames up to a quarter smaller and larger",
                                       flag="--multi-scale", tasks=("detection",))  # fmt: skip
     smoothing: float | None = trained(None, "label smoothing [default: 0.05]", low=0, high=0.5, tasks=CLASSES)
-    focal: float | None = trained(None, "focal loss of this power, such as 2: what is answered well counts less, for "
-                                        "rare classes [default: 0]", low=0, high=10, tasks=CLASSES,
-                                  scenarios=("single", "target"), reasons=(_DOMAINS, _TASKS))  # fmt: skip
+    focal: float | None = trained(
+        None, "focal loss of this power, such as 2: what is answered well counts less, for rare classes [default: 0]",
+        low=0, high=10, tasks=CLASSES, scenarios=("single",), reasons=(_ONE_LOSS, _DOMAINS, _TASKS))  # fmt: skip
     class_weight: str | None = option(None, "balanced: every class weighs the same", choices=("balanced",),
                                       tasks=CLASSES, scenarios=("single", "target", "domains"),
                                       reasons=(_TASKS,))  # fmt: skip
@@ -58,7 +61,7 @@ class TrainingOptions:
         choices=STATISTICS, scenarios=("single", "target", "tasks"),
         reasons=(("domains", "each domain has statistics of its own"),))  # fmt: skip
     processes: int | None = trained(None, "train in so many processes, one GPU each [default: 1]", low=1,
-                                    tasks=ONE_ANSWER, scenarios=("single", "target"))  # fmt: skip
+                                    tasks=ONE_ANSWER, scenarios=("single",), reasons=(_ONE_PROCESS,))  # fmt: skip
     tensorboard: bool | None = trained(None, "write TensorBoard files too", flag="--tensorboard")
     budget: str | None = option(None, "time for auto: 90s, 10m, 2h [default: 10m]", scenarios=("single", "tasks"),
                                 tasks=ONE_ANSWER)  # fmt: skip

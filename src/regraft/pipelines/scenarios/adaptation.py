@@ -53,7 +53,6 @@ def train_target(job: FitContext, method: Any, target: TargetDomain) -> dict[str
     """The fields of a `regraft.pipelines.fit.FitResult`."""
     split, watch = job.split, job.watch
     check(job.network, split.train, job.settings)
-    refuse(job.settings)
     split.problems += target.problems
     with watch("extract"):
         train_rows, computed = job.rows(split.train)
@@ -71,18 +70,6 @@ def train_target(job: FitContext, method: Any, target: TargetDomain) -> dict[str
     return finished(
         job, target, before, after, figures, won, {"source": source.record, **record}, computed + more, False
     )
-
-
-def refuse(settings: dict[str, Any]) -> None:
-    """Raises ``InputError`` for what a training on two domains has no use for."""
-    if (settings["processes"] or 1) > 1:
-        raise InputError(f"--processes {settings['processes']}: adapting to another domain trains in one.")
-    if settings["mix"] not in (None, "none"):
-        raise InputError(f"--mix {settings['mix']}: adapting to another domain keeps pictures as they are.")
-    if settings["focal"]:
-        raise InputError(f"--focal {settings['focal']:g}: adapting to another domain keeps the plain cross-entropy.")
-    if settings["lr"] == "auto":
-        raise InputError("--lr auto: adapting to another domain has no range test; name a rate.")
 
 
 def source_model(job: FitContext, method: Any, rows: LabelledFeatures) -> SourceModel:
