@@ -209,7 +209,7 @@ def test_where_it_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     kept = regraft.fit(few, refit=False, controls="none", out="kept")
     assert kept.cross_validation is None and kept.items["val"] == 6
     for more, why in (({"method": "lp-ft"}, "lp-ft is judged on what is held out"), ({"val": few}, "take one"),
-                      ({"refit": False}, "learns from all"), ({"cv": 1}, "2 folds or more")):  # fmt: skip
+                      ({"refit": False}, "learns from all"), ({"cv": 1}, "it must be 2 or more")):  # fmt: skip
         with pytest.raises(InputError, match=why):
             regraft.fit(few, **({"cv": 3} | more), out="never")
     assert not Path("never").exists()

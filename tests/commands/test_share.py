@@ -305,3 +305,20 @@ def test_a_network_is_read_again_only_where_it_is_another(table: str) -> None:
     assert artefact.load("b", first)[0].network is first[0].network
     other = artefact.load("other", first)[0].network
     assert other is not first[0].network and other.digest() == artefact.load("other")[0].network.digest()
+
+
+@pytest.mark.parametrize("how", ["features", "parameters"])
+def test_two_tasks_start_from_another_run(table: str, at: Path, how: str) -> None:
+    options = {"backbone": "random:lenet", "epochs": 1, "batch": 16, "augment": "none", "controls": "none"}
+    one = regraft.fit(table, label="form", drop="light,parity", method="scratch", out="one", **options)
+    told = {"drop": "parity", "init": one.run, "controls": "none", **({"epochs": 1} if how == "parameters" else {})}
+    found = regraft.fit(table, label="form,light", share=how, out="two", **told)
+    before = regraft.load(one.run).model.network
+    after = {n: m.model.network for n, m in regraft.load(found.run).tasks.items()}
+    assert {n.name for n in after.values()} == {before.name}
+    if how == "features":
+        assert {n.digest() for n in after.values()} == {before.digest()}, "the network of the run, as it was"
+    else:
+        fresh = regraft.fit(table, label="form,light", share=how, out="three", **{**told, "init": None, **options})
+        weights = [regraft.load(r).tasks["form"].model.network.digest() for r in (found.run, fresh.run)]
+        assert weights[0] != weights[1], "it goes on from there"

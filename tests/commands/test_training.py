@@ -125,7 +125,7 @@ def test_pictures_of_another_size(pictures: Path, tmp_path: Path) -> None:
     assert set(result.metrics["controls"]) == {"raw", "random:regraft_tiny"}
     again = regraft.predict(result.run, [str(pictures / "disc")]).predictions
     assert len(again) == 70
-    with pytest.raises(InputError, match="fed at 8 to 10,000 pixels"):
+    with pytest.raises(InputError, match="--size is 4; it must lie between 8 and 10000"):
         regraft.fit(str(pictures), size=4)
     with pytest.raises(InputError, match="takes the data as it is"):
         regraft.fit(str(pictures), size=32, backbone="raw", out=str(tmp_path / "x"))

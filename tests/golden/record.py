@@ -74,8 +74,8 @@ def fitted(result: Any, *ask: str) -> dict[str, Any]:
             text = file.read_text(encoding="utf-8").replace(str(folder.parent), "WORK")
             files[str(file.relative_to(folder))] = hashlib.sha256(text.encode()).hexdigest()[:16]
     loaded = regraft.load(folder)
-    models = getattr(loaded, "models", None) or {"": getattr(loaded, "model", None)}
-    heads = {n: head_of(m.head) for n, m in models.items() if m is not None and hasattr(m, "head")}
+    models = {n: p.model for n, p in getattr(loaded, "tasks", {"": loaded}).items() if hasattr(p, "model")}
+    heads = {n: head_of(m.head) for n, m in models.items()}
     names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and "report" not in p.name)
     found = {"result": result, "files": files, "names": names, "heads": heads}
     return found | ({"answers": regraft.predict(str(folder), list(ask)).predictions} if ask else {})

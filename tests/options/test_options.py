@@ -101,7 +101,7 @@ def test_what_is_written_is_read() -> None:
     for given, told in (({"lr": "fast"}, "--lr is 'fast'"), ({"lr": 0}, "above 0"), ({"quantiles": "0.9,0.1"}, "rise")):
         with pytest.raises(InputError, match=told):
             FitOptions.of(**given)
-    with pytest.raises(InputError, match="no option epoch; did you mean epochs"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'epoch'; did you mean epochs"):
         FitOptions.of(epoch=3)
 
 

@@ -73,7 +73,8 @@ class Declared:
         if isinstance(value, bool):
             off = (self.option.flag or "").partition("/")[2]
             return off if off and not value else self.typed
-        return f"{self.typed} {value}"
+        plain = isinstance(value, str | int | float | list)
+        return f"{self.typed} {value if plain else f'of the type {type(value).__name__}'}"
 
     def wrong(self, value: Any) -> InputError | None:
         """What is wrong with ``value``, whatever it is for; None where it can be meant."""

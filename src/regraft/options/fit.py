@@ -51,14 +51,14 @@ class FitOptions:
 
     @classmethod
     def of(cls, **given: Any) -> Self:
-        """By the names of the options; numbers and lists that were written as text are read. Raises ``InputError`` for
-        names that there are none of, and for a ``lr`` or ``quantiles`` that cannot be read.
+        """By the names of the options; numbers and lists that were written as text are read. Raises ``TypeError`` for
+        names that there are none of, ``InputError`` for a ``lr`` or ``quantiles`` that cannot be read.
         """
         unknown = [name for name in given if name not in OPTIONS]
         if unknown:
             close = difflib.get_close_matches(unknown[0], OPTIONS, n=1, cutoff=0.5)
-            meant = f"; did you mean {close[0]}?" if close else "; see regraft fit --help."
-            raise InputError(f"fit has no option {', '.join(unknown)}{meant}")
+            meant = f"; did you mean {close[0]}?" if close else ""
+            raise TypeError(f"fit() got an unexpected keyword argument {unknown[0]!r}{meant}")
         read = {"lr": _rate, "quantiles": _quantiles}
         given = {k: read[k](v) if k in read and v is not None else v for k, v in given.items()}
         groups = {}
@@ -110,7 +110,9 @@ def raise_all(errors: Iterable[InputError]) -> None:
 
 def _meant(one: Declared, value: Any) -> bool:
     """Whether somebody asked for something; ``none`` asks for nothing, and any method has a learning rate."""
-    return value != one.default and value not in (None, "none")
+    if isinstance(value, str | int | float | bool | None):
+        return value not in (one.default, None, "none")
+    return True
 
 
 def _no_use(one: Declared, value: Any, meaning: Meaning) -> str | None:
@@ -233,7 +235,7 @@ def _folds(given: dict[str, Any], meaning: Meaning) -> str | None:
     if cv is None:
         return None
     if given["val"] is not None:
-        return f"--cv {cv} judges each training item, --val {given['val']} others; take one."
+        return f"--cv {cv} judges each training item, {OPTIONS['val'].shown(given['val'])} others; take one."
     if not given["refit"]:
         return f"--cv {cv} with --no-refit: the saved model of a cross-validation learns from all items."
     return None

@@ -84,7 +84,7 @@ def _scenario(options: FitOptions, meaning: Meaning) -> Iterator[str]:
         yield f"--method {method} adapts to another domain: name it with --target."
     if target is not None and not adapts and method != "auto":
         able = ", ".join(n for n in METHODS if "adapting" in kind_of(n))
-        yield f"--target {target}: {method} does not adapt; methods that do are auto, {able}."
+        yield f"--target {name_of(target)}: {method} does not adapt; methods that do are auto, {able}."
 
 
 def _network(options: FitOptions, meaning: Meaning) -> Iterator[str]:

@@ -65,7 +65,7 @@ def fit_together(
 def _jobs(tasks: Tasks, run: runfolder.RunFolder, options: dict[str, Any]) -> dict[str, FitContext]:
     told = FitOptions.of(**options)
     if told.scenario.target is not None:
-        raise InputError(f"--target {told.scenario.target}: --share parameters has no use for it.")
+        raise InputError(f"--target {name_of(told.scenario.target)}: --share parameters has no use for it.")
     jobs: dict[str, FitContext] = {}
     for name, (data, column) in tasks.items():
         own = told.changed(label=column, out=str(run.work / "tasks" / name),
