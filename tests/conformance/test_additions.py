@@ -1,0 +1,132 @@
+"""What it costs to add something: one short file and one registry line, and every command knows it."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import regraft
+from regraft.core.registry import Registry
+from regraft.data.formats import FORMATS
+from regraft.features.engines import ENGINES
+from regraft.methods import METHODS
+from regraft.tasks import TASKS
+
+METHOD = '''
+"""The class whose mean is nearest."""
+import numpy as np
+import torch
+from regraft.methods.base import Fitted
+from regraft.models.heads import LinearHead
+
+KIND = "features"
+SUMMARY = "the class whose mean is nearest (Rocchio 1971)"
+
+def fit_features(rows, labels, target, *, seed=0, own_units=False, class_weight=None, record=None, **more):
+    means = np.stack([rows[labels == c].mean(0) for c in range(len(target.classes))])
+    head = LinearHead(*means.shape[::-1])
+    with torch.no_grad():
+        head.linear.weight.copy_(torch.from_numpy(means))
+        head.linear.bias.copy_(torch.from_numpy(-0.5 * (means**2).sum(1)))
+    return Fitted(head.requires_grad_(False), record or {"chosen_by": "nothing to choose"})
+'''
+
+FORMAT = '''
+"""Digits as lines of text: a label, a tab, 64 numbers."""
+import numpy as np
+from regraft.core.types import Evidence, Hints
+from regraft.data.dataset import as_names, classification_dataset
+from regraft.data.items import picture_array
+
+def sniff(path):
+    return Evidence("digits as lines", 1) if path.suffix == ".digits" else None
+
+def read(path, hints=Hints()):
+    lines = [line.split("\\t") for line in path.read_text().splitlines()]
+    pixels = np.array([np.fromstring(p, np.uint8, sep=" ").reshape(8, 8, 1) for _, p in lines])
+    y, names = as_names(np.array([label for label, _ in lines]))
+    return classification_dataset(path.name, picture_array(pixels, "digit"), y, names, format="digit-lines")
+'''
+
+ENGINE = '''
+"""PyTorch, half as many items at a time."""
+from regraft.features.engines.torch import TorchEngine
+
+class SmallBatches(TorchEngine):
+    def __init__(self, network, device="cpu"):
+        super().__init__(network, device)
+        self.batch //= 2
+
+    def describe(self):
+        return {**super().describe(), "engine": "small"}
+'''
+
+Add = Callable[[Registry, str, str, str], int]
+
+
+@pytest.fixture
+def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Add:
+    """Writes a module and its registry line; the number of lines of the module."""
+
+    def added(registry: Registry, name: str, source: str, attribute: str = "") -> int:
+        module = f"added_{name.replace('-', '_')}"
+        (tmp_path / f"{module}.py").write_text(source.lstrip())
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        monkeypatch.setitem(registry._entries, name, module + attribute)
+        return len(source.strip().splitlines())
+
+    return added
+
+
+def test_a_method(add: Add, tmp_path: Path) -> None:
+    assert add(METHODS, "nearest-mean", METHOD) <= 20
+    found = regraft.fit("embedded:digits", method="nearest-mean", backbone="regraft_tiny", controls="majority",
+                        out=str(tmp_path / "r"))  # fmt: skip
+    assert found.metrics["val"]["accuracy"] > 0.9 and found.method == "nearest-mean"
+    assert "nearest-mean" in [m["name"] for m in regraft.list_methods()]
+    assert regraft.verify(found.run)["ok"], "the saved model needs the method no more"
+
+
+def test_a_format(add: Add, tmp_path: Path) -> None:
+    assert add(FORMATS, "digit-lines", FORMAT) <= 15
+    rng = np.random.default_rng(0)
+    lines = [
+        f"{'one' if i % 2 else 'two'}\t{' '.join(map(str, rng.integers(90 * (i % 2), 160, 64)))}" for i in range(60)
+    ]
+    (tmp_path / "d.digits").write_text("\n".join(lines))
+    assert regraft.inspect(str(tmp_path / "d.digits")).format == "digit-lines"
+    found = regraft.fit(str(tmp_path / "d.digits"), backbone="raw", controls="none", out=str(tmp_path / "r"))
+    assert found.classes == ("one", "two") and found.metrics["val"]["accuracy"] > 0.9
+
+
+def test_an_engine(add: Add, tmp_path: Path, fresh_cache: Path) -> None:
+    assert add(ENGINES, "small", ENGINE, ":SmallBatches") <= 12
+    runs = [regraft.fit("embedded:digits", backbone="regraft_tiny", controls="none", engine=e, out=str(tmp_path / e))
+            for e in ("torch", "small")]  # fmt: skip
+    assert [r.engine for r in runs] == ["torch", "small"] and not runs[1].cached, "rows of its own"
+    assert runs[0].metrics["val"]["accuracy"] == pytest.approx(runs[1].metrics["val"]["accuracy"], abs=0.01)
+
+
+class Ordered(type(TASKS["classification"])):
+    """Classes in an order: judged by how often the answer is at most one off."""
+
+    name, headline = "ordered", "within_one"
+
+    def figures(self, labels, said, decision, groups, ends):
+        near = np.abs(said.argmax(1) - labels) <= 1
+        return {"within_one": float(near.mean()), "within_one_ci95": [0.0, 1.0]}
+
+
+def test_a_task_kind_from_outputs_to_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a model says and is worth; that data is recognised as such is not plugged in yet."""
+    from regraft.core.types import LabelSpec
+    from regraft.models.model import Model
+
+    monkeypatch.setitem(TASKS, "ordered", Ordered())
+    model = Model(None, None, "stars", LabelSpec("ordered", ("1", "2", "3")))  # type: ignore[arg-type]
+    said = model.from_logits(np.array([[0.0, 3.0, 0.0], [0.0, 0.0, 3.0], [3.0, 0.0, 0.0]]))
+    assert model.answers(said) == ["2", "3", "1"]
+    assert model.figures(np.array([0, 2, 2]), said)[model.task.headline] == pytest.approx(2 / 3)
