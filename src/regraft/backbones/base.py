@@ -86,6 +86,7 @@ class Body(nn.Module):
         return [m for b in blocks for m in b.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
     def train(self, mode: bool = True) -> Body:
+        """Training mode for the blocks that learn; frozen ones, and statistics that are kept, stay in evaluation."""
         super().train(mode)
         for block in list(self.chain.values())[: self._frozen]:
             block.eval()

@@ -92,6 +92,7 @@ OWN = {row.name: row for row in (TINY, LENET, MINILM, TINY_TEXT)}
 
 
 def torchvision_rows(name: str) -> tuple[Row, ...]:
+    """The catalog's rows of a network of torchvision, one for each of its weights, the first published first."""
     from torchvision import models
 
     enum = models.get_model_weights(name)

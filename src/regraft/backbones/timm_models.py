@@ -78,6 +78,7 @@ def rebuilt(recipe: dict[str, Any]) -> Body:
 
 
 def body_of(net: Any) -> Body:
+    """A network of timm as one block, with its features behind it."""
     return Body([("network", Features(net))], nn.Identity())
 
 

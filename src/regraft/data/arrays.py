@@ -59,6 +59,7 @@ def plain(value: Any) -> Any:
 
 
 def one_shape(values: Sequence[Any]) -> bool:
+    """Whether all arrays have one shape."""
     return len({tuple(v.shape) for v in values}) == 1
 
 

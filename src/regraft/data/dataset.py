@@ -50,6 +50,7 @@ class Dataset:
 
     @property
     def modality(self) -> Modality:
+        """What the items are: pictures, texts or rows of a table."""
         return self.items.modality
 
     @property
@@ -59,6 +60,7 @@ class Dataset:
 
     @property
     def target_name(self) -> str:
+        """The name of the one target; raises ``DataError`` where there are several."""
         if len(self.targets) != 1:
             raise DataError(f"{self.name} has the targets {sorted(self.targets)}; choose one with --label.")
         return next(iter(self.targets))
@@ -70,6 +72,7 @@ class Dataset:
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """The class names of the one target, in their order."""
         return self.target.classes
 
     @property

@@ -200,6 +200,7 @@ class JoinedItems:
 
     @property
     def modality(self) -> Modality:
+        """That of the first part; all have one."""
         return self.parts[0].modality
 
     def __len__(self) -> int:
@@ -234,6 +235,7 @@ class Renamed:
 
     @property
     def modality(self) -> Modality:
+        """That of the items."""
         return self.items.modality
 
     def __len__(self) -> int:

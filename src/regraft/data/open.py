@@ -223,6 +223,7 @@ def open_boxes(data: Any, format: str | None, hints: Hints = Hints()) -> Dataset
 
 
 def name_of(data: Any) -> str:
+    """How data is called in records and messages."""
     if isinstance(data, Dataset):
         return data.name
     return f"DataFrame of {len(data)} rows" if is_frame(data) else str(data)

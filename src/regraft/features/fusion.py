@@ -47,6 +47,7 @@ class TfIdfNetwork(Mapped):
         return self.model.width
 
     def viewed(self, texts: list[str]) -> list[str]:
+        """The texts as the network's view shows them."""
         return [*map(view(self.spec.view, self.files.get(DICTIONARY)), texts)]
 
     def fitted(self, items: Items) -> TfIdfNetwork:

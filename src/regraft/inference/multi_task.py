@@ -43,6 +43,7 @@ class TaskPredictor:
 
     @property
     def modality(self) -> Modality:
+        """What the items are: pictures, texts or rows of a table."""
         return self.first.modality
 
     @property

@@ -48,6 +48,7 @@ class Predictor:
 
     @property
     def modality(self) -> Modality:
+        """What the items are: pictures, texts or rows of a table."""
         return self.model.network.spec.modality
 
     @property

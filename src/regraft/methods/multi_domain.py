@@ -105,5 +105,6 @@ class SharedLoss:
 
 
 def phase(blocks: int, options: Options, pretrained: bool, loss: SharedLoss) -> Phase:
+    """The one phase of joint training; what no pretraining has seen learns twice as fast."""
     rate = options.top(RATE if pretrained else UNTRAINED_RATE)
     return Phase("joint", options.epochs, 0, rate, gentle(blocks) if pretrained else 1.0, adaptation=loss)

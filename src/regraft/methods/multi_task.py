@@ -83,6 +83,9 @@ class Uncertainty(nn.Module):
         self.log_noise = nn.Parameter(torch.zeros(tasks))
 
     def weighed(self, task: int, loss: Tensor) -> Tensor:
+        """The loss of a task divided by its learned noise, with what keeps this from growing (Kendall et al. 2018, eq.
+        10).
+        """
         s = self.log_noise[task]
         return torch.exp(-s) * loss + s / 2
 
@@ -115,4 +118,5 @@ class TaskLoss:
 
 
 def phase(blocks: int, options: Options, loss: TaskLoss) -> Phase:
+    """The one phase of training several tasks."""
     return Phase("shared", options.epochs, 0, options.top(RATE), gentle(blocks), adaptation=loss)

@@ -26,6 +26,7 @@ class ScaledHead(nn.Module):
         self.register_buffer("scale", torch.ones(features))
 
     def scaled(self, x: Tensor) -> Tensor:
+        """Features (n, D) in units of the training's spread around its mean."""
         return (x - self.mean) / self.scale
 
     def apply_temperature(self, temperature: float) -> None:

@@ -35,6 +35,7 @@ class Known:
         return self.exact | self.near
 
     def counts(self) -> dict[str, int]:
+        """How many items are ``exact``ly known, and how many are ``near`` copies."""
         return {"exact": int(self.exact.sum()), "near": int(self.near.sum())}
 
     def problems(self, then: str) -> list[Problem]:

@@ -73,6 +73,7 @@ class FitContext:
         return self.split.train.target.task == "regression"
 
     def result(self, method: Any) -> FitResult:
+        """Features, a model, its figures beside those of controls, and the artefact in the run folder."""
         run, split, watch, seed = self.run, self.split, self.watch, self.settings["seed"]
         run.log("start", settings=self.settings, split=split.how, columns=split.columns)
         if split.train.roles is not None:
@@ -255,6 +256,7 @@ class FitContext:
         return model, adapted.record | tried, probe
 
     def model_of(self, adapted: TrainedNetwork) -> Model:
+        """A trained network as a model of the data's target."""
         target = self.split.train
         return Model(adapted.network, adapted.head, target.target_name, target.target)
 

@@ -35,10 +35,12 @@ class Predictions:
 
     @property
     def correct(self) -> NDArray[np.float64]:
+        """(n,) 1 where the answer is right, else 0."""
         return np.array([t == p for t, p in zip(self.truth, self.predicted, strict=True)], float)
 
 
 def read_predictions(path: Path, classes: list[str]) -> Predictions:
+    """What ``predictions.csv`` holds."""
     with open(path, newline="", encoding="utf-8") as f:
         rows = list(csv.DictReader(f))
     probabilities = np.array([[float(r[f"p:{c}"]) for c in classes] for r in rows]).reshape(-1, len(classes))

@@ -20,6 +20,7 @@ def default_epochs(n: int, text: bool = False) -> int:
 
 
 def rate_of(lr: float | str | None) -> float | None:
+    """The top rate that was named; None for the method's own, or where a range test is to find it."""
     return None if lr in (None, "auto") else float(lr)  # type: ignore[arg-type]
 
 

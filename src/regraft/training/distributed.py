@@ -25,6 +25,7 @@ class Team:
 
     @property
     def device(self) -> torch.device:
+        """Where this process computes."""
         found: torch.device = self.accelerator.device
         return found
 
@@ -33,6 +34,7 @@ class Team:
         return nn.parallel.DistributedDataParallel(learner)
 
     def mean(self, value: float) -> float:
+        """The mean of a number over all processes."""
         reduced: Tensor = self.accelerator.reduce(torch.tensor(value, device=self.device), "mean")  # type: ignore[assignment]
         return float(reduced)
 

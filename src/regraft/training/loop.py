@@ -140,6 +140,7 @@ class Run:
         self.saved = time.monotonic()
 
     def resume(self) -> None:
+        """Goes on from the last checkpoint, where there is one."""
         found = checkpoint.load(self.folder)
         if found is None:
             return
@@ -158,6 +159,7 @@ class Run:
     # -- the way through -----------------------------------------------------------------------------------------
 
     def go(self, stop_after: int | None = None) -> None:
+        """Trains to the end, or so many steps, and takes the best weights seen."""
         with strided_depthwise_in_float32(self.learner, self.bf16 and self.device.type == "cpu"):
             if not self.through(stop_after):
                 return
@@ -218,6 +220,7 @@ class Run:
         return 0 < self.settings.patience <= self.at.stale
 
     def per_epoch(self) -> int:
+        """Steps in an epoch."""
         return count(len(self.data), self.settings.batch, self.share[1])
 
     def one_epoch(self, phase: Phase, stop_after: int | None) -> bool:
@@ -254,6 +257,7 @@ class Run:
         return f", about {left * each / 60:.0f} min left" if left * each > 90 else f", about {left * each:.0f} s left"
 
     def rate_share(self, step: int) -> float:
+        """The share of the top rate in force at a step."""
         return SCHEDULES[self.settings.schedule](step - self.first_step, self.total)
 
     def one_step(self, phase: Phase, x: Inputs, targets: Tensor) -> float:
@@ -318,6 +322,7 @@ class Run:
                 self.optimiser.zero_grad(set_to_none=True)
 
     def loss_of(self, phase: Phase, x: Inputs, targets: Tensor) -> Tensor:
+        """The loss of a batch, a scalar, with what the phase adds to it."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
             if phase.objective is not None:
                 return phase.objective(self.learner, x, targets)

@@ -246,6 +246,7 @@ def _usable(
 
 
 def link_of(data: Dataset) -> Link:
+    """How logits of this data's task become probabilities; softmax also stands for numbers, which have none."""
     return TASKS[data.target.task].link or "softmax"
 
 

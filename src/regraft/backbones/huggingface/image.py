@@ -92,6 +92,7 @@ def rebuilt(recipe: dict[str, Any]) -> Body:
 
 
 def body_of(model: nn.Module) -> Body:
+    """A transformer on pictures as one block, with its features behind it."""
     return Body([("network", Features(model))], nn.Identity())
 
 

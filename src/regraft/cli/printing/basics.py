@@ -9,6 +9,7 @@ from typing import Any
 
 
 def print_json(value: Any) -> None:
+    """One JSON object on stdout."""
     from regraft.core.files import dump_json
 
     print(dump_json(value))

@@ -53,6 +53,7 @@ def print_inspection(found: Inspection) -> None:
 
 
 def print_conversion(found: Conversion) -> None:
+    """What was written, and what was lost on the way."""
     parts = ", ".join(f"{n} in {p}" for p, n in found.parts.items())
     print(f"{found.out}: {found.pictures} pictures{f' ({parts})' if parts else ''} with {found.boxes} boxes of "
           f"{len(found.classes)} classes, from {found.format} to {found.to}")  # fmt: skip
@@ -79,6 +80,7 @@ def print_fits(result: dict[str, Any]) -> None:
 
 
 def print_fit(result: dict[str, Any]) -> None:
+    """The figures beside those of controls, the gain, and what a person should know."""
     from regraft.data.folds import in_words
     from regraft.reports.content import beside, gained, judged, overlap, warnings
 
@@ -154,6 +156,7 @@ def print_search(found: dict[str, Any] | None) -> None:
 
 
 def print_detection(result: dict[str, Any]) -> None:
+    """The figures of a detector."""
     from regraft.reports.detection import warnings
 
     val = result["metrics"]["val"]
@@ -173,6 +176,7 @@ def print_detection(result: dict[str, Any]) -> None:
 
 
 def print_demo(found: DemoResult, page: Path, what: str) -> None:
+    """What transfer was worth with few labels."""
     few = found.few
     names = list(few["curves"])
     data = "scikit-learn's digits" if what == "digits" else "reviews in English and Chinese"
@@ -213,6 +217,7 @@ def print_ranking(found: Ranking) -> None:
 
 
 def print_shift(found: Shift) -> None:
+    """How far the domains lie apart, and what follows."""
     from regraft.reports.shift import overlap, saw_domains
 
     record = asdict(found)

@@ -8,6 +8,7 @@ from regraft.cli.printing.basics import table
 
 
 def print_runs(found: list[dict[str, Any]], folder: str) -> None:
+    """A line a run, with the figures that some have."""
     if not found:
         print(f"no runs in {folder}")
         return
@@ -23,12 +24,14 @@ def _said(run: dict[str, Any]) -> str:
 
 
 def print_backbones(found: list[dict[str, Any]]) -> None:
+    """A line a network."""
     columns = ["name", "weights", "here", "million parameters", "giga-ops", "input", "licence"]
     table(columns, [[r["name"], r["weights"], "yes" if r["here"] else "no", round((r["parameters"] or 0) / 1e6, 1),
                      r["gigaops"], r["input"], r["licence"]] for r in found])  # fmt: skip
 
 
 def print_cache(found: dict[str, Any], cleared: bool) -> None:
+    """What the stored features take, by network."""
     if cleared:
         print(f"freed {found['freed_bytes'] / 1e6:.1f} MB")
     print(f"{found['bytes'] / 1e6:.1f} MB of {found['quota_bytes'] / 1e9:g} GB in {found['folder']}")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def print_predictions(found: PredictResult) -> None:
+    """The answers, and on stderr what was noticed of the inputs."""
     _print_answers(found)
     for p in found.problems:
         print(f"{p.kind}: {p.item}: {p.message}", file=sys.stderr)
@@ -78,6 +79,7 @@ def _sure(answer: dict[str, Any]) -> str:
 
 
 def print_evaluation(found: Evaluation) -> None:
+    """The figures, and what a person should know of them."""
     print(f"{found.model} on {found.items} items of {found.data}")
     apart = [p for p in found.problems if p.kind == "learned-from"]
     for p in apart:

@@ -131,6 +131,7 @@ def _below_one_folder(table: Table, cells: list[str], paths: list[str]) -> tuple
 
 
 def is_bytes(value: Any) -> bool:
+    """Whether a cell holds bytes."""
     return isinstance(value, bytes | bytearray | memoryview)
 
 

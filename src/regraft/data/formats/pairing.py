@@ -179,6 +179,7 @@ class PictureIndex:
 
 
 def pictures_of(files: Iterable[str]) -> list[str]:
+    """Those of the files that are pictures by their ending."""
     return [f for f in files if is_picture(f)]
 
 
@@ -199,6 +200,7 @@ def some_of(files: Sequence[str], limit: int) -> list[str]:
 
 
 def nfc(text: str) -> str:
+    """Letters with their accents composed, as most systems write names."""
     return unicodedata.normalize("NFC", text)
 
 

@@ -37,6 +37,7 @@ class Cells:
         return self.names[int(self.index[i])]
 
     def row(self, i: int) -> list[str]:
+        """The cells of row ``i``, in the order of the columns."""
         return [cells[int(self.index[i])] for cells in self.columns.values()]
 
     def digest(self, i: int) -> bytes:

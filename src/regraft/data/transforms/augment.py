@@ -62,6 +62,8 @@ def flip(x: Any, rng: Rng) -> Any:
 
 
 def rotate(degrees: float) -> Operation:
+    """Turns by up to so many degrees either way."""
+
     def apply(x: Any, rng: Rng) -> Any:
         angle = rng.uniform(-degrees, degrees)
         if isinstance(x, Image.Image):
@@ -72,6 +74,8 @@ def rotate(degrees: float) -> Operation:
 
 
 def shear(degrees: float) -> Operation:
+    """Shears by up to so many degrees along both axes."""
+
     def apply(x: Any, rng: Rng) -> Any:
         angles = [rng.uniform(-degrees, degrees), rng.uniform(-degrees, degrees)]
         return F.affine(x, 0.0, [0, 0], 1.0, angles, _SMOOTH)
@@ -80,6 +84,8 @@ def shear(degrees: float) -> Operation:
 
 
 def shift(share: float) -> Operation:
+    """Moves by up to this share of the side, both ways."""
+
     def apply(x: Any, rng: Rng) -> Any:
         height, width = F.get_size(x)
         by = [round(rng.uniform(-share, share) * width), round(rng.uniform(-share, share) * height)]
@@ -89,18 +95,22 @@ def shift(share: float) -> Operation:
 
 
 def brightness(spread: float) -> Operation:
+    """Multiplies the light by 1 - spread to 1 + spread."""
     return lambda x, rng: F.adjust_brightness(x, rng.uniform(1 - spread, 1 + spread))
 
 
 def contrast(spread: float) -> Operation:
+    """Multiplies the contrast by 1 - spread to 1 + spread."""
     return lambda x, rng: F.adjust_contrast(x, rng.uniform(1 - spread, 1 + spread))
 
 
 def saturation(spread: float) -> Operation:
+    """Multiplies the saturation by 1 - spread to 1 + spread."""
     return lambda x, rng: F.adjust_saturation(x, rng.uniform(1 - spread, 1 + spread))
 
 
 def sharpness(spread: float) -> Operation:
+    """Multiplies the sharpness by 1 - spread to 1 + spread."""
     return lambda x, rng: F.adjust_sharpness(x, rng.uniform(1 - spread, 1 + spread))
 
 
@@ -189,6 +199,7 @@ class Policy:
 
     @property
     def operations(self) -> tuple[Operation, ...]:
+        """The operations in their order; raises ``UnknownName``."""
         if self.name in POLICIES:
             return tuple(op for op in POLICIES[self.name] if self.flips or op is not flip)
         # who names flip means it

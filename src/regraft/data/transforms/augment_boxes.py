@@ -171,6 +171,7 @@ class BoxPolicy:
 
     @property
     def steps(self) -> tuple[Step, ...]:
+        """The steps in their order; raises ``UnknownName``."""
         if self.name in BOX_POLICIES:
             return tuple(step for step in BOX_POLICIES[self.name] if self.flips or step is not mirror)
         wanted = [n.strip() for n in self.name.split(",")]

@@ -41,6 +41,7 @@ class Written:
 
     @property
     def stem(self) -> str:
+        """The file's name without its ending."""
         return _stem(self.file)
 
 

@@ -126,10 +126,12 @@ class TableMap:
         return [i for i, at in places if at not in cells.faults and all(is_missing(c[at]) for c in columns)]
 
     def to_bytes(self) -> bytes:
+        """As JSON, for a file of the artefact."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> TableMap:
+        """From what `to_bytes` gave."""
         return cls(**json.loads(data))
 
 

@@ -62,11 +62,13 @@ class TfIdf:
         return made
 
     def to_bytes(self) -> bytes:
+        """As JSON, for a file of the artefact."""
         idf = {k: [float(v) for v in values] for k, values in self.idf.items()}
         return json.dumps({"terms": self.terms, "idf": idf}).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> TfIdf:
+        """From what `to_bytes` gave."""
         record = json.loads(data)
         return cls(record["terms"], {k: np.array(v, np.float32) for k, v in record["idf"].items()})
 

@@ -60,6 +60,7 @@ def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def discriminator(learner: Any, sizes: Sizes) -> nn.Module:
+    """What tells the domains apart by features and answers together."""
     return Conditional(sizes.features, sizes.classes)
 
 

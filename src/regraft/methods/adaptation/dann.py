@@ -28,6 +28,7 @@ def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def discriminator(learner: Any, sizes: Sizes) -> nn.Module:
+    """What tells the domains apart by features."""
     return Discriminator(sizes.features)
 
 

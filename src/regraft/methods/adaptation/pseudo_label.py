@@ -36,6 +36,7 @@ def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def teacher(learner: Any, sizes: Sizes) -> nn.Module:
+    """The averaged self, which starts as a copy."""
     return nn.ModuleList([copy.deepcopy(learner.body), copy.deepcopy(learner.head)]).requires_grad_(False)
 
 

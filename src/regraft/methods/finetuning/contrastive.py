@@ -32,6 +32,7 @@ def pair_loss(features: Tensor, targets: Tensor) -> Tensor:
 
 
 def objective(learner: Any, x: Tensor, targets: Tensor) -> Tensor:
+    """The loss of pairs of a batch's features, a scalar."""
     return pair_loss(learner.features(x).float(), targets)
 
 

@@ -68,6 +68,7 @@ class Spectrum(NamedTuple):
 
     @property
     def free(self) -> int:
+        """Degrees of freedom of n centred numbers, at least 1."""
         return max(self.n - 1, 1)
 
     def weight(self, alpha: float) -> NDArray[Any]:

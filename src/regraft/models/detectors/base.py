@@ -49,9 +49,11 @@ class Batch:
 
     @property
     def device(self) -> torch.device:
+        """Where the batch lies."""
         return self.labels.device
 
     def to(self, device: torch.device | str) -> Batch:
+        """The same on another device."""
         return replace(
             self, maps=[m.to(device) for m in self.maps], boxes=self.boxes.to(device), labels=self.labels.to(device)
         )
@@ -115,6 +117,7 @@ class Stages:
         return self
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Those of every block, under its name."""
         for name, block in self.blocks:
             yield from block.named_parameters(prefix=name)
 
@@ -165,6 +168,7 @@ class Detector(nn.Module, ABC):
 
     @property
     def body(self) -> Stages:
+        """The blocks, from the first to the last."""
         return Stages(self)
 
     @property
@@ -173,6 +177,7 @@ class Detector(nn.Module, ABC):
         return int(self.chain()[0].name == "kept")
 
     def train(self, mode: bool = True) -> Detector:
+        """Training mode for the blocks that learn; frozen ones stay in evaluation."""
         super().train(mode)
         for i, block in enumerate(self.chain()):
             if i < self.frozen:
@@ -247,6 +252,7 @@ class Detector(nn.Module, ABC):
         return [_outside(one, r, *s) for one, r, s in zip(found, some.ratios, some.shapes, strict=True)]
 
     def copy(self) -> Detector:
+        """A detector with weights of its own."""
         return copy.deepcopy(self)
 
 

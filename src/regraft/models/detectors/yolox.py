@@ -72,6 +72,8 @@ class Focus(nn.Module):
 
 
 class Bottleneck(nn.Module):
+    """Two convolutions, added to what comes in where ``shortcut`` says so."""
+
     def __init__(self, channels: int, shortcut: bool, wide: Callable[..., nn.Module]) -> None:
         super().__init__()
         self.conv1, self.conv2 = Conv(channels, channels), wide(channels, channels, 3)
@@ -109,6 +111,8 @@ class SPP(nn.Module):
 
 
 class Darknet(nn.Module):
+    """The stem and four stages, of which the last three give maps."""
+
     def __init__(self, base: int, n: int, wide: Callable[..., nn.Module]) -> None:
         super().__init__()
         self.stem = Focus(base)

@@ -46,6 +46,7 @@ class Given:
 
     @cached_property
     def gram(self) -> Gram:
+        """Products of the features, made once."""
         return Gram(self.x)
 
     @property
@@ -88,6 +89,7 @@ class Gram:
 
     @cached_property
     def mean(self) -> Array:
+        """(d,) the mean of the features, in float64."""
         found: Array = self.x.mean(0, dtype=np.float64)
         return found
 
@@ -124,11 +126,13 @@ class Gram:
 
     @cached_property
     def tridiagonal(self) -> Tridiagonal:
+        """The plain products in tridiagonal form; in float64 where the mean drowns the rest."""
         drowned = self.n * float(self.mean @ self.mean) > 10 * float(np.trace(self.centred))
         return Tridiagonal(self.matrix.astype(np.float64 if drowned else self.x.dtype, copy=False))
 
     @cached_property
     def centred_tridiagonal(self) -> Tridiagonal:
+        """The products around the mean in tridiagonal form."""
         return Tridiagonal(self.centred.astype(self.x.dtype, copy=False))
 
 

@@ -28,9 +28,11 @@ class OfDomain:
 
     @property
     def device(self) -> torch.device:
+        """Where the items lie."""
         return self.x.device
 
     def to(self, device: Any) -> OfDomain:
+        """The same on another device."""
         return OfDomain(self.x.to(device), self.domain)
 
     def tensor_split(self, parts: int) -> list[OfDomain]:

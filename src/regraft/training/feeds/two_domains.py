@@ -33,9 +33,11 @@ class Both:
 
     @property
     def device(self) -> torch.device:
+        """Where the items lie."""
         return self.target.device
 
     def to(self, device: Any) -> Both:
+        """The same on another device."""
         source = None if self.source is None else self.source.to(device)
         return Both(source, self.target.to(device), self.places.to(device), self.progress)
 
