@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 import regraft
 from regraft.cli import app
 from regraft.cli.printing import print_shift
-from regraft.commands.shift import in_words, left_out
 from regraft.core.errors import InputError
 from regraft.core.row_store import RowStore
 from regraft.data.audit.measure import facts
@@ -19,6 +18,7 @@ from regraft.data.open import open_data
 from regraft.features.network import network_for
 from regraft.methods.base import Fitted
 from regraft.models.heads import LinearHead
+from regraft.pipelines.shift import in_words, left_out
 from tests.commands.test_target import darker, digits
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from regraft.core.errors import InputError
 from regraft.core.row_store import RowStore
-from regraft.core.runtime import resolve_device, say, set_threads
+from regraft.core.runtime import resolve_device, set_threads
 from regraft.core.types import Hints
-from regraft.selection.candidates import Candidate, attempt, names
-from regraft.selection.ranking import ITEMS, Ranking, deciding, favourites, looked_at, ordered
+from regraft.reports.insights import checked_page
+from regraft.reports.ranking import write_ranking
+from regraft.selection.candidates import names
+from regraft.selection.ranking import ITEMS, Ranking, looked_at, rank_candidates
 from regraft.selection.scores import SCORES
 
 
@@ -32,16 +35,18 @@ def rank(
     size: int | None = None,
     format: str | None = None,
     seed: int = 0,
+    out: str | None = None,
     device: str = "auto",
     threads: int | None = None,
 ) -> Ranking:
     """Ranks networks by how well their frozen features suit the part train of ``data``.
 
     ``backbones`` and ``scores`` are lists with commas; by default every network whose weights are on this machine and
-    every score that applies. ``by`` is the score that decides. At most ``items`` items are looked at, drawn by class.
-    The rows are stored, so that a `fit` of the winner begins with them. Raises ``InputError`` and ``DataError``.
+    every score that applies. ``by`` is the score that decides, ``out`` a page (.html) that shows the ranking. At most
+    ``items`` items are looked at, drawn by class. The rows are stored, so that a `fit` of the winner begins with them.
+    Raises ``InputError`` and ``DataError``.
     """
-    begun = time.perf_counter()
+    begun, page = time.perf_counter(), checked_page(out)
     wanted = [s.strip() for s in scores.split(",") if s.strip()] if scores is not None else list(SCORES)
     for name in (*wanted, *([by] if by else [])):
         SCORES.get(name)
@@ -57,22 +62,17 @@ def rank(
     applying = [s for s in dict.fromkeys([*wanted, *([by] if by else [])]) if kind in SCORES.get(s).TASKS]
     if not applying:
         raise InputError(f"--scores {scores}: none of them is for {kind}.")
-    tried: list[Candidate] = []
-    left_out = []
-    for name in names(looked.modality, backbones):
-        found = attempt(name, looked, applying, store=store, device=where, pixels=pixels, groups=groups, seed=seed,
-                        size=size)  # fmt: skip
-        if isinstance(found, str):
-            left_out.append({"backbone": name, "why": found})
-        else:
-            tried.append(found)
-            say(f"{name}: " + ", ".join(f"{k} {v:.4g}" for k, v in found.scores.items()))
-    if not tried:
-        raise InputError("No candidate could be ranked: " + "; ".join(f"{c['backbone']}: {c['why']}" for c in left_out))
-    by = by or deciding(tried, applying)
-    for c in [c for c in tried if by not in c.scores]:
-        left_out.append({"backbone": c.backbone, "why": f"{by}: {c.not_applicable[by]}"})
-    ranking = ordered([c for c in tried if by in c.scores], by, seed, groups)
-    choice = max((r for r in ranking if r.good_enough), key=lambda r: r.items_per_second).backbone
-    return Ranking(looked.name, kind, len(looked), looked.classes, by, choice, ranking, left_out,
-                   favourites(ranking), round(time.perf_counter() - begun, 3), problems)  # fmt: skip
+    found = rank_candidates(
+        names(looked.modality, backbones),
+        looked,
+        applying,
+        by,
+        store=store,
+        device=where,
+        pixels=pixels,
+        groups=groups,
+        seed=seed,
+        size=size,
+    )
+    found = replace(found, seconds=round(time.perf_counter() - begun, 3), problems=problems)
+    return replace(found, out=str(write_ranking(page, found))) if page else found

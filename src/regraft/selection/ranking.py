@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from regraft.core.errors import DataError, InputError
 from regraft.core.row_store import RowStore
+from regraft.core.runtime import say
 from regraft.core.types import Hints, Problem
 from regraft.data.audit.audit import audited_to_learn
 from regraft.data.audit.checks import require_target
@@ -17,7 +18,7 @@ from regraft.data.dataset import Dataset
 from regraft.data.folds import hold_out, strata
 from regraft.data.open import open_data
 from regraft.data.parts import training_part
-from regraft.selection.candidates import Candidate, compared
+from regraft.selection.candidates import Candidate, attempt, compared
 
 DECIDING = ("probe", "logme")
 """What decides unless told: the first of these that every candidate has."""
@@ -145,3 +146,31 @@ def favourites(ranking: list[Ranked]) -> dict[str, str]:
     if known:
         found["published_accuracy"] = max(known, key=lambda r: r.published_accuracy or 0).backbone
     return found
+
+
+def rank_candidates(
+    candidates: list[str], looked: Dataset, applying: list[str], by: str | None, *, store: RowStore, device: str,
+    pixels: NDArray[np.uint64] | None, groups: NDArray[Any] | None, seed: int, size: int | None,
+) -> Ranking:  # fmt: skip
+    """Every candidate on the items ``looked``, by the scores that apply, the best first; ``by`` decides, by default the
+    score that suits best. Raises ``InputError`` where none could be ranked.
+    """
+    tried: list[Candidate] = []
+    left_out = []
+    for name in candidates:
+        found = attempt(name, looked, applying, store=store, device=device, pixels=pixels, groups=groups, seed=seed,
+                        size=size)  # fmt: skip
+        if isinstance(found, str):
+            left_out.append({"backbone": name, "why": found})
+        else:
+            tried.append(found)
+            say(f"{name}: " + ", ".join(f"{k} {v:.4g}" for k, v in found.scores.items()))
+    if not tried:
+        raise InputError("No candidate could be ranked: " + "; ".join(f"{c['backbone']}: {c['why']}" for c in left_out))
+    by = by or deciding(tried, applying)
+    for c in [c for c in tried if by not in c.scores]:
+        left_out.append({"backbone": c.backbone, "why": f"{by}: {c.not_applicable[by]}"})
+    ranking = ordered([c for c in tried if by in c.scores], by, seed, groups)
+    choice = max((r for r in ranking if r.good_enough), key=lambda r: r.items_per_second).backbone
+    return Ranking(looked.name, looked.target.task, len(looked), looked.classes, by, choice, ranking, left_out,
+                   favourites(ranking), 0.0, [])  # fmt: skip

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.arrays import stack_rows
-from regraft.core.errors import DataError
+from regraft.core.errors import DataError, InputError
+from regraft.core.runtime import Stopwatch
 from regraft.core.types import Hints, Problem
 from regraft.data.formats import table
 from regraft.data.formats.table import DatedTexts
@@ -22,7 +23,7 @@ from regraft.features.fusion import parts_of
 from regraft.inference.predictor import Predictor
 from regraft.metrics.intervals import proportion, share_change
 from regraft.text_mining.terms import Term, Wording, clipped
-from regraft.text_mining.topics import clusters, compact, number_of_topics
+from regraft.text_mining.topics import FEWEST, clusters, compact, number_of_topics
 from regraft.text_mining.trends import between, periods
 
 TERMS, TOPIC_TERMS, TYPICAL = 12, 6, 3
@@ -112,7 +113,8 @@ class _Answers:
     given: NDArray[np.bool_]
 
 
-def _opened(data: Any, hints: Hints, date: str | None) -> DatedTexts:
+def opened(data: Any, hints: Hints, date: str | None) -> DatedTexts:
+    """The texts, and where a column of dates is named or found, when each was written. Raises ``DataError``."""
     path = Path(data).expanduser() if isinstance(data, str | Path) else None
     if path is None and is_frame(data):
         return table.read_dated(data, hints, date)
@@ -226,3 +228,42 @@ def _trend(found: _Answers, opened: DatedTexts, labels: Sequence[str], notes: li
             (a, n), (b, m) = halves
             changes[label] = {"before": a / n, "after": b / m, **share_change((a, n), (b, m))}
     return Trend(opened.column, period, points, changes, unread)
+
+
+def summarise(predictor: Predictor, opened: DatedTexts, topics: int | None, watch: Stopwatch) -> Insights:
+    """What the texts say by the model: ``topics`` is how many to find, None where their number is to be found too.
+    Raises ``InputError`` for more topics than the texts carry.
+    """
+    with watch("model"):
+        found, problems = _answered(predictor, opened)
+    labels, notes = predictor.model.target.classes, []
+    if opened.doubtful:
+        notes.append(f"{opened.column}: day and month could be either way round; the day was taken to be first")
+    with watch("words"):
+        wording = Wording(found.texts)
+        words = _words(found, wording, labels)
+        if not any(words.values()):
+            notes.append(_why_no_words(found, labels))
+    with watch("topics"):
+        groups, why = _grouped(found, wording, labels, predictor, topics)
+        notes += [why] if why else []
+    trend = _trend(found, opened, labels, notes)
+    return Insights(
+        model="", data="", items=len(found.texts), failed=sum(p.kind == "unreadable" for p in problems),
+        confidence=float(found.probabilities.max(1).mean()),
+        classes=_shares(found, np.ones(len(found.texts), bool), labels), words=words, topics=groups, trend=trend,
+        notes=notes, problems=problems, seconds=watch.record(),
+    )  # fmt: skip
+
+
+def _grouped(
+    found: _Answers, wording: Wording, labels: Sequence[str], predictor: Predictor, topics: int | None
+) -> tuple[list[Topic], str | None]:
+    """The topics, or why there are none."""
+    count = len(found.texts)
+    if count < FEWEST:
+        return [], f"no topics: {count} texts are too few, {FEWEST} are the least"
+    if topics is not None and topics > count // 5:
+        raise InputError(f"--topics is {topics}, of {count} texts; {count // 5} is the most (five texts each).")
+    groups = _topics(found, wording, labels, predictor, topics)
+    return groups, None if groups else "no topics: to the model all texts are the same"
