@@ -121,3 +121,15 @@ def test_every_method_says_what_it_is() -> None:
         assert hasattr(METHODS.get(name), parts[kind]), name
     adapting = meaning_of(FitOptions.of(method="auto", target="t.npz"))
     assert (adapting.kind, adapting.scenario) == ("adapting features", "target")
+
+
+def test_words_that_options_offer_are_those_that_are_known() -> None:
+    """Options lie below what they choose from, so they name it; here the two are compared."""
+    from regraft.data.formats import FORMATS
+    from regraft.methods.multi_task import WEIGHTS
+    from regraft.options import data, scenario, training
+    from regraft.pipelines.scenarios.multi_task import WAYS
+    from regraft.training.schedule import SCHEDULES
+
+    assert set(data.FORMATS) == set(FORMATS) and set(training.SCHEDULES) == set(SCHEDULES)
+    assert set(scenario.SHARED) == set(WAYS) and set(scenario.TASK_WEIGHTS) == set(WEIGHTS)

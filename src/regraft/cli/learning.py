@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from regraft.cli import arguments as options
 from regraft.cli import printing
 from regraft.cli.app import app, settings_of
 from regraft.cli.arguments import (
+    Backbone,
     Data,
     Device,
     Drop,
@@ -26,9 +26,11 @@ from regraft.cli.arguments import (
     Label,
     Page,
     Part,
+    Size,
     TaskName,
     Text,
     Threads,
+    as_in_fit,
 )
 from regraft.cli.from_options import Panels, extra, with_options
 from regraft.cli.printing import print_json
@@ -93,7 +95,7 @@ app.command(cls=Panels)(with_options(
 @app.command()
 def augment(
     data: Data,
-    policy: Annotated[str, typer.Option(help=options.AUGMENT)] = "standard",
+    policy: Annotated[str, as_in_fit("augment")] = "standard",
     out: Annotated[str, typer.Option(help="the picture to write (.png)")] = "augmented.png",
     rows: Annotated[int, typer.Option(help="how many pictures")] = 6,
     views: Annotated[int, typer.Option(help="how many views of each")] = 6,
@@ -157,7 +159,7 @@ def convert(
 def shift(
     source: Data,
     target: Annotated[str, typer.Argument(metavar="TARGET", help="data of another domain; labels only report")],
-    backbone: Annotated[str | None, typer.Option(help=options.BACKBONE)] = None,
+    backbone: Backbone = None,
     mapping: Annotated[str | None, typer.Option(help="rename classes of TARGET: kitten=cat,puppy=dog")] = None,
     out: Page = None,
     format: Format = None,
@@ -196,7 +198,7 @@ def rank(
     part: Part = None,
     encoding: Encoding = None,
     task: TaskName = None,
-    size: Annotated[int | None, typer.Option(help="pixels a side of the pictures fed [default: the network's]")] = None,
+    size: Size = None,
     format: Format = None,
     seed: Annotated[int, typer.Option(min=0, help="decides which items and the folds")] = 0,
     out: Page = None,

@@ -11,6 +11,8 @@ from regraft.options.base import option
 FORMATS = ("image-folder", "coco", "voc", "yolo", "box-table", "text-folder", "polarity", "table", "npz", "idx",
            "cifar")  # fmt: skip
 TASKS = ("classification", "multilabel", "regression", "detection")
+HINTS = ("label", "group", "task", "text", "drop", "image", "part", "features", "encoding")
+"""What a user says of the data over what is recognised, see `regraft.core.types.Hints`."""
 ONE_ANSWER = ("classification", "multilabel", "regression")
 """Tasks whose labels are no boxes."""
 DATA = (
@@ -43,5 +45,4 @@ class DataOptions:
 
     def hints(self, **more: Any) -> Hints:
         """What is said of the data, for the formats; ``more`` goes before it."""
-        names = ("label", "group", "task", "text", "drop", "image", "part", "features", "encoding")
-        return Hints(**{**{name: getattr(self, name) for name in names}, **more})
+        return Hints(**{**{name: getattr(self, name) for name in HINTS}, **more})

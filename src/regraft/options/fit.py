@@ -17,7 +17,7 @@ from regraft.options.scenario import ScenarioOptions
 from regraft.options.training import TRAINED, TrainingOptions
 
 GROUPS = (DataOptions, NetworkOptions, TrainingOptions, EvaluationOptions, ScenarioOptions, RunOptions)
-OPTIONS: dict[str, Declared] = {}
+OPTIONS: dict[str, Declared] = {one.name: one for one in declared(*GROUPS)}
 """By its name, in the order of the groups."""
 
 
@@ -61,9 +61,10 @@ class FitOptions:
             raise TypeError(f"fit() got an unexpected keyword argument {unknown[0]!r}{meant}")
         read = {"lr": _rate, "quantiles": _quantiles}
         given = {k: read[k](v) if k in read and v is not None else v for k, v in given.items()}
+        usual = cls()
         groups = {}
         for one in fields(cls):
-            group: Any = getattr(cls(), one.name)
+            group: Any = getattr(usual, one.name)
             names = {f.name for f in fields(group)}
             groups[one.name] = replace(group, **{k: v for k, v in given.items() if k in names})
         return cls(**groups)
@@ -79,10 +80,6 @@ class FitOptions:
     def changed(self, **values: Any) -> Self:
         """The same with other values."""
         return self.of(**{**self.flat(), **values})
-
-    def check(self, meaning: Meaning) -> None:
-        """Raises ``InputError`` naming every option that cannot be meant, with what would be right."""
-        raise_all(self.wrong(meaning))
 
     def wrong(self, meaning: Meaning) -> Iterator[InputError]:
         """An error for each option that cannot be meant."""
@@ -242,4 +239,3 @@ def _folds(given: dict[str, Any], meaning: Meaning) -> str | None:
 
 
 RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _range_test, _chosen, _folds)
-OPTIONS.update({one.name: one for one in declared(*GROUPS)})

@@ -14,6 +14,7 @@ from regraft.features.engines import ENGINES
 from regraft.features.fusion import parts_in
 from regraft.methods import METHODS, kind_of
 from regraft.options.base import Scenario
+from regraft.options.data import HINTS, DataOptions
 from regraft.options.fit import FitOptions, Meaning, raise_all
 from regraft.pipelines.stages.controls import check_controls
 from regraft.training.mixing import MIXES
@@ -37,8 +38,7 @@ def _named(data: Any) -> str | None:
 
 def hints_of(settings: dict[str, Any], **more: Any) -> Hints:
     """What the settings say of the data; ``more`` goes before them."""
-    names = ("label", "group", "task", "text", "drop", "image", "part", "features", "encoding")
-    return Hints(**{**{name: settings.get(name) for name in names}, **more})
+    return DataOptions(**{name: settings.get(name) for name in HINTS}).hints(**more)
 
 
 def meaning_of(options: FitOptions, *, several: bool = False, task: str | None = None) -> Meaning:

@@ -23,7 +23,6 @@ from regraft.data.splits import Split
 from regraft.features.fusion import parts_in
 from regraft.selection.candidates import Candidate, attempt, compared, names
 
-AUTO = "auto"
 FIRST, LEAST_A_CLASS, MOST, TASTE = 8, 8, 3000, 32
 """The first round sees an eighth of the items, at least 8 a class; none sees more than 3,000. A taste is one batch."""
 
