@@ -290,3 +290,23 @@ def test_one_item_has_an_interval_that_says_so() -> None:
     low, high = regression(np.array([1.0, 1.0]), np.array([0.0, 0.0]), 1.0)["rmse_ci95"]
     assert low < 0.5 and high > 5
     assert np.isfinite(regression(np.ones(4), np.zeros(4), 1.0, np.zeros(4))["rmse_ci95"]).all()
+
+
+def test_boxes_of_pictures_that_belong_together() -> None:
+    """Every picture four times over tells no more than once, if it is said which are one."""
+    rng = np.random.default_rng(3)
+    square = [[0, 0, 10, 10]]
+    truth = [Boxes(square, [0]) for _ in range(40)]
+    found = [Found(square if rng.random() < 0.7 else [[50, 50, 60, 60]], [s], [0]) for s in rng.random(40)]
+    once = map_interval(truth, found, ["a"])
+    four = [map_interval(truth * 4, found * 4, ["a"], groups=groups) for groups in (np.tile(np.arange(40), 4), None)]
+    width, together, apart = (high - low for low, high in (once, *four))
+    assert together == pytest.approx(width, rel=0.25) and apart < 0.7 * width
+    gain = map_gain(truth * 4, found * 4, truth_found(truth) * 4, ["a"], groups=np.tile(np.arange(40), 4))
+    alone = map_gain(truth, found, truth_found(truth), ["a"])
+    assert np.ptp(gain["ci95"]) == pytest.approx(np.ptp(alone["ci95"]), rel=0.25)
+
+
+def truth_found(truth: list) -> list:
+    """A detector that finds every true box."""
+    return [Found(t.xyxy, np.ones(len(t)), t.labels) for t in truth]

@@ -56,3 +56,14 @@ def test_old_names_of_modules_lead_to_todays() -> None:
             assert getattr(module, name) is not None
     with pytest.raises(AttributeError, match="no attribute"):
         _ = import_module("regraft.types").nothing
+
+
+def test_old_names_lead_to_what_they_meant() -> None:
+    meant = {"boxes": "Boxes", "commands.job": "FitResult", "commands.split": "strata", "data.sources": "open_data",
+             "detection_metrics": "map_interval", "errors": "InputError", "features.rows": "Runner",
+             "features.store": "RowStore", "methods.folds": "stratified_folds", "methods.linear_probe": "fit_features",
+             "model.model": "Model", "model.sureness": "sureness", "runtime": "say",
+             "training.batches": "PictureBatches",
+             "types": "TargetSpec"}  # fmt: skip
+    for old, name in meant.items():
+        assert callable(getattr(import_module(f"regraft.{old}"), name)), old
