@@ -209,7 +209,7 @@ def test_resuming_without_a_name_finds_the_interrupted_run(shapes: Path, tmp_pat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("regraft.pipelines.context.run_controls", stop)
+        patch.setattr("regraft.pipelines.stages.evaluate.run_controls", stop)
         with pytest.raises(KeyboardInterrupt):
             regraft.fit(str(shapes))
     assert regraft.fit(str(shapes), resume=True).run.endswith("-1")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from typing import Any
 
 from regraft.commands.align import Alignment, align
 from regraft.commands.augment import augment
@@ -27,8 +29,7 @@ from regraft.inference.load import load_any
 from regraft.inference.multi_task import TaskPredictor
 from regraft.inference.predictor import Predictor
 from regraft.models.artefact.detector import is_detector
-from regraft.pipelines.result import DetectionResult, FitResult
-from regraft.pipelines.scenarios.multi_task import Shared
+from regraft.pipelines.result import FitResult, Shared
 from regraft.pipelines.shift import Shift
 from regraft.reports.page import write_report as report
 from regraft.selection.ranking import Ranking
@@ -46,8 +47,15 @@ def demo(what: str = "digits", *, out: str | None = None, seeds: int = 10) -> tu
     return result, report(result.fit.run)
 
 
+def __getattr__(name: str) -> Any:
+    if name != "DetectionResult":
+        raise AttributeError(f"module 'regraft.api' has no attribute {name!r}")
+    warnings.warn("regraft.api.DetectionResult is FitResult now; the old name will go.", DeprecationWarning, 2)
+    return FitResult
+
+
 __all__ = [
-    "Alignment", "BoxPredictor", "Conversion", "DemoResult", "DetectionResult", "Evaluation", "Explanation",
+    "Alignment", "BoxPredictor", "Conversion", "DemoResult", "Evaluation", "Explanation",
     "FitResult", "Insights", "Inspection", "PredictResult", "Predictor", "Ranking", "Shared", "Shift", "TaskPredictor",
     "align", "augment", "cache", "convert", "demo", "evaluate", "explain", "fit", "insights", "inspect",
     "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "shift", "verify",

@@ -190,7 +190,7 @@ STAGES = {
     "extracting": "regraft.features.engines.torch.TorchEngine.run",
     "storing rows": "regraft.features.extract._flush",
     "choosing": "regraft.methods.probes.linear_probe._choose",
-    "controls": "regraft.pipelines.context.run_controls",
+    "controls": "regraft.pipelines.stages.evaluate.run_controls",
     "writing predictions": "regraft.pipelines.evidence.predictions.csv.writer",
     "writing the head": "regraft.models.artefact.write.write_state",
     "writing the card": "regraft.models.artefact.write.model_card",

@@ -55,7 +55,7 @@ def test_an_interrupted_run_keeps_its_choice(shapes: Path, at: Path, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("regraft.pipelines.context.artefact.save", interrupt)
+        patch.setattr("regraft.pipelines.scenarios.single.artefact.save", interrupt)
         with pytest.raises(KeyboardInterrupt):
             regraft.fit(str(shapes), **wanted)
     monkeypatch.setattr("regraft.selection.halving.choose", lambda *_, **__: pytest.fail("it searched again"))

@@ -171,10 +171,10 @@ def test_intervals_of_shared_parameters_are_found_on_items_that_chose_nothing(at
     [({"share": "parameters", "method": "linear-probe"}, "trains as lp-ft"), ({"share": "features", "task_weights":
      "fixed"}, "--task-weights"), ({"share": "parameters", "backbone": "auto"}, "--backbone auto"),
      ({"task_weights": "fixed", "label": "form"}, "--task-weights"), ({"share": "bodies"}, "no way to share"),
-     ({"share": "parameters", "task_weights": "all"}, "no way to weigh tasks"),
+     ({"share": "parameters", "task_weights": "all"}, "no --task-weights 'all'"),
      ({"share": "parameters", "focal": 2.0}, "--focal 2.0: --share parameters has no use for it"),
      ({"share": "features", "soft": 0.1}, "--soft 0.1"), ({"soft": 0.1, "label": "form"}, "--soft 0.1"),
-     ({"share": "parameters", "soft": -1.0}, "--soft -1"),
+     ({"share": "parameters", "soft": -1.0}, "--soft is -1.0; it must be 0 or more"),
      ({"share": "parameters", "mix": "mixup"}, "--mix mixup"), ({"share": "parameters", "lr": "auto"}, "--lr auto"),
      ({"share": "parameters", "class_weight": "balanced"}, "--class-weight")],
 )  # fmt: skip

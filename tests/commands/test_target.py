@@ -15,8 +15,8 @@ from regraft.data.open import open_data
 from regraft.data.splits import make_split
 from regraft.methods import METHODS
 from regraft.metrics.validators import probabilities, soft_neighbourhood_density
-from regraft.pipelines.scenarios.adaptation import Judge
-from regraft.pipelines.scenarios.target_domain import learn_from, open_target
+from regraft.pipelines.stages.open_target import learn_from, open_target
+from regraft.training.adaptation import TargetValidator
 from regraft.training.validation import validation_split
 
 QUICK = {"backbone": "raw", "method": "coral", "controls": "majority"}
@@ -203,7 +203,7 @@ def test_auto_takes_no_method_whose_answers_collapsed(pair, tmp_path: Path, monk
     result = regraft.fit(pair[0], target=pair[1], out=str(tmp_path / "r"), **{**QUICK, "method": "auto"})
     assert result.choice["scores"]["coral"] < 0 and result.choice["taken"] != "coral"
     monkeypatch.setattr(
-        "regraft.pipelines.scenarios.adaptation_report.preference",
+        "regraft.pipelines.stages.domain_report.preference",
         lambda z, _: soft_neighbourhood_density(probabilities(z)),
     )
     plain = regraft.fit(pair[0], target=pair[1], out=str(tmp_path / "p"), **{**QUICK, "method": "auto"})
@@ -230,7 +230,7 @@ def test_no_epoch_whose_answers_collapsed_is_chosen() -> None:
     with torch.no_grad():
         alike.weight.mul_(1e-3)
         alike.bias.copy_(torch.tensor([2.0, 0, 0, 0]))
-    judge = Judge(Feed(), Feed(), 4, "cpu", source_only)
+    judge = TargetValidator(Feed(), Feed(), 4, "cpu", source_only)
     assert judge.loss(source_only) < 0 < judge.loss(alike)
 
 

@@ -23,7 +23,6 @@ from regraft.data.text.texts import text_prints
 from regraft.features.fingerprints import fingerprints
 from regraft.models.artefact.read import learned_by
 from regraft.pipelines.fit import fit
-from regraft.pipelines.scenarios.multi_task import share
 from tests.commands.test_detect import write_coco
 from tests.conftest import shape
 from tests.data.test_numeric_tables import houses, written
@@ -213,14 +212,17 @@ def test_both_domains_of_an_adaptation(at: Path) -> None:
 
 BOTH = [24, 24]
 JOINT = {"method": "joint", "epochs": 1}, {"run": BOTH, "run/domains/a": BOTH}
-PARAMETERS = {"how": "parameters", "epochs": 1, "outliers": False}, {"run#a": BOTH, "run#b": BOTH, "run/tasks/a": BOTH}
-FEATURES = {"how": "features", "backbone": "raw"}, {"run#a": [30, 0], "run#b": [0, 30], "run/tasks/a": [30, 0]}
+PARAMETERS = (
+    {"share": "parameters", "epochs": 1, "outliers": False},
+    {"run#a": BOTH, "run#b": BOTH, "run/tasks/a": BOTH},
+)
+FEATURES = {"share": "features", "backbone": "raw"}, {"run#a": [30, 0], "run#b": [0, 30], "run/tasks/a": [30, 0]}
 
 
 @pytest.mark.parametrize(("options", "known"), [JOINT, PARAMETERS, FEATURES])
 def test_several_data_are_known_to_what_learned_from_them(options, known: dict[str, list[int]], at: Path) -> None:
     data = [saved("a.npz", 30, 0, 2), saved("b.npz", 30, 30, 2)]
-    (share if "how" in options else fit)(data, out="run", controls="none", **options)
+    fit(data, out="run", controls="none", **options)
     for model, counts in known.items():
         assert [known_of(one, model) for one in data] == counts
 

@@ -11,6 +11,7 @@ import json
 import math
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,24 @@ CLOSED = {"pictures", "pictures_few", "pictures_groups", "multilabel", "picture_
           "table_numbers", "texts_fused", "share_features", "looking", "aligned", "listed"}  # fmt: skip
 
 
+ADDED = {
+    # one type of result for every task, with None where a task has no such thing
+    "boxes", "detector", "columns", "cross_validation", "gain_over_probe", "rows", "seen", "seen_in_target",
+    "seen_in_training",
+    # one record of every training
+    "bf16", "phases", "pieces_a_batch", "steps", "frozen", "head", "layer_decay", "only", "parts",
+    # several domains flag what is unlike their training items
+    "unlike",
+}  # fmt: skip
+"""Names of JSON that have come since the record; whatever else differs is lost or changed."""
+
+
+def lost(old: Any, new: Any, close: float) -> list[str]:
+    """Where a run differs from its record by more than what has come since."""
+    return [d for d in differences(old, new, close)
+            if not (d.endswith("is only in the new one") and d.split(" ")[0].rpartition("/")[2] in ADDED)]  # fmt: skip
+
+
 def test_every_run_is_recorded() -> None:
     assert set(RECORD["runs"]) == set(RUNS) and set(RUNS) >= CLOSED
 
@@ -30,10 +49,10 @@ def test_every_run_is_recorded() -> None:
 def test_the_same_as_recorded(name: str) -> None:
     old, new = RECORD["runs"][name], recorded(name)
     if RECORD["machine"] == machine():
-        assert not list(differences(old, new, 1e-9))
+        assert not lost(old, new, 1e-9)
     else:
         close = 0.01 if name in CLOSED else math.inf
-        assert not list(differences(loosely(old), loosely(new), close))
+        assert not lost(loosely(old), loosely(new), close)
 
 
 KINDS = ("boxes", "classes", "joint", "multilabel", "numbers", "target", "tasks", "texts", "trained")

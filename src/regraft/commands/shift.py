@@ -14,8 +14,8 @@ from regraft.data.parts import training_part
 from regraft.features.fusion import learned
 from regraft.features.network import network_for
 from regraft.features.runner import Runner
-from regraft.pipelines.scenarios.target_domain import open_target
 from regraft.pipelines.shift import Shift, measure
+from regraft.pipelines.stages.open_target import open_target
 from regraft.reports.insights import checked_page
 from regraft.reports.shift import write_shift
 

@@ -35,6 +35,7 @@ from regraft.models.detectors.bn_folding import folded
 from regraft.models.learned import Learned
 from regraft.options.fit import FitOptions, Meaning, raise_all
 from regraft.training import detector as training
+from regraft.training.trainer import TrainingContext
 
 
 class Detector(BaseEstimator):
@@ -98,9 +99,8 @@ class Detector(BaseEstimator):
         """
         told = {k: v for k, v in self.get_params().items() if k not in ("threshold", "device", "seed")}
         options = FitOptions.of(**told, device=self.device, seed=self.seed)
-        settings = options.flat()
         raise_all([*options.wrong(Meaning(self.method, "detector", "single", "detection")),
-                   *map(InputError, training.wrong(settings))])  # fmt: skip
+                   *map(InputError, training.wrong(options))])  # fmt: skip
         items = _pictures(X)
         entries = _entries(y, len(items))
         truth, self.classes_ = _truth(entries)
@@ -123,9 +123,8 @@ class Detector(BaseEstimator):
         data = Dataset("X", items, {"boxes": LabelSpec("detection", classes)}, {"boxes": truth},
                        np.full(len(items), ""))  # fmt: skip
         with tempfile.TemporaryDirectory(prefix="regraft-") as folder:
-            self.record_, decision = training.learn(
-                network, data, settings, groups=None, folder=Path(folder), store=store, watch=Stopwatch()
-            )
+            context = TrainingContext(options, Path(folder), resolve_device(self.device), store)
+            self.record_, decision = training.train_detector(network, data, context, Stopwatch())
         self.learned_ = Learned.of(items, network=None, store=store)
         self.network_ = network.requires_grad_(False).eval()
         self._ready = folded(self.network_)

@@ -25,7 +25,7 @@ class EvaluationOptions:
         kinds=("features",), reasons=(("training", "is judged on what is held out"),))  # fmt: skip
     accuracy: float | None = option(
         None, "wanted accuracy: unsure items go to a person", low=0, high=1, open_ends=True, such_as="0.98",
-        tasks=("classification",), scenarios=("single", "tasks"),
+        tasks=("classification",), scenarios=("single", "tasks", "domains"),
         reasons=(("multilabel", "it is for one label an item; a multilabel model has thresholds, chosen by itself"),
                  ("target", "no labels are looked at there")))  # fmt: skip
     interval: float | None = option(None, "numbers: conformal intervals of this level, as 0.9", low=0.5, high=1,
@@ -35,11 +35,7 @@ class EvaluationOptions:
         kinds=("features", "auto"), reasons=(("training", "trains on the mean alone"),))  # fmt: skip
     alpha: float | None = option(None, "numbers: strength of the ridge, 0 for none [default: by evidence]", low=0,
                                  tasks=("regression",), scenarios=("single", "tasks"))  # fmt: skip
-    outliers: bool = option(
-        True,
-        "flag what is unlike training",
-        flag="--outliers/--no-outliers",
-        tasks=("classification", "multilabel", "regression"),
-        scenarios=("single", "tasks"),
-    )
+    outliers: bool = option(True, "flag what is unlike training", flag="--outliers/--no-outliers",
+                            tasks=("classification", "multilabel", "regression"),
+                            scenarios=("single", "tasks", "domains"))  # fmt: skip
     refit: bool = option(True, "learn from all items in the end (probes)", flag="--refit/--no-refit")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
+
+from regraft.core.types import Problem
 
 
 @dataclass(frozen=True)
@@ -12,13 +14,17 @@ class FitResult:
 
     ``metrics["val"]`` holds the figures on items that were not trained on (None where none could be held out),
     ``metrics["controls"]`` the same by control; where some judged items have a copy in training,
-    ``metrics["val_without_copies"]``; ``metrics["unlike"]`` tells of those unlike the training data. ``gain`` is the
-    accuracy (or map) minus the best control's, or the best control's rmse minus ours; ``gain_over_probe`` that over the
-    linear probe, for methods that train a network. ``seen`` is the share of judged pictures whose labels the network's
-    pretraining saw, None where that is not known; ``seen_in_training`` that of the training pictures,
-    ``seen_in_target`` that of the target's judged ones; ``columns`` what those of a table are
-    (`regraft.core.types.Roles`). With ``cross_validation`` (``folds``, ``rounds``) the figures are means over the
-    rounds, in each of which every judged item was judged by a model that had not seen it.
+    ``metrics["val_without_copies"]``; ``metrics["unlike"]`` tells of those unlike the training data, and of several
+    domains ``metrics["domains"]`` of each. ``gain`` is the headline of the model (accuracy, map, rmse) against that of
+    the best control, more is better; ``gain_over_probe`` that over the linear probe, for methods that train a network.
+    ``seen`` is the share of judged pictures whose labels the network's pretraining saw, None where that is not known;
+    ``seen_in_training`` that of the training pictures, ``seen_in_target`` that of the target's judged ones;
+    ``columns`` what those of a table are (`regraft.core.types.Roles`). With ``cross_validation`` (``folds``,
+    ``rounds``) the figures are means over the rounds, in each of which every judged item was judged by a model that had
+    not seen it.
+
+    Of boxes ``detector`` is the detector and ``boxes`` counts those of the training pictures by class; the figures are
+    those of `regraft.metrics.detection.evaluate`, and ``decision`` holds the ``threshold`` from which boxes are shown.
     """
 
     run: str
@@ -28,7 +34,6 @@ class FitResult:
     engine: str
     metrics: dict[str, Any]
     gain: dict[str, Any] | None
-    gain_over_probe: dict[str, Any] | None
     seconds: dict[str, float]
     cached: bool
     items: dict[str, int]
@@ -36,40 +41,40 @@ class FitResult:
     split: str
     choice: dict[str, Any]
     decision: dict[str, Any]
-    seen: float | None
-    seen_in_training: float | None
-    rows: dict[str, int]
+    gain_over_probe: dict[str, Any] | None = None
+    seen: float | None = None
+    seen_in_training: float | None = None
+    seen_in_target: float | None = None
+    rows: dict[str, int] = field(default_factory=dict)
     problems: list[dict[str, str]] = field(default_factory=list)
     columns: dict[str, Any] | None = None
     cross_validation: dict[str, int] | None = None
-    seen_in_target: float | None = None
+    detector: str | None = None
+    boxes: dict[str, int] | None = None
+
+    @classmethod
+    def read(cls, record: dict[str, Any]) -> Self:
+        """The result out of a run's record."""
+        return cls(**{**record, "classes": tuple(record["classes"])})
 
 
 @dataclass(frozen=True)
-class DetectionResult:
-    """What a fit of a detector was and what it reached, and what ``--json`` prints.
+class Shared:
+    """Several tasks by name, each with the result of its own fit; ``run`` holds the artefact that answers all of them.
 
-    ``metrics["val"]`` holds COCO's figures on pictures that were not trained on (None where none could be held out),
-    see `regraft.metrics.detection.evaluate`; where some judged pictures have a copy in training, ``val_without_copies``
-    those without them; ``metrics["controls"]["scratch"]`` those of the same detector from random
-    weights, where it was asked for, and ``gain`` what transfer adds to its ``map``. ``decision`` holds the
-    ``threshold`` from which boxes are shown.
+    ``computed`` are the forward passes that each task still needed. ``problems`` name items that only one task has.
     """
 
     run: str
-    task: str
-    method: str
-    detector: str
     backbone: str
-    engine: str
-    metrics: dict[str, Any]
-    gain: dict[str, Any] | None
+    method: str
+    tasks: dict[str, FitResult]
+    computed: dict[str, int]
     seconds: dict[str, float]
-    cached: bool
-    items: dict[str, int]
-    boxes: dict[str, int]
-    classes: tuple[str, ...]
-    split: str
-    choice: dict[str, Any]
-    decision: dict[str, Any]
-    problems: list[dict[str, str]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, record: dict[str, Any]) -> Self:
+        """The result out of a run's record."""
+        tasks = {name: FitResult.read(task) for name, task in record["tasks"].items()}
+        return cls(**{**record, "tasks": tasks, "problems": [Problem(**p) for p in record["problems"]]})

@@ -27,7 +27,7 @@ from regraft.metrics.domain_shift import class_distances, mmd, proxy_a_distance
 from regraft.metrics.intervals import proportion, share_change
 from regraft.metrics.validators import MOST_ROWS, spread
 from regraft.pipelines.evidence.projection import plane
-from regraft.pipelines.scenarios.target_domain import TargetDomain
+from regraft.pipelines.stages.open_target import TargetDomain
 
 
 @dataclass(frozen=True)

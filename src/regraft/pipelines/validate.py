@@ -7,14 +7,12 @@ from typing import Any
 
 from regraft.backbones.side_network import SMALL
 from regraft.core.errors import InputError, UnknownName
-from regraft.core.types import Hints
 from regraft.data.open import name_of
 from regraft.data.transforms.augment import Policy
 from regraft.features.engines import ENGINES
 from regraft.features.fusion import parts_in
 from regraft.methods import METHODS, kind_of
 from regraft.options.base import Scenario
-from regraft.options.data import HINTS, DataOptions
 from regraft.options.fit import FitOptions, Meaning, raise_all
 from regraft.pipelines.stages.controls import check_controls
 from regraft.training.mixing import MIXES
@@ -34,11 +32,6 @@ def _named(data: Any) -> str | None:
     if isinstance(data, list | tuple):
         return ",".join(map(name_of, data))
     return None if data is None else name_of(data)
-
-
-def hints_of(settings: dict[str, Any], **more: Any) -> Hints:
-    """What the settings say of the data; ``more`` goes before them."""
-    return DataOptions(**{name: settings.get(name) for name in HINTS}).hints(**more)
 
 
 def meaning_of(options: FitOptions, *, several: bool = False, task: str | None = None) -> Meaning:

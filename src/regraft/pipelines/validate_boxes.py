@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from regraft.core.errors import InputError
 from regraft.methods.finetuning.detector import DEFAULT
 from regraft.models.artefact import detector as artefact
@@ -15,23 +13,27 @@ from regraft.training import detector as boxes
 CONTROL = "scratch"
 
 
-def checked(options: FitOptions, settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings with the defaults of detectors; raises ``InputError`` naming what cannot be meant."""
-    settings = settings | {"method": settings["method"] or DEFAULT, "batch": settings["batch"] or boxes.LEARNED}
-    if settings["init"] and not settings["detector"] and not settings["backbone"]:
-        name, backbone = catalog.named(artefact.recipe_of(settings["init"]))
-        settings |= {"detector": name, "backbone": backbone}
-    settings["detector"] = settings["detector"] or catalog.DEFAULT
-    found = []
-    if settings["controls"] not in ("none", CONTROLS, CONTROL):
-        found.append(f"--controls {settings['controls']} is not for detectors; theirs is {CONTROL}, or none.")
-    if settings["controls"] == settings["method"]:
-        found.append(f"--controls {CONTROL}: the method is its own control; leave one of the two out.")
-    if settings["engine"] not in ("auto", "torch"):
-        found.append(f"--engine {settings['engine']} is not for detectors; they run on torch.")
-    if not settings["refit"]:
-        found.append("--no-refit: detectors are not trained again on the judged pictures.")
-    raise_all([*options.wrong(Meaning(settings["method"], "detector", "single", "detection")),
-               *map(InputError, [*found, *boxes.wrong(settings)])])  # fmt: skip
-    catalog.check(settings["detector"], settings["backbone"])
-    return settings
+def with_defaults(options: FitOptions) -> FitOptions:
+    """The options with the defaults of detectors; of ``--init`` those of its own."""
+    network, training = options.network, options.training
+    detector, backbone = network.detector, network.backbone
+    if network.init and not detector and not backbone:
+        detector, backbone = catalog.named(artefact.recipe_of(network.init))
+    return options.changed(method=training.method or DEFAULT, batch=training.batch or boxes.LEARNED,
+                           detector=detector or catalog.DEFAULT, backbone=backbone)  # fmt: skip
+
+
+def check(options: FitOptions, meaning: Meaning) -> None:
+    """Raises ``InputError`` naming every option that cannot be meant."""
+    controls, method, engine = options.evaluation.controls, meaning.method, options.network.engine
+    said = []
+    if controls not in ("none", CONTROLS, CONTROL):
+        said.append(f"--controls {controls} is not for detectors; theirs is {CONTROL}, or none.")
+    if controls == method:
+        said.append(f"--controls {CONTROL}: the method is its own control; leave one of the two out.")
+    if engine not in ("auto", "torch"):
+        said.append(f"--engine {engine} is not for detectors; they run on torch.")
+    if not options.evaluation.refit:
+        said.append("--no-refit: detectors are not trained again on the judged pictures.")
+    raise_all([*options.wrong(meaning), *map(InputError, [*said, *boxes.wrong(options)])])
+    catalog.check(str(options.network.detector), options.network.backbone)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,79 +16,67 @@ from numpy.typing import NDArray
 
 from regraft.core.errors import InputError, TrainingError
 from regraft.core.files import write_json
-from regraft.core.row_store import RowStore
 from regraft.core.runtime import bf16_pays, say
 from regraft.data.dataset import Dataset
-from regraft.data.transforms.augment import Policy, may_flip
 from regraft.features.labelled import LabelledFeatures
 from regraft.methods import METHODS
 from regraft.methods.auto import NEXT
-from regraft.methods.probes.linear_probe import row_weights
-from regraft.methods.probes.logistic import targets_of
 from regraft.models.heads import LinearHead
 from regraft.training.calibration import inner_loss
-from regraft.training.defaults import default_epochs
+from regraft.training.defaults import default_epochs, policy_of
+from regraft.training.examples import Examples
 from regraft.training.feeds.base import count
-from regraft.training.feeds.build import make_feed
 from regraft.training.learner import Learner
+from regraft.training.network import train_network
 from regraft.training.precision import strided_depthwise_in_float32
 from regraft.training.requirements import check
-from regraft.training.trainer import Initialization, TrainedNetwork, adapt, link_of
-from regraft.training.validation import FROM, promised, validation_parts
+from regraft.training.trainer import Initialization, TrainedNetwork, TrainingContext
+from regraft.training.validation import FROM
 
 DEFAULT_BUDGET, LEAST_EPOCHS, TRIAL_STEPS, USED = "10m", 2, 3, 0.8
 
 
 def auto(
-    start: Initialization,
-    data: Dataset,
-    rows: LabelledFeatures,
-    settings: dict[str, Any],
-    *,
-    learn: Callable[..., Any],
-    left: float,
-    groups: NDArray[Any] | None,
-    folder: Path,
-    device: str,
-    store: RowStore,
-) -> tuple[TrainedNetwork | None, list[dict[str, Any]]]:
+    start: Initialization, data: Dataset, rows: LabelledFeatures, context: TrainingContext, *,
+    learn: Callable[..., Any], left: float, groups: NDArray[Any] | None,
+) -> tuple[TrainedNetwork | None, list[dict[str, Any]]]:  # fmt: skip
     """The fine-tuned network where it beats the probe on the inner split, else None; and every step that was tried.
 
-    ``left`` are the seconds of the budget that are left. ``learn`` fits a probe. What the clock decided is kept in
-    ``folder``, so that a resumed run goes the same way.
+    ``left`` are the seconds of the budget that are left. ``learn`` fits a probe. What the clock decided is kept in the
+    folder, so that a resumed run goes the same way.
     """
-    inside, hold, _ = validation_parts(rows.y, groups, settings["seed"], promised(settings))
+    context = context.told(method=NEXT)
+    examples = Examples.of(data, rows, groups, context.options)
+    inside, hold = examples.learn, examples.hold
     if not len(hold):
         return None, [
             _skipped(f"{FROM} items at least are needed to hold some out to choose by; there are {len(rows.y)}")
         ]
     try:
-        check(start.network, data, settings | {"method": NEXT})
+        check(start.network, data, context.options)
     except InputError as error:
         return None, [_skipped(str(error))]
     began = time.perf_counter()
     learn = partial(learn, groups=None if groups is None else groups[inside])
     steps: list[dict[str, Any]] = [
-        {"method": "linear-probe", "inner_log_loss": _probe(learn, data, rows, settings, inside, hold),
+        {"method": "linear-probe", "inner_log_loss": _probe(learn, examples),
          "seconds": round(time.perf_counter() - began, 2)}
     ]  # fmt: skip
-    epochs = settings["epochs"] or _epochs(start, data.take(rows.items), rows, settings, left, folder, device, store)
+    epochs = context.options.training.epochs or _epochs(start, examples, left, context)
     if epochs < LEAST_EPOCHS:
         return None, [*steps, _skipped(f"{left:.0f} s are left of the budget, too little for {LEAST_EPOCHS} epochs")]
     began = time.perf_counter()
     try:
-        own = settings | {"method": NEXT, "epochs": epochs}
-        adapted = adapt(METHODS.get(NEXT), start, data, rows, own, groups=groups, folder=folder, device=device,
-                        store=store)  # fmt: skip
+        trained = train_network(METHODS.get(NEXT), start, data, rows, context.told(epochs=epochs), groups)
     except TrainingError as error:
         return None, [*steps, _skipped(str(error))]
-    loss = adapted.record["inner_log_loss"]
+    loss = trained.record["inner_log_loss"]
     steps.append({"method": NEXT, "epochs": epochs, "inner_log_loss": loss,
                   "seconds": round(time.perf_counter() - began, 2)})  # fmt: skip
     better = loss < steps[0]["inner_log_loss"]
     say(f"{NEXT}: inner log loss {loss:.4f}, linear-probe {steps[0]['inner_log_loss']:.4f}: "
         f"{NEXT if better else 'linear-probe'} is taken")  # fmt: skip
-    return (adapted if better else None), steps
+    return (trained if better else None), steps
 
 
 def _skipped(why: str) -> dict[str, Any]:
@@ -97,43 +84,32 @@ def _skipped(why: str) -> dict[str, Any]:
     return {"method": NEXT, "skipped": why}
 
 
-def _probe(
-    learn: Callable[..., Any], data: Dataset, rows: LabelledFeatures, settings: dict[str, Any], inside: Any, hold: Any
-) -> float:
+def _probe(learn: Callable[..., Any], examples: Examples) -> float:
     """How a probe that has not seen the inner part does on it."""
+    rows, inside, hold = examples.rows, examples.learn, examples.hold
     head = learn(rows.x[inside], rows.y[inside]).head
     with torch.inference_mode():
-        logits = head(torch.from_numpy(rows.x[hold])).double().numpy()
-    if data.target.task == "regression":
-        unit = float(rows.y[inside].std()) or 1.0  # as training measures it
-        return inner_loss("regression", logits / unit, rows.y[hold, None] / unit, link_of(data))
-    targets = targets_of(rows.y, len(data.classes))
-    weights = row_weights(targets, settings["class_weight"])
-    known = None if weights is None else weights[hold]
-    return inner_loss(data.target.task, logits, targets[hold], link_of(data), known)
+        outputs = head(torch.from_numpy(rows.x[hold])).double().numpy()
+    if examples.numbers:
+        scale = examples.label_scale  # as training measures it
+        return inner_loss("regression", outputs / scale, rows.y[hold, None] / scale, examples.link)
+    known = None if examples.weights is None else examples.weights[hold]
+    return inner_loss(examples.data.target.task, outputs, examples.targets[hold], examples.link, known)
 
 
-def _epochs(
-    start: Initialization,
-    data: Dataset,
-    rows: LabelledFeatures,
-    settings: dict[str, Any],
-    left: float,
-    folder: Path,
-    device: str,
-    store: RowStore,
-) -> int:
+def _epochs(start: Initialization, examples: Examples, left: float, context: TrainingContext) -> int:
     """How many epochs the seconds ``left`` pay for, by the time that a few steps take; once found, remembered."""
-    path = folder / "checkpoints" / "auto.json"
+    path = context.folder / "checkpoints" / "auto.json"
     if path.is_file():
         return int(json.loads(path.read_text(encoding="utf-8"))["epochs"])
-    batch = settings["batch"] or 32
-    policy = Policy(settings["augment"] or "light", flips=may_flip(data.classes))
-    feed = make_feed(start.network, 0, data, rows.x, policy, seed=settings["seed"], device=device, store=store)
+    training, data, device = context.options.training, examples.data, context.device
+    batch = training.batch or 32
+    feeds = context.feeds(start.network, policy_of(training, data.modality, data.classes))
+    feed = feeds.augmented(data, examples.rows.x)
     head: LinearHead = copy.deepcopy(start.probe).requires_grad_(True)
     learner = Learner(copy.deepcopy(start.network.body).to(device), head.to(device))
     learner.body.freeze(0).keep_statistics(
-        settings["batch_norm"] == "keep" or (settings["batch_norm"] is None and start.network.has_learned)
+        training.batch_norm == "keep" or (training.batch_norm is None and start.network.has_learned)
     )
     learner.train()
     times = []

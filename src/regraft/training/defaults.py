@@ -1,4 +1,4 @@
-"""What a training takes where nothing was said: epochs by the number of items, rates, the loop's settings."""
+"""What a training takes where nothing was said: epochs by the number of items, rates, augmentation, the loop."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft.core.types import Modality
+from regraft.data.transforms.augment import Policy, may_flip
+from regraft.methods.base import Options
+from regraft.options.fit import FitOptions
+from regraft.options.training import TrainingOptions
 from regraft.training.state import Settings
 
-GENTLE_ON_TEXTS = 0.2
+GENTLE_ON_TEXTS, LAST = 0.2, 4
+LOOP = ("batch", "accumulate", "schedule", "ema", "patience", "batch_norm", "smoothing", "focal", "mix")
 
 
 def default_epochs(n: int, text: bool = False) -> int:
@@ -19,21 +25,27 @@ def default_epochs(n: int, text: bool = False) -> int:
     return int(np.clip(round(20_000 / n), 4, 20))
 
 
-def rate_of(lr: float | str | None) -> float | None:
-    """The top rate that was named; None for the method's own, or where a range test is to find it."""
-    return None if lr in (None, "auto") else float(lr)  # type: ignore[arg-type]
+def method_options(training: TrainingOptions, modality: Modality, epochs: int, last: int = LAST) -> Options:
+    """What a method is told of a training: what was asked for, over ``epochs`` and ``last`` blocks."""
+    rate = None if training.lr in (None, "auto") else float(training.lr)
+    return Options(training.epochs or epochs, rate, training.blocks or last,
+                   GENTLE_ON_TEXTS if modality == "text" else 1.0)  # fmt: skip
 
 
-def loop_settings(
-    settings: dict[str, Any], task: str, targets: NDArray[Any], data: str, batch_norm: str = "learn"
-) -> Settings:
-    """What was asked for, over the loop's defaults."""
-    balance = None
-    if settings["class_weight"] == "balanced":
+def policy_of(training: TrainingOptions, modality: Modality, *classes: tuple[str, ...]) -> Policy:
+    """How items are augmented; not mirrored where the ``classes`` of one task would not mean the same."""
+    return Policy(training.augment or "light" if modality == "image" else "none", all(map(may_flip, classes)))
+
+
+def loop_settings(options: FitOptions, data: str, *, targets: NDArray[Any] | None = None, **usual: Any) -> Settings:
+    """What was asked for, over the ``usual`` and the loop's defaults; ``data`` names what is trained on. With balanced
+    classes they are weighed by the ``targets`` (n, k).
+    """
+    training, balance = options.training, None
+    if training.class_weight == "balanced" and targets is not None:
         counts = np.maximum(targets.sum(0), 1)
         balance = tuple((len(targets) / (len(counts) * counts)).tolist())
-    names = ("batch", "accumulate", "schedule", "ema", "smoothing", "focal", "mix", "patience", "batch_norm")
-    asked = {"batch_norm": batch_norm} | {k: settings[k] for k in names if settings[k] is not None}
+    asked = usual | {k: v for k in LOOP if (v := getattr(training, k)) is not None}
     if asked.get("focal"):
         asked["smoothing"] = 0.0
-    return Settings(task=task, class_weight=balance, seed=settings["seed"], data=data, **asked)
+    return Settings(class_weight=balance, seed=options.run.seed, data=data, **asked)

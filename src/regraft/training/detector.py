@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,101 +12,90 @@ from numpy.typing import NDArray
 
 from regraft.core.boxes import Found, classes_present
 from regraft.core.errors import InputError
-from regraft.core.row_store import RowStore
-from regraft.core.runtime import Stopwatch, bf16_pays, say
+from regraft.core.runtime import Stopwatch, say
 from regraft.data.dataset import Dataset
 from regraft.data.folds import hold_out
 from regraft.data.transforms.augment import may_flip
 from regraft.data.transforms.augment_boxes import BoxPolicy
-from regraft.methods.base import Options
-from regraft.methods.finetuning.detector import SUMMARIES, phases
+from regraft.methods.finetuning.detector import DEFAULT, SUMMARIES, phases
 from regraft.metrics.detection import best_threshold, mean_ap
 from regraft.models.detectors.apply import detections
 from regraft.models.detectors.base import BATCH, Detector, Framed
 from regraft.models.detectors.letterbox import scaled_frames
+from regraft.options.fit import FitOptions
+from regraft.options.training import TrainingOptions
+from regraft.training.defaults import loop_settings, method_options
 from regraft.training.feeds.base import Batches
 from regraft.training.feeds.detection import FrameBatches, stored_maps
 from regraft.training.feeds.detection_views import View
-from regraft.training.logs import Logs
-from regraft.training.loop import train
-from regraft.training.state import Settings
+from regraft.training.trainer import TrainingContext
 
 LEARNED, POLICY, CLIP = 8, "standard", 10.0
 """Pictures in a training step, and how they are augmented, where nothing else is said; the longest gradient."""
 
-FROM, SHARE, VIEWS, UNCHOSEN = 100, 0.15, 4, 0.3
-"""From how many pictures on what share is held out inside; stored views of each; the threshold where none is."""
+FROM, SHARE, VIEWS, UNCHOSEN, LAST = 100, 0.15, 4, 0.3, 2
+"""From how many pictures on what share is held out inside; stored views of each; the threshold where none is; how many
+blocks last-k trains.
+"""
 
 
 MIXES = (None, "none", "mosaic", "mixup", "mosaic+mixup")
 STORED = ("head-only", "last-k")
 
 
-def wrong(settings: dict[str, Any]) -> Iterator[str]:
-    """A sentence for each setting that a detector cannot be trained by."""
-    method, mix = settings["method"], settings["mix"]
+def wrong(options: FitOptions) -> Iterator[str]:
+    """A sentence for each option that a detector cannot be trained by."""
+    training, size = options.training, options.network.size
+    method, mix = training.method, training.mix
     if method not in SUMMARIES:
         yield f"--method {method} is not for detectors; they take {', '.join(SUMMARIES)}."
-    if settings["lr"] == "auto":
+    if training.lr == "auto":
         yield "--lr auto is not for detectors; leave it out, or give a number such as 1e-3."
-    if settings["size"] is not None and settings["size"] < 64:
-        yield f"--size is {settings['size']}; a detector's frame has at least 64 pixels a side."
+    if size is not None and size < 64:
+        yield f"--size is {size}; a detector's frame has at least 64 pixels a side."
     if mix not in MIXES:
         yield f"--mix {mix} is not for detectors; they take {', '.join(filter(None, MIXES))}."
     if mix not in (None, "none") and method in STORED:
         yield f"--mix {mix} joins pictures, and {method} learns from stored maps."
-    if settings["multi_scale"] and method in STORED:
+    if training.multi_scale and method in STORED:
         yield f"--multi-scale changes the frame, and {method} learns from stored maps of one."
-    if settings["augment"]:
+    if training.augment:
         try:
-            BoxPolicy(settings["augment"]).steps  # noqa: B018 raises where a name is unknown
+            BoxPolicy(training.augment).steps  # noqa: B018 raises where a name is unknown
         except InputError as error:
             yield str(error)
 
 
-def learn(
-    detector: Detector,
-    data: Dataset,
-    settings: dict[str, Any],
-    *,
-    groups: NDArray[Any] | None,
-    folder: Path,
-    store: RowStore,
-    watch: Stopwatch,
+def train_detector(
+    detector: Detector, data: Dataset, context: TrainingContext, watch: Stopwatch, groups: NDArray[Any] | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Trains ``detector`` in place by ``settings["method"]``: a record of how, and the decision (``threshold``).
+    """Trains ``detector`` in place by the method of the options: a record of how, and the decision (``threshold``).
 
     15 % of the pictures, from 100 on, choose the epoch (by mAP) and the threshold; none of ``groups`` (n,) is torn.
-    Checkpoints and logs go to ``folder``, from which a training that was interrupted goes on.
     """
-    inside, hold = inner_pictures(data, groups, settings["seed"])
+    training = context.options.training
+    inside, hold = inner_pictures(data, groups, context.seed)
     inner, learned = _Inner(data.take(hold)), data.take(inside)
-    epochs = settings["epochs"] or default_epochs(len(learned))
-    options = Options(epochs, settings["lr"], settings["blocks"] or 2)
-    plan = phases(settings["method"], len(detector.body.blocks), options, detector.kept)
+    told = method_options(training, "image", default_epochs(len(learned)), LAST)
+    plan = phases(training.method or DEFAULT, len(detector.body.blocks), told, detector.kept)
     detector.border = min(p.frozen for p in plan)
-    if settings["multi_scale"] and detector.own_frame:
+    if training.multi_scale and detector.own_frame:
         raise InputError(f"--multi-scale: {detector.recipe['torchvision']} takes pictures of one size only.")
     with watch("extract"):
-        feed = _feed(detector, learned, settings, epochs, store)
-    loop = loop_settings(settings, _fingerprint(learned))
+        feed = _feed(detector, learned, context, told.epochs)
+    loop = loop_settings(context.options, _fingerprint(learned), batch=LEARNED, clip=CLIP)
     with watch("fit"):
-        progress = train(
-            detector, plan, feed, np.zeros((len(learned), 1)), loop, folder=folder / "checkpoints",
-            inner=inner.loss if len(hold) else None, report=Logs(folder, bool(settings["tensorboard"])),
-        )  # fmt: skip
+        progress, record = context.train(detector, plan, feed, np.zeros((len(learned), 1)), loop,
+                                         inner.loss if len(hold) else None)  # fmt: skip
     detector.body.freeze()
     decision: dict[str, Any] = {"threshold": UNCHOSEN, "chosen_by": "default, since nothing was held out inside"}
     if len(hold):
         best = best_threshold(list(inner.data.y), inner.found(detector))
         decision = {**best, "chosen_by": "best F1 on the inner part"}
     detector.border = 0
-    return {
-        "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan],
-        "loop": asdict(loop), "frame": detector.frame, "stored_views": VIEWS * bool(min(p.frozen for p in plan)),
-        "augment": settings["augment"] or POLICY, "origin": asdict(detector.origin),
-        "bf16": loop.precision == "bf16" or bf16_pays(str(next(detector.parameters()).device)),
-        "steps": progress.step, "history": progress.history, "inner_items": len(hold),
+    return record | {
+        "frame": detector.frame, "stored_views": VIEWS * bool(min(p.frozen for p in plan)),
+        "augment": training.augment or POLICY, "origin": asdict(detector.origin), "inner_items": len(hold),
         "inner_map": 1 - progress.best if len(hold) else None,
         "chosen_by": "mAP on the inner part" if len(hold) else "last averaged weights",
     }, decision  # fmt: skip
@@ -125,33 +113,27 @@ def default_epochs(n: int) -> int:
     return int(np.clip(round(3_000 / n), 12, 100))
 
 
-def loop_settings(settings: dict[str, Any], data: str) -> Settings:
-    """What was asked for, over the defaults of detectors."""
-    names = ("batch", "accumulate", "schedule", "ema", "patience", "batch_norm")
-    asked = {k: settings[k] for k in names if settings[k] is not None}
-    return Settings(**{"batch": LEARNED, "clip": CLIP, "seed": settings["seed"], "data": data, **asked})
-
-
-def view_of(settings: dict[str, Any], classes: tuple[str, ...], epochs: int, stretch: bool = False) -> View:
+def view_of(training: TrainingOptions, classes: tuple[str, ...], epochs: int, stretch: bool = False) -> View:
     """How pictures are augmented; not mirrored where the classes would not mean the same, and the last third of the
     epochs without pictures joined.
     """
     flips = may_flip(classes)
     if not flips:
         say("pictures are not mirrored: these classes would not mean the same")
-    joins = (settings["mix"] or "").split("+")
-    policy = BoxPolicy(settings["augment"] or POLICY, flips)
+    joins = (training.mix or "").split("+")
+    policy = BoxPolicy(training.augment or POLICY, flips)
     return View(policy, round(epochs * 2 / 3), "mosaic" in joins, "mixup" in joins, stretch)
 
 
-def _feed(detector: Detector, data: Dataset, settings: dict[str, Any], epochs: int, store: RowStore) -> Batches:
+def _feed(detector: Detector, data: Dataset, context: TrainingContext, epochs: int) -> Batches:
     """Frames augmented anew each epoch, or the stored maps of some views where the first blocks stay frozen."""
-    view = view_of(settings, data.classes, epochs, detector.stretches)
-    frames = scaled_frames(detector.frame) if settings["multi_scale"] else [detector.frame]
-    feed = FrameBatches(data.items, list(data.y), view, frames, settings["seed"])
+    training = context.options.training
+    view = view_of(training, data.classes, epochs, detector.stretches)
+    frames = scaled_frames(detector.frame) if training.multi_scale else [detector.frame]
+    feed = FrameBatches(data.items, list(data.y), view, frames, context.seed)
     if not detector.border:
         return feed
-    return stored_maps(detector, detector.border, feed, VIEWS, store)
+    return stored_maps(detector, detector.border, feed, VIEWS, context.store)
 
 
 class _Inner:

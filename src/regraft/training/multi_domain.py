@@ -5,32 +5,27 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from regraft.backbones.base import Pretrained
 from regraft.core.files import digest
-from regraft.core.row_store import RowStore
-from regraft.data.dataset import Dataset
 from regraft.data.splits import Split
-from regraft.data.transforms.augment import Policy, may_flip
 from regraft.methods import multi_domain as METHOD
-from regraft.methods.base import Options
 from regraft.methods.probes.logistic import targets_of
 from regraft.models.heads import LinearHead
 from regraft.training.calibration import judged_at_best
-from regraft.training.defaults import default_epochs, loop_settings, rate_of
-from regraft.training.feeds.build import make_feed
+from regraft.training.defaults import default_epochs, loop_settings, method_options, policy_of
+from regraft.training.feeds.build import Feeds
 from regraft.training.feeds.many_domains import ManyDomains
 from regraft.training.learner import Learner
-from regraft.training.logs import Logs
-from regraft.training.loop import train
-from regraft.training.validation import Validator, validation_split
+from regraft.training.trainer import TrainingContext
+from regraft.training.validation import Validator, promised, validation_parts
 
 
 @dataclass
@@ -42,86 +37,113 @@ class Domain:
     own: list[int]
 
 
-def trained(
-    name: str,
-    folder: Path,
-    settings: dict[str, Any],
-    network: Pretrained,
-    domains: list[Domain],
-    classes: tuple[str, ...],
-    device: str,
-    store: RowStore,
-) -> tuple[Any, LinearHead, dict[str, Any]]:
-    """The body with statistics of each domain, the head for all classes, a record with the ``temperatures`` of each
-    domain, found on its items held out inside; checkpoints and logs go to ``folder``. ``name`` is the run's: a training
-    of another goes not on from there.
+@dataclass(frozen=True)
+class JointlyTrained:
+    """The ``body`` with statistics of each domain, a head a domain (calibrated on its items held out inside) and one of
+    all classes for items of no domain; ``unseen`` holds by domain what its head says of held-out items of the training
+    part: logits (m, k), labels (m,) and positions (m,), None where there are none.
     """
-    seed, k = settings["seed"], len(classes)
-    policy = Policy("none" if domains[0].split.train.modality == "text" else settings["augment"] or "light",
-                    flips=may_flip(classes))  # fmt: skip
-    empty = np.zeros((0, 0), np.float32)
 
-    def feed(data: Dataset, by: Policy) -> Any:
-        return make_feed(network, 0, data, empty, by, seed=seed, device=device, store=store)
+    body: Any
+    head: LinearHead
+    heads: list[LinearHead]
+    unseen: list[tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]] | None]
+    record: dict[str, Any]
 
+
+def train_domains(
+    name: str, domains: list[Domain], classes: tuple[str, ...], network: Pretrained, context: TrainingContext
+) -> JointlyTrained:
+    """A network for all domains. ``name`` is the run's: a training of another goes not on from there."""
+    options, first = context.options, domains[0].split.train
+    policy = policy_of(options.training, first.modality, classes)
+    feeds = context.feeds(network, policy)
     body = METHOD.divided(copy.deepcopy(network.body), len(domains))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        head = LinearHead(network.width, k)
-    learner = Learner(body.to(device), head.to(device))  # type: ignore[arg-type]
-    halves = [validation_split(d.split.train.y, d.split.groups, seed) for d in domains]
-    learn = [d.split.train.take(kept) for d, (kept, _) in zip(domains, halves, strict=True)]
-    hold = [d.split.train.take(held) for d, (_, held) in zip(domains, halves, strict=True)]
-    plain = Policy("none", policy.flips)
-    judges = [
-        (i, d.own, Validator(feed(h, plain), targets_of(h.y, k)[:, d.own], "softmax", None, device, "classification"))
-        for i, (d, h) in enumerate(zip(domains, hold, strict=True)) if len(h)
-    ]  # fmt: skip
-    targets = np.concatenate([targets_of(d.y, k) for d in learn])
-    loop = loop_settings(settings, "classification", targets, digest([name, *map(str, targets.argmax(1))]).hex())
-    options = Options(settings["epochs"] or default_epochs(len(targets)), rate_of(settings["lr"]))
+        torch.manual_seed(context.seed)
+        head = LinearHead(network.width, len(classes))
+    learner = Learner(body.to(context.device), head.to(context.device))  # type: ignore[arg-type]
+    parts = [validation_parts(d.split.train.y, d.split.groups, context.seed, promised(options)) for d in domains]
+    learn = [d.split.train.take(kept) for d, (kept, _, _) in zip(domains, parts, strict=True)]
+    judges = [_Judge(i, d.own, _validator(d, held, len(classes), feeds))
+              for i, (d, (_, held, _)) in enumerate(zip(domains, parts, strict=True)) if len(held)]  # fmt: skip
+    targets = np.concatenate([targets_of(d.y, len(classes)) for d in learn])
+    loop = loop_settings(options, digest([name, *map(str, targets.argmax(1))]).hex(), targets=targets)
+    told = method_options(options.training, first.modality, default_epochs(len(targets), first.modality == "text"))
     loss = METHOD.SharedLoss([d.own for d in domains], loop.smoothing, loop.class_weight)
-    phase = METHOD.phase(len(network.body.blocks), options, network.has_learned, loss)
-    progress = train(
-        learner, [phase], ManyDomains([feed(d, policy) for d in learn], seed), targets, loop,
-        folder=folder / "checkpoints", inner=(lambda model: _inner(model, judges)) if judges else None,
-        report=Logs(folder, bool(settings["tensorboard"])),
-    )  # fmt: skip
-    temperatures = {d.name: 1.0 for d in domains}
-    for domain, own, inner in judges:
-        METHOD.turn_to(learner.body, domain)
-        with _head(learner, rows_of(learner.head, own)):
-            _, found = judged_at_best(inner.logits(learner), inner.targets, inner.link)
-        temperatures[domains[domain].name] = found
-    record = {"loop": asdict(loop), "augment": policy.name, "history": progress.history, "temperatures": temperatures,
-              "heads": {d.name: [classes[i] for i in d.own] for d in domains},
-              "chosen_by": "inner split of every domain" if judges else "last averaged weights"}  # fmt: skip
-    return learner.body.cpu().eval(), learner.head.cpu().eval().requires_grad_(False), record  # type: ignore[return-value]
+    phase = METHOD.phase(len(network.body.blocks), told, network.has_learned, loss)
+    _, record = context.train(learner, [phase], ManyDomains([feeds.augmented(d) for d in learn], context.seed), targets,
+                              loop, (lambda model: _mean_loss(model, judges)) if judges else None)  # fmt: skip
+    sure = [_Judge(i, d.own, _validator(d, items, len(classes), feeds)) if len(items) else None
+            for i, (d, (_, _, items)) in enumerate(zip(domains, parts, strict=True))]  # fmt: skip
+    record |= {"augment": policy.name, "heads": {d.name: [classes[i] for i in d.own] for d in domains},
+               "chosen_by": "inner split of every domain" if judges else "last averaged weights"}  # fmt: skip
+    return _calibrated(learner, domains, sure, [s for _, _, s in parts], record)
 
 
-def _inner(learner: Learner, judges: list[tuple[int, list[int], Validator]]) -> float:
-    """The mean log loss over the domains, each by its own statistics and head."""
-    losses, head = [], learner.head
-    for domain, own, inner in judges:
-        METHOD.turn_to(learner.body, domain)
-        with _head(learner, rows_of(head, own)):
-            losses.append(inner.loss(learner))
+@dataclass(frozen=True)
+class _Judge:
+    """What judges a learner by held-out items of one domain, by that domain's statistics and head."""
+
+    domain: int
+    own: list[int]
+    validator: Validator
+
+    @contextmanager
+    def in_force(self, learner: Learner) -> Iterator[Learner]:
+        """``learner`` as that of the domain for a while."""
+        METHOD.turn_to(learner.body, self.domain)
+        before, learner.head = learner.head, rows_of(learner.head, self.own)
+        try:
+            yield learner
+        finally:
+            learner.head = before
+
+
+def _validator(domain: Domain, items: NDArray[np.int64], classes: int, feeds: Feeds) -> Validator:
+    held = domain.split.train.take(items)
+    targets = targets_of(held.y, classes)[:, domain.own]
+    return Validator(feeds.plain(held), targets, "softmax", None, feeds.device, "classification")
+
+
+def _mean_loss(learner: Learner, judges: list[_Judge]) -> float:
+    """The mean log loss over the domains."""
+    losses = []
+    for judge in judges:
+        with judge.in_force(learner):
+            losses.append(judge.validator.loss(learner))
     return float(np.mean(losses))
 
 
-@contextmanager
-def _head(learner: Learner, head: nn.Module) -> Iterator[None]:
-    """``learner`` with another head for a while."""
-    before, learner.head = learner.head, head
-    try:
-        yield
-    finally:
-        learner.head = before
+def _calibrated(
+    learner: Learner, domains: list[Domain], judges: list[_Judge | None], items: list[NDArray[np.int64]],
+    record: dict[str, Any],
+) -> JointlyTrained:  # fmt: skip
+    """The best temperature of each domain, and of their middle for items of no domain."""
+    temperatures: dict[str, float] = {}
+    unseen: list[tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]] | None] = []
+    for domain, judge, positions in zip(domains, judges, items, strict=True):
+        temperatures[domain.name] = 1.0
+        if judge is None:
+            unseen.append(None)
+            continue
+        validator = judge.validator
+        with judge.in_force(learner):
+            logits = validator.logits(learner)
+        _, temperatures[domain.name] = judged_at_best(logits, validator.targets, validator.link)
+        unseen.append((logits / temperatures[domain.name], validator.targets.argmax(1), positions))
+    heads = [rows_of(learner.head, d.own).cpu() for d in domains]
+    for head, temperature in zip(heads, temperatures.values(), strict=True):
+        head.apply_temperature(temperature)
+    whole: Any = learner.head.cpu().eval().requires_grad_(False)
+    whole.apply_temperature(float(np.exp(np.mean(np.log([*temperatures.values()])))))
+    return JointlyTrained(learner.body.cpu().eval(), whole, heads, unseen, record | {"temperatures": temperatures})
 
 
-def rows_of(head: Any, own: list[int]) -> LinearHead:
-    """The rows of a head for some classes, as a head of its own."""
-    made = LinearHead(head.linear.in_features, len(own)).to(head.linear.weight.device)
+def rows_of(head: nn.Module, own: list[int]) -> LinearHead:
+    """The rows of a linear head for some classes, as a head of its own."""
+    linear: Any = head.linear
+    made = LinearHead(linear.in_features, len(own)).to(linear.weight.device)
     state = {k: v[own] if k.startswith("linear.") else v for k, v in head.state_dict().items()}
     made.load_state_dict(state)
     return made.eval().requires_grad_(False)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from regraft.data.folds import hold_out, strata
+from regraft.options.fit import FitOptions
 from regraft.tasks.base import Link
 from regraft.training.calibration import inner_loss
 from regraft.training.feeds.base import Batches
@@ -40,10 +41,9 @@ def validation_parts(
     return (learn[rest], hold, learn[sure]) if len(sure) else (learn, hold, hold)
 
 
-def promised(settings: dict[str, Any]) -> float | None:
+def promised(options: FitOptions) -> float | None:
     """The level of an interval or the accuracy that is asked for."""
-    found: float | None = settings["interval"] or settings["accuracy"]
-    return found
+    return options.evaluation.interval or options.evaluation.accuracy
 
 
 def held_out(

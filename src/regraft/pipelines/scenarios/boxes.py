@@ -1,147 +1,147 @@
-"""`fit` for pictures with boxes: from a detector's released weights, or none, to a judged, saved detector."""
+"""Pictures with boxes: from a detector's released weights, or none, to a judged, saved detector."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from regraft.core.border import written_by_regraft
 from regraft.core.boxes import Found
 from regraft.core.errors import TrainingError
-from regraft.core.row_store import RowStore
-from regraft.core.runtime import Stopwatch, resolve_device, say, set_threads
+from regraft.core.runtime import Stopwatch, say
 from regraft.core.types import Problem
 from regraft.data.box_splits import BoxSplit, split_boxes
 from regraft.data.dataset import Dataset
+from regraft.data.open import name_of
 from regraft.metrics.detection import evaluate, map_gain
 from regraft.models.artefact import detector as artefact
 from regraft.models.detectors import catalog
 from regraft.models.detectors.apply import detections
 from regraft.models.detectors.base import Detector
 from regraft.models.detectors.bn_folding import folded
-from regraft.options.fit import FitOptions
+from regraft.options.fit import FitOptions, Meaning
 from regraft.pipelines.evidence.detections import write_detections
-from regraft.pipelines.result import DetectionResult
-from regraft.pipelines.run_folder import RunFolder, finished, folder_for
+from regraft.pipelines.result import FitResult
+from regraft.pipelines.scenarios.base import Scenario
 from regraft.pipelines.stages.contamination import learned_from
 from regraft.pipelines.stages.detector import started, untrained_like
-from regraft.pipelines.validate_boxes import CONTROL, checked
-from regraft.training.detector import learn
+from regraft.pipelines.validate_boxes import CONTROL, check, with_defaults
+from regraft.training.detector import train_detector
+from regraft.training.trainer import TrainingContext
 
 
-def detect(opened: Dataset, options: FitOptions, settings: dict[str, Any]) -> DetectionResult:
-    """Learns from the part train, judges on val (or a held-out fifth) and saves.
-
-    ``settings`` are those of `regraft.pipelines.fit.fit`. 15 % of the training pictures, from 100 on, choose the epoch
-    (by mAP) and the confidence threshold.
+class Boxes(Scenario):
+    """A detector, trained on the part train; 15 % of it, from 100 pictures on, choose the epoch (by mAP) and the
+    confidence threshold.
     """
-    settings, val = checked(options, settings), options.data.val
-    overwrite, resume = options.run.overwrite, options.run.resume
-    path = folder_for(settings["out"], settings["data"], settings["method"], resume)
-    watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
-    if resume and (done := finished(path, settings)):
-        say(f"{path} is already finished")
-        with written_by_regraft(path):
-            return DetectionResult(**{**done, "classes": tuple(done["classes"])})
-    set_threads(settings["threads"])
-    device, store = resolve_device(settings["device"]), RowStore()
-    with watch("audit"):
-        split = split_boxes(opened, val, format=settings["format"], seed=settings["seed"], store=store,
-                            hints=options.data.hints())  # fmt: skip
-    with watch("prepare"):
-        detector = started(split, settings)
-        if settings["backbone"] is None:  # the one whose weights are on this machine
-            settings["backbone"] = catalog.named(detector.recipe)[1]
-    with RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
-        job = _Job(run, settings, split, detector.to(device), store, watch, run.work)
-        result = job.result()
-        run.finish(asdict(result))
-    return result
 
-
-@dataclass
-class _Job:
-    """One run, after everything was found and before anything is computed."""
-
-    run: RunFolder
-    settings: dict[str, Any]
-    split: BoxSplit
+    halves: BoxSplit
     detector: Detector
-    store: RowStore
-    watch: Stopwatch
-    place: Path
+    found: list[Found] | None = None
 
-    def result(self) -> DetectionResult:
-        run, settings, split, train = self.run, self.settings, self.split, self.split.train
-        run.log("start", settings=settings, split=split.how)
-        say(f"{len(train)} pictures to learn from, {len(split.val or ())} to judge on: {split.how}")
-        choice, decision = self.learned()
-        run.log("trained", **choice, decision=decision)
-        found = None if split.val is None else detections(folded(self.detector), split.val.items)
-        val = None
-        if split.val is not None and found is not None:
-            write_detections(run.work, split.val, found, decision["threshold"])
-            val = evaluate(list(split.val.y), found, split.val.classes, split.val_groups)
-        figures: dict[str, Any] = {"val": val, "controls": {}}
-        if split.val is not None and found is not None and split.copied is not None:
-            alone = np.flatnonzero(~split.copied)
-            left = None if split.val_groups is None else split.val_groups[alone]
-            rest = evaluate([split.val.y[i] for i in alone], [found[i] for i in alone], split.val.classes, left)
-            figures["val_without_copies"] = {"items": len(alone), **(rest if len(alone) else {})}
-        with self.watch("controls"):
-            gain = self.gain(found, figures) if settings["controls"] == CONTROL else None
-        run.log("judged", val=val, gain=gain)
-        judged_on = len(split.val or ()) if val else 0
-        record = {
-            "name": run.path.name, "data": settings["data"], "method": settings["method"],
-            "detector": settings["detector"], "settings": settings, "choice": choice, "trained_on": len(train),
-            "judged_on": judged_on,
-        }  # fmt: skip
-        artefact.save(self.detector.cpu(), run.work / "model", decision=decision, metrics=figures, record=record,
-                      learned=learned_from(train, network=None, settings=settings, store=self.store))  # fmt: skip
-        return DetectionResult(
-            run=str(run.path), task="detection", method=settings["method"], detector=settings["detector"],
-            backbone=str(settings["backbone"] or settings["detector"]), engine="torch", metrics=figures, gain=gain,
-            seconds=self.watch.record(), cached=False, items={"train": len(train), "val": judged_on},
-            boxes=train.class_counts(), classes=train.classes, split=split.how, choice=choice, decision=decision,
-            problems=[asdict(p) for p in split.problems],
-        )  # fmt: skip
+    def __init__(self, opened: Dataset, data: Any, options: FitOptions) -> None:
+        options = with_defaults(options)
+        meaning = Meaning(str(options.training.method), "detector", "single", "detection")
+        super().__init__(options, name_of(data), meaning)
+        self.opened = opened
 
-    def gain(self, found: list[Found] | None, figures: dict[str, Any]) -> dict[str, Any] | None:
+    def check(self) -> None:
+        """Raises ``InputError`` naming every option that cannot be meant."""
+        check(self.options, self.meaning)
+
+    def split(self) -> None:
+        """The part train, and val or a fifth held out."""
+        data = self.options.data
+        with self.watch("audit"):
+            self.halves = split_boxes(self.opened, data.val, format=data.format, seed=self.options.run.seed,
+                                      store=self.store, hints=data.hints())  # fmt: skip
+
+    def load_network(self) -> None:
+        """The detector; its backbone, where none was named, is the one whose weights are on this machine."""
+        with self.watch("prepare"):
+            self.detector = started(self.halves, self.options).to(self.device)
+        if self.options.network.backbone is None:
+            self.options = self.options.changed(backbone=catalog.named(self.detector.recipe)[1])
+
+    def learn(self) -> None:
+        """Trains the detector."""
+        split = self.halves
+        self.run.log("start", settings=self.settings, split=split.how)
+        say(f"{len(split.train)} pictures to learn from, {len(split.val or ())} to judge on: {split.how}")
+        context = TrainingContext(self.options, self.run.work, self.device, self.store)
+        self.choice, self.decision = train_detector(self.detector, split.train, context, self.watch, split.groups)
+        self.run.log("trained", **self.choice, decision=self.decision)
+
+    def evaluate(self) -> None:
+        """By COCO's figures; beside the same detector from random weights, where that was asked for."""
+        val, by, figures = self.halves.val, self.halves.val_groups, dict[str, Any](val=None, controls={})
+        if val is not None:
+            self.found = detections(folded(self.detector), val.items)
+            write_detections(self.run.work, val, self.found, self.decision["threshold"])
+            figures["val"] = evaluate(list(val.y), self.found, val.classes, by)
+            if self.halves.copied is not None:
+                figures["val_without_copies"] = self._without_copies(val, self.found)
+        self.figures, self.gain = figures, None
+        if self.options.evaluation.controls == CONTROL:
+            with self.watch("controls"):
+                self.gain = self._over_control()
+        self.run.log("judged", val=figures["val"], gain=self.gain)
+
+    def _without_copies(self, val: Dataset, found: list[Found]) -> dict[str, Any]:
+        """The figures of the judged pictures that have no copy in training."""
+        assert self.halves.copied is not None
+        alone, groups = np.flatnonzero(~self.halves.copied), self.halves.val_groups
+        left = None if groups is None else groups[alone]
+        rest = evaluate([val.y[i] for i in alone], [found[i] for i in alone], val.classes, left) if len(alone) else {}
+        return {"items": len(alone), **rest}
+
+    def _over_control(self) -> dict[str, Any] | None:
         """What the detector found, against what the same one from random weights finds after as many epochs; its
         figures go among the controls.
         """
-        val, name = self.split.val, self.settings["detector"]
-        if val is None or found is None:
+        val, name, problems = self.halves.val, str(self.options.network.detector), self.halves.problems
+        if val is None or self.found is None:
             return None
         if self.detector.origin.weights == "random":
-            self.split.problems.append(Problem("no-control", name, "it starts from random weights itself: there is no "
-                                               "gain of transfer to tell"))  # fmt: skip
+            problems.append(Problem("no-control", name, "it starts from random weights itself: there is no gain of "
+                                    "transfer to tell"))  # fmt: skip
             return None
         say("the control: the same detector from random weights")
-        random = untrained_like(self.detector, self.split.train.classes, self.settings["seed"])
-        place = self.run.work / "control"
-        place.mkdir(exist_ok=True)
-        control = replace(
-            self, detector=random.to(next(self.detector.parameters()).device), place=place,
-            settings=self.settings | {"method": CONTROL, "lr": None, "blocks": None}, watch=Stopwatch("extract", "fit"),
-        )  # fmt: skip
+        control = untrained_like(self.detector, self.halves.train.classes, self.options.run.seed).to(self.device)
+        context = TrainingContext(self.options, self.run.work, self.device, self.store).inside("control")
         try:
-            control.learned()
+            train_detector(control, self.halves.train, context.told(method=CONTROL, lr=None, blocks=None),
+                           Stopwatch("extract", "fit"), self.halves.groups)  # fmt: skip
         except TrainingError as error:
-            self.split.problems.append(Problem("no-control", name, f"from random weights it did not learn: {error}"))
+            problems.append(Problem("no-control", name, f"from random weights it did not learn: {error}"))
             return None
-        truth, theirs = list(val.y), detections(folded(control.detector), val.items)
-        figures["controls"][CONTROL] = evaluate(truth, theirs, val.classes, self.split.val_groups)
-        if figures["val"]["map"] is None:
+        truth, theirs, by = list(val.y), detections(folded(control), val.items), self.halves.val_groups
+        self.figures["controls"][CONTROL] = evaluate(truth, theirs, val.classes, by)
+        if self.figures["val"]["map"] is None:
             return None
-        return {"against": CONTROL, **map_gain(truth, found, theirs, val.classes, groups=self.split.val_groups)}
+        return {"against": CONTROL, **map_gain(truth, self.found, theirs, val.classes, groups=by)}
 
-    def learned(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Trains the detector; a record of how, and the decision."""
-        split = self.split
-        return learn(self.detector, split.train, self.settings, groups=split.groups, folder=self.place,
-                     store=self.store, watch=self.watch)  # fmt: skip
+    def save(self) -> None:
+        """The detector with its figures and a record of what it is."""
+        train = self.halves.train
+        self.judged_on = len(self.halves.val or ()) if self.figures["val"] else 0
+        record = {
+            "name": self.path.name, "data": self.names, "method": self.meaning.method,
+            "detector": self.options.network.detector, "settings": self.settings, "choice": self.choice,
+            "trained_on": len(train), "judged_on": self.judged_on,
+        }  # fmt: skip
+        known = learned_from(train, network=None, init=self.options.network.init, store=self.store)
+        artefact.save(self.detector.cpu(), self.run.work / "model", decision=self.decision, metrics=self.figures,
+                      record=record, learned=known)  # fmt: skip
+
+    def result(self) -> FitResult:
+        """See `regraft.pipelines.result.FitResult`."""
+        network, train = self.options.network, self.halves.train
+        return FitResult(
+            run=str(self.path), task="detection", method=self.meaning.method, detector=network.detector,
+            backbone=str(network.backbone or network.detector), engine="torch", metrics=self.figures, gain=self.gain,
+            seconds=self.watch.record(), cached=False, items={"train": len(train), "val": self.judged_on},
+            boxes=train.class_counts(), classes=train.classes, split=self.halves.how, choice=self.choice,
+            decision=self.decision, problems=[asdict(p) for p in self.halves.problems],
+        )  # fmt: skip

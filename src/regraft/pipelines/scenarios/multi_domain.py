@@ -1,4 +1,4 @@
-"""A fit on several labelled domains: one model, reported per domain beside training on each alone."""
+"""Several labelled domains of one task: one model, reported per domain beside training on each alone."""
 
 from __future__ import annotations
 
@@ -10,174 +10,219 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
+from regraft.core.arrays import subsample
 from regraft.core.errors import InputError
-from regraft.core.row_store import RowStore
-from regraft.core.runtime import Stopwatch, resolve_device, say
-from regraft.core.types import LabelSpec
+from regraft.core.types import LabelSpec, Problem
 from regraft.data.dataset import Dataset
 from regraft.data.items import Items, JoinedItems, Renamed
 from regraft.data.names import short
-from regraft.data.open import split_part
+from regraft.data.open import name_of, split_part
 from regraft.data.relabel import relabel
 from regraft.data.splits import Split, make_split
 from regraft.features.labelled import LabelledFeatures, fresh_rows
 from regraft.methods import multi_domain as METHOD
 from regraft.methods.adaptation.on_networks import SourceTraining
-from regraft.metrics.classes import classification
 from regraft.models import artefact
 from regraft.models.heads import LinearHead
 from regraft.models.model import Model
-from regraft.pipelines import run_folder as runfolder
+from regraft.options.fit import FitOptions
 from regraft.pipelines.evidence.predictions import write_evidence
+from regraft.pipelines.result import FitResult
+from regraft.pipelines.scenarios.base import Scenario
 from regraft.pipelines.stages.contamination import learned_from
+from regraft.pipelines.stages.judging import abstaining
+from regraft.pipelines.stages.learn import LOOKED_AT
 from regraft.pipelines.stages.network import started
-from regraft.pipelines.validate import hints_of
-from regraft.tasks import TASKS
-from regraft.training.multi_domain import Domain, rows_of, trained
-from regraft.training.requirements import check
-from regraft.training.trainer import Initialization, adapt, changed
+from regraft.pipelines.stages.outliers import fit_outlier_detector, unlike_figures
+from regraft.pipelines.validate import meaning_of
+from regraft.tasks import TASKS, Wanted
+from regraft.training.multi_domain import Domain, train_domains
+from regraft.training.network import train_network
+from regraft.training.requirements import check as check_training
+from regraft.training.trainer import Initialization, TrainingContext, changed
 
 
-def fit_joint(data: list[Any], val: Any, settings: dict[str, Any], *, overwrite: bool, resume: bool) -> dict[str, Any]:
-    """The fields of a `regraft.pipelines.fit.FitResult`.
+class MultiDomain(Scenario):
+    """One network for all domains, normalised by domain. Writes ``domains/NAME/`` with a model for each, and
+    ``model/``, which knows no domain.
 
     ``metrics["domains"]`` holds by domain the figures of the joint model and, unless ``--controls none``, of the same
     network trained on it alone, with the gain. ``metrics["val"]`` is over the judged items of all, each with the
-    statistics of its domain. Writes ``domains/NAME/`` with a model for each, and ``model/``, which knows no domain.
+    statistics of its domain.
     """
-    watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
-    names = [str(d) for d in settings["data"]]
-    out = runfolder.folder_for(settings["out"], "+".join(map(_domain, names)), "joint", resume)
-    if resume and (done := runfolder.finished(out, settings)):
-        say(f"{out} is already finished")
-        return done
-    device, store = resolve_device(settings["device"]), RowStore()
-    hints = hints_of(settings)
-    with watch("audit"):
-        splits = [make_split(d, v, format=settings["format"], hints=hints, seed=settings["seed"], store=store)
-                  for d, v in zip(data, _judged_on(val, len(data)), strict=True)]  # fmt: skip
-    domains, classes = _domains(names, splits)
-    with watch("prepare"):
-        network, _ = started(splits[0], names[0], settings["init"], settings["backbone"], settings["weights"],
-                             settings["size"])  # fmt: skip
-        for split in splits:
-            check(network, split.train, settings)
-    settings |= {"backbone": network.name}
-    with runfolder.RunFolder(out, settings, overwrite=overwrite, resume=resume) as run:
-        with watch("fit"):
-            body, head, record = trained(out.name, run.work, settings, network, domains, classes, device, store)
-        with watch("controls"):
-            heads = [rows_of(head, d.own) for d in domains]
-            for one, d in zip(heads, domains, strict=True):
-                one.apply_temperature(record["temperatures"][d.name])
-            head.apply_temperature(
-                float(np.exp(np.mean(np.log([*record["temperatures"].values()]))))
-            )  # of no domain: their middle
-            figures, models = _judged(run, settings, network, body, head, heads, domains, classes, device, store)
-        mixed = changed(network, METHOD.undivided(body, network.body, None), "joint", statistics=True)
-        whole = Model(mixed, head, "label", LabelSpec("classification", classes))
-        about = {"name": out.name, "data": " + ".join(names), "method": "joint", "settings": settings, "choice": record,
-                 "trained_on": sum(len(d.split.train) for d in domains), "judged_on": figures["items"],
+
+    network: Pretrained
+    domains: list[Domain]
+    classes: tuple[str, ...]
+
+    def __init__(self, data: list[Any], options: FitOptions) -> None:
+        names = [name_of(d) for d in data]
+        super().__init__(options, names, meaning_of(options, several=True))
+        self.data, self.data_names = data, names
+
+    @property
+    def stem(self) -> str:
+        """The names of the domains."""
+        return "+".join(map(_domain, self.data_names))
+
+    @property
+    def what(self) -> str:
+        """In words."""
+        return "several data"
+
+    def split(self) -> None:
+        """Each domain's training part, and what it is judged on; labels in the classes of all."""
+        data = self.options.data
+        with self.watch("audit"):
+            splits = [make_split(d, v, format=data.format, hints=data.hints(), seed=self.options.run.seed,
+                                 store=self.store)
+                      for d, v in zip(self.data, _judged_on(data.val, len(self.data)), strict=True)]  # fmt: skip
+        self.domains, self.classes = _domains(self.data_names, splits)
+
+    def load_network(self) -> None:
+        """One for all domains, settled by the first."""
+        with self.watch("prepare"):
+            self.network, _ = started(self.domains[0].split, self.data_names[0], self.options.network)
+        for domain in self.domains:
+            check_training(self.network, domain.split.train, self.options)
+        self.options = self.options.changed(backbone=self.network.name)
+
+    @property
+    def training(self) -> TrainingContext:
+        """What trains, in the run's folder."""
+        return TrainingContext(self.options, self.run.work, self.device, self.store)
+
+    def learn(self) -> None:
+        """The body, heads and statistics of all domains, and what training items look like to each."""
+        with self.watch("fit"):
+            joint = self.joint = train_domains(self.path.name, self.domains, self.classes, self.network, self.training)
+            self.models = [self._model(joint.heads[i], i, d) for i, d in enumerate(self.domains)]
+        for model, domain, unseen in zip(self.models, self.domains, joint.unseen, strict=True):
+            self._decide(model, domain, unseen)
+            if self.options.evaluation.outliers:
+                model.familiar = self._known_items(model, domain.split)
+        own = METHOD.undivided(joint.body, self.network.body, None)
+        mixed = changed(self.network, own, "joint", statistics=True)
+        self.whole = Model(mixed, joint.head, "label", LabelSpec("classification", self.classes))
+
+    def _model(self, head: LinearHead, i: int, domain: Domain) -> Model:
+        body = METHOD.undivided(self.joint.body, self.network.body, i)
+        own = changed(self.network, body, "joint", statistics=True)
+        return Model(own, head, "label", LabelSpec("classification", tuple(self.classes[c] for c in domain.own)))
+
+    def _decide(self, model: Model, domain: Domain, unseen: Any) -> None:
+        """From which confidence on a domain's answers reach the wanted accuracy."""
+        if self.options.evaluation.accuracy is None:
+            return
+        logits, labels, items = unseen or (None, np.zeros(0, np.int64), np.zeros(0, np.int64))
+        groups = None if domain.split.groups is None else domain.split.groups[items]
+        wanted = Wanted(self.options.evaluation.accuracy)
+        model.decision, problem = model.decided(logits, labels, wanted, domain.name, groups)
+        domain.split.problems += [problem] if problem else []
+
+    def _known_items(self, model: Model, split: Split) -> Any:
+        some = subsample(len(split.train), LOOKED_AT).astype(np.int64)
+        rows = fresh_rows(model.network, split.train, some, self.options.network.engine, self.device)
+        groups = None if split.groups is None else split.groups[rows.items]
+        known, problem = fit_outlier_detector(split.train, rows, groups, self.options.run.seed)
+        split.problems += [problem] if problem else []
+        return known
+
+    def evaluate(self) -> None:
+        """By domain and over all."""
+        figures: dict[str, Any] = {"val": None, "controls": {}, "domains": {}, "items": 0}
+        self.figures, shown = figures, _Shown()
+        with self.watch("controls"):
+            for model, domain in zip(self.models, self.domains, strict=True):
+                if domain.split.val is None:
+                    figures["domains"][domain.name] = {"items": 0, "joint": None}
+                else:
+                    figures["domains"][domain.name] = self._judged(model, domain, domain.split.val, shown)
+        if shown.rows:
+            rows, probabilities, groups = shown.together()
+            task = TASKS["classification"]
+            figures |= {"val": task.figures(rows.y, probabilities, {}, groups, None), "items": len(rows.y)}
+            model = replace(self.whole, network=self.models[0].network, decision={})
+            write_evidence(self.run.work, shown.data(), rows, model, probabilities)
+        self.seen = self._share_seen("val"), self._share_seen("train")
+
+    def _judged(self, model: Model, domain: Domain, val: Dataset, shown: _Shown) -> dict[str, Any]:
+        """The figures of one domain, of the same network trained on it alone, and the gain over that."""
+        task = TASKS["classification"]
+        rows = fresh_rows(model.network, val, np.arange(len(val)), self.options.network.engine, self.device)
+        groups = domain.split.groups_judged(rows.items)
+        probabilities = np.zeros((len(rows.y), len(self.classes)))
+        probabilities[:, domain.own] = model.probabilities(rows.x)
+        found = {"items": len(rows.y), "joint": task.figures(rows.y, probabilities, {}, groups, None)}
+        if self.options.evaluation.controls != "none":
+            alone = self._alone(domain, val, rows)
+            won = task.gain(rows.y, probabilities, alone, self.options.run.seed, groups)
+            found |= {"alone": task.figures(rows.y, alone, {}, groups, None), "gain": {**won, "against": "alone"}}
+        if (least := model.decision.get("abstain_below")) is not None:
+            found["abstaining"] = {**abstaining(rows.y, probabilities, least, groups), "abstain_below": least}
+        if model.familiar is not None:  # the network has learned from its items: what others are expected is not known
+            names = [val.items.name(int(i)) for i in rows.items]
+            found["unlike"] = {**unlike_figures(model.familiar, rows.x, names), "expected": None}
+        shown.add(domain.name, val, rows, probabilities, groups)
+        return found
+
+    def _alone(self, domain: Domain, val: Dataset, judged: LabelledFeatures) -> NDArray[np.float64]:
+        """What the same network, trained on one domain alone, says of its judged items."""
+        own = tuple(c for c, n in domain.split.train.class_counts().items() if n)
+        data, engine = relabel(domain.split.train, own), self.options.network.engine
+        rows = fresh_rows(self.network, data, np.arange(len(data)), engine, self.device)
+        start = Initialization(self.network, LinearHead.zero(self.network.width, len(own)), {})
+        context = self.training.inside(f"alone-{domain.name}").told(batch_norm="learn")  # as the joint model does
+        groups = None if domain.split.groups is None else domain.split.groups[rows.items]
+        made = train_network(SourceTraining(self.network.has_learned), start, data, rows, context, groups)
+        x = fresh_rows(made.network, val, judged.items, engine, self.device).x
+        found = np.zeros((len(judged.y), len(self.classes)))
+        model = Model(made.network, made.head, "label", LabelSpec("classification", own))
+        found[:, [self.classes.index(c) for c in own]] = model.probabilities(x)
+        return found
+
+    def _share_seen(self, part: str) -> float | None:
+        """The share of the items of all domains whose labels the network's pretraining saw, None where not known."""
+        known, looked_at, held = self.network.seen, 0, 0
+        for domain in self.domains:
+            split = domain.split
+            data, pixels = (split.val, split.pixels) if part == "val" else (split.train, split.train_pixels)
+            if known is None or data is None or pixels is None:
+                continue
+            found = int(np.isin(pixels, known).sum())
+            looked_at, held = looked_at + len(data), held + found
+            if found:
+                text = f"the pretraining of {self.network.name} saw {found} of its {len(data)} {part} items with labels"
+                split.problems.append(Problem("seen-in-pretraining", domain.name, text))
+        return held / looked_at if looked_at else None
+
+    def save(self) -> None:
+        """The model of no domain, and one a domain."""
+        splits, items = [d.split for d in self.domains], self.figures["items"]
+        about = {"name": self.path.name, "data": " + ".join(self.data_names), "method": "joint",
+                 "settings": self.settings, "choice": self.joint.record,
+                 "trained_on": sum(len(s.train) for s in splits), "judged_on": items,
                  "columns": splits[0].columns}  # fmt: skip
-        learned = learned_from(*(s.train for s in splits), network=network, settings=settings, store=store)
-        artefact.save(whole, run.work / "model", metrics=figures, record=about, learned=learned)
-        for domain, model in zip(domains, models, strict=True):
-            own = {"val": figures["domains"][domain.name]["joint"]}
-            artefact.save(
-                model, run.work / "domains" / domain.name, metrics=own, record={**about, "domain": domain.name},
-                learned=learned,
-            )  # fmt: skip
-        result = {
-            "run": str(out), "task": "classification", "method": "joint", "backbone": network.name, "engine": "torch",
-            "metrics": figures, "gain": None, "gain_over_probe": None, "seconds": watch.record(), "cached": False,
-            "items": {"train": about["trained_on"], "val": figures["items"]}, "classes": classes,
-            "split": _how(val), "choice": record, "decision": {}, "seen": None,
-            "seen_in_training": None, "rows": {"computed": 0},
-            "problems": [asdict(p) for s in splits for p in s.problems],
-        }  # fmt: skip
-        run.finish(result)
-    return result
+        learned = learned_from(*(s.train for s in splits), network=self.network, init=self.options.network.init,
+                               store=self.store)  # fmt: skip
+        artefact.save(self.whole, self.run.work / "model", metrics=self.figures, record=about, learned=learned)
+        for domain, model in zip(self.domains, self.models, strict=True):
+            own = {"val": self.figures["domains"][domain.name]["joint"]}
+            artefact.save(model, self.run.work / "domains" / domain.name, metrics=own,
+                          record={**about, "domain": domain.name}, learned=learned)  # fmt: skip
 
-
-def _judged_on(val: Any, domains: int) -> list[Any]:
-    """What to judge each domain on: one for each, in a list or with commas; or nothing, and parts of them are."""
-    if val is None:
-        return [None] * domains
-    found = val.split(",") if isinstance(val, str) else list(val) if isinstance(val, list | tuple) else [val]
-    if len(found) != domains:
-        raise InputError(f"--val names {len(found)} data for {domains} domains: name one for each, with commas.")
-    return found
-
-
-def _how(val: Any) -> str:
-    return "judged on a part held out of each domain" if val is None else "judged on data of each domain that was named"
-
-
-def _domain(data: str) -> str:
-    return short(split_part(data)[0])
-
-
-def _domains(names: list[str], splits: list[Split]) -> tuple[list[Domain], tuple[str, ...]]:
-    """The domains with labels in the classes of all, in the order of their first appearance."""
-    for name, split in zip(names, splits, strict=True):
-        if split.train.target.task != "classification":
-            raise InputError(f"{name} is for {split.train.target.task}; --method joint is for one class an item.")
-        if split.train.modality != splits[0].train.modality:
-            raise InputError(f"{name} holds {split.train.modality} items and {names[0]} {splits[0].train.modality} "
-                             "items; --method joint takes one kind.")  # fmt: skip
-    own = METHOD.heads([s.train.classes for s in splits])
-    classes = tuple(dict.fromkeys(c for s in splits for c in s.train.classes))
-    short: list[str] = []
-    for name in names:
-        base, n = _domain(name), 2
-        while (label := base if base not in short else f"{base}-{n}") in short:
-            n += 1
-        short.append(label)
-    for split in splits:
-        split.train = relabel(split.train, classes)
-        split.val = None if split.val is None else relabel(split.val, classes)
-    return [Domain(n, s, [classes.index(c) for c in o]) for n, s, o in zip(short, splits, own, strict=True)], classes
-
-
-def _judged(
-    run: runfolder.RunFolder,
-    settings: dict[str, Any],
-    network: Pretrained,
-    body: Any,
-    head: LinearHead,
-    heads: list[LinearHead],
-    domains: list[Domain],
-    classes: tuple[str, ...],
-    device: str,
-    store: RowStore,
-) -> tuple[dict[str, Any], list[Model]]:
-    """Figures by domain and over all, and a model for each domain."""
-    found: dict[str, Any] = {"val": None, "controls": {}, "domains": {}, "items": 0}
-    models, shown = [], _Shown()
-    for i, d in enumerate(domains):
-        own = changed(network, METHOD.undivided(body, network.body, i), "joint", statistics=True)
-        spec = LabelSpec("classification", tuple(classes[c] for c in d.own))
-        models.append(Model(own, heads[i], "label", spec))
-        if d.split.val is None:
-            found["domains"][d.name] = {"items": 0, "joint": None}
-            continue
-        rows = fresh_rows(own, d.split.val, np.arange(len(d.split.val)), settings["engine"], device)
-        probabilities = np.zeros((len(rows.y), len(classes)))
-        probabilities[:, d.own] = models[-1].probabilities(rows.x)
-        groups = d.split.groups_judged(rows.items)
-        figures = {"items": len(rows.y), "joint": classification(rows.y, probabilities, groups)}
-        if settings["controls"] != "none":
-            alone = _alone(run, settings, network, d, classes, rows, device, store)
-            won = TASKS["classification"].gain(rows.y, probabilities, alone, settings["seed"], groups)
-            figures |= {"alone": classification(rows.y, alone, groups), "gain": {**won, "against": "alone"}}
-        found["domains"][d.name] = figures
-        shown.add(d.name, d.split.val, rows, probabilities, groups)
-    if shown.rows:
-        rows, probabilities, groups = shown.together()
-        found |= {"val": classification(rows.y, probabilities, groups), "items": len(rows.y)}
-        model = Model(models[0].network, head, "label", LabelSpec("classification", classes))
-        write_evidence(run.work, shown.data(), rows, model, probabilities)
-    return found, models
+    def result(self) -> FitResult:
+        """See `regraft.pipelines.result.FitResult`."""
+        splits, how = [d.split for d in self.domains], "a part held out of each domain"
+        how = how if self.options.data.val is None else "data of each domain that was named"
+        return FitResult(
+            run=str(self.path), task="classification", method="joint", backbone=self.network.name, engine="torch",
+            metrics=self.figures, gain=None, seconds=self.watch.record(), cached=False,
+            items={"train": sum(len(s.train) for s in splits), "val": self.figures["items"]}, classes=self.classes,
+            split=f"judged on {how}", choice=self.joint.record, decision={}, seen=self.seen[0],
+            seen_in_training=self.seen[1], rows={"computed": 0},
+            problems=[asdict(p) for s in splits for p in s.problems],
+        )  # fmt: skip
 
 
 class _Shown:
@@ -224,30 +269,37 @@ class _Shown:
         return rows, np.concatenate(self.probabilities), groups
 
 
-def _alone(
-    run: runfolder.RunFolder,
-    settings: dict[str, Any],
-    network: Pretrained,
-    domain: Domain,
-    classes: tuple[str, ...],
-    judged: LabelledFeatures,
-    device: str,
-    store: RowStore,
-) -> NDArray[np.float64]:
-    """What the same network, trained on one domain alone, says of its judged items."""
-    own = tuple(c for c, n in domain.split.train.class_counts().items() if n)
-    data = relabel(domain.split.train, own)
-    rows = fresh_rows(network, data, np.arange(len(data)), settings["engine"], device)
-    folder = run.work / f"alone-{domain.name}"
-    folder.mkdir(exist_ok=True)
-    start = Initialization(network, LinearHead.zero(network.width, len(own)), {})
-    told = {**settings, "batch_norm": "learn"}  # as the joint model does
-    groups = None if domain.split.groups is None else domain.split.groups[rows.items]
-    made = adapt(SourceTraining(network.has_learned), start, data, rows, told, groups=groups, folder=folder,
-                 device=device, store=store)  # fmt: skip
-    assert domain.split.val is not None
-    x = fresh_rows(made.network, domain.split.val, judged.items, settings["engine"], device).x
-    found = np.zeros((len(judged.y), len(classes)))
-    model = Model(made.network, made.head, "label", LabelSpec("classification", own))
-    found[:, [classes.index(c) for c in own]] = model.probabilities(x)
+def _judged_on(val: Any, domains: int) -> list[Any]:
+    """What to judge each domain on: one for each, in a list or with commas; or nothing, and parts of them are."""
+    if val is None:
+        return [None] * domains
+    found = val.split(",") if isinstance(val, str) else list(val) if isinstance(val, list | tuple) else [val]
+    if len(found) != domains:
+        raise InputError(f"--val names {len(found)} data for {domains} domains: name one for each, with commas.")
     return found
+
+
+def _domain(data: str) -> str:
+    return short(split_part(data)[0])
+
+
+def _domains(names: list[str], splits: list[Split]) -> tuple[list[Domain], tuple[str, ...]]:
+    """The domains with labels in the classes of all, in the order of their first appearance."""
+    for name, split in zip(names, splits, strict=True):
+        if split.train.target.task != "classification":
+            raise InputError(f"{name} is for {split.train.target.task}; --method joint is for one class an item.")
+        if split.train.modality != splits[0].train.modality:
+            raise InputError(f"{name} holds {split.train.modality} items and {names[0]} {splits[0].train.modality} "
+                             "items; --method joint takes one kind.")  # fmt: skip
+    own = METHOD.heads([s.train.classes for s in splits])
+    classes = tuple(dict.fromkeys(c for s in splits for c in s.train.classes))
+    short: list[str] = []
+    for name in names:
+        base, n = _domain(name), 2
+        while (label := base if base not in short else f"{base}-{n}") in short:
+            n += 1
+        short.append(label)
+    for split in splits:
+        split.train = relabel(split.train, classes)
+        split.val = None if split.val is None else relabel(split.val, classes)
+    return [Domain(n, s, [classes.index(c) for c in o]) for n, s, o in zip(short, splits, own, strict=True)], classes

@@ -1,18 +1,18 @@
-"""``regraft fit A B C --share features``: several tasks on one frozen network, a head each, in one artefact."""
+"""Several tasks on one network, in one artefact: frozen with a head each, or trained by all of them."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from regraft.backbones.base import Pretrained
-from regraft.core.border import written_by_regraft
 from regraft.core.errors import InputError, UnknownName
 from regraft.core.files import write_json
 from regraft.core.row_store import RowStore
@@ -24,57 +24,35 @@ from regraft.data.names import short
 from regraft.data.open import name_of, open_data, split_part
 from regraft.features.fusion import parts_in, parts_of
 from regraft.methods import METHODS, kind_of
-from regraft.methods.multi_task import WEIGHTS
 from regraft.models import artefact
-from regraft.options.fit import is_auto
-from regraft.pipelines import run_folder as runfolder
-from regraft.pipelines.fit import fit
-from regraft.pipelines.result import FitResult
-from regraft.pipelines.run_folder import remembered
-from regraft.pipelines.scenarios.tasks import TRAINS, fit_together, not_looked_at, same_data
-from regraft.pipelines.validate import hints_of
+from regraft.options.fit import FitOptions, Meaning, is_auto, raise_all
+from regraft.pipelines import run_folder
+from regraft.pipelines.result import FitResult, Shared
+from regraft.pipelines.scenarios.base import Scenario
+from regraft.pipelines.scenarios.single import Single
+from regraft.pipelines.stages.features import rows_of
+from regraft.pipelines.stages.learn import AlreadyTrained
+from regraft.training.multi_task import Task, train_tasks
+from regraft.training.network import train_network
+from regraft.training.requirements import check as check_training
+from regraft.training.trainer import Initialization, TrainedNetwork
 
-WAYS = ("features", "parameters")
+Tasks = Mapping[str, tuple[Any, str | None]]
+"""By name the data and the label's column."""
 
 
-@dataclass(frozen=True)
-class Shared:
-    """Several tasks by name, each with the result of its own fit; ``run`` holds the artefact that answers all of them.
-
-    ``computed`` are the forward passes that each task still needed. ``problems`` name items that only one task has.
+class Line(NamedTuple):
+    """How a task of several is carried out: the whole ``fit`` of its data, or the second half of one that was prepared
+    (see `regraft.pipelines.fit`).
     """
 
-    run: str
-    backbone: str
-    method: str
-    tasks: dict[str, FitResult]
-    computed: dict[str, int]
-    seconds: dict[str, float]
-    problems: list[Problem] = field(default_factory=list)
+    fit: Callable[[Any, FitOptions, Pretrained | None], Any]
+    complete: Callable[[Scenario], Any]
 
 
-def share(
-    data: Sequence[Any],
-    how: str | None = "features",
-    *,
-    label: str | None = None,
-    task_weights: str | None = None,
-    soft: float | None = None,
-    out: str | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    **options: Any,
-) -> Shared:
-    """Fits a task for each of ``data``; with one table, for each of its columns in ``label`` (with commas).
-
-    With ``features`` the network stays as it is: rows are computed once where the items are the same. With
-    ``parameters`` all tasks train it in turns, their losses weighed by ``task_weights`` (see
-    `regraft.methods.multi_task`), or with ``soft`` one each, drawn together by an L2 term of that strength; each is
-    judged beside its probe and the same network trained on it alone. The first task settles the network for all, by the
-    options of `fit`; of one table, what the columns mean is learned from the first task's training rows, and no label
-    is a column that another learns from. Writes a run folder: ``model/`` with a head for each task on one network,
-    ``tasks/NAME/`` with each run. Raises ``InputError``.
-    """
+def multi_task(data: Sequence[Any], options: FitOptions, line: Line) -> MultiTask:
+    """The scenario that ``--share`` names. Raises ``InputError`` where none is named."""
+    how = options.scenario.share
     if how is None:
         raise InputError(
             f"{len(data)} data sets are several tasks: --share features fits them on one network, a head each; where "
@@ -82,85 +60,228 @@ def share(
         )
     if how not in WAYS:
         raise UnknownName("way to share", how, WAYS)
-    method = options["method"] = options.get("method") or ("linear-probe" if how == "features" else TRAINS)
-    if how == "features" and kind_of(method) != "features":
-        closed = ", ".join(m for m in METHODS if kind_of(m) == "features")
-        raise InputError(f"--share features keeps the network, and {method} trains it; methods on features: {closed}.")
-    if how == "features" and task_weights:
-        raise InputError("--task-weights is for --share parameters: nothing that is shared learns with features.")
-    if how == "parameters" and method != TRAINS:
-        raise InputError(f"--share parameters trains as {TRAINS} does; leave out --method {method}.")
-    if soft is not None and (how == "features" or not 0 <= soft < float("inf")):
-        raise InputError(f"--soft {soft:g} is a strength from 0 for --share parameters.")
-    if task_weights not in (None, *WEIGHTS):
-        raise UnknownName("way to weigh tasks", task_weights, list(WEIGHTS))
-    if any(n.startswith("tfidf") for n in parts_in(options.get("backbone") or "")):
-        raise InputError("tfidf is counted in each task's own items; tasks share a pretrained network.")
-    tasks = named(data, label)
-    begun = time.perf_counter()
-    path = runfolder.folder_for(out, name_of(data[0]), "shared", resume)
-    if resume and is_auto(options.get("backbone")):
-        options |= remembered(path)
-    settings: dict[str, Any] = {
-        "data": [name_of(d) for d in data],
-        "share": how,
-        "label": label,
-        **options,
-        "out": out,
-        "task_weights": task_weights,
-        "soft": soft,
-    }
-    if resume and (done := runfolder.finished(path, settings)):
-        say(f"{path} is already finished")
-        with written_by_regraft(path):
-            finished = {n: FitResult(**{**t, "classes": tuple(t["classes"])}) for n, t in done["tasks"].items()}
-            return Shared(**{**done, "tasks": finished, "problems": [Problem(**p) for p in done["problems"]]})
-    problems = in_common(tasks, options)
-    results: dict[str, FitResult] = {}
-    seconds: dict[str, float] = {}
-    models: dict[str, artefact.Loaded] = {}
-    first_data = next(iter(tasks.values()))[0]
-    with runfolder.RunFolder(path, settings, overwrite=overwrite, resume=resume) as run:
-        if how == "parameters":
-            results, seconds = fit_together(tasks, run, task_weights or WEIGHTS[0], soft, options, resume=resume)
-        for name, (one, column) in tasks.items() if how == "features" else ():
-            started, own = time.perf_counter(), run.work / "tasks" / name
-            say(f"task {name}")
-            told = options | {"drop": not_looked_at(tasks, name, options.get("drop"))}
-            before = next(iter(models.values()), None)
-            known = before[0].network if before and same_data(one, first_data) else None
-            fitted = fit(one, label=column, out=str(own), resume=resume, network=known, **told)
-            assert isinstance(fitted, FitResult)
-            results[name] = fitted
-            models[name] = artefact.load(own, before)
-            seconds[name] = round(time.perf_counter() - started, 3)
-            if is_auto(options.get("backbone")):
-                chosen = {"backbone": results[name].backbone, "budget": None}
-                options |= chosen
-                run.settings = run.settings | chosen
-        models = models or {n: artefact.load(run.work / "tasks" / n) for n in tasks}
-        alike = {_identity(m.network) for m, _ in models.values()}
-        if len(alike) > 1 and soft is None:
+    return WAYS[how](data, options, line)
+
+
+class MultiTask(Scenario):
+    """A task for each of the data; with one table, for each of its columns in ``--label`` (with commas).
+
+    The first task settles the network for all; of one table, what the columns mean is learned from the first task's
+    training rows, and no label is a column that another learns from. Writes a run folder: ``model/`` with a head for
+    each task on one network, ``tasks/NAME/`` with each run.
+    """
+
+    results: dict[str, FitResult]
+    seconds: dict[str, float]
+    problems: list[Problem]
+    models: dict[str, artefact.Loaded]
+
+    METHOD: ClassVar[str]
+
+    def __init__(self, data: Sequence[Any], options: FitOptions, line: Line) -> None:
+        super().__init__(options, [name_of(d) for d in data], self.meant(options.training.method or self.METHOD))
+        self.data, self.line, self.begun = data, line, time.perf_counter()
+
+    @abstractmethod
+    def meant(self, method: str) -> Meaning:
+        """For what the options are."""
+
+    @property
+    def stem(self) -> str:
+        """The run is named after the first of the data."""
+        return self.names[0]
+
+    @property
+    def how(self) -> str:
+        """The run is named after what it is, not after the method."""
+        return "shared"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options by name, with those of sharing."""
+        asked = self.options.scenario
+        return super().settings | {"share": asked.share, "task_weights": asked.task_weights, "soft": asked.soft}
+
+    def read_result(self, done: dict[str, Any]) -> Shared:
+        """The result of a run that was done before, from its record."""
+        return Shared.read(done)
+
+    def check(self) -> None:
+        """Raises ``InputError`` naming every option that cannot be meant."""
+        said = list(self.options.wrong(self.meaning))
+        if any(n.startswith("tfidf") for n in parts_in(self.options.network.backbone or "")):
+            said.append(InputError("tfidf is counted in each task's own items; tasks share a pretrained network."))
+        raise_all([*map(InputError, self.unusable()), *said])
+        self.tasks = named(self.data, self.options.data.label)
+
+    def unusable(self) -> list[str]:
+        """What else cannot be meant, in words."""
+        return []
+
+    def split(self) -> None:
+        """Each task splits its own items; here it is listed what they have in common."""
+        self.problems = in_common(self.tasks, self.options)
+
+    def load_network(self) -> None:
+        """The first task's, for all."""
+
+    def of_task(self, name: str) -> FitOptions:
+        """The options of one task's own fit."""
+        return self.options.changed(
+            share=None, task_weights=None, soft=None, overwrite=False, label=self.tasks[name][1],
+            out=str(self.run.work / "tasks" / name), drop=not_looked_at(self.tasks, name, self.options.data.drop),
+        )  # fmt: skip
+
+    def save(self) -> None:
+        """The heads of all tasks on their network."""
+        work = self.run.work
+        alike = {tuple(p.digest() for p in parts_of(m.network)) for m, _ in self.models.values()}
+        if len(alike) > 1 and self.options.scenario.soft is None:
             raise InputError("The tasks' items are of different sizes, and so are the networks made for them: name a "
                              "pretrained network with --backbone.")  # fmt: skip
-        artefact.save_tasks({n: m for n, (m, _) in models.items()}, run.work / "model",
-                            metrics={n: r.metrics for n, r in results.items()},
-                            records={n: manifest["record"] for n, (_, manifest) in models.items()},
-                            learned={n: artefact.learned_by(run.work / "tasks" / n) for n in models})  # fmt: skip
-        results = {n: _moved(r, run.work / "tasks" / n, path / "tasks" / n) for n, r in results.items()}
-        seconds["total"] = round(time.perf_counter() - begun, 3)
-        first = next(iter(results.values()))
-        found = Shared(str(path), first.backbone, method, results, {n: r.rows["computed"] for n, r in results.items()},
-                       seconds, problems)  # fmt: skip
-        run.finish(asdict(found))
-    return found
+        artefact.save_tasks({n: m for n, (m, _) in self.models.items()}, work / "model",
+                            metrics={n: r.metrics for n, r in self.results.items()},
+                            records={n: manifest["record"] for n, (_, manifest) in self.models.items()},
+                            learned={n: artefact.learned_by(work / "tasks" / n) for n in self.models})  # fmt: skip
+
+    def result(self) -> Shared:
+        """See `regraft.pipelines.result.Shared`."""
+        results = {n: _moved(r, self.run.work / "tasks" / n, self.path / "tasks" / n) for n, r in self.results.items()}
+        self.seconds["total"] = round(time.perf_counter() - self.begun, 3)
+        return Shared(str(self.path), next(iter(results.values())).backbone, str(self.options.training.method), results,
+                      {n: r.rows["computed"] for n, r in results.items()}, self.seconds, self.problems)  # fmt: skip
 
 
-def _identity(network: Pretrained) -> tuple[str, ...]:
-    return tuple(p.digest() for p in parts_of(network))
+class SharedFeatures(MultiTask):
+    """The network stays as it is: rows are computed once where the items are the same."""
+
+    METHOD = "linear-probe"
+
+    def meant(self, method: str) -> Meaning:
+        """Each task is fitted by itself."""
+        return Meaning(method, kind_of(method))
+
+    def unusable(self) -> list[str]:
+        """Methods that train the network."""
+        if self.meaning.kind == "features":
+            return []
+        closed = ", ".join(m for m in METHODS if kind_of(m) == "features")
+        return [f"--share features keeps the network, and {self.meaning.method} trains it; methods on features: "
+                f"{closed}."]  # fmt: skip
+
+    def learn(self) -> None:
+        """A fit for each task, each judged as any other."""
+        self.results, self.seconds, self.models = {}, {}, {}
+        first_data = next(iter(self.tasks.values()))[0]
+        for name, (data, _) in self.tasks.items():
+            begun, own = time.perf_counter(), self.run.work / "tasks" / name
+            say(f"task {name}")
+            before = next(iter(self.models.values()), None)
+            known = before[0].network if before and same_data(data, first_data) else None
+            self.results[name] = self.line.fit(data, self.of_task(name), known)
+            self.models[name] = artefact.load(own, before)
+            self.seconds[name] = round(time.perf_counter() - begun, 3)
+            if is_auto(self.options.network.backbone):
+                self.options = self.options.changed(backbone=self.results[name].backbone, budget=None)
+                self.run.settings = self.settings
+
+    def evaluate(self) -> None:
+        """Each task's fit has judged it."""
 
 
-def named(data: Sequence[Any], label: str | None) -> dict[str, tuple[Any, str | None]]:
+class SharedParameters(MultiTask):
+    """All tasks train the network in turns, their losses weighed by ``--task-weights`` (see
+    `regraft.methods.multi_task`), or with ``--soft`` one each, drawn together by an L2 term of that strength; each is
+    judged beside its probe and the same network trained on it alone.
+    """
+
+    jobs: dict[str, Single]
+
+    METHOD = "lp-ft"
+
+    def meant(self, method: str) -> Meaning:
+        """All train one network."""
+        return Meaning(method, "training", "tasks")
+
+    def unusable(self) -> list[str]:
+        """Other ways of training, and a target."""
+        said, target = [], self.options.scenario.target
+        if self.meaning.method != self.METHOD:
+            said.append(f"--share parameters trains as {self.METHOD} does; leave out --method {self.meaning.method}.")
+        if target is not None:
+            said.append(f"--target {name_of(target)}: --share parameters has no use for it.")
+        return said
+
+    def learn(self) -> None:
+        """One training for all tasks."""
+        self.jobs, begun = self._jobs(), time.perf_counter()
+        problems = {name: list(job.halves.problems) for name, job in self.jobs.items()}
+        say(f"training {', '.join(self.jobs)} together")
+        learned = {name: self._task(job) for name, job in self.jobs.items()}
+        for name, job in self.jobs.items():
+            job.halves.problems[:] = problems[name]  # what could not be read is told once
+        first = next(iter(self.jobs.values()))
+        context = replace(first.context.training.inside("together"), options=self.options)
+        self.trained = train_tasks(learned, first.network, context)
+        self.learned = learned
+        self.seconds = {"together": round(time.perf_counter() - begun, 3)}
+
+    def evaluate(self) -> None:
+        """Each task beside its probe and the network trained on it alone."""
+        self.results = {}
+        for name, job in self.jobs.items():
+            begun = time.perf_counter()
+            alone = None if self.options.evaluation.controls == "none" else self._alone(job, name)
+            job.method = AlreadyTrained(self.trained[name], alone)
+            job.others = tuple(j.halves.train for n, j in self.jobs.items() if n != name)
+            with run_folder.RunFolder(
+                job.path, job.settings, overwrite=job.path.exists(), resume=self.options.run.resume
+            ) as job.run:
+                self.results[name] = self.line.complete(job)
+            self.seconds[name] = round(time.perf_counter() - begun, 3)
+        self.models = {n: artefact.load(self.run.work / "tasks" / n) for n in self.tasks}
+
+    def _jobs(self) -> dict[str, Single]:
+        """A fit for each task, all on the network of the first, each up to where its rows are computed."""
+        jobs: dict[str, Single] = {}
+        for name, (data, _) in self.tasks.items():
+            own = self.of_task(name)
+            opened = open_data(data, format=own.data.format, hints=own.data.hints())
+            if opened.modality == "table":
+                raise InputError("--share parameters trains a network, and a table has none; --share features fits a "
+                                 "head for each task.")  # fmt: skip
+            job = Single(opened, data, own, next(iter(jobs.values())).network if jobs else None,
+                         Meaning(self.METHOD, "training", "tasks", opened.target.task))  # fmt: skip
+            job.check()
+            job.prepare()
+            job.split()
+            job.load_network()
+            check_training(job.network, job.halves.train, job.options)
+            job.run = self.run
+            job.begin()
+            jobs[name] = job
+        return jobs
+
+    def _task(self, job: Single) -> Task:
+        rows, _ = rows_of(job.context, job.halves.train)
+        return Task.of(job.halves.train, rows, job.context.groups_of(rows), job.context.training)
+
+    def _alone(self, job: Single, name: str) -> TrainedNetwork:
+        """The same network trained on this task alone, as the control."""
+        say(f"the control: {name} alone")
+        task = self.learned[name]
+        context = replace(job.context.training, folder=self.run.work / "together").inside(f"alone-{name}")
+        rows = task.examples.rows
+        return train_network(
+            METHODS.get(self.METHOD), Initialization(job.network, task.head.requires_grad_(False), task.record),
+            job.halves.train, rows, context, job.context.groups_of(rows),
+        )  # fmt: skip
+
+
+WAYS: dict[str, type[MultiTask]] = {"features": SharedFeatures, "parameters": SharedParameters}
+
+
+def named(data: Sequence[Any], label: str | None) -> Tasks:
     """The tasks by name: the data and the label's column. Raises ``InputError`` where there are fewer than two."""
     columns = [c.strip() for c in label.split(",") if c.strip()] if label else []
     pairs: list[tuple[str, tuple[Any, str | None]]] = []
@@ -190,11 +311,15 @@ def _stem(data: Any) -> str:
     return short(split_part(str(data))[0], "task")
 
 
-def in_common(tasks: dict[str, tuple[Any, str | None]], options: dict[str, Any]) -> list[Problem]:
+def in_common(tasks: Tasks, options: FitOptions) -> list[Problem]:
     """What of the tasks' items is in one task only. Raises ``InputError`` where they are of different kinds."""
-    hints = {n: hints_of(options, label=c, drop=not_looked_at(tasks, n, options.get("drop")))
-             for n, (_, c) in tasks.items()}  # fmt: skip
-    opened = {n: open_data(d, format=options.get("format"), hints=hints[n]) for n, (d, _) in tasks.items()}
+
+    def opened_as(name: str) -> Any:
+        data, column = tasks[name]
+        hints = options.data.hints(label=column, drop=not_looked_at(tasks, name, options.data.drop))
+        return open_data(data, format=options.data.format, hints=hints)
+
+    opened = {n: opened_as(n) for n in tasks}
     boxes = [n for n, d in opened.items() if d.target.task == "detection"]
     if boxes:
         raise InputError(f"{boxes[0]} is pictures with boxes; --share is for tasks of one answer an item.")
@@ -215,10 +340,21 @@ def in_common(tasks: dict[str, tuple[Any, str | None]], options: dict[str, Any])
     return found
 
 
+def same_data(a: Any, b: Any) -> bool:
+    """Whether two tasks were given the same data."""
+    return a is b or (isinstance(a, str | Path) and isinstance(b, str | Path) and Path(a) == Path(b))
+
+
+def not_looked_at(tasks: Tasks, name: str, drop: str | None) -> str | None:
+    """``drop`` and the labels that other tasks have in the same table."""
+    data, own = tasks[name]
+    return ",".join(filter(None, [drop, *(c for d, c in tasks.values() if same_data(d, data) and c != own)])) or None
+
+
 def _moved(result: FitResult, here: Path, there: Path) -> FitResult:
     """The result of a task's run under the name that its folder gets in the end, also in its own record."""
     result = replace(result, run=str(there))
-    record = json.loads((here / runfolder.SETTINGS).read_text(encoding="utf-8"))
+    record = json.loads((here / run_folder.SETTINGS).read_text(encoding="utf-8"))
     record["settings"]["out"] = str(there)
-    write_json(here / runfolder.SETTINGS, {**record, "result": asdict(result)})
+    write_json(here / run_folder.SETTINGS, {**record, "result": asdict(result)})
     return result

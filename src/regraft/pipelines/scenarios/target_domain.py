@@ -1,219 +1,205 @@
-"""The domain to adapt to: opened without its labels, which serve only to report."""
+"""A labelled source and another domain, to which the model is brought without its labels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from regraft.core.errors import DataError, InputError, UnreadableItem
-from regraft.core.types import Hints, Problem
-from regraft.data.dataset import Dataset, classification_dataset
-from regraft.data.items import JoinedItems
-from regraft.data.open import open_inputs
-from regraft.data.parts import evaluation_part, training_part
-from regraft.data.relabel import relabel
-from regraft.data.splits import Split, open_in_groups
+from regraft.core.arrays import stack_rows
+from regraft.core.types import Problem
+from regraft.data.audit.measure import facts
+from regraft.data.dataset import Dataset
+from regraft.features.labelled import LabelledFeatures, fresh_rows
+from regraft.methods import METHODS
+from regraft.methods.adaptation.on_features import in_own_units
+from regraft.methods.base import Fitted
+from regraft.methods.probes import linear_probe as PROBE
+from regraft.metrics.validators import spread
+from regraft.models import artefact
+from regraft.models.model import Model
+from regraft.pipelines.result import FitResult
+from regraft.pipelines.scenarios.single import Single
+from regraft.pipelines.stages.domain_report import Domain, chosen, report
+from regraft.pipelines.stages.evaluate import share_seen_in_pretraining
+from regraft.pipelines.stages.features import rows_of
+from regraft.pipelines.stages.learn import head_learner
+from regraft.pipelines.stages.open_target import TargetDomain, learn_from, open_target
+from regraft.training.adaptation import LOOKED_AT, SOURCE_ONLY, train_adaptation
+from regraft.training.requirements import check as check_training
 
-FEW = 5
 
-
-@dataclass
-class TargetDomain:
-    """``learn`` is adapted to; ``judged`` holds the items to report on, with labels in the source's classes, None where
-    the target has no labels. ``unknown`` are judged items of classes that the source has not, None where there are
-    none. ``same`` says that ``judged`` are the very items adapted to. ``labelled`` are those whose labels are learned
-    from, which are neither adapted to without them nor judged; None where there are none.
+class Adaptation(Single):
+    """The model of the source beside the one adapted to the target; labels of the target only serve to report, but for
+    those that may be learned from.
     """
 
-    learn: Dataset
-    judged: Dataset | None
-    unknown: Dataset | None = None
-    same: bool = False
-    labelled: Dataset | None = None
-    problems: list[Problem] = field(default_factory=list)
+    target: TargetDomain
+    before: Domain
+    after: Domain
+    fit_head: Callable[..., Fitted]
+    plain: Fitted
 
+    def load_network(self) -> None:
+        """That of the source; the target is opened after it."""
+        super().load_network()
+        data, asked, train = self.options.data, self.options.scenario, self.halves.train
+        hints = data.hints(task=data.task or train.target.task, kept=train.roles, lenient=True)
+        self.target = open_target(asked.target, train, self.halves.val, mapping=asked.mapping, hints=hints,
+                                  labels=asked.target_labels, seed=self.options.run.seed)  # fmt: skip
+        if self.target.labelled is not None:
+            learn_from(self.halves, self.target.labelled)
+        if self.networks:
+            check_training(self.network, self.halves.train, self.options)
 
-def open_target(
-    where: Any,
-    source: Dataset,
-    held: Dataset | None = None,
-    *,
-    mapping: str | None = None,
-    format: str | None = None,
-    hints: Hints = Hints(),
-    labels: int | None = None,
-    seed: int = 0,
-) -> TargetDomain:
-    """The target at ``where`` beside the labelled ``source``, of which ``held`` is held out.
+    def extract(self) -> None:
+        """Rows of both domains; of a network that learns those of the items to learn from alone."""
+        self.begin()
+        self.run.log("start", settings=self.settings, split=self.halves.how, columns=self.halves.columns)
+        split, target = self.halves, self.target
+        split.problems += target.problems
+        with self.watch("extract"):
+            self.train, computed = rows_of(self.context, split.train)
+            self.judged, more = rows_of(self.context, None if self.networks else split.val)
+            self.goal, of_goal = rows_of(self.context, target.learn)
+            self.shown, of_shown = rows_of(self.context, None if self.networks else target.judged)
+            self.strange, of_strange = rows_of(self.context, None if self.networks else target.unknown)
+        self.computed = computed + more + of_goal + of_shown + of_strange
 
-    ``mapping`` renames classes of the target (``kitten=cat,puppy=dog``). Adapted to is the part train, reported on the
-    part test, else val, else the same items. ``labels`` is how many items of the target may be learned from with their
-    labels; ``seed`` draws them, class by class. Raises ``InputError`` where the target is empty, of another kind, or
-    shares no class with the source.
-    """
-    opened, labelled = _opened(where, source, format, hints)
-    if not len(opened):
-        raise InputError(f"The target {opened.name} holds no items: there is nothing to adapt to.")
-    if opened.modality != source.modality:
-        raise InputError(f"The target {opened.name} holds {opened.modality} items and the source {source.modality} "
-                         "items; both must be of one kind.")  # fmt: skip
-    if not labelled:
-        if mapping:
-            raise InputError(f"--mapping {mapping}: the target {opened.name} has no class names.")
-        if labels:
-            raise InputError(f"--target-labels {labels}: the target {opened.name} has no labels.")
-        found = TargetDomain(opened, None)
-    else:
-        if opened.target.task != "classification":
-            raise InputError(
-                f"The target {opened.name} is for {opened.target.task}; adapting is for one class an item."
-            )
-        opened = renamed(opened, mapping)
-        learn = training_part(opened) if opened.part_names != ["test"] else opened
-        found = _with_labels(learn, evaluation_part(opened), source.classes)
-        found.same = evaluation_part(opened).part_names == learn.part_names
-        if labels:
-            _set_aside(found, relabel(learn, source.classes, strict=False), labels, seed)
-    theirs = [source] if held is None else [source, held]
-    found.problems += _same_items(found.learn, theirs)
-    if found.labelled is not None:
-        found.problems += _same_items(found.labelled, theirs)
-    return found
+    @property
+    def networks(self) -> bool:
+        """Whether the method trains a network."""
+        return self.meaning.kind == "adapting networks"
 
+    def learn(self) -> None:
+        """The source's model, and what the method makes of it."""
+        with self.watch("fit"):
+            if self.networks:
+                self._train()
+            else:
+                self._fit()
 
-def _opened(where: Any, source: Dataset, format: str | None, hints: Hints) -> tuple[Dataset, bool]:
-    """The data and whether it has labels; items alone where no labelled format recognises them."""
-    try:
-        return open_in_groups(where, format=format, hints=hints), True
-    except DataError as error:
-        try:
-            read = open_inputs(str(where), modality=source.modality, hints=replace(hints, group=None))
-        except (DataError, InputError):
-            raise error from None
-    nothing = np.full(len(read.items), -1)
-    return classification_dataset(
-        str(where), read.items, nothing, source.classes, format="items", problems=tuple(read.problems)
-    ), False
-
-
-def renamed(data: Dataset, mapping: str | None) -> Dataset:
-    """The same items with classes renamed by ``THEIRS=OURS,...``; classes that come to the same name are joined."""
-    if not mapping:
-        return data
-    names = {}
-    for pair in mapping.split(","):
-        theirs, equals, ours = (p.strip() for p in pair.partition("="))
-        if not equals or not theirs or not ours:
-            raise InputError(f"--mapping {mapping}: {pair!r} is no pair; wanted is THEIRS=OURS, such as kitten=cat.")
-        if theirs not in data.classes:
-            raise InputError(f"--mapping {pair}: {data.name} has no class {theirs!r}; it has "
-                             f"{_some(data.classes)}.")  # fmt: skip
-        names[theirs] = ours
-    new = [names.get(c, c) for c in data.classes]
-    classes = tuple(dict.fromkeys(new))
-    place = np.array([classes.index(n) for n in new] + [-1])
-    spec = replace(data.target, classes=classes)
-    return replace(data, targets={data.target_name: spec}, labels={data.target_name: place[data.y]})
-
-
-def _with_labels(learn: Dataset, judged: Dataset, classes: tuple[str, ...]) -> TargetDomain:
-    """The judged items in the source's classes, and what is to say where the two sets of classes differ."""
-    there = {c for part in (learn, judged) for c, n in part.class_counts().items() if n}
-    common = [c for c in classes if c in there]
-    if not common:
-        raise InputError(
-            f"The target has the classes {_some(sorted(there))}, the source {_some(classes)}: with none in common, "
-            "unlabelled adaptation would give every item a wrong class. Rename them with --mapping, or carry the "
-            "network over: 'regraft fit TARGET --init RUN' with a run of the source."
+    def _train(self) -> None:
+        context, source, rows = self.context, self.halves.train, self.train
+        before, after = train_adaptation(self.method, self.network, self.warm, source, rows,
+                                         self.target.learn.take(self.goal.items), context.training,
+                                         context.groups_of(rows))  # fmt: skip
+        self.halves.problems += before.problems
+        self.choice = {"source": before.record, **after.record}
+        self.before, self.after = (
+            self._view(Model(m.network, m.head, source.target_name, source.target)) for m in (before, after)
         )
-    problems, name = [], learn.name
-    missing, new = [c for c in classes if c not in there], sorted(there - set(classes))
-    if missing:
-        text = (f"the target has no item of {_some(missing)} (partial adaptation): methods that bring whole domains "
-                "together may draw items into these classes")  # fmt: skip
-        problems.append(Problem("partial", name, text))
-    ours = relabel(judged, classes, strict=False)
-    known = ours.y >= 0
-    unknown = None
-    if new:
-        unknown = ours.take(np.flatnonzero(~known))
-        text = (f"the source has no {_some(new)} (open set): {len(unknown)} judged items of these classes are left out "
-                "of the figures, and every answer to them is wrong")  # fmt: skip
-        problems.append(Problem("open-set", name, text))
-    unlabelled = replace(learn, targets={learn.target_name: ours.target},
-                         labels={learn.target_name: np.full(len(learn), -1)})  # fmt: skip
-    return TargetDomain(unlabelled, ours.take(np.flatnonzero(known)), unknown, problems=problems)
 
+    def _view(self, model: Model) -> Domain:
+        """A trained model's view of both domains; of what it learned from, at most 2,000 items are looked at."""
+        split, target = self.halves, self.target
 
-def _set_aside(found: TargetDomain, known: Dataset, labels: int, seed: int) -> None:
-    """Takes ``labels`` items, class by class in turns, out of what is adapted to and judged, and keeps their labels."""
-    rng, most = np.random.default_rng(seed), int((known.y >= 0).sum())
-    if labels >= most:
-        raise InputError(f"--target-labels {labels}: the target {known.name} has {most} items of these classes, and "
-                         "some must be left.")  # fmt: skip
-    order = rng.permutation(np.flatnonzero(known.y >= 0))
-    turn = np.zeros(len(order), np.int64)
-    for c in np.unique(known.y[order]):
-        mine = known.y[order] == c
-        turn[mine] = np.arange(mine.sum())
-    chosen = np.sort(order[np.argsort(turn, kind="stable")[:labels]])
-    found.labelled = known.take(chosen)
-    ours = {d for i in range(len(found.labelled)) if (d := _digest(found.labelled, i))}
-    rest = np.array([i for i in np.setdiff1d(np.arange(len(known)), chosen) if _digest(known, i) not in ours], np.int64)
-    found.learn = found.learn.take(rest)
-    if found.same:
-        found.judged = known.take(rest[known.y[rest] >= 0])
-    elif found.judged is not None:
-        new = [i for i in range(len(found.judged)) if _digest(found.judged, i) not in ours]
-        found.judged = found.judged.take(np.array(new, np.int64))
-    copies = len(known) - len(chosen) - len(rest)
-    if copies:
-        found.problems.append(Problem("target-labels", known.name, f"{copies} copies of labelled items are left out"))
-    if not len(found.learn) or found.judged is None or not len(found.judged):
-        raise InputError(f"--target-labels {labels}: {known.name} has no item left that is no copy of a labelled one.")
+        def seen(data: Dataset | None, items: NDArray[np.int64] | None = None) -> LabelledFeatures:
+            if data is None or not len(data):
+                nothing = np.zeros(0, np.int64)
+                return LabelledFeatures(np.zeros((0, model.network.width), np.float32), nothing, nothing)
+            places = np.arange(len(data)) if items is None else spread(items, LOOKED_AT)
+            return fresh_rows(model.network, data, places, self.options.network.engine, self.device)
 
+        return Domain(
+            model, seen(split.train, self.train.items), seen(split.val), seen(target.learn, self.goal.items),
+            None if target.judged is None else seen(target.judged),
+            None if target.unknown is None else seen(target.unknown),
+        )  # fmt: skip
 
-def learn_from(split: Split, some: Dataset) -> None:
-    """Puts the labelled items of a target among the source's, each as often as makes both count the same; copies stay
-    on one side of every choice inside the training part.
-    """
-    n, times = len(split.train), max(1, len(split.train) // len(some))
-    if split.train.modality == "table":
-        raise InputError("--target-labels is for pictures and texts; put such rows into the source's table.")
-    again = np.tile(np.arange(len(some)), times)
-    own = np.arange(n) if split.groups is None else np.unique(split.groups, return_inverse=True)[1]
-    split.groups = np.concatenate([own, own.max(initial=-1) + 1 + again])
-    train = split.train
-    split.train = replace(
-        train, items=JoinedItems(train.items, some.take(again).items),
-        labels={train.target_name: np.concatenate([train.y, some.y[again]])},
-        parts=np.concatenate([train.parts, np.full(len(again), train.parts[0])]), groups=None,
-    )  # fmt: skip
-    split.train_pixels, split.repeated = None, len(again) - len(some)
-    counts = ", ".join(f"{c} {k}" for c, k in some.class_counts().items() if k)
-    split.problems.append(Problem("target-labels", some.name, f"{len(some)} of its items are learned from with their "
-                                  f"labels ({counts}), each {times} times"))  # fmt: skip
+    def _fit(self) -> None:
+        source, train = self.halves.train, self.train
+        self.fit_head = head_learner(self.context)
+        self.plain = self.fit_head(train.x, train.y, groups=self.context.groups_of(train))
+        said = self.plain.record.get("stopped_early", ())
+        self.halves.problems += [Problem("stopped-early", source.name, why) for why in said]
+        tried = {m: self.adapted(METHODS.get(m), train.x, train.y) for m in
+                 (self.method.ON_TARGET if self.method.KIND == "auto" else [self.meaning.method])}  # fmt: skip
+        self.before = self._of(self.plain)
+        views, best, record = {m: self._of(f) for m, f in tried.items()}, next(iter(tried)), dict[str, Any]()
+        if self.method.KIND == "auto":
+            best, record = chosen({SOURCE_ONLY: self.before, **views})
+            self.method = PROBE if best == SOURCE_ONLY else METHODS.get(best)
+            self.run.log("auto", **record)
+        fitted = tried.get(best, self.plain)
+        self.after = views.get(best, self.before)
+        self.choice = {**fitted.record, **record}
 
+    def _of(self, fitted: Fitted) -> Domain:
+        """A head's view of both domains."""
+        source, target = self.halves.train, self.target
+        return Domain(
+            Model(self.network, fitted.head, source.target_name, source.target), self.train, self.judged, self.goal,
+            self.shown if target.judged is not None else None, self.strange if target.unknown is not None else None,
+        )  # fmt: skip
 
-def _same_items(target: Dataset, source: list[Dataset]) -> list[Problem]:
-    """Whether the target holds items of the source."""
-    ours = {d for part in source for i in range(len(part)) if (d := _digest(part, i))}
-    theirs = [d for i in range(len(target)) if (d := _digest(target, i))]
-    held = sum(d in ours for d in theirs)
-    if theirs and held == len(theirs):
-        text = "every item of the target is one of the source: they are one domain, and there is nothing to adapt to"
-        return [Problem("same-domain", target.name, text)]
-    return [Problem("same-items", target.name, f"{held} of its items are in the source too")] if held else []
+    def adapted(self, method: Any, rows: Any, labels: NDArray[Any]) -> Fitted:
+        """What a method on features makes of these rows of the source."""
+        if self.network.spec.modality == "table":
+            return in_own_units(method, rows, labels, self.goal.x, self._again, seed=self.options.run.seed)
+        fitted: Fitted = method.fit_domains(rows, labels, self.goal.x, self._again, seed=self.options.run.seed)
+        return fitted
 
+    def _again(self, rows: Any, labels: NDArray[Any], *, record: dict[str, Any] | None = None) -> Fitted:
+        """A probe with the choices of the source-only one, where no other record is given."""
+        return self.fit_head(rows, labels, record=record or self.plain.record)
 
-def _digest(data: Dataset, i: int) -> bytes | None:
-    try:
-        return data.items.digest(i)
-    except UnreadableItem:
-        return None
+    def evaluate(self) -> None:
+        """On the source and the target, beside the model of the source alone."""
+        with self.watch("controls"):
+            self.figures, self.gain = report(self.context, self.method, self.target, self.before, self.after)
 
+    def refit(self) -> None:
+        """Both heads learned from the judged items of the source too."""
+        train, val = self.train, self.judged
+        self.refitted = bool(self.options.evaluation.refit and len(val.y) and not self.networks)
+        if not self.refitted:
+            return
+        x, y = stack_rows([train.x, val.x]), np.concatenate([train.y, val.y])
+        with self.watch("fit"):
+            if self.after is not self.before:
+                self.after.model.head = self.adapted(self.method, x, y).head
+            self.before.model.head = self._again(x, y).head
 
-def _some(names: Any) -> str:
-    return ", ".join(list(names)[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
+    def save(self) -> None:
+        """Both models, the adapted one in ``model/``."""
+        split, work = self.halves, self.run.work
+        self.seen = share_seen_in_pretraining(self.context, split.val, split.pixels)
+        self.seen_in_target = self._seen_in_target()
+        self.items = {"train": len(self.train.y) - split.repeated, "val": len(self.before.val.y),
+                      "target": len(self.goal.y),
+                      "target_judged": 0 if self.before.judged is None else len(self.before.judged.y)}  # fmt: skip
+        record = self.record() | {
+            "target": self.settings["target"], "trained_on": self.items["train"] + self.refitted * self.items["val"],
+            "judged_on": self.items["target_judged" if self.figures["target"] else "val"], "refit": self.refitted,
+            "seen": self.seen, "seen_in_target": self.seen_in_target,
+        }  # fmt: skip
+        known = [self.learned_items(split.train, split.val if self.refitted else None, goal)
+                 for goal in (self.target.learn, None)]  # fmt: skip
+        artefact.save(self.after.model, work / "model", metrics=self.figures, record=record, learned=known[0])
+        artefact.save(self.before.model, work / SOURCE_ONLY,
+                      metrics={"target": self.figures["controls"].get(SOURCE_ONLY)},
+                      record={**record, "method": SOURCE_ONLY, "gain": None}, learned=known[1])  # fmt: skip
+
+    def _seen_in_target(self) -> float | None:
+        """The share of the target's judged pictures whose labels the network's pretraining saw, None where unknown."""
+        judged = self.target.judged
+        if self.network.seen is None or judged is None:
+            return None
+        found, _ = facts(judged.items, self.store)
+        return share_seen_in_pretraining(self.context, judged.take(found.positions), found.pixels)
+
+    def result(self) -> FitResult:
+        """See `regraft.pipelines.result.FitResult`."""
+        split = self.halves
+        return FitResult(
+            run=str(self.path), task=split.train.target.task, method=self.meaning.method, backbone=self.network.name,
+            engine=self.context.runner.engine, metrics=self.figures, gain=self.gain, seconds=self.watch.record(),
+            cached=self.computed == 0, items=self.items, classes=split.train.classes, split=split.how,
+            choice=self.choice, decision=self.after.model.decision, seen=self.seen, seen_in_target=self.seen_in_target,
+            seen_in_training=share_seen_in_pretraining(self.context, split.train, split.train_pixels),
+            rows={"computed": self.computed}, problems=[asdict(p) for p in split.problems],
+        )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +18,15 @@ from regraft.models.learned import Learned
 
 
 def learned_from(
-    *data: Dataset | None, network: Pretrained | None, settings: dict[str, Any], store: RowStore
+    *data: Dataset | None, network: Pretrained | None, init: str | None, store: RowStore
 ) -> Learned | None:
     """All items of ``data`` and those of the run that training started from (``--init``); None where that does not know
     its own.
     """
     own = Learned.of(*(d.items for d in data if d is not None), network=network, store=store)
-    if settings["init"] is None:
+    if init is None:
         return own
-    before = artefact.learned_by(settings["init"])
+    before = artefact.learned_by(init)
     return None if before is None else before | own
 
 

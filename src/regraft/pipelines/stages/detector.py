@@ -14,20 +14,23 @@ from regraft.models.artefact import detector as artefact
 from regraft.models.detectors import catalog
 from regraft.models.detectors.base import Detector
 from regraft.models.detectors.letterbox import frame_for
+from regraft.options.fit import FitOptions
+from regraft.options.network import NetworkOptions
 
 
-def started(split: BoxSplit, settings: dict[str, Any]) -> Detector:
+def started(split: BoxSplit, options: FitOptions) -> Detector:
     """The detector for the classes of ``split``, in a frame for its pictures.
 
     What became of the classes that the weights knew is listed in the problems of ``split``.
     """
-    name, init, weights, backbone, size = (settings[k] for k in ("detector", "init", "weights", "backbone", "size"))
-    classes, shapes = split.train.classes, split.shapes.tolist()
-    told: dict[str, Any] = {"size": size, "backbone": backbone, "seed": settings["seed"]}
-    if settings["method"] == "scratch":
+    asked = options.network
+    name, init, weights, classes = str(asked.detector), asked.init, asked.weights, split.train.classes
+    shapes = split.shapes.tolist()
+    told: dict[str, Any] = {"size": asked.size, "backbone": asked.backbone, "seed": options.run.seed}
+    if options.training.method == "scratch":
         return catalog.for_classes(name, classes, shapes, scratch=True, weights=init or weights, **told)
     if init:
-        detector = _of_run(init, settings, classes, frame_for(shapes, size or catalog.side_of(name)))
+        detector = _of_run(init, asked, classes, frame_for(shapes, asked.size or catalog.side_of(name)))
     else:
         try:
             detector = catalog.for_classes(name, classes, shapes, weights=weights, **told)
@@ -45,14 +48,14 @@ def started(split: BoxSplit, settings: dict[str, Any]) -> Detector:
     return detector
 
 
-def _of_run(init: str, settings: dict[str, Any], classes: tuple[str, ...], frame: tuple[int, int]) -> Detector:
+def _of_run(init: str, asked: NetworkOptions, classes: tuple[str, ...], frame: tuple[int, int]) -> Detector:
     """The detector of another run with a last layer for ``classes``; raises ``InputError`` where it is not the one that
     is asked for.
     """
-    if settings["weights"]:
-        raise InputError(f"--init {init} brings its own weights; leave out --weights {settings['weights']}.")
+    if asked.weights:
+        raise InputError(f"--init {init} brings its own weights; leave out --weights {asked.weights}.")
     detector = artefact.load(init)[0].requires_grad_(True)
-    wanted = catalog.untrained(settings["detector"], classes, backbone=settings["backbone"]).recipe
+    wanted = catalog.untrained(str(asked.detector), classes, backbone=asked.backbone).recipe
     if detector.recipe != wanted:
         raise InputError(f"--init {init} holds the detector {detector.recipe}, and {wanted} is asked for: the weights "
                          "of one do not fit the other.")  # fmt: skip
@@ -60,7 +63,7 @@ def _of_run(init: str, settings: dict[str, Any], classes: tuple[str, ...], frame
         detector.frame = frame
     detector.origin.weights = f"the run {init} (which started from: {detector.origin.weights})"
     detector.with_classes(classes)
-    return catalog.ready(detector, settings["size"])
+    return catalog.ready(detector, asked.size)
 
 
 def untrained_like(detector: Detector, classes: tuple[str, ...], seed: int) -> Detector:

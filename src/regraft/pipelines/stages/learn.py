@@ -1,12 +1,38 @@
-"""What a fit may be given in place of learning itself."""
+"""From rows to a model: the probe, and where the method trains a network, that network."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft.core.arrays import subsample
+from regraft.core.types import Problem
+from regraft.features.encoders.table import columns_of
+from regraft.features.fusion import parts_of
+from regraft.features.labelled import LabelledFeatures
+from regraft.methods.base import Fitted
+from regraft.methods.probes import linear_probe as PROBE
+from regraft.models.model import Model
+from regraft.models.outliers import OutlierDetector
 from regraft.options.base import Kind
-from regraft.training.trainer import TrainedNetwork
+from regraft.options.run import seconds_of
+from regraft.pipelines.context import FitContext
+from regraft.pipelines.stages.features import recompute_features
+from regraft.pipelines.stages.outliers import fit_outlier_detector
+from regraft.selection.method import DEFAULT_BUDGET, auto
+from regraft.tasks import Wanted
+from regraft.tasks.uncertainty import uncertainty
+from regraft.training.network import train_network
+from regraft.training.trainer import Initialization, TrainedNetwork
+from regraft.training.validation import promised
+
+LOOKED_AT = 2000
+"""Of how many items a trained network's features are computed anew, to know what training items look like."""
 
 
 @dataclass(frozen=True)
@@ -16,5 +42,113 @@ class AlreadyTrained:
     """
 
     KIND: ClassVar[Kind] = "training"
-    adapted: TrainedNetwork
+    trained: TrainedNetwork
     alone: TrainedNetwork | None = None
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The ``model``, a record of how it was chosen, and for a trained network the ``probe`` it has to beat."""
+
+    model: Model
+    choice: dict[str, Any]
+    probe: Model | None
+
+
+def head_learner(context: FitContext, method: Any = None, *, own: bool = True) -> Callable[..., Fitted]:
+    """The method's way from features and labels to a head, that of the linear probe where it trains a network; with
+    what is known of this network's columns, or without for others' (``own``).
+    """
+    options, target = context.options, context.split.train.target
+    more: dict[str, Any] = {}
+    if context.numbers:
+        more = {"alpha": options.evaluation.alpha, "quantiles": options.evaluation.quantiles}
+    if own:
+        more |= {"own_units": context.network.spec.modality == "table",
+                 "blocks": [p.width for p in parts_of(context.network)]}  # fmt: skip
+        more |= {"names": columns_of(context.network)} if context.numbers else {}
+    fits = method if method is not None and method.KIND == "features" else PROBE
+    return partial(fits.fit_features, target=target, seed=context.seed, class_weight=options.training.class_weight,
+                   **more)  # fmt: skip
+
+
+def learn(context: FitContext, method: Any, train: LabelledFeatures) -> Learned:
+    """What the method makes of the training rows."""
+    groups = context.groups_of(train)
+    fit_head = partial(head_learner(context, method), groups=groups)
+    fitted = fit_head(train.x, train.y)
+    data = context.split.train
+    probe = Model(context.network, fitted.head, data.target_name, data.target)
+    if method.KIND == "features":
+        return Learned(_closed_form(context, probe, fitted, train), fitted.record, None)
+    truth = train.y if fitted.rows is None else train.y[fitted.rows]
+    probe.decision, _ = probe.decided(fitted.logits, truth)
+    trained, tried = _trained(context, method, fitted, train, fit_head)
+    if trained is None:
+        return Learned(_closed_form(context, probe, fitted, train), fitted.record | tried, None)
+    model = model_of(context, trained)
+    held = None if groups is None else groups[trained.positions]
+    truth = trained.labels if len(trained.labels) else train.y
+    model.decision = decided(context, model, trained.logits, truth, held)
+    if trained.logits is None and fitted.logits is not None and context.numbers:
+        # with few items the probe's errors are the only ones known; they carry no interval of another model
+        model.decision |= uncertainty(fitted.logits, train.y) | {"sigma_by": f"{len(train.y)} items, by the probe"}
+    if trained.chose and promised(context.options) is not None and trained.logits is not None:
+        text = "no group can be spared to find by what is promised: items that chose the epoch do it"
+        context.split.problems.append(Problem("promised-by-known-items", data.name, text))
+    return Learned(model, trained.record | tried, probe)
+
+
+def _trained(
+    context: FitContext, method: Any, probe: Fitted, train: LabelledFeatures, fit_head: Callable[..., Fitted]
+) -> tuple[TrainedNetwork | None, dict[str, Any]]:
+    """The network that the method trains, None where the probe is better; and what was tried."""
+    if isinstance(method, AlreadyTrained):
+        return method.trained, {}
+    start = Initialization(context.network, probe.head, probe.record, context.warm)
+    data, groups = context.split.train, context.groups_of(train)
+    if method.KIND == "training":
+        return train_network(method, start, data, train, context.training, groups), {}
+    left = context.watch.left(seconds_of(context.options.training.budget or DEFAULT_BUDGET))
+    trained, steps = auto(start, data, train, context.training, learn=fit_head, left=left, groups=groups)
+    context.run.log("auto", auto=steps)
+    return trained, {"auto": steps}
+
+
+def model_of(context: FitContext, trained: TrainedNetwork) -> Model:
+    """A trained network as a model of the data's target."""
+    data = context.split.train
+    return Model(trained.network, trained.head, data.target_name, data.target)
+
+
+def _closed_form(context: FitContext, probe: Model, fitted: Fitted, train: LabelledFeatures) -> Model:
+    """The probe as the model of the run."""
+    rows = np.arange(len(train.y)) if fitted.rows is None else fitted.rows
+    groups = context.groups_of(train)
+    held = None if groups is None else groups[rows]
+    probe.decision = decided(context, probe, fitted.logits, train.y[rows], held)
+    if "interval" in probe.decision:
+        probe.folds = fitted.folds
+        probe.decision["interval"]["by"] = "CV+, by heads that had not seen some of the items each"
+    return probe
+
+
+def decided(
+    context: FitContext, model: Model, outputs: NDArray[Any] | None, truth: NDArray[Any], groups: NDArray[Any] | None
+) -> dict[str, Any]:
+    """How outputs become answers; what a person should know of it is listed."""
+    asked = context.options.evaluation
+    wanted = Wanted(asked.accuracy, asked.interval, asked.quantiles)  # type: ignore[arg-type]
+    found, problem = model.decided(outputs, truth, wanted, context.split.train.name, groups)
+    context.split.problems += [problem] if problem else []
+    return found
+
+
+def known_items(
+    context: FitContext, learned: Learned, train: LabelledFeatures
+) -> tuple[OutlierDetector | None, Problem | None]:
+    """What the training items look like to the model, in the features of its own network."""
+    data = context.split.train
+    if learned.probe is not None and data.modality != "table":  # the features are the trained network's
+        train = recompute_features(context, learned.model, data, train.at(subsample(len(train.y), LOOKED_AT)))
+    return fit_outlier_detector(data, train, context.groups_of(train), context.seed)

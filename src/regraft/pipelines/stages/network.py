@@ -15,16 +15,16 @@ from regraft.features.network import network_for
 from regraft.models import artefact
 from regraft.models.heads import LinearHead
 from regraft.models.model import Model
+from regraft.options.network import NetworkOptions
 
 
-def started(
-    split: Split, data: str, init: str | None, backbone: str | None, weights: str | None, size: int | None
-) -> tuple[Pretrained, LinearHead | None]:
-    """The network, and with ``init`` (a run) that run's head brought to the classes at hand.
+def started(split: Split, data: str, asked: NetworkOptions) -> tuple[Pretrained, LinearHead | None]:
+    """The network, and with ``--init`` (a run) that run's head brought to the classes at hand.
 
     What of the head could be kept, and what not, is listed in the problems of ``split``, that of ``data``. Raises
-    ``InputError`` where the run's network is of another architecture than ``backbone``.
+    ``InputError`` where the run's network is of another architecture than ``--backbone``.
     """
+    init, backbone, weights, size = asked.init, asked.backbone, asked.weights, asked.size
     if init is None:
         return network_for(split.train.items, backbone, weights, size, trains=True), None
     if weights is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,34 @@ from regraft.training.feeds.images import PictureBatches
 from regraft.training.feeds.tokens import TextBatches, padded
 
 VIEWS, LONG = 4, 0.98
+NO_FEATURES = np.zeros((0, 0), np.float32)
+"""Where the first block learns, stored features are not looked at."""
+
+
+@dataclass(frozen=True)
+class Feeds:
+    """How items are fed to a learner whose blocks before ``border`` are frozen: augmented by ``policy`` to learn from,
+    plain to be judged. ``features`` are those of the items (n, D), which count where no block learns.
+    """
+
+    network: Pretrained
+    policy: Policy
+    seed: int
+    device: str
+    store: RowStore
+    border: int = 0
+
+    def augmented(self, data: Dataset, features: NDArray[Any] = NO_FEATURES) -> Batches:
+        """The items in new views each epoch, or in a few stored ones."""
+        return self._fed(data, features, self.policy, VIEWS)
+
+    def plain(self, data: Dataset, features: NDArray[Any] = NO_FEATURES) -> Batches:
+        """The items as they are."""
+        return self._fed(data, features, Policy("none", self.policy.flips), 1)
+
+    def _fed(self, data: Dataset, features: NDArray[Any], policy: Policy, views: int) -> Batches:
+        return make_feed(self.network, self.border, data, features, policy, seed=self.seed, device=self.device,
+                         store=self.store, views=views)  # fmt: skip
 
 
 def make_feed(

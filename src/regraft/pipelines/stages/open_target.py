@@ -1,0 +1,219 @@
+"""The domain to adapt to: opened without its labels, which serve only to report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from regraft.core.errors import DataError, InputError, UnreadableItem
+from regraft.core.types import Hints, Problem
+from regraft.data.dataset import Dataset, classification_dataset
+from regraft.data.items import JoinedItems
+from regraft.data.open import open_inputs
+from regraft.data.parts import evaluation_part, training_part
+from regraft.data.relabel import relabel
+from regraft.data.splits import Split, open_in_groups
+
+FEW = 5
+
+
+@dataclass
+class TargetDomain:
+    """``learn`` is adapted to; ``judged`` holds the items to report on, with labels in the source's classes, None where
+    the target has no labels. ``unknown`` are judged items of classes that the source has not, None where there are
+    none. ``same`` says that ``judged`` are the very items adapted to. ``labelled`` are those whose labels are learned
+    from, which are neither adapted to without them nor judged; None where there are none.
+    """
+
+    learn: Dataset
+    judged: Dataset | None
+    unknown: Dataset | None = None
+    same: bool = False
+    labelled: Dataset | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+
+def open_target(
+    where: Any,
+    source: Dataset,
+    held: Dataset | None = None,
+    *,
+    mapping: str | None = None,
+    format: str | None = None,
+    hints: Hints = Hints(),
+    labels: int | None = None,
+    seed: int = 0,
+) -> TargetDomain:
+    """The target at ``where`` beside the labelled ``source``, of which ``held`` is held out.
+
+    ``mapping`` renames classes of the target (``kitten=cat,puppy=dog``). Adapted to is the part train, reported on the
+    part test, else val, else the same items. ``labels`` is how many items of the target may be learned from with their
+    labels; ``seed`` draws them, class by class. Raises ``InputError`` where the target is empty, of another kind, or
+    shares no class with the source.
+    """
+    opened, labelled = _opened(where, source, format, hints)
+    if not len(opened):
+        raise InputError(f"The target {opened.name} holds no items: there is nothing to adapt to.")
+    if opened.modality != source.modality:
+        raise InputError(f"The target {opened.name} holds {opened.modality} items and the source {source.modality} "
+                         "items; both must be of one kind.")  # fmt: skip
+    if not labelled:
+        if mapping:
+            raise InputError(f"--mapping {mapping}: the target {opened.name} has no class names.")
+        if labels:
+            raise InputError(f"--target-labels {labels}: the target {opened.name} has no labels.")
+        found = TargetDomain(opened, None)
+    else:
+        if opened.target.task != "classification":
+            raise InputError(
+                f"The target {opened.name} is for {opened.target.task}; adapting is for one class an item."
+            )
+        opened = renamed(opened, mapping)
+        learn = training_part(opened) if opened.part_names != ["test"] else opened
+        found = _with_labels(learn, evaluation_part(opened), source.classes)
+        found.same = evaluation_part(opened).part_names == learn.part_names
+        if labels:
+            _set_aside(found, relabel(learn, source.classes, strict=False), labels, seed)
+    theirs = [source] if held is None else [source, held]
+    found.problems += _same_items(found.learn, theirs)
+    if found.labelled is not None:
+        found.problems += _same_items(found.labelled, theirs)
+    return found
+
+
+def _opened(where: Any, source: Dataset, format: str | None, hints: Hints) -> tuple[Dataset, bool]:
+    """The data and whether it has labels; items alone where no labelled format recognises them."""
+    try:
+        return open_in_groups(where, format=format, hints=hints), True
+    except DataError as error:
+        try:
+            read = open_inputs(str(where), modality=source.modality, hints=replace(hints, group=None))
+        except (DataError, InputError):
+            raise error from None
+    nothing = np.full(len(read.items), -1)
+    return classification_dataset(
+        str(where), read.items, nothing, source.classes, format="items", problems=tuple(read.problems)
+    ), False
+
+
+def renamed(data: Dataset, mapping: str | None) -> Dataset:
+    """The same items with classes renamed by ``THEIRS=OURS,...``; classes that come to the same name are joined."""
+    if not mapping:
+        return data
+    names = {}
+    for pair in mapping.split(","):
+        theirs, equals, ours = (p.strip() for p in pair.partition("="))
+        if not equals or not theirs or not ours:
+            raise InputError(f"--mapping {mapping}: {pair!r} is no pair; wanted is THEIRS=OURS, such as kitten=cat.")
+        if theirs not in data.classes:
+            raise InputError(f"--mapping {pair}: {data.name} has no class {theirs!r}; it has "
+                             f"{_some(data.classes)}.")  # fmt: skip
+        names[theirs] = ours
+    new = [names.get(c, c) for c in data.classes]
+    classes = tuple(dict.fromkeys(new))
+    place = np.array([classes.index(n) for n in new] + [-1])
+    spec = replace(data.target, classes=classes)
+    return replace(data, targets={data.target_name: spec}, labels={data.target_name: place[data.y]})
+
+
+def _with_labels(learn: Dataset, judged: Dataset, classes: tuple[str, ...]) -> TargetDomain:
+    """The judged items in the source's classes, and what is to say where the two sets of classes differ."""
+    there = {c for part in (learn, judged) for c, n in part.class_counts().items() if n}
+    common = [c for c in classes if c in there]
+    if not common:
+        raise InputError(
+            f"The target has the classes {_some(sorted(there))}, the source {_some(classes)}: with none in common, "
+            "unlabelled adaptation would give every item a wrong class. Rename them with --mapping, or carry the "
+            "network over: 'regraft fit TARGET --init RUN' with a run of the source."
+        )
+    problems, name = [], learn.name
+    missing, new = [c for c in classes if c not in there], sorted(there - set(classes))
+    if missing:
+        text = (f"the target has no item of {_some(missing)} (partial adaptation): methods that bring whole domains "
+                "together may draw items into these classes")  # fmt: skip
+        problems.append(Problem("partial", name, text))
+    ours = relabel(judged, classes, strict=False)
+    known = ours.y >= 0
+    unknown = None
+    if new:
+        unknown = ours.take(np.flatnonzero(~known))
+        text = (f"the source has no {_some(new)} (open set): {len(unknown)} judged items of these classes are left out "
+                "of the figures, and every answer to them is wrong")  # fmt: skip
+        problems.append(Problem("open-set", name, text))
+    unlabelled = replace(learn, targets={learn.target_name: ours.target},
+                         labels={learn.target_name: np.full(len(learn), -1)})  # fmt: skip
+    return TargetDomain(unlabelled, ours.take(np.flatnonzero(known)), unknown, problems=problems)
+
+
+def _set_aside(found: TargetDomain, known: Dataset, labels: int, seed: int) -> None:
+    """Takes ``labels`` items, class by class in turns, out of what is adapted to and judged, and keeps their labels."""
+    rng, most = np.random.default_rng(seed), int((known.y >= 0).sum())
+    if labels >= most:
+        raise InputError(f"--target-labels {labels}: the target {known.name} has {most} items of these classes, and "
+                         "some must be left.")  # fmt: skip
+    order = rng.permutation(np.flatnonzero(known.y >= 0))
+    turn = np.zeros(len(order), np.int64)
+    for c in np.unique(known.y[order]):
+        mine = known.y[order] == c
+        turn[mine] = np.arange(mine.sum())
+    chosen = np.sort(order[np.argsort(turn, kind="stable")[:labels]])
+    found.labelled = known.take(chosen)
+    ours = {d for i in range(len(found.labelled)) if (d := _digest(found.labelled, i))}
+    rest = np.array([i for i in np.setdiff1d(np.arange(len(known)), chosen) if _digest(known, i) not in ours], np.int64)
+    found.learn = found.learn.take(rest)
+    if found.same:
+        found.judged = known.take(rest[known.y[rest] >= 0])
+    elif found.judged is not None:
+        new = [i for i in range(len(found.judged)) if _digest(found.judged, i) not in ours]
+        found.judged = found.judged.take(np.array(new, np.int64))
+    copies = len(known) - len(chosen) - len(rest)
+    if copies:
+        found.problems.append(Problem("target-labels", known.name, f"{copies} copies of labelled items are left out"))
+    if not len(found.learn) or found.judged is None or not len(found.judged):
+        raise InputError(f"--target-labels {labels}: {known.name} has no item left that is no copy of a labelled one.")
+
+
+def learn_from(split: Split, some: Dataset) -> None:
+    """Puts the labelled items of a target among the source's, each as often as makes both count the same; copies stay
+    on one side of every choice inside the training part.
+    """
+    n, times = len(split.train), max(1, len(split.train) // len(some))
+    if split.train.modality == "table":
+        raise InputError("--target-labels is for pictures and texts; put such rows into the source's table.")
+    again = np.tile(np.arange(len(some)), times)
+    own = np.arange(n) if split.groups is None else np.unique(split.groups, return_inverse=True)[1]
+    split.groups = np.concatenate([own, own.max(initial=-1) + 1 + again])
+    train = split.train
+    split.train = replace(
+        train, items=JoinedItems(train.items, some.take(again).items),
+        labels={train.target_name: np.concatenate([train.y, some.y[again]])},
+        parts=np.concatenate([train.parts, np.full(len(again), train.parts[0])]), groups=None,
+    )  # fmt: skip
+    split.train_pixels, split.repeated = None, len(again) - len(some)
+    counts = ", ".join(f"{c} {k}" for c, k in some.class_counts().items() if k)
+    split.problems.append(Problem("target-labels", some.name, f"{len(some)} of its items are learned from with their "
+                                  f"labels ({counts}), each {times} times"))  # fmt: skip
+
+
+def _same_items(target: Dataset, source: list[Dataset]) -> list[Problem]:
+    """Whether the target holds items of the source."""
+    ours = {d for part in source for i in range(len(part)) if (d := _digest(part, i))}
+    theirs = [d for i in range(len(target)) if (d := _digest(target, i))]
+    held = sum(d in ours for d in theirs)
+    if theirs and held == len(theirs):
+        text = "every item of the target is one of the source: they are one domain, and there is nothing to adapt to"
+        return [Problem("same-domain", target.name, text)]
+    return [Problem("same-items", target.name, f"{held} of its items are in the source too")] if held else []
+
+
+def _digest(data: Dataset, i: int) -> bytes | None:
+    try:
+        return data.items.digest(i)
+    except UnreadableItem:
+        return None
+
+
+def _some(names: Any) -> str:
+    return ", ".join(list(names)[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
