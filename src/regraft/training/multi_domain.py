@@ -80,7 +80,7 @@ def trained(
     targets = np.concatenate([targets_of(d.y, k) for d in learn])
     loop = loop_settings(settings, "classification", targets, digest([name, *map(str, targets.argmax(1))]).hex())
     options = Options(settings["epochs"] or default_epochs(len(targets)), rate_of(settings["lr"]))
-    loss = METHOD.SharedLoss([d.own for d in domains], loop.smoothing, loop.class_weight)
+    loss = METHOD.SharedLoss({d.name: d.own for d in domains}, loop.smoothing, loop.class_weight)
     phase = METHOD.phase(len(network.body.blocks), options, network.has_learned, loss)
     progress = train(
         learner, [phase], ManyDomains([feed(d, policy) for d in learn], seed), targets, loop,

@@ -110,8 +110,8 @@ def together(
                          "keep" if network.has_learned else "learn")  # fmt: skip
     options = Options(settings["epochs"] or default_epochs(len(targets), text), rate_of(settings["lr"]),
                       scale=GENTLE_ON_TEXTS if text else 1.0)  # fmt: skip
-    loss = METHOD.TaskLoss([LOSSES[t.data.target.task] for t in tasks], [t.targets.shape[1] for t in tasks],
-                           loop.smoothing, soft)  # fmt: skip
+    loss = METHOD.TaskLoss(list(named), [LOSSES[t.data.target.task] for t in tasks],
+                           [t.targets.shape[1] for t in tasks], loop.smoothing, soft)  # fmt: skip
     progress = train(
         learner, [METHOD.phase(len(body.blocks), options, loss)],
         ManyDomains([feed(t, t.learn, policy) for t in tasks], seed), targets, loop, folder=folder / "checkpoints",

@@ -102,8 +102,6 @@ def adapt(
     plan: Plan = method.plan(len(network.body.blocks), options)
     base = network if plan.pretrained else untrained(network)
     border = min(p.frozen for p in plan.phases)
-    if numbers and (plan.refit or any(p.objective for p in plan.phases)):
-        raise InputError(f"--method {settings['method']} is for classes; the label is a number here.")
     if data.modality == "table" and border < len(network.body.blocks):
         raise InputError(f"--method {settings['method']} trains a network, and a table has none: take mlp-probe.")
     if (text and border < len(network.body.blocks)) or network.body.fixed:
@@ -157,7 +155,7 @@ def adapt(
         rate, curve = _found_rate(folder, learner, plan, feed, targets[learn], loop)
         plan = method.plan(len(network.body.blocks), replace(options, rate=rate))
     processes = settings["processes"] or 1
-    _usable(plan, settings, processes, loop.batch, len(learn), len(hold), device)
+    _usable(settings, processes, loop.batch, len(learn), len(hold), device)
     progress = train(
         learner, plan.phases, feed, targets[learn], loop, folder=folder / "checkpoints",
         inner=inner.loss if len(hold) else None, report=Logs(folder, bool(settings["tensorboard"])),
@@ -169,7 +167,7 @@ def adapt(
     record = {
         "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in plan.phases],
         "loop": asdict(loop), "augment": policy.name, "flips": policy.flips, "head": plan.head,
-        "bf16": loop.precision == "bf16" or bf16_pays(device), "pieces_a_batch": progress.micro,
+        "bf16": loop.precision == "bf16" or bf16_pays(device), "pieces_a_batch": progress.accumulation_steps,
         "processes": processes, "steps": progress.step, "history": progress.history, "range_test": curve,
         "temperature": temperature, "inner_items": len(hold), "inner_log_loss": None if unjudged else progress.best,
         "chosen_by": "last averaged weights" if unjudged else "inner split",
@@ -219,24 +217,14 @@ def changed(base: Pretrained, body: Body, method: str, *, statistics: bool) -> P
     return found
 
 
-def _usable(
-    plan: Plan, settings: dict[str, Any], processes: int, batch: int, learn: int, hold: int, device: str
-) -> None:
+def _usable(settings: dict[str, Any], processes: int, batch: int, learn: int, hold: int, device: str) -> None:
     """Raises ``InputError`` where an option could do nothing, or several processes could not work together."""
     method = settings["method"]
-    if any(p.objective for p in plan.phases):
-        for option in ("smoothing", "focal", "mix"):
-            if settings[option] not in (None, "none"):
-                raise InputError(f"--{option}: {method} compares the items of a batch and has no use for it.")
     if settings["patience"] and not hold:
         raise InputError(f"--patience needs items held out inside training (from 100 on, not by contrastive); {method} "
                          f"has none of {learn}.")  # fmt: skip
     if processes == 1:
         return
-    if any(p.objective for p in plan.phases):
-        raise InputError(f"--processes {processes}: {method} compares the items of a batch; it takes one.")
-    if plan.prepare:
-        raise InputError(f"--processes {processes}: {method} trains in one.")
     if device.startswith("cuda") and processes > torch.cuda.device_count():
         raise InputError(f"--processes {processes}: there are {torch.cuda.device_count()} GPUs, and each takes one.")
     if batch < 2 * processes:
