@@ -72,7 +72,7 @@ def test_public_functions_have_types() -> None:
     assert bare == []
 
 
-PLUGGED_IN = {"plan", "plan_domains", "adaptation", "sniff", "read", "score", "forward", "extra_repr"}
+PLUGGED_IN = {"plan", "plan_domains", "step", "sniff", "read", "score", "forward", "extra_repr"}
 """What registered modules and layers have by contract: said once, where the contract is."""
 
 

@@ -13,7 +13,7 @@ from regraft import Classifier
 from regraft.core.errors import DataError, InputError
 from regraft.features.encoders.tfidf import TfIdf
 from regraft.features.fusion import fuse, parts_in, parts_of, tfidf
-from regraft.methods.finetuning.contrastive import pair_loss
+from regraft.methods.finetuning.contrastive import pair_losses
 from regraft.models import artefact
 from regraft.pipelines.result import FitResult
 
@@ -177,14 +177,16 @@ def test_tfidf_comes_back_from_its_bytes() -> None:
     assert np.allclose(np.sqrt(words.multiply(words).sum(1)), 1, atol=1e-6)
 
 
-def test_pair_loss_by_hand() -> None:
+def test_pair_losses_by_hand() -> None:
     import torch
 
     features = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]], requires_grad=True)
     targets = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     # the pair of one class is at right angles: (0 - 1)^2; the others are 1 and 0 where 0 is wanted: (1 + 0) / 2
-    assert pair_loss(features, targets).item() == pytest.approx((1.0 + 0.5) / 2)
-    pair_loss(features, targets).backward()
+    losses = pair_losses(features, targets)
+    assert {k: v.item() for k, v in losses.items()} == pytest.approx({"same_class": 1.0 / 2, "other_class": 0.5 / 2})
+    assert pair_losses(features[1:], targets[1:]).keys() == {"other_class"}, "there is no pair of one class"
+    sum(losses.values()).backward()
     assert torch.isfinite(features.grad).all()
 
 

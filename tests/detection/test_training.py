@@ -14,7 +14,7 @@ from regraft.core.row_store import RowStore
 from regraft.data.items import PictureArray
 from regraft.data.transforms.augment_boxes import BoxPolicy
 from regraft.methods.base import Options
-from regraft.methods.finetuning.detector import SUMMARIES, objective, phases
+from regraft.methods.finetuning.detector import SUMMARIES, phases, step
 from regraft.models.detectors.base import Batch
 from regraft.models.detectors.letterbox import scaled_frames
 from regraft.models.detectors.yolo import Yolo
@@ -100,7 +100,7 @@ def test_stored_maps_are_computed_once(tmp_path: Path, monkeypatch: pytest.Monke
 def test_every_method_has_phases_and_others_are_refused() -> None:
     for method in SUMMARIES:
         plan = phases(method, 7, Options(8))
-        assert sum(p.epochs for p in plan) == 8 and all(p.objective is objective for p in plan)
+        assert sum(p.epochs for p in plan) == 8 and all(p.step is step for p in plan)
     assert [p.frozen for p in phases("lp-ft", 7, Options(8))] == [7, 0]
     assert [p.frozen for p in phases("last-k", 7, Options(8, last=2))] == [5]
     with pytest.raises(InputError, match="lora is not for detectors"):

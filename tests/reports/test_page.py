@@ -93,3 +93,15 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     found = regraft.fit(str(folder), out=str(tmp_path / "r"), controls="none")
     page = (tmp_path / "r/report.html").read_text()
     assert found.classes[0] == "<b>bold" and "<b>bold" not in page and "&lt;b&gt;bold" in page
+
+
+def test_the_training_curve_shows_the_parts_of_the_loss() -> None:
+    from regraft.reports import charts
+
+    plain = [{"phase": "a", "loss": 2.0}, {"phase": "a", "loss": 1.0}]
+    parts = [{**plain[0], "parts": {"classification": 1.5, "class_confusion": 0.5}},
+             {**plain[1], "parts": {"classification": 1.0, "$x_loss": -0.5}}]  # fmt: skip
+    assert charts.training(plain).count("var(--c") == 0
+    shown = charts.training(parts)
+    assert all(name in shown for name in ("classification", "class confusion", "$x loss"))
+    assert all(f"var(--c{i})" in shown for i in range(3))

@@ -7,11 +7,16 @@ from torch import nn
 
 from regraft.backbones.base import Body
 from regraft.core.errors import InputError
-from regraft.methods.adaptation.on_networks import counting, even_size, still, take_statistics
+from regraft.methods.adaptation.on_networks import (
+    even_size,
+    frozen_batch_norm_statistics,
+    recompute_batch_norm_statistics,
+    take_statistics,
+)
 from regraft.training.feeds.features import RowBatches
 from regraft.training.feeds.two_domains import Both, TwoDomains
 from regraft.training.learner import Learner
-from regraft.training.loop import pieces
+from regraft.training.objective import pieces
 
 
 def rows(n: int, seed: int = 0) -> RowBatches:
@@ -51,7 +56,7 @@ def test_pieces_and_moving() -> None:
 def test_a_pass_that_leaves_no_trace() -> None:
     norm = nn.BatchNorm1d(2).train()
     x = torch.randn(8, 2) * 3 + 5
-    with still(norm):
+    with frozen_batch_norm_statistics(norm):
         out = norm(x)
     assert torch.allclose(out.mean(0), torch.zeros(2), atol=1e-5), "the batch's own statistics were used"
     assert norm.running_mean.tolist() == [0, 0] and int(norm.num_batches_tracked) == 0
@@ -88,7 +93,7 @@ def test_statistics_weigh_items_and_not_batches() -> None:
     x = torch.randn(8, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 2
     norm = nn.BatchNorm1d(3, momentum=0.1).double()
     body = Body([("norm", norm)], nn.Identity())
-    with counting(body):
+    with recompute_batch_norm_statistics(body):
         for part in (x[:6], x[6:]):
             body.features(part)
     assert torch.allclose(norm.running_mean, x.mean(0), rtol=1e-12)

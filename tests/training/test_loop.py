@@ -15,7 +15,7 @@ from regraft.data.items import PictureArray
 from regraft.data.transforms.augment import Policy
 from regraft.methods.base import Phase
 from regraft.methods.finetuning.l2_sp import StartingPoint
-from regraft.training import loop, losses, state
+from regraft.training import loop, losses, objective, state
 from regraft.training.feeds.base import count, order
 from regraft.training.feeds.features import RowBatches
 from regraft.training.feeds.images import PictureBatches
@@ -141,7 +141,7 @@ def test_out_of_memory_takes_smaller_pieces_with_nearly_the_same_gradient(tmp_pa
 
     monkeypatch.setattr(Learner, "forward", small)
     progress = train(learner, PHASES, data, targets, SETTINGS, folder=tmp_path)
-    assert progress.micro == 2 and progress.step == 20
+    assert progress.accumulation_steps == 2 and progress.step == 20
 
 
 def test_a_checkpoint_of_other_settings_or_damaged(tmp_path: Path) -> None:
@@ -221,8 +221,8 @@ def test_accumulated_pieces_give_the_gradient_of_the_whole(tmp_path: Path) -> No
 
 
 def test_pieces_hold_two_examples_at_least() -> None:
-    assert [len(p) for p in loop.pieces(torch.zeros(10, 1), 4)] == [3, 3, 2, 2]
-    assert [len(p) for p in loop.pieces(torch.zeros(3, 1), 4)] == [3]
+    assert [len(p) for p in objective.pieces(torch.zeros(10, 1), 4)] == [3, 3, 2, 2]
+    assert [len(p) for p in objective.pieces(torch.zeros(3, 1), 4)] == [3]
 
 
 def test_patience_ends_a_phase_early_also_when_resumed(tmp_path: Path) -> None:

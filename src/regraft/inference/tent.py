@@ -23,7 +23,7 @@ from regraft.features.fusion import parts_of
 from regraft.inference.multi_task import TaskPredictor
 from regraft.inference.predictor import Predictor
 from regraft.methods.adaptation.losses.adversarial import entropy
-from regraft.methods.adaptation.on_networks import counting, even_size
+from regraft.methods.adaptation.on_networks import even_size, recompute_batch_norm_statistics
 from regraft.models.model import Model
 
 ADAPTERS = ("tent",)
@@ -69,7 +69,7 @@ def tent(model: Model, items: Items, device: str = "cpu") -> Model:
         optimiser.step()
     for norm in norms:
         norm.track_running_stats = True
-    with counting(body):
+    with recompute_batch_norm_statistics(body):
         for x in _shuffled(engine, items, "statistics"):
             engine.body.features(x)
     body.requires_grad_(False).eval().cpu()

@@ -1,4 +1,4 @@
-"""What a method that trains a network says of itself: its phases.
+"""What a method that trains a network says of itself: its phases, and what a step of them makes small.
 
 Such a method is a module with ``SUMMARY`` and ``plan(blocks, options) -> Plan``.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -52,16 +54,33 @@ class Options:
         return self.rate or own * self.scale
 
 
+Supervised = Callable[[Tensor, Tensor], Tensor]
+"""The task's loss of outputs (n, k) against targets (n, k), a scalar, with the smoothing and weights of the run."""
+
+Step = Callable[[Any, Any, Tensor, Supervised], dict[str, Tensor]]
+"""The learner, a batch's inputs, its targets (n, k), and the task's loss -> scalars by name: ``loss`` is made small,
+the others are the parts that it is the sum of. A step that has no parts returns the loss alone.
+"""
+
+
+def supervised_step(learner: Any, x: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
+    """The task's loss of what the learner says: the step of a phase that names no other."""
+    return {"loss": supervised(learner(x), targets)}
+
+
+def summed(**parts: Tensor) -> dict[str, Tensor]:
+    """What a step returns: ``loss``, the sum of ``parts`` from left to right, and the parts."""
+    return {"loss": reduce(torch.add, parts.values()), **parts}
+
+
 @dataclass(frozen=True)
 class Phase:
     """One stretch of training.
 
     ``frozen`` blocks, counted from the input, do not learn; ``rate`` is the head's top learning rate, the blocks' is
-    smaller by ``layer_decay`` a block; ``penalty`` is added to the loss and takes the learner. ``only`` lets no more of
-    the body learn than the parameters with these letters in their names. ``objective`` takes the place of the loss: it
-    is given the learner, the inputs and the targets (n, k). With ``adaptation`` the inputs are those of two domains
-    (`regraft.training.feeds.two_domains.Both`); it returns the source's logits (None where the source is not used), to
-    which the loss is applied, and what is added. ``head`` is false where the head does not learn. ``before`` is called
+    smaller by ``layer_decay`` a block; ``penalty`` takes the learner, and what it says of the weights is added to the
+    loss of any ``step`` (it is called once before the first). ``only`` lets no more of the body learn than the
+    parameters with these letters in their names. ``head`` is false where the head does not learn. ``before`` is called
     with the learner and the batches at the beginning of every epoch.
     """
 
@@ -71,9 +90,8 @@ class Phase:
     rate: float
     layer_decay: float = 1.0
     penalty: Callable[[nn.Module], Tensor] | None = None
-    objective: Callable[[nn.Module, Any, Tensor], Tensor] | None = None
+    step: Step = supervised_step
     only: str = ""
-    adaptation: Callable[[Any, Any, Tensor], tuple[Tensor | None, Tensor]] | None = None
     head: bool = True
     before: Callable[[Any, Any], None] | None = None
 

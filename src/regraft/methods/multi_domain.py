@@ -8,16 +8,16 @@ heads of their own: rows of one linear layer, of which a domain sees only its ow
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from regraft.methods.adaptation.on_networks import Norm
-from regraft.methods.base import Options, Phase, gentle
+from regraft.methods.base import Options, Phase, Supervised, gentle
 
-KIND = "domains"
+KIND, NEEDS = "domains", ("whole network",)
 SUMMARY = "several DATA: one model for all of them, normalised by domain (Chang et al. 2019)"
 RATE, UNTRAINED_RATE = 1e-3, 2e-3
 
@@ -75,36 +75,37 @@ def turn_to(body: nn.Module, domain: int) -> None:
 
 def heads(classes: Sequence[Sequence[str]]) -> list[list[str]]:
     """The class names of each domain's head: those of all domains it shares a class with, also through others."""
-    found = [set(names) for names in classes]
-    for _ in found:
-        found = [set().union(*(other for other in found if other & own)) for own in found]
+    shared = [set(names) for names in classes]
+    for _ in shared:
+        shared = [set().union(*(other for other in shared if other & own)) for own in shared]
     order = list(dict.fromkeys(name for names in classes for name in names))
-    return [[name for name in order if name in own] for own in found]
+    return [[name for name in order if name in own] for own in shared]
 
 
 class SharedLoss:
-    """The loss of a batch of one domain: cross-entropy among the classes (indices) of its head; ``class_weight`` (k,)
-    weighs the items by their class.
+    """The loss of a batch of one domain: cross-entropy among the classes (indices) of its head, by the domains' names;
+    ``class_weight`` (k,) weighs the items by their class.
     """
 
     def __init__(
-        self, of_domain: Sequence[Sequence[int]], smoothing: float, class_weight: Sequence[float] | None = None
+        self, of_domain: Mapping[str, Sequence[int]], smoothing: float, class_weight: Sequence[float] | None = None
     ) -> None:
-        self.of_domain = [torch.tensor(list(c)) for c in of_domain]
+        self.names, self.of_domain = list(of_domain), [torch.tensor(list(c)) for c in of_domain.values()]
         self.smoothing = smoothing
         self.class_weight = None if class_weight is None else torch.tensor(class_weight, dtype=torch.float32)
 
-    def __call__(self, learner: Any, x: Any, targets: Tensor) -> tuple[None, Tensor]:
+    def __call__(self, learner: Any, x: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
         turn_to(learner.body, x.domain)
         own = self.of_domain[x.domain].to(x.device)
         logits = learner(x.x).float()[:, own]
         each = nn.functional.cross_entropy(logits, targets[:, own], label_smoothing=self.smoothing, reduction="none")
         if self.class_weight is not None:
             each = each * (targets * self.class_weight.to(x.device)).sum(1)
-        return None, each.mean()
+        loss = each.mean()
+        return {"loss": loss, f"{self.names[x.domain]}_loss": loss}
 
 
 def phase(blocks: int, options: Options, pretrained: bool, loss: SharedLoss) -> Phase:
     """The one phase of joint training; what no pretraining has seen learns twice as fast."""
     rate = options.top(RATE if pretrained else UNTRAINED_RATE)
-    return Phase("joint", options.epochs, 0, rate, gentle(blocks) if pretrained else 1.0, adaptation=loss)
+    return Phase("joint", options.epochs, 0, rate, gentle(blocks) if pretrained else 1.0, step=loss)

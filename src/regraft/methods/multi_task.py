@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from regraft.backbones.base import Body
-from regraft.methods.base import Options, Phase, gentle
+from regraft.methods.base import Options, Phase, Supervised, gentle
 
 RATE = 5e-4
 WEIGHTS = ("uncertainty", "fixed")
@@ -62,13 +62,13 @@ def turn(body: nn.Module, task: int) -> None:
 
 def apart(body: nn.Module, task: int) -> Tensor:
     """Half the squared distance of what learns in a task's body to the others' mean, which stays where it is."""
-    found: list[Tensor] = []
+    distances: list[Tensor] = []
     for block in body.modules():
         if isinstance(block, OwnBlock):
             own, *others = (dict(b.named_parameters()) for b in _first(block.of_task, task))
-            found += [(p - torch.stack([o[n].detach() for o in others]).mean(0)).square().sum()
-                      for n, p in own.items() if p.requires_grad]  # fmt: skip
-    return torch.stack(found).sum() / 2
+            distances += [(p - torch.stack([o[n].detach() for o in others]).mean(0)).square().sum()
+                          for n, p in own.items() if p.requires_grad]  # fmt: skip
+    return torch.stack(distances).sum() / 2
 
 
 def _first(blocks: Sequence[Any] | nn.ModuleList, task: int) -> list[Any]:
@@ -98,25 +98,32 @@ class Uncertainty(nn.Module):
 class TaskLoss:
     """The loss of a batch of one task: ``losses`` one a task, ``outputs`` how many of the columns of the targets are
     the task's own, ``soft`` how strongly the tasks' bodies are drawn together (None: they are one).
+
+    Its parts are the loss of the task by its name, what the learned weight makes more or less of it (``uncertainty``),
+    and the pull between the bodies (``distance``).
     """
 
+    names: Sequence[str]
     losses: Sequence[Any]
     outputs: Sequence[int]
     smoothing: float
     soft: float | None = None
 
-    def __call__(self, learner: Any, x: Any, targets: Tensor) -> tuple[None, Tensor]:
+    def __call__(self, learner: Any, x: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
         task = x.domain
         turn(learner.body, task)
         outputs = learner.head.of_task[task](learner.features(x.x)).float()
         loss = self.losses[task](outputs, targets[:, : self.outputs[task]], self.smoothing, None)
+        parts = {f"{self.names[task]}_loss": loss}
         if isinstance(learner.extra, Uncertainty):
-            loss = learner.extra.weighed(task, loss)
+            weighed = learner.extra.weighed(task, loss)
+            parts["uncertainty"], loss = (weighed - loss).detach(), weighed
         if self.soft is not None:
-            loss = loss + self.soft * apart(learner.body, task)
-        return None, loss
+            parts["distance"] = self.soft * apart(learner.body, task)
+            loss = loss + parts["distance"]
+        return {"loss": loss, **parts}
 
 
 def phase(blocks: int, options: Options, loss: TaskLoss) -> Phase:
     """The one phase of training several tasks."""
-    return Phase("shared", options.epochs, 0, options.top(RATE), gentle(blocks), adaptation=loss)
+    return Phase("shared", options.epochs, 0, options.top(RATE), gentle(blocks), step=loss)

@@ -109,10 +109,16 @@ def few_labels(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 @styled
 def training(history: Sequence[Mapping[str, Any]]) -> str:
-    """Training loss and, where some items were held out inside the training part, theirs, epoch by epoch."""
+    """Training loss, its parts where it has several, and, where some items were held out inside the training part,
+    theirs, epoch by epoch.
+    """
     figure, axes = _axes(5.2, 3.0)
     epochs = range(1, len(history) + 1)
     axes.plot(epochs, [h["loss"] for h in history], color=OTHER, label="training (its own loss)")
+    parts = dict.fromkeys(name for h in history for name in h.get("parts", {}))
+    for name, colour in zip(parts, CLASSES, strict=False):
+        values = [h.get("parts", {}).get(name, float("nan")) for h in history]
+        axes.plot(epochs, values, linewidth=0.8, color=colour, label=name.replace("_", " "))
     if any(h.get("inner") is not None for h in history):
         inner = [h.get("inner") for h in history]
         axes.plot(epochs, inner, "o-", color=MAIN, markersize=4, label="held out inside the training part")

@@ -126,7 +126,7 @@ def _adapted(
     data = data.take(rows.items)
     training, labels = options.training, targets_of(rows.y, classes)
     told = method_options(training, data.modality, default_epochs(len(goal)))
-    plan = _plan(method, network, told, options)
+    plan = _plan(method, network, told)
     learner = Learner(copy.deepcopy(network.body).to(context.device), copy.deepcopy(source.head).to(context.device))
     learner.head.requires_grad_(True)
     if plan.extra is not None:
@@ -156,16 +156,12 @@ def _adapted(
     return DomainModel(adapted, head, record)
 
 
-def _plan(method: Any, network: Pretrained, told: Options, options: FitOptions) -> DomainPlan:
-    """The method's plan for this network; raises ``InputError`` where it cannot be carried out."""
-    blocks, name = len(network.body.blocks), options.training.method
+def _plan(method: Any, network: Pretrained, told: Options) -> DomainPlan:
+    """The method's plan for this network."""
+    blocks = len(network.body.blocks)
     plan: DomainPlan = method.plan_domains(blocks, told)
     if network.pretrained:  # what a pretraining found in early blocks is changed more slowly
         plan = replace(plan, phases=tuple(replace(p, layer_decay=gentle(blocks)) for p in plan.phases))
-    if plan.statistics and not network.body.norms():
-        raise InputError(f"--method {name}: {network.name} has no batch normalisation to adapt.")
-    if plan.statistics and options.training.batch_norm == "keep":
-        raise InputError(f"--batch-norm keep: {name} takes the statistics of the target.")
     return plan
 
 

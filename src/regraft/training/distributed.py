@@ -26,8 +26,8 @@ class Team:
     @property
     def device(self) -> torch.device:
         """Where this process computes."""
-        found: torch.device = self.accelerator.device
-        return found
+        device: torch.device = self.accelerator.device
+        return device
 
     def wrap(self, learner: nn.Module) -> nn.Module:
         """The learner whose gradients are averaged over the team at every backward pass."""
@@ -45,7 +45,7 @@ class Team:
         return broadcast_object_list([value])[0]
 
 
-def together(size: int, device: str, job: Any, *arguments: Any) -> None:
+def run_distributed(size: int, device: str, job: Any, *arguments: Any) -> None:
     """Runs ``job(team, *arguments)`` in ``size`` new processes and waits; the first error of any ends all."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from regraft.training.state import Progress
 
 COLUMNS = ("phase", "epoch", "step", "rate", "loss", "inner")
+"""Behind them come the parts of the loss, where a method has several."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,17 @@ class Logs:
 
     def __call__(self, at: Progress) -> None:
         with new_file(self.folder / "training.csv") as temporary, open(temporary, "w", newline="") as f:
-            table = csv.DictWriter(f, COLUMNS, restval="")
+            rows = [{k: row.get(k) for k in COLUMNS} | row.get("parts", {}) for row in at.history]
+            table = csv.DictWriter(f, list(dict.fromkeys(name for row in rows for name in row)) or COLUMNS, restval="")
             table.writeheader()
-            table.writerows({k: _short(row.get(k)) for k in COLUMNS} for row in at.history)
+            table.writerows({k: _short(v) for k, v in row.items()} for row in rows)
         if self.tensorboard:
             last = at.history[-1]
             with _writer()(str(self.folder / "tensorboard"), purge_step=last["step"]) as board:
-                for name in ("rate", "loss", "inner"):
-                    if last.get(name) is not None:
-                        board.add_scalar(name, last[name], last["step"])
+                parts = {f"loss/{name}": value for name, value in last.get("parts", {}).items()}
+                for name, value in ({k: last.get(k) for k in ("rate", "loss", "inner")} | parts).items():
+                    if value is not None:
+                        board.add_scalar(name, value, last["step"])
 
 
 def _short(value: Any) -> Any:

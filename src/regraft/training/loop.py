@@ -25,11 +25,12 @@ from regraft.core.runtime import bf16_pays, keep_memory, say, track
 from regraft.methods.base import Phase
 from regraft.models.detectors.base import Detector
 from regraft.training import checkpoint
-from regraft.training.distributed import Team, together
+from regraft.training.averaging import decay_at, follow
+from regraft.training.distributed import Team, run_distributed
 from regraft.training.feeds.base import ALL, Batches, Inputs, count
 from regraft.training.learner import Learner
-from regraft.training.losses import loss_of
 from regraft.training.mixing import mix
+from regraft.training.objective import Objective, means
 from regraft.training.precision import strided_depthwise_in_float32
 from regraft.training.schedule import SCHEDULES, layer_scales
 from regraft.training.state import Progress, Settings, check_same, versions
@@ -66,7 +67,7 @@ def train(
     keep_memory()
     arguments: Any = (learner, phases, data, torch.from_numpy(targets).float(), settings, folder, inner, report)
     if processes > 1:
-        together(processes, next(learner.parameters()).device.type, _in_team, *arguments)
+        run_distributed(processes, next(learner.parameters()).device.type, _in_team, *arguments)
     run = Run(*arguments)
     run.resume()
     run.go(stop_after)
@@ -108,11 +109,8 @@ class Run:
         self.team, self.share = team, (team.rank, team.size) if team else ALL
         self.learner, self.phases, self.data, self.targets = learner, phases, data, targets
         self.settings, self.folder, self.inner, self.report = settings, folder, inner, report
-        self.at = Progress(micro=settings.accumulate)
-        self.loss = loss_of(settings.task, settings.focal)
+        self.at = Progress(accumulation_steps=settings.accumulate)
         self.device = next(learner.parameters()).device
-        weight = settings.class_weight
-        self.class_weight = None if weight is None else torch.tensor(weight, device=self.device)
         for phase in phases:
             if phase.penalty is not None:  # it notes the weights that the run starts from, also where it is resumed
                 phase.penalty(learner)
@@ -122,6 +120,7 @@ class Run:
         self.average = {k: v.detach().clone() for k, v in learner.state_dict().items()}
         self.best: dict[str, Tensor] = {}
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and bf16_pays(self.device.type))
+        self.objective = Objective(settings, self.device, self.bf16)
         self.saved = self.since = time.monotonic()
         self.done_here = 0
         self.waiting: dict[str, Tensor] = {}
@@ -141,10 +140,10 @@ class Run:
 
     def resume(self) -> None:
         """Goes on from the last checkpoint, where there is one."""
-        found = checkpoint.load(self.folder)
-        if found is None:
+        last = checkpoint.load(self.folder)
+        if last is None:
             return
-        state, tensors = found
+        state, tensors = last
         check_same(state, self.settings, self.folder)
         self.at = Progress(**state["at"])
         for name in ("best", "lowest"):  # JSON has no infinity
@@ -199,10 +198,10 @@ class Run:
         for module, scale in [*own, *((b, s) for (_, b), s in zip(blocks, scales, strict=True))]:
             learning = [p for p in module.parameters() if p.requires_grad]
             for decayed in (True, False):
-                some = [p for p in learning if (p.ndim > 1) == decayed]
-                if some:
+                parameters = [p for p in learning if (p.ndim > 1) == decayed]
+                if parameters:
                     decay = self.settings.weight_decay if decayed else 0.0
-                    groups.append({"params": some, "scale": scale, "weight_decay": decay})
+                    groups.append({"params": parameters, "scale": scale, "weight_decay": decay})
         frozen = {id(t) for _, b in blocks[: phase.frozen] for t in (*b.parameters(), *b.buffers())}
         self.followed = [k for k, v in self.learner.state_dict(keep_vars=True).items() if id(v) not in frozen]
         if self.at.epoch + self.at.batch == 0:
@@ -227,7 +226,7 @@ class Run:
         """Trains to the end of the epoch; false where it was told to stop before."""
         self.learner.train()
         number = sum(p.epochs for p in self.phases[: self.at.phase]) + self.at.epoch
-        losses = []
+        steps: list[dict[str, float]] = []
         if phase.before is not None and self.at.batch == 0:
             phase.before(self.learner, self.data)
             self.learner.train()
@@ -237,16 +236,20 @@ class Run:
             if stop_after is not None and self.at.step >= stop_after:
                 return False
             wanted = self.targets[torch.from_numpy(positions)]
-            losses.append(self.one_step(phase, x.to(self.device), wanted.to(self.device)))
+            steps.append(self.one_step(phase, x.to(self.device), wanted.to(self.device)))
             self.at.step, self.at.batch = self.at.step + 1, self.at.batch + 1
             if time.monotonic() - self.saved > CHECKPOINT_SECONDS:
                 self.save()
-        loss = float(np.mean(losses)) if losses else None
-        if self.team and loss is not None:
-            loss = self.team.mean(loss)
-        self.at.history.append({"phase": phase.name, "epoch": self.at.epoch, "step": self.at.step, "loss": loss,
-                                "rate": phase.rate * self.rate_share(self.at.step - 1)})  # fmt: skip
+        self.note(phase, means(steps))
         return True
+
+    def note(self, phase: Phase, losses: dict[str, float]) -> None:
+        """A row of the history: the mean loss of an epoch and, where it is the sum of several, of its parts."""
+        if self.team:
+            losses = {name: self.team.mean(value) for name, value in losses.items()}
+        row = {"phase": phase.name, "epoch": self.at.epoch, "step": self.at.step, "loss": losses.pop("loss", None),
+               "rate": phase.rate * self.rate_share(self.at.step - 1)}  # fmt: skip
+        self.at.history.append({**row, **({"parts": losses} if losses else {})})
 
     def time_left(self) -> str:
         """In words, from the epochs this process has seen."""
@@ -260,19 +263,21 @@ class Run:
         """The share of the top rate in force at a step."""
         return SCHEDULES[self.settings.schedule](step - self.first_step, self.total)
 
-    def one_step(self, phase: Phase, x: Inputs, targets: Tensor) -> float:
+    def one_step(self, phase: Phase, x: Inputs, targets: Tensor) -> dict[str, float]:
         """A step with the rate of its turn; raises ``InputError`` where the loss shows that nothing is learned."""
-        loss = self.learn(phase, x, targets, phase.rate * self.rate_share(self.at.step))
-        if not math.isfinite(loss):
+        losses = self.learn(phase, x, targets, phase.rate * self.rate_share(self.at.step))
+        if not math.isfinite(losses["loss"]):
             raise TrainingError(
                 f"The loss is no longer a number at step {self.at.step} of {phase.name}: the rate {phase.rate:g} is "
                 f"probably too high, try --lr {phase.rate / 10:g}; the last good state is in {self.folder}."
             )
-        self.watch(phase, loss)
-        return loss
+        self.watch(phase, losses["loss"])
+        return losses
 
-    def learn(self, phase: Phase, x: Inputs, targets: Tensor, rate: float) -> float:
-        """One step with this top rate: the loss before it. Where that is no number, nothing is learned."""
+    def learn(self, phase: Phase, x: Inputs, targets: Tensor, rate: float) -> dict[str, float]:
+        """One step with this top rate: the ``loss`` before it, and its parts. Where it is no number, nothing is
+        learned.
+        """
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["scale"]
         torch.manual_seed((self.settings.seed * 1_000_003 + self.at.step) * self.share[1] + self.share[0])
@@ -280,14 +285,18 @@ class Run:
         if isinstance(x, Tensor):
             x, targets = mix(self.settings.mix, x, targets, chance)
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.backward(phase, x, targets)
-        if not math.isfinite(loss):
-            return loss
+        losses = self.backward(phase, x, targets)
+        if not math.isfinite(losses["loss"]):
+            return losses
         if self.settings.clip:
             nn.utils.clip_grad_norm_([p for p in self.parameters.values() if p.grad is not None], self.settings.clip)
         self.optimiser.step()
         self.follow()
-        return loss
+        return losses
+
+    def follow(self) -> None:
+        """The averaged weights follow."""
+        follow(self.average, self.learner.state_dict(), self.followed, decay_at(self.at.step, self.settings.ema))
 
     def watch(self, phase: Phase, loss: float) -> None:
         """Raises ``InputError`` where the smoothed loss has grown to a multiple of the best it was in this phase."""
@@ -302,47 +311,18 @@ class Run:
                 f"{self.folder}."
             )
 
-    def backward(self, phase: Phase, x: Inputs, targets: Tensor) -> float:
-        """The loss and its gradients, in smaller pieces where memory does not suffice for the whole batch."""
+    def backward(self, phase: Phase, x: Inputs, targets: Tensor) -> dict[str, float]:
+        """The loss, its parts and gradients, in smaller pieces where memory does not suffice for the whole batch."""
         while True:
+            steps = self.at.accumulation_steps
             try:
-                value = 0.0
-                for part, wanted in zip(pieces(x, self.at.micro), pieces(targets, self.at.micro), strict=True):
-                    loss = self.loss_of(phase, part, wanted) * len(part) / len(x)
-                    if phase.penalty is not None:
-                        loss = loss + phase.penalty(self.learner) * len(part) / len(x)
-                    loss.backward()
-                    value += float(loss.detach())
-                return value
+                return self.objective.backward(phase, self.net, self.learner, x, targets, steps)
             except torch.OutOfMemoryError:
-                if self.at.micro >= len(x) // 2:
+                if steps >= len(x) // 2:
                     raise
-                self.at.micro *= 2
-                say(f"out of memory: batches are taken in {self.at.micro} pieces from now on")
+                self.at.accumulation_steps *= 2
+                say(f"out of memory: batches are taken in {self.at.accumulation_steps} pieces from now on")
                 self.optimiser.zero_grad(set_to_none=True)
-
-    def loss_of(self, phase: Phase, x: Inputs, targets: Tensor) -> Tensor:
-        """The loss of a batch, a scalar, with what the phase adds to it."""
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-            if phase.objective is not None:
-                return phase.objective(self.learner, x, targets)
-            if phase.adaptation is not None:
-                logits, more = phase.adaptation(self.learner, x, targets)
-                if logits is None:
-                    return more
-                return self.loss(logits, targets, self.settings.smoothing, self.class_weight) + more
-            logits = self.net(x)
-        return self.loss(logits.float(), targets, self.settings.smoothing, self.class_weight)
-
-    def follow(self) -> None:
-        """The averaged weights follow: decay d, rising from 0 in the first steps (as (1 + i) / (10 + i))."""
-        d = min(self.settings.ema, (1 + self.at.step) / (10 + self.at.step)) if self.settings.ema else 0.0
-        state = self.learner.state_dict()
-        moving = [k for k in self.followed if state[k].is_floating_point()]
-        torch._foreach_lerp_([self.average[k] for k in moving], [state[k] for k in moving], 1 - d)
-        for key in self.followed:
-            if not state[key].is_floating_point():
-                self.average[key].copy_(state[key])
 
     def judge(self, phase: Phase) -> None:
         """The averaged weights on the inner part; the best are kept."""
@@ -368,8 +348,3 @@ class Run:
         value = self.inner(self.learner)
         self.learner.load_state_dict(own)
         return value
-
-
-def pieces(x: Any, wanted: int) -> list[Any]:
-    """At most ``wanted`` parts of nearly the same size; none of a single example, which batch normalisation refuses."""
-    return list(x.tensor_split(max(1, min(wanted, len(x) // 2))))

@@ -39,7 +39,7 @@ def suggest(
     for step, (x, positions) in track(zip(range(STEPS), endless, strict=False), "which rate", STEPS):
         rate = LOW * (HIGH / LOW) ** (step / (STEPS - 1))
         wanted = run.targets[torch.from_numpy(positions)].to(run.device)
-        loss = run.learn(phase, x.to(run.device), wanted, rate)
+        loss = run.learn(phase, x.to(run.device), wanted, rate)["loss"]
         run.at.step += 1
         smooth = STEADY * smooth + (1 - STEADY) * loss
         now = smooth / (1 - STEADY ** (step + 1))

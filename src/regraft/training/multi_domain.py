@@ -70,7 +70,7 @@ def train_domains(
     targets = np.concatenate([targets_of(d.y, len(classes)) for d in learn])
     loop = loop_settings(options, digest([name, *map(str, targets.argmax(1))]).hex(), targets=targets)
     told = method_options(options.training, first.modality, default_epochs(len(targets), first.modality == "text"))
-    loss = METHOD.SharedLoss([d.own for d in domains], loop.smoothing, loop.class_weight)
+    loss = METHOD.SharedLoss({d.name: d.own for d in domains}, loop.smoothing, loop.class_weight)
     phase = METHOD.phase(len(network.body.blocks), told, network.has_learned, loss)
     _, record = context.train(learner, [phase], ManyDomains([feeds.augmented(d) for d in learn], context.seed), targets,
                               loop, (lambda model: _mean_loss(model, judges)) if judges else None)  # fmt: skip

@@ -66,7 +66,7 @@ def train_network(
         rate, curve = _found_rate(context, learner, plan, feed, targets, loop)
         plan = method.plan(len(network.body.blocks), replace(told, rate=rate))
     processes, held = training.processes or 1, len(examples.hold)
-    _usable(plan, options, processes, loop.batch, len(examples.learn), held, context.device)
+    _usable(options, processes, loop.batch, len(examples.learn), held, context.device)
     progress, record = context.train(learner, plan.phases, feed, targets, loop, validator.loss if held else None,
                                      processes)  # fmt: skip
     settled(learner.head)
@@ -91,8 +91,6 @@ def _border(plan: Plan, network: Pretrained, data: Dataset, options: FitOptions)
     """How many first blocks are computed once; raises ``InputError`` where this network or data is not for the plan."""
     method, blocks = options.training.method, len(network.body.blocks)
     border = min(p.frozen for p in plan.phases)
-    if data.target.task == "regression" and (plan.refit or any(p.objective for p in plan.phases)):
-        raise InputError(f"--method {method} is for classes; the label is a number here.")
     if data.modality == "table" and border < blocks:
         raise InputError(f"--method {method} trains a network, and a table has none: take mlp-probe.")
     if (data.modality == "text" and border < blocks) or network.body.fixed:
@@ -148,23 +146,15 @@ def _with_probe(
     return replace(found, logits=fitted.logits, labels=labels[fitted.rows], positions=fitted.rows, chose=False)
 
 
-def _usable(plan: Plan, options: FitOptions, processes: int, batch: int, learn: int, hold: int, device: str) -> None:
+def _usable(options: FitOptions, processes: int, batch: int, learn: int, hold: int, device: str) -> None:
     """Raises ``InputError`` where an option could do nothing, or several processes could not work together."""
     training = options.training
     method = training.method
-    if any(p.objective for p in plan.phases):
-        for option in ("smoothing", "focal", "mix"):
-            if getattr(training, option) not in (None, "none"):
-                raise InputError(f"--{option}: {method} compares the items of a batch and has no use for it.")
     if training.patience and not hold:
         raise InputError(f"--patience needs items held out inside training (from 100 on, not by contrastive); {method} "
                          f"has none of {learn}.")  # fmt: skip
     if processes == 1:
         return
-    if any(p.objective for p in plan.phases):
-        raise InputError(f"--processes {processes}: {method} compares the items of a batch; it takes one.")
-    if plan.prepare:
-        raise InputError(f"--processes {processes}: {method} trains in one.")
     if device.startswith("cuda") and processes > torch.cuda.device_count():
         raise InputError(f"--processes {processes}: there are {torch.cuda.device_count()} GPUs, and each takes one.")
     if batch < 2 * processes:

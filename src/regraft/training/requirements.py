@@ -5,6 +5,8 @@ from __future__ import annotations
 from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError
 from regraft.data.dataset import Dataset
+from regraft.methods import METHODS
+from regraft.methods.needs import Offered, check_needs
 from regraft.options.fit import FitOptions
 
 
@@ -14,10 +16,9 @@ def check(network: Pretrained, data: Dataset, options: FitOptions) -> None:
     both = method == "joint" or options.scenario.target is not None
     if network.recipe["architecture"] in ("raw", "tfidf", "fusion") and (both or data.modality != "table"):
         raise InputError(f"--method {method} trains one network on pictures or texts; the backbone is {network.name}.")
-    if method == "joint" and network.body.fixed:
-        raise InputError(f"--method joint: {network.name} has a part that stays as it is, and every domain wants its "
-                         "own statistics; name one network.")  # fmt: skip
     for option in ("augment", "mix"):
         asked = getattr(options.training, option)
         if data.modality != "image" and asked not in (None, "none"):
             raise InputError(f"--{option} {asked} is for pictures; these are {data.modality}s.")
+    if str(method) in METHODS:
+        check_needs(METHODS.get(str(method)), Offered(str(method), data.target.task, network, options))

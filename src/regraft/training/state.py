@@ -52,7 +52,7 @@ class Progress:
     epoch: int = 0
     batch: int = 0
     step: int = 0
-    micro: int = 1
+    accumulation_steps: int = 1
     best: float = math.inf
     stale: int = 0
     smooth: float = 0.0

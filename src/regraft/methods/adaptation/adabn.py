@@ -8,10 +8,10 @@ from __future__ import annotations
 from regraft.methods.adaptation.on_networks import DomainPlan
 from regraft.methods.base import Options
 
-KIND = "adapting networks"
+KIND, NEEDS = "adapting networks", ("batch normalisation",)
 SUMMARY = "adapts to --target: batch normalisation takes its statistics from there (Li et al. 2017)"
 OPTIMISES: tuple[str, ...] = ()
 
 
 def plan_domains(blocks: int, options: Options) -> DomainPlan:
-    return DomainPlan((), source=False, statistics=True)
+    return DomainPlan((), NEEDS, statistics=True)

@@ -14,27 +14,27 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from regraft.methods.adaptation.losses.adversarial import Discriminator, domain_loss
-from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, exact
-from regraft.methods.base import Options, Phase
+from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, full_precision
+from regraft.methods.base import Options, Phase, Supervised, summed
 
-KIND = "adapting networks"
+KIND, NEEDS = "adapting networks", ("source items",)
 SUMMARY = "adapts to --target: features of its own that look like the source's (Tzeng et al. 2017)"
 OPTIMISES: tuple[str, ...] = ()
 RATE = 2e-4
 
 
-def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[None, Tensor]:
+def step(learner: Any, x: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
     """The discriminator learns from both features as they are; the target's from a discriminator that stands still."""
-    source_body, judge = learner.extra
+    source_body, discriminator = learner.extra
     source_body.eval()
     with torch.no_grad():
         source = source_body.features(x.source).float()
     target = learner.features(x.target).float()
-    with exact(x):
-        told = domain_loss(judge(source), judge(target.detach()))
-        still = {name: p.detach() for name, p in judge.named_parameters()}
-        taken = functional_call(judge, still, (target,))
-        return None, told + nn.functional.softplus(-taken).mean()
+    with full_precision(x):
+        domain = domain_loss(discriminator(source), discriminator(target.detach()))
+        frozen = {name: p.detach() for name, p in discriminator.named_parameters()}
+        taken = functional_call(discriminator, frozen, (target,))
+        return summed(domain=domain, adversarial=nn.functional.softplus(-taken).mean())
 
 
 def both(learner: Any, sizes: Sizes) -> nn.Module:
@@ -44,5 +44,5 @@ def both(learner: Any, sizes: Sizes) -> nn.Module:
 
 
 def plan_domains(blocks: int, options: Options) -> DomainPlan:
-    phase = Phase("adda", options.epochs, 0, options.top(RATE), adaptation=adaptation, head=False)
-    return DomainPlan((phase,), extra=both, labels=False)
+    phase = Phase("adda", options.epochs, 0, options.top(RATE), step=step, head=False)
+    return DomainPlan((phase,), NEEDS, extra=both)

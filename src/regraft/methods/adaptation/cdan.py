@@ -20,10 +20,10 @@ from regraft.methods.adaptation.losses.adversarial import (
     reverse,
     rising,
 )
-from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, exact, passed
-from regraft.methods.base import Options, Phase
+from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, forward_both, full_precision
+from regraft.methods.base import Options, Phase, Supervised, summed
 
-KIND = "adapting networks"
+KIND, NEEDS = "adapting networks", ("source items", "source labels")
 SUMMARY = "adapts to --target: as dann, class by class, certain items first (Long et al. 2018)"
 OPTIMISES: tuple[str, ...] = ()
 RATE, PROJECTED = 1e-3, 1024
@@ -35,7 +35,7 @@ class Conditional(nn.Module):
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
         self.random = features * classes > LARGEST_MAP
-        self.told = Discriminator(PROJECTED if self.random else features * classes)
+        self.discriminator = Discriminator(PROJECTED if self.random else features * classes)
         if self.random:
             self.register_buffer("on_classes", torch.randn(classes, PROJECTED))
             self.register_buffer("on_features", torch.randn(features, PROJECTED))
@@ -45,18 +45,18 @@ class Conditional(nn.Module):
             joined = random_map(probabilities, features, self.on_classes, self.on_features)  # type: ignore[arg-type]
         else:
             joined = multilinear_map(probabilities, features)
-        told: Tensor = self.told(joined)
-        return told
+        logits: Tensor = self.discriminator(joined)
+        return logits
 
 
-def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
-    source, of_source, target, of_target = passed(learner, x)
+def step(learner: Any, x: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
+    source, of_source, target, of_target = forward_both(learner, x)
     strength = rising(x.progress)
-    with exact(x):
-        one, other = (learner.extra(z.detach().softmax(1), reverse(f, strength))
-                      for f, z in ((source, of_source), (target, of_target)))  # fmt: skip
-        weights = certainty_weights(torch.cat([of_source, of_target]).detach())
-        return of_source, domain_loss(one, other, weights)
+    with full_precision(x):
+        on_source, on_target = (learner.extra(z.detach().softmax(1), reverse(f, strength))
+                                for f, z in ((source, of_source), (target, of_target)))  # fmt: skip
+        domain = domain_loss(on_source, on_target, certainty_weights(torch.cat([of_source, of_target]).detach()))
+    return summed(classification=supervised(of_source, targets), domain=domain)
 
 
 def discriminator(learner: Any, sizes: Sizes) -> nn.Module:
@@ -65,5 +65,5 @@ def discriminator(learner: Any, sizes: Sizes) -> nn.Module:
 
 
 def plan_domains(blocks: int, options: Options) -> DomainPlan:
-    phase = Phase("cdan", options.epochs, 0, options.top(RATE), adaptation=adaptation)
-    return DomainPlan((phase,), extra=discriminator)
+    phase = Phase("cdan", options.epochs, 0, options.top(RATE), step=step)
+    return DomainPlan((phase,), NEEDS, extra=discriminator)

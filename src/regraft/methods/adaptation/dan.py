@@ -11,20 +11,21 @@ from torch import Tensor
 
 from regraft.methods.adaptation.losses.adversarial import rising
 from regraft.methods.adaptation.losses.discrepancy import multi_kernel_mmd
-from regraft.methods.adaptation.on_networks import DomainPlan, exact, passed
-from regraft.methods.base import Options, Phase
+from regraft.methods.adaptation.on_networks import DomainPlan, forward_both, full_precision
+from regraft.methods.base import Options, Phase, Supervised, summed
 
-KIND = "adapting networks"
+KIND, NEEDS = "adapting networks", ("source items", "source labels")
 SUMMARY = "adapts to --target: kernel means of features brought together (MMD, Long et al. 2015)"
 OPTIMISES: tuple[str, ...] = ()
 RATE = 1e-3
 
 
-def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
-    source, logits, target, _ = passed(learner, x)
-    with exact(x):
-        return logits, rising(x.progress) * multi_kernel_mmd(source, target)
+def step(learner: Any, x: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
+    source, logits, target, _ = forward_both(learner, x)
+    with full_precision(x):
+        transfer = rising(x.progress) * multi_kernel_mmd(source, target)
+    return summed(classification=supervised(logits, targets), transfer=transfer)
 
 
 def plan_domains(blocks: int, options: Options) -> DomainPlan:
-    return DomainPlan((Phase("dan", options.epochs, 0, options.top(RATE), adaptation=adaptation),))
+    return DomainPlan((Phase("dan", options.epochs, 0, options.top(RATE), step=step),), NEEDS)

@@ -10,21 +10,21 @@ from typing import Any
 from torch import Tensor, nn
 
 from regraft.methods.adaptation.losses.adversarial import Discriminator, domain_loss, reverse, rising
-from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, exact, passed
-from regraft.methods.base import Options, Phase
+from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, forward_both, full_precision
+from regraft.methods.base import Options, Phase, Supervised, summed
 
-KIND = "adapting networks"
+KIND, NEEDS = "adapting networks", ("source items", "source labels")
 SUMMARY = "adapts to --target: features from which the domains cannot be told (Ganin et al. 2016)"
 OPTIMISES: tuple[str, ...] = ()
 RATE = 1e-3
 
 
-def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
-    source, logits, target, _ = passed(learner, x)
+def step(learner: Any, x: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
+    source, logits, target, _ = forward_both(learner, x)
     strength = rising(x.progress)
-    with exact(x):
-        told = [learner.extra(reverse(f, strength)) for f in (source, target)]
-        return logits, domain_loss(*told)
+    with full_precision(x):
+        domain = domain_loss(*(learner.extra(reverse(f, strength)) for f in (source, target)))
+    return summed(classification=supervised(logits, targets), domain=domain)
 
 
 def discriminator(learner: Any, sizes: Sizes) -> nn.Module:
@@ -33,5 +33,5 @@ def discriminator(learner: Any, sizes: Sizes) -> nn.Module:
 
 
 def plan_domains(blocks: int, options: Options) -> DomainPlan:
-    phase = Phase("dann", options.epochs, 0, options.top(RATE), adaptation=adaptation)
-    return DomainPlan((phase,), extra=discriminator)
+    phase = Phase("dann", options.epochs, 0, options.top(RATE), step=step)
+    return DomainPlan((phase,), NEEDS, extra=discriminator)

@@ -12,20 +12,21 @@ from torch import Tensor
 
 from regraft.methods.adaptation.losses.adversarial import rising
 from regraft.methods.adaptation.losses.discrepancy import deep_coral
-from regraft.methods.adaptation.on_networks import DomainPlan, exact, passed
-from regraft.methods.base import Options, Phase
+from regraft.methods.adaptation.on_networks import DomainPlan, forward_both, full_precision
+from regraft.methods.base import Options, Phase, Supervised, summed
 
-KIND = "adapting networks"
+KIND, NEEDS = "adapting networks", ("source items", "source labels")
 SUMMARY = "adapts to --target: covariances of features brought together (Sun and Saenko 2016)"
 OPTIMISES: tuple[str, ...] = ()
 RATE = 1e-3
 
 
-def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
-    source, logits, target, _ = passed(learner, x)
-    with exact(x):
-        return logits, rising(x.progress) * source.shape[1] * deep_coral(source, target)
+def step(learner: Any, x: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
+    source, logits, target, _ = forward_both(learner, x)
+    with full_precision(x):
+        transfer = rising(x.progress) * source.shape[1] * deep_coral(source, target)
+    return summed(classification=supervised(logits, targets), transfer=transfer)
 
 
 def plan_domains(blocks: int, options: Options) -> DomainPlan:
-    return DomainPlan((Phase("deep-coral", options.epochs, 0, options.top(RATE), adaptation=adaptation),))
+    return DomainPlan((Phase("deep-coral", options.epochs, 0, options.top(RATE), step=step),), NEEDS)

@@ -11,21 +11,22 @@ from torch import Tensor
 
 from regraft.methods.adaptation.losses.adversarial import rising
 from regraft.methods.adaptation.losses.discrepancy import joint_mmd
-from regraft.methods.adaptation.on_networks import DomainPlan, exact, passed
-from regraft.methods.base import Options, Phase
+from regraft.methods.adaptation.on_networks import DomainPlan, forward_both, full_precision
+from regraft.methods.base import Options, Phase, Supervised, summed
 
-KIND = "adapting networks"
+KIND, NEEDS = "adapting networks", ("source items", "source labels")
 SUMMARY = "adapts to --target: joint kernel means of features and answers (Long et al. 2017)"
 OPTIMISES: tuple[str, ...] = ()
 RATE = 1e-3
 
 
-def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
-    source, of_source, target, of_target = passed(learner, x)
-    with exact(x):
+def step(learner: Any, x: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
+    source, of_source, target, of_target = forward_both(learner, x)
+    with full_precision(x):
         distance = joint_mmd((source, of_source.softmax(1)), (target, of_target.softmax(1)))
-        return of_source, rising(x.progress) * distance
+        transfer = rising(x.progress) * distance
+    return summed(classification=supervised(of_source, targets), transfer=transfer)
 
 
 def plan_domains(blocks: int, options: Options) -> DomainPlan:
-    return DomainPlan((Phase("jan", options.epochs, 0, options.top(RATE), adaptation=adaptation),))
+    return DomainPlan((Phase("jan", options.epochs, 0, options.top(RATE), step=step),), NEEDS)

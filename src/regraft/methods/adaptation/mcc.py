@@ -11,21 +11,22 @@ from torch import Tensor
 
 from regraft.methods.adaptation.losses.adversarial import rising
 from regraft.methods.adaptation.losses.self_training import class_confusion
-from regraft.methods.adaptation.on_networks import DomainPlan, exact, passed
-from regraft.methods.base import Options, Phase
+from regraft.methods.adaptation.on_networks import DomainPlan, forward_both, full_precision
+from regraft.methods.base import Options, Phase, Supervised, summed
 from regraft.metrics.validators import CERTAINTY
 
-KIND = "adapting networks"
+KIND, NEEDS = "adapting networks", ("source items", "source labels")
 SUMMARY = "adapts to --target: less confusion between classes there (Jin et al. 2020)"
 OPTIMISES = CERTAINTY
 RATE = 1e-3
 
 
-def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
-    _, of_source, _, of_target = passed(learner, x)
-    with exact(x):
-        return of_source, rising(x.progress) * class_confusion(of_target)
+def step(learner: Any, x: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
+    _, of_source, _, of_target = forward_both(learner, x)
+    with full_precision(x):
+        confusion = rising(x.progress) * class_confusion(of_target)
+    return summed(classification=supervised(of_source, targets), class_confusion=confusion)
 
 
 def plan_domains(blocks: int, options: Options) -> DomainPlan:
-    return DomainPlan((Phase("mcc", options.epochs, 0, options.top(RATE), adaptation=adaptation),))
+    return DomainPlan((Phase("mcc", options.epochs, 0, options.top(RATE), step=step),), NEEDS)

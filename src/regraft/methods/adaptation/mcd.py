@@ -12,24 +12,25 @@ from torch import Tensor, nn
 
 from regraft.methods.adaptation.losses.adversarial import reverse, rising
 from regraft.methods.adaptation.losses.self_training import disagreement
-from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, exact, passed
-from regraft.methods.base import Options, Phase
+from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, forward_both, full_precision
+from regraft.methods.base import Options, Phase, Supervised, summed
 from regraft.models.heads import LinearHead
 
-KIND = "adapting networks"
+KIND, NEEDS = "adapting networks", ("source items", "source labels")
 SUMMARY = "adapts to --target: two heads that must agree there (Saito et al. 2018)"
 OPTIMISES: tuple[str, ...] = ()
 RATE = 1e-3
 
 
-def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
+def step(learner: Any, x: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
     """The heads learn to disagree on the target's features, whose gradient is turned."""
-    source, logits, target, _ = passed(learner, x)
-    with exact(x):
+    source, logits, target, _ = forward_both(learner, x)
+    with full_precision(x):
         turned = reverse(target)
         apart = disagreement(learner.head(turned), learner.extra(turned))
         second = nn.functional.cross_entropy(learner.extra(source), targets)
-        return logits, second - rising(x.progress) * apart
+        parts = {"second_classification": second, "discrepancy": -rising(x.progress) * apart}
+    return summed(**parts, classification=supervised(logits, targets))
 
 
 def second_head(learner: Any, sizes: Sizes) -> nn.Module:
@@ -41,5 +42,5 @@ def second_head(learner: Any, sizes: Sizes) -> nn.Module:
 
 
 def plan_domains(blocks: int, options: Options) -> DomainPlan:
-    phase = Phase("mcd", options.epochs, 0, options.top(RATE), adaptation=adaptation)
-    return DomainPlan((phase,), extra=second_head)
+    phase = Phase("mcd", options.epochs, 0, options.top(RATE), step=step)
+    return DomainPlan((phase,), NEEDS, extra=second_head)

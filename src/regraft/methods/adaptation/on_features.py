@@ -44,8 +44,8 @@ def folded(fitted: Fitted, mean: NDArray[Any], axes: NDArray[Any]) -> Fitted:
     outer = axes @ inner
     bias = head.linear.bias.detach().double().numpy() - head.mean.double().numpy() @ inner - mean @ outer
     d = len(outer)
-    made = LinearHead.of(np.zeros(d), np.ones(d), outer, bias, np.dtype(np.float32))
-    return Fitted(made, fitted.record, fitted.rows, fitted.logits)
+    head = LinearHead.of(np.zeros(d), np.ones(d), outer, bias, np.dtype(np.float32))
+    return Fitted(head, fitted.record, fitted.rows, fitted.logits)
 
 
 def in_own_units(method: Any, source: Any, labels: NDArray[Any], target: Any, learn: Learn, *, seed: int = 0) -> Fitted:
@@ -62,9 +62,9 @@ def in_own_units(method: Any, source: Any, labels: NDArray[Any], target: Any, le
 
 def logits_of(head: nn.Module, rows: Any, piece: int = 4096) -> NDArray[np.float64]:
     """(n, D) -> (n, K)."""
-    found = []
+    logits = []
     for start in range(0, rows.shape[0], piece):
         x = rows[start : start + piece]
         with torch.inference_mode():
-            found.append(head(torch.from_numpy(np.asarray(x.toarray() if issparse(x) else x))).double().numpy())
-    return np.concatenate(found)
+            logits.append(head(torch.from_numpy(np.asarray(x.toarray() if issparse(x) else x))).double().numpy())
+    return np.concatenate(logits)

@@ -32,17 +32,26 @@ class Sizes:
 
 @dataclass(frozen=True)
 class DomainPlan:
-    """``extra`` makes what is needed only while training, from the learner and the sizes of the problem.
+    """``needs`` are the method's `regraft.methods.needs`; without ``source items`` its model of the source is enough.
 
-    ``source`` is false where the source's items are not needed, only its model, ``labels`` where its labels are not.
-    ``statistics`` takes those of batch normalisation from all of the target in the end.
+    ``extra`` makes what is needed only while training, from the learner and the sizes of the problem. ``statistics``
+    takes those of batch normalisation from all of the target in the end.
     """
 
     phases: tuple[Phase, ...]
+    needs: tuple[str, ...] = ()
     extra: Callable[[Any, Sizes], nn.Module] | None = None
-    source: bool = True
     statistics: bool = False
-    labels: bool = True
+
+    @property
+    def source(self) -> bool:
+        """Whether the source's items are needed."""
+        return "source items" in self.needs
+
+    @property
+    def labels(self) -> bool:
+        """Whether the source's labels are needed."""
+        return "source labels" in self.needs
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class SourceTraining:
 
 
 @contextmanager
-def still(module: nn.Module) -> Iterator[None]:
+def frozen_batch_norm_statistics(module: nn.Module) -> Iterator[None]:
     """Inside, batch normalisation uses the batch's statistics and keeps its own as they are."""
     layers = [m for m in module.modules() if isinstance(m, Norm) and m.training and m.track_running_stats]
     for layer in layers:
@@ -70,16 +79,16 @@ def still(module: nn.Module) -> Iterator[None]:
             layer.track_running_stats = True
 
 
-def passed(learner: Any, x: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def forward_both(learner: Any, x: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The source's features (n, D) and logits (n, K), then the target's, in float32, after a pass over each domain."""
-    with still(learner.body):
+    with frozen_batch_norm_statistics(learner.body):
         of_source = learner.features(x.source)
     of_target = learner.features(x.target)
     logits = [learner.head(f).float() for f in (of_source, of_target)]
     return of_source.float(), logits[0], of_target.float(), logits[1]
 
 
-def exact(x: Any) -> torch.autocast:
+def full_precision(x: Any) -> torch.autocast:
     """A stretch without reduced precision: sums over pairs of items need more than bfloat16 holds."""
     return torch.autocast(x.device.type, enabled=False)
 
@@ -88,18 +97,18 @@ def answers(learner: Any, batches: Any, size: int = 256) -> tuple[Tensor, Tensor
     """Features (m, D) and logits (m, K) of all items of ``batches``, in their order, in eval mode."""
     device = next(learner.parameters()).device
     learner.eval()
-    found: tuple[Tensor, Tensor] | None = None
+    answered: tuple[Tensor, Tensor] | None = None
     with torch.no_grad():
         for x, positions in batches.epoch(0, size, 0):
             features = learner.features(x.to(device))
             both = (features.float(), learner.head(features).float())
-            if found is None:
+            if answered is None:
                 n = len(batches)
-                found = (both[0].new_zeros(n, both[0].shape[1]), both[1].new_zeros(n, both[1].shape[1]))
-            for place, values in zip(found, both, strict=True):
+                answered = (both[0].new_zeros(n, both[0].shape[1]), both[1].new_zeros(n, both[1].shape[1]))
+            for place, values in zip(answered, both, strict=True):
                 place[torch.from_numpy(positions).to(device)] = values
-    assert found is not None
-    return found
+    assert answered is not None
+    return answered
 
 
 def take_statistics(learner: Any, batches: Any, size: int = 256) -> None:
@@ -109,7 +118,7 @@ def take_statistics(learner: Any, batches: Any, size: int = 256) -> None:
     """
     device = next(learner.parameters()).device
     learner.eval()
-    with counting(learner.body):
+    with recompute_batch_norm_statistics(learner.body):
         for x, _ in batches.epoch(0, even_size(len(batches), size), 0):
             learner.features(x.to(device))
 
@@ -124,16 +133,16 @@ def even_size(n: int, most: int) -> int:
 
 
 @contextmanager
-def counting(body: Body) -> Iterator[None]:
+def recompute_batch_norm_statistics(body: Body) -> Iterator[None]:
     """Inside, without gradients, batch normalisation's statistics become the means over the items that pass: a batch
     counts by its size.
     """
     layers = body.norms()
-    kept, passed = [m.momentum for m in layers], dict.fromkeys(layers, 0)
+    momenta, items = [m.momentum for m in layers], dict.fromkeys(layers, 0)
 
     def weigh(layer: Any, inputs: tuple[Tensor, ...]) -> None:
-        passed[layer] += len(inputs[0])
-        layer.momentum = len(inputs[0]) / passed[layer]
+        items[layer] += len(inputs[0])
+        layer.momentum = len(inputs[0]) / items[layer]
 
     hooks = []
     for layer in layers:
@@ -142,7 +151,7 @@ def counting(body: Body) -> Iterator[None]:
         layer.train()
     with torch.no_grad():
         yield
-    for layer, momentum, hook in zip(layers, kept, hooks, strict=True):
+    for layer, momentum, hook in zip(layers, momenta, hooks, strict=True):
         hook.remove()
         layer.momentum = momentum
         layer.eval()

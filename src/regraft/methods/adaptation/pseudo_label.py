@@ -14,25 +14,26 @@ from torch import Tensor, nn
 
 from regraft.methods.adaptation.losses.adversarial import rising
 from regraft.methods.adaptation.losses.self_training import confident_cross_entropy, follow
-from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, exact, passed
-from regraft.methods.base import Options, Phase
+from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, forward_both, full_precision
+from regraft.methods.base import Options, Phase, Supervised, summed
 from regraft.metrics.validators import CERTAINTY
 
-KIND = "adapting networks"
+KIND, NEEDS = "adapting networks", ("source items", "source labels")
 SUMMARY = "adapts to --target: learns what its averaged self is sure of (Tarvainen and Valpola 2017)"
 OPTIMISES = CERTAINTY
 RATE, DECAY, SURE = 1e-3, 0.99, 0.9
 
 
-def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
+def step(learner: Any, x: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
     teacher = learner.extra.eval()
     follow(teacher[0], learner.body, DECAY)
     follow(teacher[1], learner.head, DECAY)
     with torch.no_grad():
         wanted = teacher[1](teacher[0].features(x.target)).float()
-    _, of_source, _, of_target = passed(learner, x)
-    with exact(x):
-        return of_source, rising(x.progress) * confident_cross_entropy(of_target, wanted, SURE)
+    _, of_source, _, of_target = forward_both(learner, x)
+    with full_precision(x):
+        pseudo_labels = rising(x.progress) * confident_cross_entropy(of_target, wanted, SURE)
+    return summed(classification=supervised(of_source, targets), pseudo_labels=pseudo_labels)
 
 
 def teacher(learner: Any, sizes: Sizes) -> nn.Module:
@@ -41,5 +42,5 @@ def teacher(learner: Any, sizes: Sizes) -> nn.Module:
 
 
 def plan_domains(blocks: int, options: Options) -> DomainPlan:
-    phase = Phase("pseudo-label", options.epochs, 0, options.top(RATE), adaptation=adaptation)
-    return DomainPlan((phase,), extra=teacher)
+    phase = Phase("pseudo-label", options.epochs, 0, options.top(RATE), step=step)
+    return DomainPlan((phase,), NEEDS, extra=teacher)

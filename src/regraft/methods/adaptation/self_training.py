@@ -36,9 +36,9 @@ def fit_domains(source: Any, labels: NDArray[Any], target: Any, learn: Learn, *,
 
 def most_certain(guesses: NDArray[Any], sure: NDArray[Any], share: float) -> NDArray[np.int64]:
     """Positions, in order, of the most certain ``share`` of each class, at least one."""
-    found = []
+    chosen = []
     for c in np.unique(guesses):
         of_class = np.flatnonzero(guesses == c)
         order = of_class[np.argsort(-sure[of_class], kind="stable")]
-        found.append(order[: max(1, round(share * len(order)))])
-    return np.sort(np.concatenate(found)).astype(np.int64)
+        chosen.append(order[: max(1, round(share * len(order)))])
+    return np.sort(np.concatenate(chosen)).astype(np.int64)

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from regraft.methods.adaptation.losses.self_training import centroid_labels, information_maximisation
-from regraft.methods.adaptation.on_networks import DomainPlan, answers, exact
-from regraft.methods.base import Options, Phase
+from regraft.methods.adaptation.on_networks import DomainPlan, answers, full_precision
+from regraft.methods.base import Options, Phase, Supervised, summed
 from regraft.metrics.validators import CERTAINTY
 
-KIND = "adapting networks"
+KIND, NEEDS = "adapting networks", ()
 SUMMARY = "adapts to --target with the source's model alone: sure, diverse answers (Liang et al. 2020)"
 OPTIMISES = CERTAINTY
 RATE, BELIEF = 1e-3, 0.1
@@ -38,14 +38,14 @@ def relabel(learner: Any, batches: Any) -> None:
     learner.extra.labels.copy_(centroid_labels(*answers(learner, batches.plain)))
 
 
-def adaptation(learner: Any, x: Any, targets: Tensor) -> tuple[None, Tensor]:
+def step(learner: Any, x: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
     logits = learner(x.target).float()
-    with exact(x):
+    with full_precision(x):
         believed = nn.functional.cross_entropy(logits, learner.extra.labels[x.places])
-        return None, information_maximisation(logits) + BELIEF * believed
+        return summed(information_maximisation=information_maximisation(logits), pseudo_labels=BELIEF * believed)
 
 
 def plan_domains(blocks: int, options: Options) -> DomainPlan:
     rate = options.top(RATE)
-    phase = Phase("shot", options.epochs, 0, rate, adaptation=adaptation, head=False, before=relabel)
-    return DomainPlan((phase,), extra=lambda learner, sizes: PseudoLabels(sizes.items), source=False)
+    phase = Phase("shot", options.epochs, 0, rate, step=step, head=False, before=relabel)
+    return DomainPlan((phase,), extra=lambda learner, sizes: PseudoLabels(sizes.items))

@@ -11,15 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from regraft.methods.base import Options, Phase, Plan, gentle
+from regraft.methods.base import Options, Phase, Plan, Supervised, gentle, summed
 
-KIND = "training"
+KIND, NEEDS = "training", ("classes", "pairs of items")
 SUMMARY = "pairs of one class drawn together, others apart, then a probe (SetFit, Tunstall et al. 2022)"
 RATE = 1e-4
 
 
-def pair_loss(features: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared error of the cosine of every pair against 1 (same class) or 0; both kinds weigh the same.
+def pair_losses(features: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """Mean squared error of the cosine of every pair against 1 (same class) or 0, over the number of kinds there are:
+    both kinds weigh the same.
 
     ``features`` (n, D), ``targets`` (n, k) probabilities, of which the product says how far a pair is of one class.
     """
@@ -27,16 +28,16 @@ def pair_loss(features: Tensor, targets: Tensor) -> Tensor:
     first, second = torch.triu_indices(len(z), len(z), 1, device=z.device)
     same = (targets[first] * targets[second]).sum(1).clamp(max=1)
     errors = ((z[first] * z[second]).sum(1) - same).square()
-    kinds = [(errors * w).sum() / w.sum() for w in (same, 1 - same) if float(w.sum()) > 0]
-    return torch.stack(kinds).mean()
+    kinds = {name: w for name, w in (("same_class", same), ("other_class", 1 - same)) if float(w.sum()) > 0}
+    return {name: (errors * w).sum() / w.sum() / len(kinds) for name, w in kinds.items()}
 
 
-def objective(learner: Any, x: Tensor, targets: Tensor) -> Tensor:
-    """The loss of pairs of a batch's features, a scalar."""
-    return pair_loss(learner.features(x).float(), targets)
+def step(learner: Any, x: Tensor, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
+    """The loss of pairs of a batch's features."""
+    return summed(**pair_losses(learner.features(x).float(), targets))
 
 
 def plan(blocks: int, options: Options) -> Plan:
     rate = options.rate or RATE
-    phase = Phase("contrastive", options.epochs, 0, rate, gentle(blocks), objective=objective)
+    phase = Phase("contrastive", options.epochs, 0, rate, gentle(blocks), step=step)
     return Plan((phase,), refit=True)

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from regraft.core.errors import InputError
-from regraft.methods.base import Options, Phase
+from regraft.methods.base import Options, Phase, Supervised
 
 DEFAULT = "finetune"
 SUMMARIES = {
@@ -27,10 +27,9 @@ HEAD, ALL, LATER, ANEW = 2e-3, 1e-3, 5e-4, 2e-3
 """Top rates: of the head alone, of all from the start, of all after the head, of all from random weights."""
 
 
-def objective(learner: nn.Module, batch: Any, _: Tensor) -> Tensor:
+def step(learner: Any, batch: Any, targets: Tensor, supervised: Supervised) -> dict[str, Tensor]:
     """The detector's own loss of a `regraft.models.detectors.base.Batch`."""
-    loss: Tensor = learner(batch)
-    return loss
+    return {"loss": learner(batch)}
 
 
 def phases(method: str, blocks: int, options: Options, kept: int = 0) -> tuple[Phase, ...]:
@@ -44,7 +43,7 @@ def phases(method: str, blocks: int, options: Options, kept: int = 0) -> tuple[P
 
 
 def _phase(name: str, epochs: int, frozen: int, rate: float) -> Phase:
-    return Phase(name, epochs, frozen, rate, objective=objective)
+    return Phase(name, epochs, frozen, rate, step=step)
 
 
 def _head_only(blocks: int, options: Options) -> tuple[Phase, ...]:

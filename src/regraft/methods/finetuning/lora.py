@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 from regraft.core.errors import InputError
 from regraft.methods.base import Options, Phase, Plan
 
-KIND = "training"
+KIND, NEEDS = "training", ("one process",)
 SUMMARY = "low-rank updates of a transformer's linear layers learn, all else stays (Hu et al. 2022)"
 RATE, RANK, ALPHA = 1e-3, 8, 16
 
@@ -43,9 +43,9 @@ def plan(blocks: int, options: Options) -> Plan:
 
 def _weights(body: nn.Module) -> list[tuple[nn.Module, str]]:
     """The weight matrices of all linear layers, those packed in attention layers among them."""
-    found = [(m, "weight") for m in body.modules() if isinstance(m, nn.Linear)]
+    linear = [(m, "weight") for m in body.modules() if isinstance(m, nn.Linear)]
     packed = [m for m in body.modules() if isinstance(m, nn.MultiheadAttention) and m.in_proj_weight is not None]
-    return [*found, *((m, "in_proj_weight") for m in packed)]
+    return [*linear, *((m, "in_proj_weight") for m in packed)]
 
 
 def add(body: nn.Module) -> None:

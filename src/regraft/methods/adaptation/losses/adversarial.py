@@ -24,8 +24,8 @@ class _Reverse(torch.autograd.Function):
 
 def reverse(x: Tensor, strength: float = 1.0) -> Tensor:
     """x itself; what flows back is multiplied by ``-strength`` (Ganin et al. 2016, section 4.2)."""
-    found: Tensor = _Reverse.apply(x, strength)
-    return found
+    same: Tensor = _Reverse.apply(x, strength)
+    return same
 
 
 def rising(progress: float, alpha: float = 10.0) -> float:

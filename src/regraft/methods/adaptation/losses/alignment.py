@@ -19,15 +19,15 @@ def power(covariance: Array, exponent: float) -> Array:
     """A symmetric matrix to a power; eigenvalues below 1e-10 of the largest count as that."""
     values, vectors = eigh(covariance)
     values = np.maximum(values, 1e-10 * max(float(values[-1]), 1e-300))
-    found: Array = (vectors * values**exponent) @ vectors.T
-    return found
+    powered: Array = (vectors * values**exponent) @ vectors.T
+    return powered
 
 
 def covariance(x: Array) -> Array:
     """(n, D) -> (D, D), divided by n - 1 (by 1 where there is one row)."""
     centred = np.asarray(x, np.float64) - x.mean(0)
-    found: Array = centred.T @ centred / max(len(x) - 1, 1)
-    return found
+    matrix: Array = centred.T @ centred / max(len(x) - 1, 1)
+    return matrix
 
 
 def coral_matrix(source: Array, target: Array, ridge: float = 1.0) -> Array:
@@ -36,8 +36,8 @@ def coral_matrix(source: Array, target: Array, ridge: float = 1.0) -> Array:
     Sun, Feng and Saenko 2016 (https://arxiv.org/abs/1511.05547), algorithm 1 (``ridge`` 1).
     """
     eye = ridge * np.eye(source.shape[1])
-    found: Array = power(covariance(source) + eye, -0.5) @ power(covariance(target) + eye, 0.5)
-    return found
+    matrix: Array = power(covariance(source) + eye, -0.5) @ power(covariance(target) + eye, 0.5)
+    return matrix
 
 
 def principal_axes(x: Array, components: int) -> Array:
