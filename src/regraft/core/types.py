@@ -26,7 +26,7 @@ class Roles:
 
     ``item`` is the column of the texts or pictures, "" where a row is an item; ``labels`` maps each label's column to
     its task, ``separators`` to what stands between several classes in a cell, ``decimals`` a column to the way its
-    numbers are written where that is not 1234.5 (see `regraft.data.tabular.numbers.STYLES`); ``features`` are the
+    numbers are written where that is not 1234.5 (see `regraft.text.numbers.STYLES`); ``features`` are the
     columns learned from, ``unused`` maps the others to why they are not.
     """
 

@@ -35,10 +35,10 @@ from regraft.data.formats.roles import called_ids, item_column, roles_of, withou
 from regraft.data.image.decoding import SUFFIXES
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.tabular.cells import Cells
-from regraft.data.tabular.dates import date_column, days
 from regraft.data.tabular.labels import LabelColumn, label_column
-from regraft.data.tabular.numbers import STYLES, as_plain, fits, style_of, why_not
 from regraft.data.trees import Directory, Tree, open_tree
+from regraft.text.dates import date_column, days
+from regraft.text.numbers import STYLES, as_plain, fits, style_of, why_not
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from regraft.core.errors import DataError, UnknownName, UnreadableItem
 from regraft.core.types import Modality
 from regraft.data.items import NO_FAULTS, Indices
-from regraft.data.tabular.numbers import number, numbers
+from regraft.text.numbers import number, numbers
 
 
 class Cells:

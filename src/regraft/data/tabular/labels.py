@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from regraft.core.errors import DataError
 from regraft.core.types import LabelSpec, Task
-from regraft.data.tabular.numbers import as_plain, fits, is_missing, kind_of, number, numbers, style_of, why_not
+from regraft.text.numbers import as_plain, fits, is_missing, kind_of, number, numbers, style_of, why_not
 
 SEPARATORS = ("|", ";", ",")
 FEW_NUMBERS, MANY_NUMBERS, FEW_CLASSES, REPEATS, MANY_REPEATS = 5, 100, 20, 3, 20

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.errors import DataError
-from regraft.data.tabular.dates import days
+from regraft.text.dates import days
 
 Kind = Literal["number", "category", "date", "unit", "empty"]
 MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--", "."}
