@@ -8,7 +8,6 @@ from typing import Any, Literal, NamedTuple
 
 from regraft.core.errors import InputError
 
-Task = Literal["classification", "multilabel", "regression", "detection"]
 Modality = Literal["image", "text", "table"]
 
 
@@ -16,7 +15,7 @@ Modality = Literal["image", "text", "table"]
 class LabelSpec:
     """What is to be predicted: the task and, for classes, their names in a fixed order (none for numbers)."""
 
-    task: Task
+    task: str
     classes: tuple[str, ...] = ()
 
 
@@ -32,7 +31,7 @@ class Roles:
 
     modality: Modality
     item: str = ""
-    labels: dict[str, Task] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     part: str = ""
     group: str = ""
     features: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from regraft.data.dataset import Dataset
 from regraft.data.folds import hold_out
 from regraft.data.open import open_boxes
 from regraft.data.parts import evaluation_part, training_part
-from regraft.data.relabel import _of
+from regraft.data.relabel import renumbered
 
 
 @dataclass
@@ -77,9 +77,9 @@ def split_boxes(
     if not classes:
         raise DataError(f"{train.name} has no box to learn from.")
     assert isinstance(whole.facts, Facts)
-    split = BoxSplit(_of(train, classes)[0], None, how, groups, whole.facts.info[learn, :2], problems)
+    split = BoxSplit(renumbered(train, classes)[0], None, how, groups, whole.facts.info[learn, :2], problems)
     if judged is not None:
-        split.val, left = _of(judged, classes)
+        split.val, left = renumbered(judged, classes)
         split.copied = copied if copied is not None and copied.any() else None
         split.val_groups = judged_groups
         problems += few_judged(split.val)

@@ -18,8 +18,8 @@ from regraft.data.formats import FORMATS, image_folder, polarity, table, text_fo
 from regraft.data.formats.table import Read
 from regraft.data.frames import is_frame
 from regraft.data.items import Items
+from regraft.tasks import LABEL_KINDS
 
-TASKS = ("classification", "multilabel", "regression", "detection")
 BOXES = ("coco", "voc", "yolo", "box-table")
 FOLDERS = ("image-folder", "text-folder")
 ARRAYS = ("idx", "cifar")
@@ -48,8 +48,8 @@ def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -
     ``format`` and ``hints`` overrule what is recognised. Raises ``DataError`` where nothing is there, or where no
     format recognises it.
     """
-    if hints.task not in (None, *TASKS):
-        raise UnknownName("task", str(hints.task), TASKS)
+    if hints.task is not None and hints.task not in LABEL_KINDS:
+        raise UnknownName("task", str(hints.task), tuple(LABEL_KINDS))
     if isinstance(data, Dataset):
         return data
     if is_frame(data):

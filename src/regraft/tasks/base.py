@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.types import Problem
+from regraft.core.types import LabelSpec, Problem
+from regraft.tasks.cells import LabelCells, LabelColumn
 
 Link = Literal["softmax", "sigmoid"]
 """How logits become probabilities: one class is true, or each may be."""
@@ -28,17 +29,80 @@ class Wanted:
     quantiles: Sequence[float] | None = None
 
 
-class Task(Protocol):
-    """``headline`` is the figure by which it is judged, ``sign`` 1 where more of it is better and -1 where less is;
-    ``link`` is None where outputs are no logits. Labels are (n,) class numbers, (n, K) marks or (n,) numbers, outputs
-    (n, K) logits, or numbers and their quantiles, and ``said`` (n, K) what `probabilities` makes of them. A
-    ``decision`` is what a model keeps of how these become answers.
+class LabelKind(Protocol):
+    """What is told of items, before there is a model. ``labels`` are (n,) class numbers (-1: none), (n, K) marks, (n,)
+    numbers, or (n,) `regraft.core.boxes.Boxes`, ``classes`` the names of the classes.
+
+    ``numbers``: labels are numbers, and outputs no logits; ``several``: an item may have more than one class;
+    ``by_class``: the headline is a mean over the classes, and as rough as the smallest; ``look_at`` is the figure that
+    large classes do not carry.
     """
 
     name: str
+    numbers: bool = False
+    several: bool = False
+    by_class: bool = False
+    look_at: str = "balanced accuracy"
+
+    def counts(self, labels: NDArray[Any], classes: Sequence[str]) -> dict[str, int]:
+        """Class -> how often it is told of; empty for numbers."""
+
+    def require(self, labels: NDArray[Any], classes: Sequence[str], data: str, target: str) -> None:
+        """Raises ``DataError`` where nothing can be learned from the labels of ``data``, called ``target``."""
+
+    def problems(
+        self, labels: NDArray[Any], classes: Sequence[str], target: str, item: Callable[[int], str]
+    ) -> list[Problem]:
+        """What a person should know of the labels before training; ``item`` names the items."""
+
+    def renumbered(self, labels: NDArray[Any], place: NDArray[np.int64], classes: int) -> NDArray[Any]:
+        """The labels where the class k is ``place[k]`` of ``classes`` others, or -1, none of them."""
+
+    def unknown(self, labels: NDArray[Any]) -> NDArray[np.bool_]:
+        """(n,) which items are of none of the classes, and cannot be judged."""
+        return np.zeros(len(labels), bool)
+
+    def in_words(self, label: Any, classes: Sequence[str]) -> Any:
+        """One item's label in words that mean the same in other data; what is equal is the same label."""
+
+    def differ(self, a: Any, b: Any, *, exact: bool) -> bool:
+        """Whether two items that look alike, to the pixel where ``exact``, have different labels."""
+        return not np.array_equal(a, b)
+
+
+class Task(LabelKind, Protocol):
+    """One answer an item, read from tables and arrays, and what models say of it. ``headline`` is the figure by which
+    it is judged, ``sign`` 1 where more of it is better and -1 where less is; ``link`` is None where outputs are no
+    logits. Outputs are (n, K) logits, or numbers and their quantiles, and ``said`` (n, K) what `probabilities` makes of
+    them. A ``decision`` is what a model keeps of how these become answers.
+    """
+
     headline: str
     sign: int
     link: Link | None
+
+    def of_cells(self, cells: LabelCells) -> LabelColumn:
+        """The labels that a table's column holds. Raises ``DataError`` where it cannot be labels of this kind."""
+
+    def fits(self, values: NDArray[Any]) -> bool:
+        """Whether an array could hold labels of this kind, by its shape: (n,), or (n, k) of 0 and 1."""
+
+    def of_array(
+        self, values: NDArray[Any], names: tuple[str, ...] | None, where: str
+    ) -> tuple[LabelSpec, NDArray[Any], str]:
+        """The labels that such an array of ``where`` holds, and in words how it was taken; ``names`` are those of the
+        classes. Raises ``DataError`` where it holds none of this kind.
+        """
+
+    def columns(self, labels: NDArray[Any]) -> Floats:
+        """(n, k) what is to be foretold: a column of 0 and 1 for each class that occurs, or the numbers."""
+
+    def right(self, labels: NDArray[Any], outputs: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """(n,) which answers are right; None where they are more or less so."""
+        return None
+
+    def headline_figure(self, labels: NDArray[Any], outputs: NDArray[Any]) -> float:
+        """The headline alone, of outputs as they are."""
 
     def outputs(self, classes: int, decision: dict[str, Any]) -> int:
         """How many outputs a head has."""

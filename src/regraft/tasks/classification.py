@@ -2,23 +2,98 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.types import Problem
+from regraft.core.errors import DataError
+from regraft.core.types import LabelSpec, Problem
 from regraft.metrics import classes as metrics
 from regraft.metrics.intervals import paired_gain
-from regraft.tasks.base import Floats, Groups, Link, Wanted, unseen
+from regraft.tasks.base import Floats, Groups, Link, Task, Wanted, unseen
+from regraft.tasks.cells import LabelCells, LabelColumn
+from regraft.tasks.named_classes import NamedClasses
+from regraft.text.numbers import number
+
+LEAST_ROWS = 10
+_FLOAT = re.compile(r"\d+\.0")
 
 
-class Classification:
+class Classification(NamedClasses, Task):
     """The most probable class; with a wanted accuracy the unsure ones are left to a person."""
 
     name, headline, sign = "classification", "accuracy", 1
     link: Link | None = "softmax"
+
+    def of_cells(self, cells: LabelCells) -> LabelColumn:
+        """The names in the order of their numbers where all are numbers, else of their letters."""
+        texts, missing, doubt = cells.texts, cells.missing, ""
+        given = [t for t, m in zip(texts, missing, strict=True) if not m]
+        if missing.any() and given and all(map(_FLOAT.fullmatch, given)):
+            texts, given = ([t.removesuffix(".0") for t in some] for some in (texts, given))
+            doubt = "is written with .0, as whole numbers are where some are missing; they are read without it"
+        counts = Counter(given)
+        if len(given) > LEAST_ROWS and len(counts) == len(given):
+            raise DataError(
+                f"{cells.where}: the column {cells.name!r} holds another value in each of its {len(counts)} rows, so "
+                "it names no classes; choose the label's column with --label."
+            )
+        values_of = {t: number(t) for t in counts}
+        ordered = all(v is not None and not math.isnan(v) for v in values_of.values())
+        classes = tuple(sorted(counts, key=(lambda t: (values_of[t], t)) if ordered else str))
+        position = {c: i for i, c in enumerate(classes)}
+        values = np.array([-1 if m else position[t] for t, m in zip(texts, missing, strict=True)], dtype=np.int64)
+        return LabelColumn(cells.name, LabelSpec(self.name, classes), values, missing, doubt=doubt)
+
+    def fits(self, values: NDArray[Any]) -> bool:
+        """A class an item, or a row with a single 1."""
+        return values.ndim == 1 or (len(values) > 0 and bool((values.sum(1) == 1).all()))
+
+    def of_array(
+        self, values: NDArray[Any], names: tuple[str, ...] | None, where: str
+    ) -> tuple[LabelSpec, NDArray[Any], str]:
+        """Whole numbers index the ``names``; without these, what occurs names the classes."""
+        if values.ndim == 2:
+            spec = LabelSpec(self.name, names or tuple(map(str, range(values.shape[1]))))
+            return spec, values.astype(np.int64).argmax(1), "one class a picture, as rows of 0 and a 1"
+        if has_fractions(values):
+            raise DataError(f"{where} has labels that are no whole numbers; classes are whole numbers or names.")
+        values = values.astype(np.int64) if values.dtype.kind in "fb" else values
+        if names is None or values.dtype.kind not in "iu":
+            indices, names = as_names(values)
+            return LabelSpec(self.name, names), indices, ""
+        if len(values) and (values.min() < 0 or values.max() >= len(names)):
+            raise DataError(f"{where} has labels from {values.min()} to {values.max()} and {len(names)} class_names.")
+        return LabelSpec(self.name, names), values.astype(np.int64), ""
+
+    def counts(self, labels: NDArray[Any], classes: Sequence[str]) -> dict[str, int]:
+        counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+        return dict(zip(classes, counts.tolist(), strict=True))
+
+    def renumbered(self, labels: NDArray[Any], place: NDArray[np.int64], classes: int) -> NDArray[Any]:
+        return np.append(place, -1)[labels]
+
+    def unknown(self, labels: NDArray[Any]) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = labels < 0
+        return found
+
+    def in_words(self, label: Any, classes: Sequence[str]) -> Any:
+        return classes[label] if label >= 0 else None
+
+    def columns(self, labels: NDArray[Any]) -> Floats:
+        return one_hot(labels)
+
+    def right(self, labels: NDArray[Any], outputs: NDArray[Any]) -> NDArray[np.bool_] | None:
+        hits: NDArray[np.bool_] = outputs.argmax(1) == labels
+        return hits
+
+    def headline_figure(self, labels: NDArray[Any], outputs: NDArray[Any]) -> float:
+        return float((outputs.argmax(1) == labels).mean())
 
     def outputs(self, classes: int, decision: dict[str, Any]) -> int:
         """One a class."""
@@ -77,3 +152,22 @@ class Classification:
         """The classes by their frequency (Laplace's rule)."""
         shares = (np.bincount(labels, minlength=classes) + 1) / (len(labels) + classes)
         return "majority", np.tile(shares, (n, 1)), {}
+
+
+def as_names(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Raw labels -> class indices and names in sorted order (numbers by value, texts by letter)."""
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "replace")
+    names, indices = np.unique(values, return_inverse=True)
+    return indices.reshape(-1).astype(np.int64), tuple(str(n) for n in names.tolist())
+
+
+def one_hot(labels: NDArray[Any]) -> Floats:
+    """Class numbers (n,) -> (n, k) of 0 and 1, for the k classes that occur."""
+    values, place = np.unique(labels, return_inverse=True)
+    return np.eye(len(values))[place.reshape(-1)]
+
+
+def has_fractions(values: NDArray[Any]) -> bool:
+    """Whether some are no whole numbers."""
+    return values.dtype.kind == "f" and not (values == np.round(values)).all()
