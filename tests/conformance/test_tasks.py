@@ -36,6 +36,7 @@ def test_a_task_from_outputs_to_figures(name: str) -> None:
     figures = task.figures(y, said, decision, None, None)
     low, high = figures[f"{task.headline}_ci95"]
     assert low <= figures[task.headline] <= high
+    assert task.headline_figure(y, outputs) == pytest.approx(figures[task.headline])
     called, constant, how = task.constant(y, N, 3)
     base = task.figures(y, constant, how, None, None)
     won = task.gain(y, said, constant, 0, None)

@@ -110,7 +110,7 @@ def measured(
     seconds["rows"] = time.perf_counter() - begun
     begun = time.perf_counter()
     source = None
-    if {"leep", "nce"} & set(scores) and data.target.task == "classification" and len(parts_of(network)) == 1:
+    if {"leep", "nce"} & set(scores) and len(parts_of(network)) == 1:
         source = source_probabilities(network, data.items, found, store, device)
     seconds["source"] = time.perf_counter() - begun
     rows = by_own_units(found.rows)(found.rows) if network.spec.modality == "table" else found.rows
@@ -133,11 +133,11 @@ def _scored(
     for score in scores:
         begun = time.perf_counter()
         try:
-            if score == "probe" and given.target.task == "classification":
+            if score == "probe" and not given.kind.numbers:
                 rows, logits = PROBE.out_of_fold(given)
                 values[score] = PROBE.figure(given, rows, logits)
-                hits = logits.argmax(1) == given.y[rows]
-                right = dict(zip(positions[rows].tolist(), hits.tolist(), strict=True))
+                hits = given.kind.right(given.y[rows], logits)
+                right = {} if hits is None else dict(zip(positions[rows].tolist(), hits.tolist(), strict=True))
             else:
                 values[score] = SCORES.get(score).score(given)
         except NotApplicable as error:

@@ -45,7 +45,7 @@ def choose(
     part is looked at.
     """
     began, data = time.perf_counter(), split.train
-    if data.target.task == "regression":
+    if data.kind.numbers:
         raise InputError("--backbone auto chooses by a probe of classes, and the labels are numbers; name a network.")
     _, _, listed = backbone.partition(":")
     waiting = sorted((c for c in names(data.modality, listed or None) if not (trains and c == "raw")), key=_price)

@@ -104,9 +104,9 @@ def _probe(
     head = learn(rows.x[inside], rows.y[inside]).head
     with torch.inference_mode():
         logits = head(torch.from_numpy(rows.x[hold])).double().numpy()
-    if data.target.task == "regression":
+    if data.kind.numbers:
         unit = float(rows.y[inside].std()) or 1.0  # as training measures it
-        return inner_loss("regression", logits / unit, rows.y[hold, None] / unit, link_of(data))
+        return inner_loss(data.target.task, logits / unit, rows.y[hold, None] / unit, link_of(data))
     targets = targets_of(rows.y, len(data.classes))
     weights = row_weights(targets, settings["class_weight"])
     known = None if weights is None else weights[hold]
