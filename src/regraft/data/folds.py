@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from regraft.core.errors import InputError
 from regraft.data.stratify import by_labels
+from regraft.tasks.regression import bins
 
 
 def stratified_folds(
@@ -50,12 +51,6 @@ def _group_folds(labels: NDArray[Any], folds: int, rng: np.random.Generator, gro
         full[of_group[g]] += table_share[g]
     fold: NDArray[np.int64] = of_group[member.reshape(-1)]
     return fold
-
-
-def bins(y: NDArray[Any], most: int = 10) -> NDArray[np.int64]:
-    """(n,) which tenth of the values each number is in, 0..9; fewer bins where there are fewer than 50 numbers."""
-    rank = np.argsort(np.argsort(y, kind="stable"), kind="stable")
-    return (rank * max(1, min(most, len(y) // 5)) // max(1, len(y))).astype(np.int64)
 
 
 def hold_out(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -21,8 +22,7 @@ def relabel(data: Dataset, classes: tuple[str, ...], *, strict: bool = True) -> 
     data = _as_whole_numbers(data, classes)
     found, unknown = renumbered(data, classes)
     if unknown and strict:
-        raise DataError(f"{data.name} has the classes {', '.join(list(unknown)[:10])}, which the model has not: "
-                        f"it knows {', '.join(classes[:10])}.")  # fmt: skip
+        raise _not_known(data, unknown, classes)
     return found
 
 
@@ -30,9 +30,13 @@ def matched_classes(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, d
     """`renumbered` pictures with boxes; raises ``DataError`` where ``data`` has none of the classes."""
     found, left = renumbered(data, classes)
     if left and not any(len(b) for b in found.y):
-        raise DataError(f"{data.name} has the classes {', '.join(list(left)[:10])}, which the model has not: it knows "
-                        f"{', '.join(classes[:10])}.")  # fmt: skip
+        raise _not_known(data, left, classes)
     return found, left
+
+
+def _not_known(data: Dataset, others: Iterable[str], classes: tuple[str, ...]) -> DataError:
+    return DataError(f"{data.name} has the classes {', '.join([*others][:10])}, which the model has not: it knows "
+                     f"{', '.join(classes[:10])}.")  # fmt: skip
 
 
 def renumbered(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:

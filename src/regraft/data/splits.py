@@ -14,7 +14,7 @@ from regraft.core.types import Hints, Problem
 from regraft.data.audit.audit import Audited, audited, audited_to_learn
 from regraft.data.audit.checks import copies_between, few_judged, require_target, rows_of
 from regraft.data.dataset import Dataset
-from regraft.data.folds import FEW, deal, hold_out, in_words, strata
+from regraft.data.folds import FEW, deal, hold_out, in_words
 from regraft.data.open import open_data
 from regraft.data.parts import evaluation_part, training_part
 from regraft.data.relabel import relabel
@@ -85,18 +85,22 @@ def make_split(
     whole, learn = audited_to_learn(opened, store)
     require_target(whole.data.take(learn))
     if val is None:
-        return _used_classes(_judged_inside(whole, learn, seed, few, cv))
+        return _used_classes(judged_inside(whole, learn, seed, few, cv)[0])
     task = opened.target.task if hints.task or opened.format == "table" else None
     likewise = replace(hints, task=task, usual=opened.target_name, kept=opened.roles, part=None)
     judged = open_in_groups(val, format=format, hints=likewise)
     if judged.target.task != opened.target.task:
         raise DataError(f"{judged.name} is for {judged.target.task} and {opened.name} for {opened.target.task}.")
-    return _used_classes(_judged_elsewhere(whole, learn, audited(evaluation_part(judged), store), val))
+    return _used_classes(judged_elsewhere(whole, learn, audited(evaluation_part(judged), store), val))
 
 
-def _judged_inside(whole: Audited, learn: NDArray[np.int64], seed: int, few: bool, cv: int | None) -> Split:
-    """Judged on the part val, on what is held out of the items ``learn``, or by a cross-validation of them."""
-    names, problems = whole.data.part_names, [*whole.problems]
+def judged_inside(
+    whole: Audited, learn: NDArray[np.int64], seed: int, few: bool = False, cv: int | None = None
+) -> tuple[Split, NDArray[np.int64]]:
+    """Judged on the part val, on what is held out of the items ``learn``, or by a cross-validation of them; and the
+    positions of those that are learned from.
+    """
+    kind, names, problems = whole.data.kind, whole.data.part_names, [*whole.problems]
     judge, folds = np.zeros(0, np.int64), None
     if cv is not None and "val" in names:
         learn = np.flatnonzero(np.isin(whole.data.parts, ["train", "val"]))
@@ -111,16 +115,15 @@ def _judged_inside(whole: Audited, learn: NDArray[np.int64], seed: int, few: boo
     elif "val" in names and "train" in names:
         judge, how = np.flatnonzero(whole.data.parts == "val"), "judged on the part val"
     else:
-        kept, held = hold_out(strata(labels), groups, seed=seed)
+        kept, held = hold_out(kind.strata(labels, whole.data.classes), groups, seed=seed)
         if few and len(held) < FEW:
             folds = deal(labels, groups, None, seed)
         if folds is None:
             learn, judge = learn[kept], learn[held]
-        share = "fifth" if whole.data.kind.numbers else "stratified fifth"
-        how = f"judged on a {share} held out of the training items"
+        how = f"judged on a {kind.held_out}"
         if not len(held) and folds is None:
-            problems.append(Problem("not-judged", whole.data.name, "too few examples a class to hold any out"))
-            how = "nothing could be held out: too few examples a class"
+            problems.append(Problem("not-judged", whole.data.name, f"too few {kind.too_few} to hold any out"))
+            how = f"nothing could be held out: too few {kind.too_few}"
     if folds is not None and (alone := int((folds[0] < 0).sum())):
         text = f"{alone} items are the only ones of their class, or grouped with such a one: they are not judged"
         problems.append(Problem("not-judged", whole.data.name, text))
@@ -133,10 +136,10 @@ def _judged_inside(whole: Audited, learn: NDArray[np.int64], seed: int, few: boo
         split.pixels, split.train_pixels = whole.facts.pixels[judge], whole.facts.pixels[learn]
     if whole.copies is not None:
         split.copied = np.isin(whole.copies[judge], whole.copies[learn])
-    return split
+    return split, learn
 
 
-def _judged_elsewhere(whole: Audited, learn: NDArray[np.int64], other: Audited, val: Any) -> Split:
+def judged_elsewhere(whole: Audited, learn: NDArray[np.int64], other: Audited, val: Any) -> Split:
     """Judged on ``val``, data of its own that is audited as ``other``."""
     split = Split(whole.data.take(learn), other.data, f"judged on {val}", whole.problems + other.problems)
     split.groups, split.val_groups = None if whole.groups is None else whole.groups[learn], other.groups

@@ -15,7 +15,7 @@ from regraft.core.types import Hints, Problem
 from regraft.data.audit.audit import audited_to_learn
 from regraft.data.audit.checks import require_target
 from regraft.data.dataset import Dataset
-from regraft.data.folds import hold_out, strata
+from regraft.data.folds import hold_out
 from regraft.data.open import open_data
 from regraft.data.parts import training_part
 from regraft.selection.candidates import Candidate, attempt, compared
@@ -96,7 +96,7 @@ def looked_at(
         )
     chosen = np.arange(len(part))
     if items < len(part):
-        _, chosen = hold_out(strata(part.y), None, share=items / len(part), seed=seed)
+        _, chosen = hold_out(part.kind.strata(part.y, part.classes), None, share=items / len(part), seed=seed)
         problems.append(Problem("looked-at", part.name, f"{len(chosen)} of {len(part)} items are looked at (--items)"))
     pixels = None if whole.facts is None else whole.facts.pixels[learn][chosen]
     groups = None if whole.groups is None else whole.groups[learn][chosen]

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from regraft.core.boxes import classes_present
 from regraft.metrics.detection import box_counts
+from regraft.tasks.base import Array
 from regraft.tasks.named_classes import NamedClasses
 
 
@@ -17,11 +18,15 @@ class Detection(NamedClasses):
     """Labels are (n,) `regraft.core.boxes.Boxes`; what a detector says of them lies in `regraft.models.detectors`."""
 
     name, several, by_class, look_at = "detection", True, True, "the figures by class"
+    held_out, too_few = "fifth held out of the training pictures", "pictures"
 
-    def counts(self, labels: NDArray[Any], classes: Sequence[str]) -> dict[str, int]:
+    def counts(self, labels: Array, classes: Sequence[str]) -> dict[str, int]:
         return box_counts(list(labels), classes)
 
-    def renumbered(self, labels: NDArray[Any], place: NDArray[np.int64], classes: int) -> NDArray[Any]:
+    def strata(self, labels: Array, classes: Sequence[str]) -> Array:
+        return classes_present(labels, len(classes))
+
+    def renumbered(self, labels: Array, place: Array, classes: int) -> Array:
         """Boxes of other classes go."""
         found = np.empty(len(labels), object)
         for i, boxes in enumerate(labels):

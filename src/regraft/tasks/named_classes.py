@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
-
-from numpy.typing import NDArray
 
 from regraft.core.errors import DataError
 from regraft.core.types import Problem
-from regraft.tasks.base import LabelKind
+from regraft.tasks.base import Array, LabelKind
 
 FEW, IMBALANCE = 5, 10.0
 
@@ -18,15 +15,13 @@ FEW, IMBALANCE = 5, 10.0
 class NamedClasses(LabelKind):
     """Two classes or more are needed, and each is told of that is empty, tiny, or much like another."""
 
-    def require(self, labels: NDArray[Any], classes: Sequence[str], data: str, target: str) -> None:
+    def require(self, labels: Array, classes: Sequence[str], data: str, target: str) -> None:
         present = [name for name, count in self.counts(labels, classes).items() if count]
         if len(present) < 2:
             what = f"one class ({present[0]})" if present else "no labelled item"
             raise DataError(f"{data} holds {what} to learn from; a classifier needs two classes or more.")
 
-    def problems(
-        self, labels: NDArray[Any], classes: Sequence[str], target: str, item: Callable[[int], str]
-    ) -> list[Problem]:
+    def problems(self, labels: Array, classes: Sequence[str], target: str, item: Callable[[int], str]) -> list[Problem]:
         found: list[Problem] = []
         counts = self.counts(labels, classes)
         for name, count in counts.items():

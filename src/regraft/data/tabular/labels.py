@@ -15,11 +15,10 @@ from regraft.core.errors import DataError
 from regraft.tasks import TASKS
 from regraft.tasks.cells import LabelCells, LabelColumn, is_list, plain_text
 from regraft.tasks.multilabel import separator_of, spaced
-from regraft.text.numbers import as_plain, fits, is_missing, kind_of, number, style_of, why_not
+from regraft.text.numbers import POINT_ZERO, as_plain, fits, is_missing, kind_of, number, style_of, why_not
 
 FEW_NUMBERS, MANY_NUMBERS, FEW_CLASSES, REPEATS, MANY_REPEATS = 5, 100, 20, 3, 20
 CLASS_NAMES = {"label", "labels", "class", "classes", "category", "categories", "species", "type", "标签", "类别"}
-_FLOAT = re.compile(r"\d+\.0")
 _LIST = re.compile(r"\s*\[.*\]\s*", re.DOTALL)
 
 
@@ -110,7 +109,7 @@ def _number_or_class(name: str, texts: list[str], *, whole: bool) -> tuple[str, 
         return "classification", said if spaced(some) else ""
     values = {v for v in map(number, different) if v is not None and math.isfinite(v)}
     count, repeats = len(different), len(some) / max(1, len(different))
-    written = not whole and count > FEW_NUMBERS and all(map(_FLOAT.fullmatch, different))
+    written = not whole and count > FEW_NUMBERS and all(map(POINT_ZERO.fullmatch, different))
     if kind != "number" or written or any(v % 1 for v in values):
         few = kind == "number" and count <= FEW_CLASSES and repeats >= 2
         if few and count == 2:
