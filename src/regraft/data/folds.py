@@ -145,11 +145,10 @@ def deal(labels: NDArray[Any], groups: NDArray[Any] | None, folds: int | None, s
         return None
     rounds = int(np.clip(ENOUGH // max(len(judged), 1), 1, ROUNDS))
     found = np.full((rounds, len(labels)), -1)
-    strata = bins(labels[judged]) if labels.dtype.kind == "f" else labels[judged]
-    some = None if groups is None else groups[judged]
+    spread, together = strata(labels[judged]), None if groups is None else groups[judged]
     for i in range(rounds):
         rng = np.random.default_rng([seed, i])
-        found[i, judged] = stratified_folds(strata, folds or min(most, MOST_FOLDS), rng, some)
+        found[i, judged] = stratified_folds(spread, folds or min(most, MOST_FOLDS), rng, together)
     return found
 
 

@@ -63,8 +63,8 @@ def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -
     where, part = split_part(str(data))
     whole = _grouped(_open(where, format, hints), hints)
     if hints.drop and whole.format != "table":
-        told = Problem("no-such-column", hints.drop, f"--drop names columns of a table, and {where} is none")
-        whole = replace(whole, problems=(*whole.problems, told))
+        ignored = Problem("no-such-column", hints.drop, f"--drop names columns of a table, and {where} is none")
+        whole = replace(whole, problems=(*whole.problems, ignored))
     return whole if part is None else replace(whole.part(part), name=f"{whole.name}#{part}")
 
 
@@ -183,8 +183,8 @@ def open_inputs(data: str, *, modality: str | None = None, hints: Hints = Hints(
                 _without_columns(hints, str(path))
                 return Read(*pictures)
             if modality in (None, "text"):
-                told = hints.encoding
-                texts = text_folder.text_files(path, told) or polarity.lines_to_predict(path, told)
+                encoding = hints.encoding
+                texts = text_folder.text_files(path, encoding) or polarity.lines_to_predict(path, encoding)
                 if texts is not None:
                     _without_columns(hints, str(path))
                     return Read(*texts)

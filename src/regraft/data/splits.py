@@ -152,10 +152,10 @@ def judged_elsewhere(whole: Audited, learn: NDArray[np.int64], other: Audited, v
 
 def part_of_split(split: Split, items: NDArray[np.int64]) -> Split:
     """What a choice by some of the training ``items`` (n,) alone may see."""
-    some = Split(split.train.take(items), None, split.how)
-    some.groups = None if split.groups is None else split.groups[items]
-    some.train_pixels = None if split.train_pixels is None else split.train_pixels[items]
-    return some
+    part = Split(split.train.take(items), None, split.how)
+    part.groups = None if split.groups is None else split.groups[items]
+    part.train_pixels = None if split.train_pixels is None else split.train_pixels[items]
+    return part
 
 
 def open_in_groups(data: Any, *, format: str | None = None, hints: Hints) -> Dataset:

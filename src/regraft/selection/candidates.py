@@ -69,14 +69,10 @@ def published_accuracy(name: str) -> float | None:
         return None
 
 
-def attempt(
-    name: str, data: Dataset, scores: list[str], *, store: RowStore, device: str, pixels: NDArray[np.uint64] | None,
-    groups: NDArray[Any] | None, seed: int, size: int | None = None, timed: bool = True,
-) -> Candidate | str:  # fmt: skip
+def attempt(name: str, data: Dataset, scores: list[str], **how: Any) -> Candidate | str:
     """`measured`, or in words why there is nothing: weights that are missing, no memory, features that do not vary."""
     try:
-        return measured(name, data, scores, store=store, device=device, pixels=pixels, groups=groups, seed=seed,
-                        size=size, timed=timed)  # fmt: skip
+        return measured(name, data, scores, **how)
     except MemoryError:
         why = "it ran out of memory"
     except RegraftError as error:
