@@ -13,7 +13,7 @@ MODULES = {".".join(("regraft", *f.relative_to(SOURCE).with_suffix("").parts)).r
 TREES = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in MODULES.items()}
 
 STILL_LONG = {
-    "regraft.commands.predict.predict", "regraft.data.splits.make_split",
+    "regraft.commands.predict.predict",
 }  # fmt: skip
 """Functions of more than 60 lines that are to become shorter; none may come."""
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 
 import regraft
 from regraft.core.registry import Registry
+from regraft.core.types import Hints, LabelSpec
 from regraft.data.formats import FORMATS
+from regraft.data.open import open_data
 from regraft.features.engines import ENGINES
 from regraft.methods import METHODS
+from regraft.models.model import Model
 from regraft.tasks import TASKS
 
 METHOD = '''
@@ -110,23 +114,61 @@ def test_an_engine(add: Add, tmp_path: Path, fresh_cache: Path) -> None:
     assert runs[0].metrics["val"]["accuracy"] == pytest.approx(runs[1].metrics["val"]["accuracy"], abs=0.01)
 
 
-class Ordered(type(TASKS["classification"])):
-    """Classes in an order: judged by how often the answer is at most one off."""
+TASK = '''
+"""Levels in the order of their numbers: judged by how many levels an answer is off."""
+import numpy as np
+from regraft.metrics.intervals import bootstrap_interval, paired_gain
+from regraft.tasks.classification import Classification
 
-    name, headline = "ordered", "within_one"
+class Levels(Classification):
+    name, headline, sign = "levels", "levels_off", -1
 
     def figures(self, labels, said, decision, groups, ends):
-        near = np.abs(said.argmax(1) - labels) <= 1
-        return {"within_one": float(near.mean()), "within_one_ci95": [0.0, 1.0]}
+        off = np.abs(said.argmax(1) - labels)
+        found = {"levels_off": float(off.mean()), "levels_off_ci95": bootstrap_interval(off)}
+        return super().figures(labels, said, decision, groups, ends) | found
+
+    def gain(self, labels, ours, theirs, seed, groups):
+        ours, theirs = (np.abs(p.argmax(1) - labels) for p in (ours, theirs))
+        return paired_gain(theirs, ours, seed=seed, groups=groups)
+'''
 
 
-def test_a_task_kind_from_outputs_to_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a model says and is worth; that data is recognised as such is not plugged in yet."""
-    from regraft.core.types import LabelSpec
-    from regraft.models.model import Model
+@pytest.fixture
+def levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind of task in one short file, and its line in the registry."""
+    assert len(TASK.strip().splitlines()) <= 16
+    (tmp_path / "added_levels.py").write_text(TASK.lstrip())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "added_levels", raising=False)
+    monkeypatch.setitem(TASKS, "levels", import_module("added_levels").Levels())
 
-    monkeypatch.setitem(TASKS, "ordered", Ordered())
-    model = Model(None, None, "stars", LabelSpec("ordered", ("1", "2", "3")))  # type: ignore[arg-type]
+
+def test_a_task_kind_from_outputs_to_figures(levels: None) -> None:
+    model = Model(None, None, "stars", LabelSpec("levels", ("1", "2", "3")))  # type: ignore[arg-type]
     said = model.from_logits(np.array([[0.0, 3.0, 0.0], [0.0, 0.0, 3.0], [3.0, 0.0, 0.0]]))
     assert model.answers(said) == ["2", "3", "1"]
-    assert model.figures(np.array([0, 2, 2]), said)[model.task.headline] == pytest.approx(2 / 3)
+    assert model.figures(np.array([0, 2, 2]), said)[model.task.headline] == pytest.approx(1)
+
+
+def test_a_task_kind_is_read_from_a_table_and_learned(levels: None, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    stars = rng.permutation(np.arange(160) % 4 + 8)
+    rows = [f"{a:.3f},{b:.3f},{n}" for (a, b), n in zip(stars[:, None] + rng.normal(size=(160, 2)), stars, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,stars", *rows]))
+    found = regraft.fit(str(tmp_path / "t.csv"), task="levels", out=str(tmp_path / "r"))
+    assert (found.task, found.classes) == ("levels", ("8", "9", "10", "11")), "in the order of their numbers"
+    judged, constant = found.metrics["val"], found.metrics["controls"]["majority"]
+    assert judged["levels_off"] < 0.7 < constant["levels_off"] and found.gain["metric"] == "levels_off"
+    assert found.gain["value"] == pytest.approx(constant["levels_off"] - judged["levels_off"])
+    again = regraft.evaluate(found.run, str(tmp_path / "t.csv")).metrics
+    assert again["levels_off_ci95"][0] <= again["levels_off"] <= again["levels_off_ci95"][1]
+    assert (tmp_path / "r" / "report.html").is_file() and regraft.verify(found.run)["ok"]
+
+
+def test_a_task_kind_is_read_from_an_array(levels: None, tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 255, (12, 8, 8)).astype(np.uint8)
+    np.savez(tmp_path / "a.npz", train_images=pictures, train_labels=np.arange(12) % 3 + 9)
+    data = open_data(tmp_path / "a.npz", hints=Hints(task="levels"))
+    assert (data.target.task, data.classes) == ("levels", ("9", "10", "11"))
+    assert data.class_counts() == {"9": 4, "10": 4, "11": 4}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from regraft.data.tabular.dates import date_column, days
+from regraft.text.dates import date_column, days
 
 
 @pytest.mark.parametrize(

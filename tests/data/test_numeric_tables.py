@@ -11,8 +11,8 @@ from regraft.core.types import Hints
 from regraft.data.items import TableRows
 from regraft.data.open import open_data, open_items
 from regraft.data.tabular.cells import Cells
-from regraft.data.tabular.numbers import is_missing, kind_of, number
 from regraft.features.encoders.table import TableMap
+from regraft.text.numbers import is_missing, kind_of, number
 
 
 def houses(n: int = 40) -> pd.DataFrame:

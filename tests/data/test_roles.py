@@ -17,8 +17,8 @@ from regraft.data.formats.readers import csv_columns
 from regraft.data.inputs import as_items
 from regraft.data.open import open_data, open_inputs
 from regraft.data.tabular.cells import Cells
-from regraft.data.tabular.numbers import as_plain, style_of
 from regraft.pipelines.fit import fit
+from regraft.text.numbers import as_plain, style_of
 from tests.conftest import write_shapes
 
 FINE, DULL = "a fine film that never bores", "a dull film, long and loud"

@@ -9,18 +9,19 @@ import pytest
 from regraft.core.errors import InputError
 from regraft.core.types import LabelSpec
 from regraft.selection.scores import SCORES
-from regraft.selection.scores.base import Given, Gram, NotApplicable, one_hot
+from regraft.selection.scores.base import Given, Gram, NotApplicable
 from regraft.selection.scores.gbc import gbc
 from regraft.selection.scores.h_score import h_score, ledoit_wolf
 from regraft.selection.scores.knn import knn
 from regraft.selection.scores.leep import leep
-from regraft.selection.scores.logme import evidence, evidence_at, logme
+from regraft.selection.scores.logme import _Problem, evidence, logme
 from regraft.selection.scores.nce import nce
 from regraft.selection.scores.nleep import posterior
 from regraft.selection.scores.parc import parc
 from regraft.selection.scores.probe import ridge_r2
 from regraft.selection.scores.ridge import ridge_evidence
 from regraft.selection.scores.transrate import transrate
+from regraft.tasks.classification import one_hot
 
 SETS = ["a", "b", "c", "d", "e"]
 
@@ -35,6 +36,14 @@ def reference() -> dict:
     arrays = np.load(folder / "ranking.npz")
     expected = json.loads((folder / "ranking.json").read_text())["sets"]
     return {s: ({k[2:]: arrays[k] for k in arrays if k.startswith(f"{s}_")}, expected[s]) for s in SETS}
+
+
+def evidence_at(gram: Gram, target: np.ndarray, alpha: float, beta: float) -> float:
+    """The log evidence a sample of one target (n,) at given precisions."""
+    y = target[:, None]
+    problem = _Problem(gram.tridiagonal, gram.n, gram.by_rows, gram.seen(y), (y**2).sum(0))
+    _, size, error = problem.at(np.log([alpha / beta]))
+    return float(problem.value(np.array([alpha]), np.array([beta]), size, error)[0])
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -15,8 +15,8 @@ from regraft.data.audit.inspection import Inspection
 from regraft.data.dataset import Dataset
 from regraft.data.open import open_data
 from regraft.data.tabular.cells import Cells
-from regraft.data.tabular.numbers import kind_of
 from regraft.data.text.texts import TextFacts
+from regraft.text.numbers import kind_of
 
 
 def inspect(

@@ -94,19 +94,21 @@ def output(given: str | os.PathLike[str], option: str = "--out") -> Path:
     return path
 
 
-def _refuse_devices(path: Path, *, folder: bool) -> None:
-    """Raises ``DiskError`` where something else stands than would be written: a device must not be renamed away."""
+def _temporary(path: Path, *, folder: bool) -> Path:
+    """A name beside ``path``, in a folder that is there. Raises ``DiskError`` where something else stands than would be
+    written: a device must not be renamed away.
+    """
     if path.exists() and not (path.is_dir() if folder else path.is_file()):
         raise DiskError(f"{path} exists and is no {'folder' if folder else 'file'}: choose another place.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Yields a temporary folder beside ``path`` that becomes ``path`` if the block ends well, else vanishes."""
     with disk_errors(path):
-        _refuse_devices(path, folder=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = _temporary(path, folder=True)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:
@@ -130,9 +132,7 @@ def replace_folder(new: Path, path: Path) -> None:
 def new_file(path: Path) -> Iterator[Path]:
     """Yields a temporary file name beside ``path``, renamed to ``path`` if the block ends well."""
     with disk_errors(path):
-        _refuse_devices(path, folder=False)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = _temporary(path, folder=False)
         try:
             yield temporary
             os.replace(temporary, path)

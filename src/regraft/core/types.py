@@ -8,7 +8,6 @@ from typing import Any, Literal, NamedTuple
 
 from regraft.core.errors import InputError
 
-Task = Literal["classification", "multilabel", "regression", "detection"]
 Modality = Literal["image", "text", "table"]
 
 
@@ -16,7 +15,7 @@ Modality = Literal["image", "text", "table"]
 class LabelSpec:
     """What is to be predicted: the task and, for classes, their names in a fixed order (none for numbers)."""
 
-    task: Task
+    task: str
     classes: tuple[str, ...] = ()
 
 
@@ -26,13 +25,13 @@ class Roles:
 
     ``item`` is the column of the texts or pictures, "" where a row is an item; ``labels`` maps each label's column to
     its task, ``separators`` to what stands between several classes in a cell, ``decimals`` a column to the way its
-    numbers are written where that is not 1234.5 (see `regraft.data.tabular.numbers.STYLES`); ``features`` are the
+    numbers are written where that is not 1234.5 (see `regraft.text.numbers.STYLES`); ``features`` are the
     columns learned from, ``unused`` maps the others to why they are not.
     """
 
     modality: Modality
     item: str = ""
-    labels: dict[str, Task] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     part: str = ""
     group: str = ""
     features: tuple[str, ...] = ()

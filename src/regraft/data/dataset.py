@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from regraft.core.errors import DataError
 from regraft.core.types import LabelSpec, Modality, Problem, Roles
 from regraft.data.items import Indices, Items
-from regraft.metrics.detection import box_counts
+from regraft.tasks import LABEL_KINDS, LabelKind
+from regraft.tasks.classification import as_names as as_names
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,11 @@ class Dataset:
         return self.labels[self.target_name]
 
     @property
+    def kind(self) -> LabelKind:
+        """What differs by what is told of the one target."""
+        return LABEL_KINDS[self.target.task]
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The class names of the one target, in their order."""
         return self.target.classes
@@ -83,15 +89,7 @@ class Dataset:
 
     def class_counts(self) -> dict[str, int]:
         """Class -> its items; of a detection set, its boxes."""
-        if self.target.task == "regression":
-            return {}
-        if self.target.task == "detection":
-            return box_counts(list(self.y), self.classes)
-        if self.y.ndim == 2:
-            counts = self.y.sum(0)
-        else:
-            counts = np.bincount(self.y[self.y >= 0], minlength=len(self.classes))
-        return {name: int(c) for name, c in zip(self.classes, counts, strict=True)}
+        return self.kind.counts(self.y, self.classes)
 
     def take(self, indices: Indices) -> Dataset:
         """The items at ``indices``, in that order."""
@@ -123,11 +121,3 @@ def classification_dataset(
     """The usual case: one target, called ``label``; ``labels`` are indices into ``classes``."""
     parts = np.full(len(items), "") if parts is None else parts
     return Dataset(name, items, {"label": LabelSpec("classification", classes)}, {"label": labels}, parts, **more)
-
-
-def as_names(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Raw labels -> class indices and names in sorted order (numbers by value, texts by letter)."""
-    if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8", "replace")
-    names, indices = np.unique(values, return_inverse=True)
-    return indices.reshape(-1).astype(np.int64), tuple(str(n) for n in names.tolist())

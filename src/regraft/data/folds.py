@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from regraft.core.errors import InputError
 from regraft.data.stratify import by_labels
+from regraft.tasks.regression import bins
 
 
 def stratified_folds(
@@ -50,12 +51,6 @@ def _group_folds(labels: NDArray[Any], folds: int, rng: np.random.Generator, gro
         full[of_group[g]] += table_share[g]
     fold: NDArray[np.int64] = of_group[member.reshape(-1)]
     return fold
-
-
-def bins(y: NDArray[Any], most: int = 10) -> NDArray[np.int64]:
-    """(n,) which tenth of the values each number is in, 0..9; fewer bins where there are fewer than 50 numbers."""
-    rank = np.argsort(np.argsort(y, kind="stable"), kind="stable")
-    return (rank * max(1, min(most, len(y) // 5)) // max(1, len(y))).astype(np.int64)
 
 
 def hold_out(
@@ -150,11 +145,10 @@ def deal(labels: NDArray[Any], groups: NDArray[Any] | None, folds: int | None, s
         return None
     rounds = int(np.clip(ENOUGH // max(len(judged), 1), 1, ROUNDS))
     found = np.full((rounds, len(labels)), -1)
-    strata = bins(labels[judged]) if labels.dtype.kind == "f" else labels[judged]
-    some = None if groups is None else groups[judged]
+    spread, together = strata(labels[judged]), None if groups is None else groups[judged]
     for i in range(rounds):
         rng = np.random.default_rng([seed, i])
-        found[i, judged] = stratified_folds(strata, folds or min(most, MOST_FOLDS), rng, some)
+        found[i, judged] = stratified_folds(spread, folds or min(most, MOST_FOLDS), rng, together)
     return found
 
 

@@ -83,15 +83,14 @@ class PictureFiles:
         return PictureFiles(self.tree, [self.paths[i] for i in indices], self.root, faults=self.faults)
 
 
-class ArrayItems:
-    """The part of an array that a list of row numbers names; taking a part copies no pixels."""
+class RowsInMemory:
+    """Those of n rows that ``index`` names. ``names`` is a name for each row, or one for all of them: ``X`` for
+    ``X[17]``.
+    """
 
-    modality: Modality
-
-    def __init__(self, array: NDArray[Any], names: str | Sequence[str], index: Indices | None = None) -> None:
-        self.array = array
+    def __init__(self, n: int, names: str | Sequence[str], index: Indices | None) -> None:
         self.names = names
-        self.index = np.arange(len(array)) if index is None else np.asarray(index)
+        self.index = np.arange(n) if index is None else np.asarray(index)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -99,6 +98,16 @@ class ArrayItems:
     def name(self, i: int) -> str:
         row = int(self.index[i])
         return f"{self.names}[{row}]" if isinstance(self.names, str) else self.names[row]
+
+
+class ArrayItems(RowsInMemory):
+    """The part of an array that a list of row numbers names; taking a part copies no pixels."""
+
+    modality: Modality
+
+    def __init__(self, array: NDArray[Any], names: str | Sequence[str], index: Indices | None = None) -> None:
+        super().__init__(len(array), names, index)
+        self.array = array
 
     def digest(self, i: int) -> bytes:
         row = self.load(i)
@@ -153,10 +162,8 @@ class PictureObjects:
         return PictureObjects([self.images[i] for i in indices])
 
 
-class Texts:
-    """Texts in memory. ``names`` is a name for each, or one for all of them: ``X`` for ``X[17]``; ``faults`` maps the
-    places of those that cannot be read to why.
-    """
+class Texts(RowsInMemory):
+    """Texts in memory; ``faults`` maps the places of those that cannot be read to why."""
 
     modality: Modality = "text"
 
@@ -164,17 +171,8 @@ class Texts:
         self, texts: Sequence[str], names: str | Sequence[str], index: Indices | None = None, *,
         faults: Mapping[int, str] = NO_FAULTS,
     ) -> None:  # fmt: skip
-        self.texts = texts
-        self.names = names
-        self.faults = faults
-        self.index = np.arange(len(texts)) if index is None else np.asarray(index)
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def name(self, i: int) -> str:
-        row = int(self.index[i])
-        return f"{self.names}[{row}]" if isinstance(self.names, str) else self.names[row]
+        super().__init__(len(texts), names, index)
+        self.texts, self.faults = texts, faults
 
     def digest(self, i: int) -> bytes:
         return hashlib.blake2b(self.load(i).encode("utf-8", "surrogatepass"), digest_size=16).digest()

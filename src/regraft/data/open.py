@@ -18,8 +18,8 @@ from regraft.data.formats import FORMATS, image_folder, polarity, table, text_fo
 from regraft.data.formats.table import Read
 from regraft.data.frames import is_frame
 from regraft.data.items import Items
+from regraft.tasks import LABEL_KINDS
 
-TASKS = ("classification", "multilabel", "regression", "detection")
 BOXES = ("coco", "voc", "yolo", "box-table")
 FOLDERS = ("image-folder", "text-folder")
 ARRAYS = ("idx", "cifar")
@@ -48,8 +48,8 @@ def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -
     ``format`` and ``hints`` overrule what is recognised. Raises ``DataError`` where nothing is there, or where no
     format recognises it.
     """
-    if hints.task not in (None, *TASKS):
-        raise UnknownName("task", str(hints.task), TASKS)
+    if hints.task is not None and hints.task not in LABEL_KINDS:
+        raise UnknownName("task", str(hints.task), tuple(LABEL_KINDS))
     if isinstance(data, Dataset):
         return data
     if is_frame(data):
@@ -63,8 +63,8 @@ def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -
     where, part = split_part(str(data))
     whole = _grouped(_open(where, format, hints), hints)
     if hints.drop and whole.format != "table":
-        told = Problem("no-such-column", hints.drop, f"--drop names columns of a table, and {where} is none")
-        whole = replace(whole, problems=(*whole.problems, told))
+        ignored = Problem("no-such-column", hints.drop, f"--drop names columns of a table, and {where} is none")
+        whole = replace(whole, problems=(*whole.problems, ignored))
     return whole if part is None else replace(whole.part(part), name=f"{whole.name}#{part}")
 
 
@@ -183,8 +183,8 @@ def open_inputs(data: str, *, modality: str | None = None, hints: Hints = Hints(
                 _without_columns(hints, str(path))
                 return Read(*pictures)
             if modality in (None, "text"):
-                told = hints.encoding
-                texts = text_folder.text_files(path, told) or polarity.lines_to_predict(path, told)
+                encoding = hints.encoding
+                texts = text_folder.text_files(path, encoding) or polarity.lines_to_predict(path, encoding)
                 if texts is not None:
                     _without_columns(hints, str(path))
                     return Read(*texts)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from regraft.core.errors import DataError
-from regraft.core.types import LabelSpec, Problem
+from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
 
 
@@ -18,45 +19,34 @@ def relabel(data: Dataset, classes: tuple[str, ...], *, strict: bool = True) -> 
 
     Raises ``DataError`` listing the unknown classes where ``strict``.
     """
-    if data.target.task == "regression":
-        return data
     data = _as_whole_numbers(data, classes)
-    position = {name: i for i, name in enumerate(classes)}
-    used = [name for name, count in data.class_counts().items() if count]
-    unknown = [name for name in used if name not in position]
+    found, unknown = renumbered(data, classes)
     if unknown and strict:
-        raise DataError(f"{data.name} has the classes {', '.join(unknown[:10])}, which the model has not: "
-                        f"it knows {', '.join(classes[:10])}.")  # fmt: skip
-    spec = replace(data.target, classes=classes)
-    if data.y.ndim == 2:
-        y = np.zeros((len(data), len(classes)), np.int64)
-        for i, name in enumerate(data.classes):
-            if name in position:
-                y[:, position[name]] = data.y[:, i]
-    else:
-        y = np.array([position.get(name, -1) for name in data.classes] + [-1])[data.y]
-    return replace(data, targets={data.target_name: spec}, labels={data.target_name: y})
+        raise _not_known(data, unknown, classes)
+    return found
 
 
 def matched_classes(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
-    """`_of`; raises ``DataError`` where ``data`` has none of the classes."""
-    found, left = _of(data, classes)
+    """`renumbered` pictures with boxes; raises ``DataError`` where ``data`` has none of the classes."""
+    found, left = renumbered(data, classes)
     if left and not any(len(b) for b in found.y):
-        raise DataError(f"{data.name} has the classes {', '.join(list(left)[:10])}, which the model has not: it knows "
-                        f"{', '.join(classes[:10])}.")  # fmt: skip
+        raise _not_known(data, left, classes)
     return found, left
 
 
-def _of(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
-    """The same pictures with labels that index ``classes`` by name, and how many boxes of other classes went."""
-    place = np.array([classes.index(name) if name in classes else -1 for name in data.classes] or [-1])
-    boxes = np.empty(len(data), object)
-    for i, one in enumerate(data.y):
-        kept = one.take(place[one.labels] >= 0)
-        boxes[i] = replace(kept, labels=place[kept.labels])
-    left = {name: count for name, count in data.class_counts().items() if count and name not in classes}
-    target = {data.target_name: LabelSpec("detection", classes)}
-    return replace(data, targets=target, labels={data.target_name: boxes}), left
+def _not_known(data: Dataset, others: Iterable[str], classes: tuple[str, ...]) -> DataError:
+    return DataError(f"{data.name} has the classes {', '.join([*others][:10])}, which the model has not: it knows "
+                     f"{', '.join(classes[:10])}.")  # fmt: skip
+
+
+def renumbered(data: Dataset, classes: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
+    """The same items with labels that index ``classes`` by name, and how often others are told of."""
+    position = {name: i for i, name in enumerate(classes)}
+    place = np.array([position.get(name, -1) for name in data.classes], np.int64)
+    y = data.kind.renumbered(data.y, place, len(classes))
+    others = {name: count for name, count in data.class_counts().items() if count and name not in position}
+    target = {data.target_name: replace(data.target, classes=classes)}
+    return replace(data, targets=target, labels={data.target_name: y}), others
 
 
 _FLOAT = re.compile(r"(-?\d+)\.0")

@@ -14,7 +14,7 @@ from regraft.core.types import Hints, Problem
 from regraft.data.audit.audit import Audited, audited, audited_to_learn
 from regraft.data.audit.checks import copies_between, few_judged, require_target, rows_of
 from regraft.data.dataset import Dataset
-from regraft.data.folds import FEW, deal, hold_out, in_words, strata
+from regraft.data.folds import FEW, deal, hold_out, in_words
 from regraft.data.open import open_data
 from regraft.data.parts import evaluation_part, training_part
 from regraft.data.relabel import relabel
@@ -83,18 +83,25 @@ def make_split(
     opened = open_data(data, format=format, hints=hints)
     training_part(opened)  # refuses data without one
     whole, learn = audited_to_learn(opened, store)
-    problems = [*whole.problems]
     require_target(whole.data.take(learn))
-    if val is not None:
-        task = opened.target.task if hints.task or opened.format == "table" else None
-        told = replace(hints, task=task, usual=opened.target_name, kept=opened.roles, part=None)
-        judged = open_in_groups(val, format=format, hints=told)
-        if judged.target.task != opened.target.task:
-            raise DataError(f"{judged.name} is for {judged.target.task} and {opened.name} for {opened.target.task}.")
-        return _used_classes(_judged_elsewhere(whole, learn, audited(evaluation_part(judged), store), val, problems))
-    names = whole.data.part_names
-    judge = np.zeros(0, np.int64)
-    folds = None
+    if val is None:
+        return _used_classes(judged_inside(whole, learn, seed, few, cv)[0])
+    task = opened.target.task if hints.task or opened.format == "table" else None
+    likewise = replace(hints, task=task, usual=opened.target_name, kept=opened.roles, part=None)
+    judged = open_in_groups(val, format=format, hints=likewise)
+    if judged.target.task != opened.target.task:
+        raise DataError(f"{judged.name} is for {judged.target.task} and {opened.name} for {opened.target.task}.")
+    return _used_classes(judged_elsewhere(whole, learn, audited(evaluation_part(judged), store), val))
+
+
+def judged_inside(
+    whole: Audited, learn: NDArray[np.int64], seed: int, few: bool = False, cv: int | None = None
+) -> tuple[Split, NDArray[np.int64]]:
+    """Judged on the part val, on what is held out of the items ``learn``, or by a cross-validation of them; and the
+    positions of those that are learned from.
+    """
+    kind, names, problems = whole.data.kind, whole.data.part_names, [*whole.problems]
+    judge, folds = np.zeros(0, np.int64), None
     if cv is not None and "val" in names:
         learn = np.flatnonzero(np.isin(whole.data.parts, ["train", "val"]))
     labels = whole.data.y[learn]
@@ -108,21 +115,18 @@ def make_split(
     elif "val" in names and "train" in names:
         judge, how = np.flatnonzero(whole.data.parts == "val"), "judged on the part val"
     else:
-        numbers = opened.target.task == "regression"
-        kept, held = hold_out(strata(labels), groups, seed=seed)
+        kept, held = hold_out(kind.strata(labels, whole.data.classes), groups, seed=seed)
         if few and len(held) < FEW:
             folds = deal(labels, groups, None, seed)
         if folds is None:
             learn, judge = learn[kept], learn[held]
-        how = f"judged on a {'fifth' if numbers else 'stratified fifth'} held out of the training items"
+        how = f"judged on a {kind.held_out}"
         if not len(held) and folds is None:
-            problems.append(Problem("not-judged", whole.data.name, "too few examples a class to hold any out"))
-            how = "nothing could be held out: too few examples a class"
-    if folds is not None:
-        alone = int((folds[0] < 0).sum())
-        if alone:
-            text = f"{alone} items are the only ones of their class, or grouped with such a one: they are not judged"
-            problems.append(Problem("not-judged", whole.data.name, text))
+            problems.append(Problem("not-judged", whole.data.name, f"too few {kind.too_few} to hold any out"))
+            how = f"nothing could be held out: too few {kind.too_few}"
+    if folds is not None and (alone := int((folds[0] < 0).sum())):
+        text = f"{alone} items are the only ones of their class, or grouped with such a one: they are not judged"
+        problems.append(Problem("not-judged", whole.data.name, text))
     split = Split(whole.data.take(learn), whole.data.take(judge) if len(judge) else None, how, problems, folds=folds)
     if split.cross_validation is not None:
         split.how = f"judged by {in_words(split.cross_validation)}"
@@ -132,14 +136,12 @@ def make_split(
         split.pixels, split.train_pixels = whole.facts.pixels[judge], whole.facts.pixels[learn]
     if whole.copies is not None:
         split.copied = np.isin(whole.copies[judge], whole.copies[learn])
-    return _used_classes(split)
+    return split, learn
 
 
-def _judged_elsewhere(
-    whole: Audited, learn: NDArray[np.int64], other: Audited, val: Any, problems: list[Problem]
-) -> Split:
+def judged_elsewhere(whole: Audited, learn: NDArray[np.int64], other: Audited, val: Any) -> Split:
     """Judged on ``val``, data of its own that is audited as ``other``."""
-    split = Split(whole.data.take(learn), other.data, f"judged on {val}", problems + other.problems)
+    split = Split(whole.data.take(learn), other.data, f"judged on {val}", whole.problems + other.problems)
     split.groups, split.val_groups = None if whole.groups is None else whole.groups[learn], other.groups
     if whole.facts is not None and other.facts is not None:
         split.pixels, split.train_pixels = other.facts.pixels, whole.facts.pixels[learn]
@@ -150,10 +152,10 @@ def _judged_elsewhere(
 
 def part_of_split(split: Split, items: NDArray[np.int64]) -> Split:
     """What a choice by some of the training ``items`` (n,) alone may see."""
-    some = Split(split.train.take(items), None, split.how)
-    some.groups = None if split.groups is None else split.groups[items]
-    some.train_pixels = None if split.train_pixels is None else split.train_pixels[items]
-    return some
+    part = Split(split.train.take(items), None, split.how)
+    part.groups = None if split.groups is None else split.groups[items]
+    part.train_pixels = None if split.train_pixels is None else split.train_pixels[items]
+    return part
 
 
 def open_in_groups(data: Any, *, format: str | None = None, hints: Hints) -> Dataset:
@@ -172,8 +174,6 @@ def open_in_groups(data: Any, *, format: str | None = None, hints: Hints) -> Dat
 
 def _used_classes(split: Split) -> Split:
     """Both parts with the classes that have a training example; judged items of others are listed and left out."""
-    if split.train.target.task == "regression":
-        return split
     classes = tuple(name for name, count in split.train.class_counts().items() if count)
     split.train = relabel(split.train, classes, strict=False)
     if split.val is None:
@@ -187,7 +187,7 @@ def _used_classes(split: Split) -> Split:
         for name in [n for n, count in counts.items() if count and n not in classes]:
             text = f"{counts[name]} judged items have this label, of which training has no example; it is not judged"
             split.problems.append(Problem("class-without-training", name, text))
-    unknown = split.val.y < 0 if split.val.y.ndim == 1 else np.zeros(len(split.val), bool)
+    unknown = split.val.kind.unknown(split.val.y)
     if unknown.any():
         text = f"{int(unknown.sum())} items of classes without a training example are left out of the judgement"
         split.problems.append(Problem("class-without-training", split.val.name, text))

@@ -151,8 +151,6 @@ class _Model(OnNetwork):
 
     def _require(self, items: Items, labels: NDArray[Any], spec: LabelSpec, name: str) -> None:
         """The checks of `regraft fit` on what is to be learned; what has to do with judging is no matter here."""
-        if spec.task == "regression" and len(labels) and np.ptp(labels) == 0:
-            raise DataError(f"y is {labels[0]:g} for every item, so there is nothing to learn.")
         data = Dataset("y", items, {name: spec}, {name: labels}, np.full(len(items), ""))
         require_target(data)
         tell([p for p in target_problems(data) if p.kind in _TOLD])

@@ -18,7 +18,6 @@ from regraft.core.border import tell
 from regraft.core.errors import InputError
 from regraft.core.row_store import RowStore
 from regraft.core.types import LabelSpec, Problem
-from regraft.data.tabular.labels import LEAST_ROWS
 from regraft.data.targets import as_labels
 from regraft.estimators.base import _Model, _say_stopped
 from regraft.features.fusion import learned, parts_of
@@ -26,6 +25,7 @@ from regraft.features.network import network_for
 from regraft.methods import METHODS
 from regraft.models.learned import Learned
 from regraft.models.model import Model
+from regraft.tasks.classification import LEAST_ROWS
 
 
 class Classifier(ClassifierMixin, _Model):

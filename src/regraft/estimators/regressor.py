@@ -78,6 +78,8 @@ class Regressor(RegressorMixin, _Model):
         values, spec = as_numbers(y, len(items)), LabelSpec("regression")
         if len(values) < 2:
             raise DataError("Found 1 sample; two or more are needed to learn a number.")
+        if np.ptp(values) == 0:
+            raise DataError(f"y is {values[0]:g} for every item, so there is nothing to learn.")
         self._require(items, values, spec, "value")
         network = learned(network_for(items, self.backbone, self.weights), items)
         fitted = method.fit_features(

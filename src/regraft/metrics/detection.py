@@ -143,20 +143,6 @@ def _judge(
     return judge
 
 
-def resampled_map(
-    truth: Sequence[Boxes], found: Sequence[Found], classes: int, draws: NDArray[np.integer[Any]]
-) -> Floats:
-    """(d,) the mean average precision over IoUs of 0.5 to 0.95 of each draw of pictures, a row of ``draws`` (d, n).
-
-    A picture drawn twice counts twice. NaN where a draw holds no true box.
-    """
-    values = weighted_precisions(truth, found, classes, np.stack([np.bincount(r, minlength=len(truth)) for r in draws]))
-    some = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        means: Floats = np.where(some, values, 0).sum(1) / some.sum(1)
-    return means
-
-
 def weighted_precisions(
     truth: Sequence[Boxes], found: Sequence[Found], classes: int, times: NDArray[np.integer[Any]]
 ) -> Floats:

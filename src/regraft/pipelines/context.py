@@ -52,7 +52,7 @@ class FitContext:
     @property
     def numbers(self) -> bool:
         """Whether the label is a number."""
-        return self.split.train.target.task == "regression"
+        return self.split.train.kind.numbers
 
     @property
     def training(self) -> TrainingContext:

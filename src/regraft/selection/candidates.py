@@ -69,14 +69,10 @@ def published_accuracy(name: str) -> float | None:
         return None
 
 
-def attempt(
-    name: str, data: Dataset, scores: list[str], *, store: RowStore, device: str, pixels: NDArray[np.uint64] | None,
-    groups: NDArray[Any] | None, seed: int, size: int | None = None, timed: bool = True,
-) -> Candidate | str:  # fmt: skip
+def attempt(name: str, data: Dataset, scores: list[str], **how: Any) -> Candidate | str:
     """`measured`, or in words why there is nothing: weights that are missing, no memory, features that do not vary."""
     try:
-        return measured(name, data, scores, store=store, device=device, pixels=pixels, groups=groups, seed=seed,
-                        size=size, timed=timed)  # fmt: skip
+        return measured(name, data, scores, **how)
     except MemoryError:
         why = "it ran out of memory"
     except RegraftError as error:
@@ -110,7 +106,7 @@ def measured(
     seconds["rows"] = time.perf_counter() - begun
     begun = time.perf_counter()
     source = None
-    if {"leep", "nce"} & set(scores) and data.target.task == "classification" and len(parts_of(network)) == 1:
+    if {"leep", "nce"} & set(scores) and len(parts_of(network)) == 1:
         source = source_probabilities(network, data.items, found, store, device)
     seconds["source"] = time.perf_counter() - begun
     rows = by_own_units(found.rows)(found.rows) if network.spec.modality == "table" else found.rows
@@ -133,11 +129,11 @@ def _scored(
     for score in scores:
         begun = time.perf_counter()
         try:
-            if score == "probe" and given.target.task == "classification":
+            if score == "probe" and not given.kind.numbers:
                 rows, logits = PROBE.out_of_fold(given)
                 values[score] = PROBE.figure(given, rows, logits)
-                hits = logits.argmax(1) == given.y[rows]
-                right = dict(zip(positions[rows].tolist(), hits.tolist(), strict=True))
+                hits = given.kind.right(given.y[rows], logits)
+                right = {} if hits is None else dict(zip(positions[rows].tolist(), hits.tolist(), strict=True))
             else:
                 values[score] = SCORES.get(score).score(given)
         except NotApplicable as error:

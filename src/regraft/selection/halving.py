@@ -18,7 +18,7 @@ from regraft.core.errors import InputError, RegraftError
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import say
 from regraft.data.dataset import Dataset
-from regraft.data.folds import hold_out, strata
+from regraft.data.folds import hold_out
 from regraft.data.splits import Split
 from regraft.features.fusion import parts_in
 from regraft.selection.candidates import Candidate, attempt, compared, names
@@ -45,7 +45,7 @@ def choose(
     part is looked at.
     """
     began, data = time.perf_counter(), split.train
-    if data.target.task == "regression":
+    if data.kind.numbers:
         raise InputError("--backbone auto chooses by a probe of classes, and the labels are numbers; name a network.")
     _, _, listed = backbone.partition(":")
     waiting = sorted((c for c in names(data.modality, listed or None) if not (trains and c == "raw")), key=_price)
@@ -86,7 +86,7 @@ def _nested(data: Dataset, seed: int) -> NDArray[np.int64]:
     rest = np.arange(len(data))
     share = 1 / FIRST
     while len(rest) > 1 and share < 1:
-        keep, drawn = hold_out(strata(data.y[rest]), None, share=share, seed=seed)
+        keep, drawn = hold_out(data.kind.strata(data.y[rest], data.classes), None, share=share, seed=seed)
         if not len(drawn):
             break
         order.append(rest[drawn])

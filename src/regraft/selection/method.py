@@ -92,7 +92,7 @@ def _probe(learn: Callable[..., Any], examples: Examples) -> float:
         outputs = head(torch.from_numpy(rows.x[hold])).double().numpy()
     if examples.numbers:
         scale = examples.label_scale  # as training measures it
-        return inner_loss("regression", outputs / scale, rows.y[hold, None] / scale, examples.link)
+        return inner_loss(examples.data.target.task, outputs / scale, rows.y[hold, None] / scale, examples.link)
     known = None if examples.weights is None else examples.weights[hold]
     return inner_loss(examples.data.target.task, outputs, examples.targets[hold], examples.link, known)
 

@@ -15,10 +15,11 @@ from regraft.core.types import Hints, Problem
 from regraft.data.audit.audit import audited_to_learn
 from regraft.data.audit.checks import require_target
 from regraft.data.dataset import Dataset
-from regraft.data.folds import hold_out, strata
+from regraft.data.folds import hold_out
 from regraft.data.open import open_data
 from regraft.data.parts import training_part
 from regraft.selection.candidates import Candidate, attempt, compared
+from regraft.tasks import TASKS
 
 DECIDING = ("probe", "logme")
 """What decides unless told: the first of these that every candidate has."""
@@ -83,20 +84,19 @@ def looked_at(
     training_part(opened)  # refuses data without one
     whole, learn = audited_to_learn(opened, store)
     part = whole.data.take(learn)
-    if part.target.task == "detection":
+    if part.target.task not in TASKS:
         raise InputError(f"{part.name} is pictures with boxes; networks are ranked for one answer an item.")
     require_target(part)
     problems = [*whole.problems]
-    if part.target.task != "regression":
-        present = [n for n, count in part.class_counts().items() if count]
-        if part.target.task == "classification" and len(present) >= len(part):
-            raise DataError(
-                f"{part.name} has {len(present)} classes and {len(part)} examples: every class is one example, and "
-                "nothing tells classes apart from examples; two a class are needed, five are better."
-            )
+    present = [n for n, count in part.class_counts().items() if count]
+    if len(present) >= len(part) and not part.kind.several:
+        raise DataError(
+            f"{part.name} has {len(present)} classes and {len(part)} examples: every class is one example, and "
+            "nothing tells classes apart from examples; two a class are needed, five are better."
+        )
     chosen = np.arange(len(part))
     if items < len(part):
-        _, chosen = hold_out(strata(part.y), None, share=items / len(part), seed=seed)
+        _, chosen = hold_out(part.kind.strata(part.y, part.classes), None, share=items / len(part), seed=seed)
         problems.append(Problem("looked-at", part.name, f"{len(chosen)} of {len(part)} items are looked at (--items)"))
     pixels = None if whole.facts is None else whole.facts.pixels[learn][chosen]
     groups = None if whole.groups is None else whole.groups[learn][chosen]

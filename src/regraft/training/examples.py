@@ -52,7 +52,7 @@ class Examples:
         if all_learn:
             learn, hold, sure = np.arange(len(labels)), hold[:0], hold[:0]
         scale, offset = 1.0, 0.0
-        if data.target.task == "regression":
+        if data.kind.numbers:
             scale, offset = float(labels[learn].std()) or 1.0, float(labels[learn].mean())
             targets = (labels[:, None] - offset) / scale
         else:
@@ -62,7 +62,7 @@ class Examples:
 
     @property
     def numbers(self) -> bool:
-        return self.data.target.task == "regression"
+        return self.data.kind.numbers
 
     @property
     def link(self) -> Link:

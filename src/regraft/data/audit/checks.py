@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.boxes import Boxes
-from regraft.core.errors import DataError
 from regraft.core.types import Problem
 from regraft.data.audit.duplicates import clusters, exact_pairs, near_pairs
 from regraft.data.audit.facts import FORMATS, Facts
@@ -19,28 +16,15 @@ from regraft.data.image.decoding import ENDINGS_OF
 from regraft.data.tabular.cells import Cells
 from regraft.data.text.shortening import has_words
 from regraft.data.text.texts import TextFacts, near_between
+from regraft.tasks import LABEL_KINDS
 
-FEW, IMBALANCE, FAR, FEW_JUDGED = 5, 10.0, 10.0, 10
+FEW_JUDGED = 10
 LONG, DAMAGED = 20_000, "\ufffd"
-
-
-LEAST_NUMBERS = 5
 
 
 def require_target(data: Dataset) -> None:
     """Raises ``DataError`` unless two classes or more have an example, or numbers enough differ."""
-    if data.target.task == "regression":
-        if len(data) < LEAST_NUMBERS:
-            raise DataError(f"{data.name} holds {len(data)} rows to learn {data.target_name} from; "
-                            f"{LEAST_NUMBERS} or more are needed.")  # fmt: skip
-        if np.ptp(data.y) == 0:
-            raise DataError(f"{data.name}: {data.target_name} is {data.y[0]:g} in every row, so there is nothing to "
-                            "learn; --label chooses another column.")  # fmt: skip
-        return
-    present = [name for name, count in data.class_counts().items() if count]
-    if len(present) < 2:
-        what = f"one class ({present[0]})" if present else "no labelled item"
-        raise DataError(f"{data.name} holds {what} to learn from; a classifier needs two classes or more.")
+    data.kind.require(data.y, data.classes, data.name, data.target_name)
 
 
 def target_problems(data: Dataset) -> list[Problem]:
@@ -49,54 +33,22 @@ def target_problems(data: Dataset) -> list[Problem]:
     if isinstance(data.items, Cells) and len(data.items.columns) >= len(data):
         text = f"has {len(data.items.columns)} columns and {len(data)} rows: many lines fit them all; more rows help"
         found.append(Problem("more-columns-than-rows", data.name, text))
-    if data.target.task == "regression" and len(data):
-        low, middle, high = np.quantile(data.y, [0.25, 0.5, 0.75])
-        far = np.flatnonzero(np.abs(data.y - middle) > FAR * max(high - low, 1e-12 * abs(middle)))
-        text = f"where half of all lie between {low:g} and {high:g}: is it right?"
-        found += [Problem("far-out", data.items.name(int(i)), f"{data.target_name} is {data.y[i]:g}, {text}")
-                  for i in far[:20] if high > low]  # fmt: skip
-        return found
-    counts = data.class_counts()
-    for name, count in counts.items():
-        if count == 0:
-            found.append(Problem("empty-class", name, "has no example here"))
-        elif count == 1:
-            found.append(Problem("tiny-class", name, "has one example: it is learned from, and cannot be judged"))
-        elif count < FEW:
-            found.append(Problem("tiny-class", name, f"has {count} examples: its figures will be rough"))
-    some = {n: c for n, c in counts.items() if c}
-    if some and max(some.values()) > IMBALANCE * min(some.values()):
-        most, least = max(some, key=lambda n: some[n]), min(some, key=lambda n: some[n])
-        look_at = "the figures by class" if data.target.task == "detection" else "balanced accuracy"
-        text = f"{most} has {some[most]} examples and {least} {some[least]}: look at {look_at}"
-        found.append(Problem("imbalance", f"{most}, {least}", text))
-    folded = Counter(map(_folded, counts))
-    for name in (n for n, c in folded.items() if c > 1):
-        alike = [n for n in counts if _folded(n) == name]
-        text = "differ by case or white space alone: is one meant?"
-        found.append(Problem("classes-differ-by-case", ", ".join(alike), text))
-    return found
+    return found + data.kind.problems(data.y, data.classes, data.target_name, data.items.name)
 
 
 def few_judged(data: Dataset) -> list[Problem]:
     """The classes of which the judged items ``data`` hold so few that an average precision tells little; of one class
     an item nothing, since its accuracy does not rest on each class alone.
     """
-    if data.target.task not in ("multilabel", "detection"):
-        return []
-    few = {name: count for name, count in data.class_counts().items() if count < FEW_JUDGED}
-    if not few or not any(data.class_counts().values()):
+    counts = data.class_counts() if data.kind.by_class else {}
+    few = {name: count for name, count in counts.items() if count < FEW_JUDGED}
+    if not few or not any(counts.values()):
         return []
     shown = ", ".join(f"{name} {count or 'none'}" for name, count in [*few.items()][:10])
     more = f" and {len(few) - 10} classes more" if len(few) > 10 else ""
     text = (f"few judged examples ({shown}{more}): their average precision is rough and mostly too high, and with it "
             "map; its interval counts that in")  # fmt: skip
     return [Problem("few-judged", data.name, text)]
-
-
-def _folded(name: str) -> str:
-    """A class's name without what the eye passes over: case, and which white space it is."""
-    return " ".join(name.casefold().split())
 
 
 def group_problems(data: Dataset) -> list[Problem]:
@@ -164,21 +116,13 @@ _HOW = {
 def _pair_problem(kind: str, data: Dataset, a: int, b: int) -> Problem:
     """One item that is there twice, by what is worst about it: two labels, then two parts."""
     text = f"{_HOW[data.modality, kind]} {data.items.name(a)}"
-    if any(_differ(y[a], y[b], kind) for y in data.labels.values()):
+    kinds = {name: LABEL_KINDS[spec.task] for name, spec in data.targets.items()}
+    if any(kinds[n].differ(y[a], y[b], exact=kind == "duplicate") for n, y in data.labels.items()):
         return Problem(f"{kind}-two-labels", data.items.name(b), f"{text}, which has another label")
     if data.parts[a] != data.parts[b]:
         where = f"{data.parts[a] or 'no part'} and {data.parts[b] or 'no part'}"
         return Problem(f"{kind}-across-parts", data.items.name(b), f"{text}: it lies in {where}")
     return Problem(kind, data.items.name(b), text)
-
-
-def _differ(a: Any, b: Any, kind: str) -> bool:
-    """Whether two items have different labels. Boxes drawn twice never agree to the pixel, so their classes count, and
-    those of pictures that are only near may well be others.
-    """
-    if isinstance(a, Boxes):
-        return kind == "duplicate" and sorted(a.labels.tolist()) != sorted(b.labels.tolist())
-    return not np.array_equal(a, b)
 
 
 def duplicate_groups(n: int, facts: Facts | TextFacts, groups: NDArray[Any] | None = None) -> NDArray[np.int64] | None:
@@ -222,7 +166,8 @@ def copies_between(
         same = alike[both.pixels[m:][alike] == both.pixels[i]]
         kind, j = ("duplicate", int(same[0])) if len(same) else ("near-duplicate", int(alike[0]))
         text = f"{_HOW[other.modality, kind]} {train.items.name(j)}"
-        if _differ(_named(train, j), _named(other, int(i)), kind):
+        said = [data.kind.in_words(data.y[k], data.classes) for data, k in ((train, j), (other, i))]
+        if said[0] != said[1]:
             found.append(Problem(f"{kind}-two-labels", other.items.name(int(i)), f"{text}, which has another label"))
         else:
             where = f"{text}: it lies in the training items and in {other.name}"
@@ -234,16 +179,6 @@ def _texts_of(first: Dataset, second: Dataset) -> tuple[Any, ...]:
     """The fields of `TextFacts` behind the positions that tell of copies."""
     digests, near = near_between(first.items, second.items)
     return digests, np.zeros(len(digests), np.int64), [""] * len(digests), near
-
-
-def _named(data: Dataset, i: int) -> Any:
-    """The label of an item in words that mean the same in another data set: class names, a number, boxes' classes."""
-    y, names = data.y[i], data.classes
-    if isinstance(y, Boxes):
-        return sorted(names[k] for k in y.labels)
-    if data.target.task == "regression":
-        return float(y)
-    return sorted(names[k] for k in np.flatnonzero(y)) if data.y.ndim == 2 else names[y] if y >= 0 else None
 
 
 def share_seen(pixels: NDArray[np.uint64], seen: NDArray[np.uint64]) -> float:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.errors import DataError
 from regraft.core.types import LabelSpec, Problem
-from regraft.data.dataset import as_names
-
-
-class Labels(NamedTuple):
-    """The labels of n pictures: (n,) class indices or numbers, or (n, k) of 0 and 1."""
-
-    spec: LabelSpec
-    values: NDArray[Any]
+from regraft.tasks import TASKS
+from regraft.tasks.classification import has_fractions
 
 
 def as_pictures(arrays: list[NDArray[Any]], where: str) -> tuple[list[NDArray[Any]], list[Problem]]:
@@ -57,42 +51,29 @@ def _channels_last(array: NDArray[Any], where: str, problems: list[Problem]) -> 
 
 def as_labels(
     values: NDArray[Any], names: tuple[str, ...] | None, where: str, task: str | None = None
-) -> tuple[Labels, str]:
+) -> tuple[LabelSpec, NDArray[Any], str]:
     """Labels by their shape and type, and how they were taken: (n,) and (n, 1) of whole numbers or names are classes,
-    (n, k) of 0 and 1 are k labels that may hold at once, other numbers are numbers. ``names`` are those of the classes.
+    (n, k) of 0 and 1 are k labels that may hold at once, other numbers are numbers; ``task`` overrules that where they
+    can be its labels. ``names`` are those of the classes.
     """
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise DataError(f"{where} has labels that are no numbers (gaps); leave those pictures out.")
     if values.ndim == 2:
-        return _several(values, names, where, task)
-    if values.ndim != 1:
+        _check_marks(values, names, where)
+    elif values.ndim != 1:
         raise DataError(f"{where} has labels of the shape {values.shape}; each picture takes one, or a row of 0 and 1.")
-    broken = values.dtype.kind == "f" and not (values == np.round(values)).all()
-    if task == "regression" or (broken and task is None):
-        if values.dtype.kind not in "iufb":
-            raise DataError(f"--task regression: the labels of {where} are no numbers.")
-        return Labels(LabelSpec("regression"), values.astype(np.float64)), "labels that are numbers"
-    if broken:
-        raise DataError(f"{where} has labels that are no whole numbers; classes are whole numbers or names.")
-    values = values.astype(np.int64) if values.dtype.kind in "fb" else values
-    if names is None or values.dtype.kind not in "iu":
-        indices, found = as_names(values)
-        return Labels(LabelSpec("classification", found), indices), ""
-    if len(values) and (values.min() < 0 or values.max() >= len(names)):
-        raise DataError(f"{where} has labels from {values.min()} to {values.max()} and {len(names)} class_names.")
-    return Labels(LabelSpec("classification", names), values.astype(np.int64)), ""
+    kind = TASKS.get(task or "")
+    if kind is None or not kind.fits(values):
+        several = not TASKS["classification"].fits(values)
+        numbers = task is None and values.ndim == 1 and has_fractions(values)
+        kind = TASKS["multilabel" if several else "regression" if numbers else "classification"]
+    return kind.of_array(values, names, where)
 
 
-def _several(values: NDArray[Any], names: tuple[str, ...] | None, where: str, task: str | None) -> tuple[Labels, str]:
-    k = values.shape[1]
+def _check_marks(values: NDArray[Any], names: tuple[str, ...] | None, where: str) -> None:
     if values.dtype.kind not in "iufb" or not np.isin(values, (0, 1)).all():
         raise DataError(f"{where} has labels of the shape {values.shape} that are not all 0 and 1; "
                         "each picture takes one label, or a row of 0 and 1.")  # fmt: skip
-    if names is not None and len(names) != k:
-        raise DataError(f"{where} has {k} labels a picture and {len(names)} class_names.")
-    classes = names or tuple(map(str, range(k)))
-    rows = values.astype(np.int64)
-    if task != "multilabel" and len(rows) and (rows.sum(1) == 1).all():
-        return Labels(LabelSpec("classification", classes), rows.argmax(1)), "one class a picture, as rows of 0 and a 1"
-    return Labels(LabelSpec("multilabel", classes), rows), f"{k} labels that may hold at once"
+    if names is not None and len(names) != values.shape[1]:
+        raise DataError(f"{where} has {values.shape[1]} labels a picture and {len(names)} class_names.")

@@ -18,8 +18,8 @@ from regraft.data.formats.readers import Columns, Table
 from regraft.data.image.decoding import SUFFIXES, looks_like_picture
 from regraft.data.memory import Memory
 from regraft.data.parts import part_of
-from regraft.data.tabular.numbers import has_unit, kind_of, number
 from regraft.data.trees import Tree
+from regraft.text.numbers import has_unit, kind_of, number
 
 LABEL_NAMES = ("label", "labels", "class", "classes", "category", "target", "y", "label_name", "class_name", "label_id",
                "class_id", "category_id", "target_id")  # fmt: skip

@@ -74,9 +74,9 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
         raise DataError(f"{path} has parts of different picture size: {[a.shape[1:] for a in arrays]}.")
     arrays, problems = as_pictures(arrays, shown(path.name))
     items = picture_array(np.concatenate(arrays) if len(arrays) > 1 else arrays[0], str(path), names)
-    target, how = as_labels(np.concatenate(labels), None, str(path), hints.task)
+    spec, y, how = as_labels(np.concatenate(labels), None, str(path), hints.task)
     return Dataset(
-        shown(path.name.split(".")[0]), items, {"label": target.spec}, {"label": target.values},
+        shown(path.name.split(".")[0]), items, {"label": spec}, {"label": y},
         np.array(parts, dtype=str), format="idx", problems=tuple(problems),
         evidence=f"IDX files ({', '.join(shown(f.name) for f in files)}){', ' + how if how else ''}",
     )  # fmt: skip

@@ -103,9 +103,10 @@ def read(path: Path, hints: Hints = Hints()) -> Dataset:
         parts += [part.name] * len(of_part)
     if len({v.shape[1:] for v in values}) > 1:
         raise DataError(f"{path} has labels of different shapes ({', '.join(str(v.shape) for v in values)}).")
-    target, how = as_labels(np.concatenate(values), _names(arrays.get("class_names"), path), str(path), hints.task)
+    names = _names(arrays.get("class_names"), path)
+    spec, y, how = as_labels(np.concatenate(values), names, str(path), hints.task)
     return Dataset(
-        shown(path.name), _join(pictures, path), {"label": target.spec}, {"label": target.values},
+        shown(path.name), _join(pictures, path), {"label": spec}, {"label": y},
         np.array(parts, dtype=str), format="npz", problems=tuple(problems),
         evidence=f"a NumPy archive (.npz){', ' + how if how else ''}",
     )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from regraft.core.errors import DataError
 from regraft.core.types import Problem
 from regraft.data.formats.columns import LABEL_NAMES
-from regraft.data.tabular.numbers import is_missing, kind_of, numbers
+from regraft.text.numbers import is_missing, kind_of, numbers
 
 Texts = dict[str, list[str]]
 MOST_LEVELS = 50

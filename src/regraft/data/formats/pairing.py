@@ -251,11 +251,16 @@ def listed_classes(tree: Tree, files: Sequence[str]) -> list[str]:
 
 def class_lines(tree: Tree, file: str) -> list[str]:
     """The lines of ``file`` that hold anything, each once."""
+    return list(dict.fromkeys(map(nfc, lines_of(tree, file))))
+
+
+def lines_of(tree: Tree, file: str) -> list[str]:
+    """The lines of ``file`` that hold anything."""
     try:
         text = decode_text(tree.read(file)).text.replace("\r\n", "\n")
     except UnreadableItem as error:
         raise DataError(f"{file} in {tree.path} cannot be read: {error}.") from error
-    return list(dict.fromkeys(nfc(line) for line in text.split("\n") if line.strip()))
+    return [line for line in text.split("\n") if line.strip()]
 
 
 def among(label: str, listed: Iterable[str]) -> str:

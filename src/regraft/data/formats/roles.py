@@ -20,7 +20,7 @@ from regraft.data.formats.columns import (
 )
 from regraft.data.formats.numeric import LEAST_ROWS, table_label
 from regraft.data.formats.readers import Table
-from regraft.data.tabular.numbers import number
+from regraft.text.numbers import number
 
 SPLIT_NAMES = {"split", "splits", "fold", "folds", "set", "subset", "part", "partition", "usage", "phase", "holdout",
                "isvalid", "isval", "isvalidation", "istest", "istrain", "datasplit", "datasetsplit", "cvfold",

@@ -35,10 +35,11 @@ from regraft.data.formats.roles import called_ids, item_column, roles_of, withou
 from regraft.data.image.decoding import SUFFIXES
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.tabular.cells import Cells
-from regraft.data.tabular.dates import date_column, days
-from regraft.data.tabular.labels import LabelColumn, label_column
-from regraft.data.tabular.numbers import STYLES, as_plain, fits, style_of, why_not
+from regraft.data.tabular.labels import label_column
 from regraft.data.trees import Directory, Tree, open_tree
+from regraft.tasks.cells import LabelColumn
+from regraft.text.dates import date_column, days
+from regraft.text.numbers import STYLES, as_plain, fits, style_of, why_not
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -280,7 +281,7 @@ def _label(table: Table, name: str, hints: Hints, rows: list[str], problems: lis
         problems.append(Problem("task-guessed", name, found.doubt))
     if found.style and not kept:
         problems.append(Problem("decimals", name, f"is read so: {STYLES[found.style]}"))
-    if found.spec.task == "classification":
+    if found.spec.classes and found.values.ndim == 1:
         problems += white_space_problems(name, table.columns[name])
     return found
 

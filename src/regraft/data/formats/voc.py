@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from regraft.core.errors import DataError, UnreadableItem
+from regraft.core.errors import UnreadableItem
 from regraft.core.types import Evidence, Hints, Problem
 from regraft.data.dataset import Dataset
 from regraft.data.formats.pairing import (  # fmt: skip
@@ -24,6 +24,7 @@ from regraft.data.formats.pairing import (  # fmt: skip
     folder_of,
     head_of,
     in_order,
+    lines_of,
     listed_classes,
     part_of_path,
     pictures_of,
@@ -223,7 +224,7 @@ def _parts(tree: Tree, files: Sequence[str], annotations: Sequence[str], problem
     for file in annotations:
         by_key.setdefault(key_of(file), []).append(file)
     lists.sort(key=lambda f: (PurePosixPath(f).stem != "trainval", _part_list(f) != "train", f))
-    lines = {f: _lines(tree, f) for f in lists}
+    lines = {f: lines_of(tree, f) for f in lists}
     named = {f: {line: _named(line, _above(f), by_key) for line in some} for f, some in lines.items()}
     if not any(there for one in named.values() for there in one.values()):
         # the lists lie apart from the XML files
@@ -248,14 +249,6 @@ def _parts(tree: Tree, files: Sequence[str], annotations: Sequence[str], problem
 def _above(file: str) -> str:
     """The folder that holds ImageSets."""
     return file[: file.lower().index("imagesets/")]
-
-
-def _lines(tree: Tree, file: str) -> list[str]:
-    try:
-        text = decode_text(tree.read(file)).text.replace("\r\n", "\n")
-    except UnreadableItem as error:
-        raise DataError(f"{file} in {tree.path} cannot be read: {error}.") from error
-    return [line for line in text.split("\n") if line.strip()]
 
 
 def _named(line: str, root: str, by_key: Mapping[str, list[str]]) -> list[str]:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from regraft.core.errors import DataError, UnknownName, UnreadableItem
 from regraft.core.types import Modality
-from regraft.data.items import NO_FAULTS, Indices
-from regraft.data.tabular.numbers import number, numbers
+from regraft.data.items import NO_FAULTS, Indices, RowsInMemory
+from regraft.text.numbers import number, numbers
 
 
-class Cells:
+class Cells(RowsInMemory):
     """n rows; ``columns`` maps each column's name to its n cells as text, ``names`` are what a person calls the rows,
     ``where`` the table in errors, ``faults`` maps the places of rows that cannot be read to why. Taking a part copies
     nothing.
@@ -27,14 +27,8 @@ class Cells:
         self, columns: Mapping[str, Sequence[str]], names: Sequence[str], where: str, index: Indices | None = None, *,
         faults: Mapping[int, str] = NO_FAULTS,
     ) -> None:  # fmt: skip
-        self.columns, self.names, self.where, self.faults = columns, names, where, faults
-        self.index = np.arange(len(names)) if index is None else np.asarray(index)
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def name(self, i: int) -> str:
-        return self.names[int(self.index[i])]
+        super().__init__(len(names), names, index)
+        self.columns, self.where, self.faults = columns, where, faults
 
     def row(self, i: int) -> list[str]:
         """The cells of row ``i``, in the order of the columns."""

@@ -5,44 +5,21 @@ from __future__ import annotations
 import ast
 import math
 import re
-import string
-import unicodedata
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regraft.core.errors import DataError
-from regraft.core.types import LabelSpec, Task
-from regraft.data.tabular.numbers import as_plain, fits, is_missing, kind_of, number, numbers, style_of, why_not
+from regraft.tasks import TASKS
+from regraft.tasks.cells import LabelCells, LabelColumn, is_list, plain_text
+from regraft.tasks.multilabel import separator_of, spaced
+from regraft.text.numbers import POINT_ZERO, as_plain, fits, is_missing, kind_of, number, style_of, why_not
 
-SEPARATORS = ("|", ";", ",")
 FEW_NUMBERS, MANY_NUMBERS, FEW_CLASSES, REPEATS, MANY_REPEATS = 5, 100, 20, 3, 20
-LEAST_ROWS = 10
 CLASS_NAMES = {"label", "labels", "class", "classes", "category", "categories", "species", "type", "标签", "类别"}
-_BLANK = string.whitespace + "\u00a0\u3000\ufeff"
-_FLOAT = re.compile(r"\d+\.0")
 _LIST = re.compile(r"\s*\[.*\]\s*", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class LabelColumn:
-    """One target: its labels as indices (n,), 0 and 1 (n, k), or numbers (n,); ``missing`` (n,) marks empty cells.
-
-    ``separator`` stands between several classes of a cell, ``style`` is how its numbers are written where not plainly,
-    ``doubt`` what a person should know of how the column was understood.
-    """
-
-    name: str
-    spec: LabelSpec
-    values: NDArray[Any]
-    missing: NDArray[np.bool_]
-    separator: str = ""
-    style: str = ""
-    doubt: str = ""
 
 
 def label_column(
@@ -56,35 +33,38 @@ def label_column(
     is no class; where one that should be a number is none, or infinite; and where 1,500 could be two numbers.
     """
     cells = _as_lists(cells)
-    lists = any(isinstance(c, list | tuple | np.ndarray) for c in cells)
-    if lists and task in ("classification", "regression"):
-        cells, lists = _singles(name, cells, task, where, rows), False
+    lists = any(map(is_list, cells))
+    kind = None if task is None else TASKS.get(task, TASKS["classification"])
+    if lists and kind is not None and not kind.several:
+        cells, lists = _singles(name, cells, kind.name, where, rows), False
     # an empty list is an answer (none of the classes), an empty cell is not
-    missing = np.array([c is None or (not isinstance(c, list | tuple | np.ndarray) and _text(c) == "") for c in cells])
-    texts = ["" if m or lists else _text(c) for c, m in zip(cells, missing, strict=True)]
-    some = [t for t in texts if t]
+    missing = np.array([c is None or (not is_list(c) and plain_text(c) == "") for c in cells])
+    texts = ["" if m or lists else plain_text(c) for c, m in zip(cells, missing, strict=True)]
     doubt = ""
-    if not lists and task in (None, "regression") and not separator:
-        style = style if style and fits(some, style) else style_of(some)
-        if style == "ambiguous":
-            first = next(i for i, t in enumerate(texts) if "," in t)
-            why = why_not(texts[first]).rstrip(".")
-            raise DataError(f"{where}, {rows[first]}: {name!r} is {texts[first]!r}, {why}; a list of classes: "
-                            "--task multilabel.")  # fmt: skip
-        if style:
-            texts = [as_plain(t, style) for t in texts]
-            some = [t for t in texts if t]
-    if task is None:
-        separator = separator or _separator(some)
-        task, doubt = (
-            ("multilabel", "") if lists or separator else _number_or_class(name, some, whole=bool(missing.any()))
-        )
-    if task == "multilabel":
-        return _multilabel(name, cells, missing, some, separator)
-    if task == "regression":
-        values = numbers(name, texts, rows, where)
-        return LabelColumn(name, LabelSpec("regression"), values, np.isnan(values), style=style, doubt=doubt)
-    return _classes(name, texts, missing, where, doubt)
+    if not lists and (kind is None or kind.numbers) and not separator:
+        texts, style = _plain_numbers(name, texts, style, where, rows)
+    if kind is None:
+        given = [t for t in texts if t]
+        separator = separator or separator_of(given)
+        several = lists or separator
+        task, doubt = ("multilabel", "") if several else _number_or_class(name, given, whole=bool(missing.any()))
+        kind = TASKS[task]
+    column = kind.of_cells(LabelCells(name, where, rows, cells, texts, missing, separator, style))
+    return replace(column, doubt=column.doubt or doubt)
+
+
+def _plain_numbers(name: str, texts: list[str], style: str, where: str, rows: Sequence[str]) -> tuple[list[str], str]:
+    """The cells with their numbers written as 1234.5, and how they were written: in this ``style`` where they could
+    be. Raises ``DataError`` where 1,500 could be two numbers.
+    """
+    given = [t for t in texts if t]
+    style = style if style and fits(given, style) else style_of(given)
+    if style == "ambiguous":
+        first = next(i for i, t in enumerate(texts) if "," in t)
+        why = why_not(texts[first]).rstrip(".")
+        raise DataError(f"{where}, {rows[first]}: {name!r} is {texts[first]!r}, {why}; a list of classes: "
+                        "--task multilabel.")  # fmt: skip
+    return [as_plain(t, style) for t in texts], style
 
 
 def _as_lists(cells: list[Any]) -> list[Any]:
@@ -105,7 +85,7 @@ def _singles(name: str, cells: list[Any], task: str, where: str, rows: Sequence[
     """The only members of lists; raises ``DataError`` where one has several."""
     found = []
     for row, cell in zip(rows, cells, strict=True):
-        held = list(cell) if isinstance(cell, list | tuple | np.ndarray) else [cell]
+        held = list(cell) if is_list(cell) else [cell]
         if len(held) > 1:
             raise DataError(f"{where}, {row}: {name!r} holds {len(held)} values, and --task {task} takes one; "
                             "--task multilabel takes several.")  # fmt: skip
@@ -113,45 +93,7 @@ def _singles(name: str, cells: list[Any], task: str, where: str, rows: Sequence[
     return found
 
 
-def _text(cell: Any) -> str:
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)) or str(cell) in ("<NA>", "NaT"):
-        return ""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return unicodedata.normalize("NFC", str(cell)).strip(_BLANK)
-
-
-def _separator(texts: list[str]) -> str:
-    """The separator of cells with several labels, "" where there is none: their parts must be fewer than the cells' own
-    values. Names of several words, such as ``red, small``, of which each place has its own, are whole.
-    """
-    for separator in SEPARATORS:
-        if sum(separator in t for t in texts) >= max(1, 0.01 * len(texts)):
-            rows = [[a.strip() for a in t.split(separator)] for t in texts]
-            atoms = {a for row in rows for a in row}
-            if len(atoms) <= max(2, len(set(texts))) and len(atoms) < len(texts) / 2:
-                if separator != "|" and _compound(rows):
-                    continue
-                return separator
-    return ""
-
-
-def _compound(rows: list[list[str]]) -> bool:
-    """Whether all have as many parts, and no part stands in two places."""
-    if len({len(row) for row in rows}) > 1:
-        return False
-    places = [set(place) for place in zip(*rows, strict=True)]
-    return sum(map(len, places)) == len(set().union(*places))
-
-
-def _spaced(texts: list[str]) -> bool:
-    """Whether cells could hold several classes between spaces: each of them stands alone too, or a few make many."""
-    different = set(texts)
-    atoms = {a for t in different for a in t.split(" ")}
-    return any(" " in t for t in different) and (atoms <= different or len(atoms) < len(different) / 2)
-
-
-def _number_or_class(name: str, texts: list[str], *, whole: bool) -> tuple[Task, str]:
+def _number_or_class(name: str, texts: list[str], *, whole: bool) -> tuple[str, str]:
     """``regression`` or ``classification``, and what is said of it where it could be the other.
 
     Dates and numbers with a unit count as numbers, which will be refused. Numbers with fractions are numbers; whole
@@ -164,10 +106,10 @@ def _number_or_class(name: str, texts: list[str], *, whole: bool) -> tuple[Task,
     different = set(some)
     if kind not in ("number", "unit", "date") or any(re.fullmatch(r"0\d+", t) for t in different):
         said = "could hold several classes between spaces: each cell is taken as one class; --task multilabel overrules"
-        return "classification", said if _spaced(some) else ""
+        return "classification", said if spaced(some) else ""
     values = {v for v in map(number, different) if v is not None and math.isfinite(v)}
     count, repeats = len(different), len(some) / max(1, len(different))
-    written = not whole and count > FEW_NUMBERS and all(map(_FLOAT.fullmatch, different))
+    written = not whole and count > FEW_NUMBERS and all(map(POINT_ZERO.fullmatch, different))
     if kind != "number" or written or any(v % 1 for v in values):
         few = kind == "number" and count <= FEW_CLASSES and repeats >= 2
         if few and count == 2:
@@ -183,43 +125,3 @@ def _number_or_class(name: str, texts: list[str], *, whole: bool) -> tuple[Task,
     said = f"holds {count} different whole numbers in {len(some)} rows: taken as {which}; --task {other} overrules"
     told = count > FEW_NUMBERS and repeats >= 1.5 and (classes or count <= MANY_NUMBERS)
     return ("classification" if classes else "regression"), said if told else ""
-
-
-def _multilabel(
-    name: str, cells: list[Any], missing: NDArray[np.bool_], texts: list[str], separator: str
-) -> LabelColumn:
-    usual = next((s for s in SEPARATORS if any(s in t for t in texts)), " " if _spaced(texts) else "|")
-    separator = separator or _separator(texts) or usual
-    sets: list[set[str]] = []
-    for cell in cells:
-        parts = list(cell) if isinstance(cell, list | tuple | np.ndarray) else _text(cell).split(separator)
-        sets.append({_text(a) for a in parts} - {""})
-    classes = tuple(sorted(set().union(*sets)))
-    position = {c: i for i, c in enumerate(classes)}
-    values = np.zeros((len(cells), len(classes)), np.int64)
-    for row, atoms in enumerate(sets):
-        values[row, [position[a] for a in atoms]] = 1
-    split = separator if any(separator in t for t in texts) else ""
-    return LabelColumn(name, LabelSpec("multilabel", classes), values, missing, separator=split)
-
-
-def _classes(name: str, texts: list[str], missing: NDArray[np.bool_], where: str, doubt: str) -> LabelColumn:
-    if (
-        missing.any()
-        and not missing.all()
-        and all(m or _FLOAT.fullmatch(t) for t, m in zip(texts, missing, strict=True))
-    ):
-        texts = [t.removesuffix(".0") for t in texts]
-        doubt = "is written with .0, as whole numbers are where some are missing; they are read without it"
-    counts = Counter(t for t, m in zip(texts, missing, strict=True) if not m)
-    if sum(counts.values()) > LEAST_ROWS and len(counts) == sum(counts.values()):
-        raise DataError(
-            f"{where}: the column {name!r} holds another value in each of its {len(counts)} rows, so it names no "
-            "classes; choose the label's column with --label."
-        )
-    values_of = {t: number(t) for t in counts}
-    ordered = all(v is not None and not math.isnan(v) for v in values_of.values())
-    classes = tuple(sorted(counts, key=(lambda t: (values_of[t], t)) if ordered else str))
-    position = {c: i for i, c in enumerate(classes)}
-    values = np.array([-1 if m else position[t] for t, m in zip(texts, missing, strict=True)], dtype=np.int64)
-    return LabelColumn(name, LabelSpec("classification", classes), values, missing, doubt=doubt)

@@ -23,8 +23,8 @@ from regraft.core.errors import InputError
 from regraft.core.types import PreprocessSpec, Problem
 from regraft.data.items import Items, TableRows
 from regraft.data.tabular.cells import Cells
-from regraft.data.tabular.numbers import is_missing, kind_of, number, why_not
 from regraft.features.encoders.base import Mapped, MappedRows
+from regraft.text.numbers import is_missing, kind_of, number, why_not
 
 COLUMNS = "columns.json"
 MOST_LEVELS, SHOWN = 50, 10

@@ -86,7 +86,7 @@ def fit_features(
     Numbers (n,) in place of labels make it a ridge regression, with the options ``regression`` of
     `regraft.methods.probes.ridge.fit_regression`. The result does not depend on how many threads there are.
     """
-    if target.task == "regression":
+    if TASKS[target.task].numbers:
         return fit_regression(rows, labels, seed=seed, own_units=own_units, blocks=blocks, groups=groups, record=record,
                               **regression)  # fmt: skip
     ways = ("standard",) if own_units else SCALINGS

@@ -21,13 +21,14 @@ from scipy.stats import t as student
 from threadpoolctl import threadpool_limits
 
 from regraft.core.errors import InputError
-from regraft.data.folds import bins, stratified_folds
+from regraft.data.folds import stratified_folds
 from regraft.methods.base import Fitted
 from regraft.methods.probes.logistic import Linear, Scaling, blockwise
 from regraft.methods.probes.quantiles import fit_quantiles
 from regraft.metrics.numbers import conformal_shares, weighted_rank
 from regraft.models.cv_plus import FoldHeads
 from regraft.models.heads import LinearHead
+from regraft.tasks.regression import bins
 
 SCALINGS = ("common", "column")
 """How columns are scaled, see `logistic.blockwise`."""

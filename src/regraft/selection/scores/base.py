@@ -12,6 +12,7 @@ from scipy.linalg import get_lapack_funcs, lapack
 
 from regraft.core.errors import InputError
 from regraft.core.types import LabelSpec
+from regraft.tasks import TASKS, Task
 
 Array = NDArray[np.floating[Any]]
 CLASSES, ALL = ("classification",), ("classification", "multilabel", "regression")
@@ -50,17 +51,14 @@ class Given:
         return Gram(self.x)
 
     @property
+    def kind(self) -> Task:
+        """What differs by what the labels are."""
+        return TASKS[self.target.task]
+
+    @property
     def targets(self) -> Array:
         """(n, k): one column a class, or a number to be predicted."""
-        if self.target.task == "classification":
-            return one_hot(self.y)
-        return self.y.reshape(len(self.x), -1).astype(np.float64)
-
-
-def one_hot(labels: NDArray[Any]) -> Array:
-    """Class numbers (n,) -> (n, k) of 0 and 1, for the k classes that occur."""
-    values, place = np.unique(labels, return_inverse=True)
-    return np.eye(len(values))[place.reshape(-1)]
+        return self.kind.columns(self.y)
 
 
 def products(x: Array) -> Array:

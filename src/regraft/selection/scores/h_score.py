@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from regraft.selection.scores.base import CLASSES, Given, Gram, one_hot
+from regraft.selection.scores.base import CLASSES, Given, Gram
+from regraft.tasks.classification import one_hot
 
 SUMMARY = "variance between classes by a shrunk covariance (H-score, Bao et al. 2019, Ibrahim et al. 2022)"
 TASKS = CLASSES

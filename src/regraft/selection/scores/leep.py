@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.selection.scores.base import CLASSES, Given, NotApplicable, one_hot
+from regraft.selection.scores.base import CLASSES, Given, NotApplicable
+from regraft.tasks.classification import one_hot
 
 SUMMARY = "log likelihood of the labels by the source head's answers (LEEP, Nguyen et al. 2020)"
 TASKS = CLASSES

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.selection.scores.base import ALL, Array, Given, Gram, NotApplicable, Tridiagonal, one_hot
+from regraft.selection.scores.base import ALL, Array, Given, Gram, NotApplicable, Tridiagonal
+from regraft.tasks.classification import one_hot
 
 SUMMARY = "log evidence of a Bayesian linear model (LogME, You et al. 2021)"
 TASKS = ALL
@@ -46,14 +47,6 @@ def score(given: Given) -> float:
 def evidence(gram: Gram, targets: Array) -> Evidence:
     """The evidence of each column of ``targets`` (n, k), not centred, from features without an intercept."""
     return maximised(gram.tridiagonal, gram.n, gram.by_rows, gram.seen(targets), (targets**2).sum(0))
-
-
-def evidence_at(gram: Gram, target: Array, alpha: float, beta: float) -> float:
-    """The log evidence a sample of one target (n,) at given precisions."""
-    y = target[:, None]
-    problem = _Problem(gram.tridiagonal, gram.n, gram.by_rows, gram.seen(y), (y**2).sum(0))
-    _, size, error = problem.at(np.log([alpha / beta]))
-    return float(problem.value(np.array([alpha]), np.array([beta]), size, error)[0])
 
 
 class _Problem:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.methods.probes.linear_probe import fit_features
-from regraft.metrics.classes import average_precisions
 from regraft.selection.scores.base import ALL, Array, Given, Gram, NotApplicable
 from regraft.selection.scores.logme import maximised
 
@@ -30,10 +29,7 @@ def out_of_fold(given: Given) -> tuple[NDArray[np.int64], Array]:
 
 def figure(given: Given, rows: NDArray[np.int64], logits: Array) -> float:
     """The headline figure of out-of-fold logits."""
-    if given.target.task == "multilabel":
-        each = average_precisions(given.y[rows], logits)
-        return float(np.nanmean(each))
-    return float((logits.argmax(1) == given.y[rows]).mean())
+    return given.kind.headline_figure(given.y[rows], logits)
 
 
 def ridge_r2(x: NDArray[Any], targets: NDArray[Any], *, gram: Gram | None = None) -> float:
@@ -69,6 +65,6 @@ def _left_out_by_rows(gram: Gram, y: Array, penalty: float) -> Array:
 
 
 def score(given: Given) -> float:
-    if given.target.task == "regression":
+    if given.kind.numbers:
         return ridge_r2(given.x, given.y, gram=given.gram)
     return figure(given, *out_of_fold(given))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.errors import DataError
-from regraft.data.tabular.dates import days
+from regraft.text.dates import days
 
 Kind = Literal["number", "category", "date", "unit", "empty"]
 MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--", "."}
@@ -30,6 +30,8 @@ _STYLED = {
     "comma": re.compile(rf"[+-]?(\d+|\d{{1,3}}([.{_BETWEEN}]\d{{3}})+)(,\d+)?{_TIMES}"),
     "thousands": re.compile(rf"[+-]?(\d+|\d{{1,3}}([,{_BETWEEN}]\d{{3}})+)(\.\d+)?{_TIMES}"),
 }
+POINT_ZERO = re.compile(r"\d+\.0")
+"""How whole numbers are written by what takes them for numbers with fractions."""
 _NUMBERISH = re.compile(rf"[+-]?\d[\d.,{_BETWEEN}]*{_TIMES}")
 _SEPARATED = re.compile(r"[+-]?\d+(?:[,' ]\d+)+(?:\.\d+)?|[+-]?\d{1,3}(?:\.\d{3})*,\d+")
 
