@@ -13,7 +13,7 @@ MODULES = {".".join(("regraft", *f.relative_to(SOURCE).with_suffix("").parts)).r
 TREES = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in MODULES.items()}
 
 STILL_LONG = {
-    "regraft.commands.predict.predict", "regraft.data.splits.make_split", "regraft.pipelines.context.FitContext.result",
+    "regraft.data.splits.make_split", "regraft.pipelines.context.FitContext.result",
     "regraft.pipelines.scenarios.multi_task.share", "regraft.training.multi_task.together",
     "regraft.training.trainer.adapt",
 }  # fmt: skip

@@ -36,6 +36,7 @@ from regraft.features.runner import Runner
 from regraft.models import artefact
 from regraft.models.learned import Learned
 from regraft.models.model import Model
+from regraft.tasks import TASKS
 
 
 class OnNetwork(BaseEstimator):
@@ -151,7 +152,7 @@ class _Model(OnNetwork):
 
     def _require(self, items: Items, labels: NDArray[Any], spec: LabelSpec, name: str) -> None:
         """The checks of `regraft fit` on what is to be learned; what has to do with judging is no matter here."""
-        if spec.task == "regression" and len(labels) and np.ptp(labels) == 0:
+        if TASKS[spec.task].link is None and len(labels) and np.ptp(labels) == 0:
             raise DataError(f"y is {labels[0]:g} for every item, so there is nothing to learn.")
         data = Dataset("y", items, {name: spec}, {name: labels}, np.full(len(items), ""))
         require_target(data)
