@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from regraft.commands.align import Alignment, align
+from regraft.backbones.text.alignment import Alignment
+from regraft.commands.align import align
 from regraft.commands.augment import augment
 from regraft.commands.convert import Conversion, convert
 from regraft.commands.demo import DemoResult

@@ -207,10 +207,11 @@ def rank(
     as_json: Json = False,
 ) -> None:
     """Compare pretrained networks on this data without training them: scores, size, speed, and which is good enough."""
-    given = {k: v for k, v in locals().items() if k != "as_json"}
     from regraft.api import rank as run
 
-    found = run(**given)
+    found = run(data, backbones=backbones, scores=scores, by=by, items=items, label=label, text=text, image=image,
+                features=features, group=group, part=part, encoding=encoding, task=task, size=size, format=format,
+                seed=seed, out=out, device=device, threads=threads)  # fmt: skip
     print_json(found) if as_json else printing.print_ranking(found)
 
 
