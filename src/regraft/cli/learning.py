@@ -60,10 +60,7 @@ def inspect(
 
     found = run(data, format=format, label=label, text=text, image=image, features=features, drop=drop, group=group,
                 part=part, encoding=encoding, task=task)  # fmt: skip
-    if as_json:
-        return print_json(found)
-    printing.print_inspection(found)
-    return None
+    print_json(found) if as_json else printing.print_inspection(found)
 
 
 def fit(context: typer.Context, data: list[str] | None, config: Path | None, as_json: bool, **given: Any) -> None:
@@ -226,7 +223,4 @@ def demo(
     from regraft.api import demo as run
 
     found, page = run(what, out=out, seeds=seeds)
-    if as_json:
-        return print_json(asdict(found) | {"report": page})
-    printing.print_demo(found, page, what)
-    return None
+    print_json(asdict(found) | {"report": page}) if as_json else printing.print_demo(found, page, what)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from regraft.core.runtime import set_threads
-from regraft.inference.evaluation import Evaluation, EvaluationOptions, judged
+from regraft.core.types import Hints
+from regraft.inference.evaluation import Evaluation, evaluated
 from regraft.inference.load import load_any
 
 
@@ -33,6 +34,6 @@ def evaluate(
     ``unseen`` leaves them out. Raises ``InputError`` and its kinds, see `regraft.core.errors`.
     """
     set_threads(threads)
-    wanted = EvaluationOptions(format=format, label=label, text=text, image=image, encoding=encoding, group=group,
-                               adapt=adapt, unseen=unseen, engine=engine, device=device)  # fmt: skip
-    return judged(load_any(model, engine=engine, device=device), model, data, wanted)
+    hints = Hints(label, group, text=text, image=image, encoding=encoding)
+    return evaluated(load_any(model, engine=engine, device=device), model, data, hints, format=format, adapt=adapt,
+                     unseen=unseen, engine=engine, device=device)  # fmt: skip

@@ -19,21 +19,17 @@ _FLAGS, _DEFAULTS = {"form": "--as"}, {"engine": "auto"}
 class BasePredictor(ABC, Generic[A]):
     """A model ready to answer: ``stream`` gives answers ``A`` of a batch of items, ``describe`` makes records of them.
 
-    ``manifest`` is what the model says of itself, ``modality`` what its items are: pictures, texts or rows of a table;
-    ``classes_`` are the names of its classes.
+    ``manifest`` is what the model says of itself, ``modality`` what its items are: pictures, texts or rows of a table,
+    of which ``hints`` name the columns that it learned from; ``classes_`` are the names of its classes. ``USELESS`` are
+    the options of commands that have no use for it, and ``WHY``.
     """
 
     manifest: dict[str, Any]
     modality: Modality
+    hints: Hints
     classes_: Any
     USELESS: ClassVar[tuple[str, ...]]
-    """The options of commands that have no use for it, and ``WHY``."""
     WHY: ClassVar[str]
-
-    @property
-    def hints(self) -> Hints:
-        """By what tables are read: the columns that the model learned from."""
-        return Hints()
 
     def items(self, x: Any) -> Items:
         """``x`` as items of the kind the model takes: a list of strings holds texts for a model of texts."""

@@ -10,7 +10,7 @@ import numpy as np
 from regraft.core.boxes import Found
 from regraft.core.errors import InputError
 from regraft.core.runtime import resolve_device
-from regraft.core.types import Modality
+from regraft.core.types import Hints, Modality
 from regraft.data.inputs import as_items
 from regraft.data.items import Items
 from regraft.data.writers.detections import Answer, record
@@ -29,7 +29,7 @@ class BoxPredictor(BasePredictor[dict[int, Answer]]):
 
     def __init__(self, detector: Detector, manifest: dict[str, Any], *, device: str = "auto") -> None:
         self.detector = folded(detector).to(resolve_device(device))
-        self.manifest = manifest
+        self.manifest, self.hints = manifest, Hints()
         self.classes_ = np.array(detector.classes)
         self.threshold = float(manifest["target"]["decision"].get("threshold", 0.3))
 

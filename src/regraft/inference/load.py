@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from regraft.core.errors import InputError
 from regraft.inference.detector import BoxPredictor
 from regraft.inference.multi_task import TaskPredictor
 from regraft.inference.predictor import Predictor
@@ -28,3 +29,14 @@ def load_any(path: str | Path, *, engine: str = "auto", device: str = "auto") ->
 def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor:
     """`load_any`, where one model of classes or numbers is wanted."""
     return Predictor(*artefact.load(path), engine=engine, device=device)
+
+
+def load_for_texts(path: str | Path, *, reads: str, tells: str, engine: str, device: str) -> Predictor:
+    """`load`, where a model of texts and classes is wanted: in words, what ``reads`` texts and ``tells`` classes."""
+    predictor = load(path, engine=engine, device=device)
+    if predictor.modality != "text":
+        kind = {"image": "pictures", "table": "numbers"}[predictor.modality]
+        raise InputError(f"{path} is a model of {kind}, and {reads}: a model fitted on texts is wanted.")
+    if predictor.model.numbers:
+        raise InputError(f"{path} gives numbers, and {tells}: a model fitted on classes is wanted.")
+    return predictor

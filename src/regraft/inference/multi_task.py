@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regraft.core.errors import InputError
 from regraft.core.runtime import resolve_device
-from regraft.core.types import Hints, Problem
+from regraft.core.types import Problem
 from regraft.data.items import Items
 from regraft.features.runner import Runner
 from regraft.inference.base import BasePredictor
@@ -41,12 +41,8 @@ class TaskPredictor(BasePredictor[dict[str, Answers]]):
         self.tasks = {name: Predictor(m, {**manifest, **manifest["tasks"][name]}, runner=runner)
                       for name, m in models.items()}  # fmt: skip
         self.first = next(iter(self.tasks.values()))
-        self.modality = self.first.modality
+        self.modality, self.hints = self.first.modality, self.first.hints
         self.classes_ = {name: p.classes_ for name, p in self.tasks.items()}
-
-    @property
-    def hints(self) -> Hints:
-        return self.first.hints
 
     def oddities(self, items: Items, others: Iterable[str] = ()) -> list[Problem]:
         """`Predictor.oddities` of all tasks, each once."""

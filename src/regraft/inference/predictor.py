@@ -46,11 +46,8 @@ class Predictor(BasePredictor[Answers]):
         self.manifest = manifest
         self.runner = runner or Runner(model.network, engine, resolve_device(device))
         self.modality = model.network.spec.modality
+        self.hints = Hints(kept=Roles.from_json(manifest["record"].get("columns")))
         self.classes_ = np.array(model.target.classes)
-
-    @property
-    def hints(self) -> Hints:
-        return Hints(kept=Roles.from_json(self.manifest["record"].get("columns")))
 
     def stream(self, items: Items, label: str = "predictions") -> Iterator[Answers]:
         for found in self.runner.stream(items, label):

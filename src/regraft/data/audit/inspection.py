@@ -58,21 +58,15 @@ def inspected(opened: Dataset, store: RowStore) -> Inspection:
     found, _ = audited_to_learn(opened, store)
     whole, one = found.data, len(opened.targets) == 1
     return Inspection(
-        name=opened.name,
-        format=opened.format,
-        evidence=opened.evidence,
+        name=opened.name, format=opened.format, evidence=opened.evidence, modality=opened.modality, items=len(whole),
         task=", ".join(dict.fromkeys(t.task for t in opened.targets.values())),
-        modality=opened.modality,
-        items=len(whole),
         classes=whole.class_counts() if one else {},
         targets={name: spec.task for name, spec in opened.targets.items()},
         parts={p: int((whole.parts == p).sum()) for p in whole.part_names if p},
-        problems=found.problems,
-        columns=_columns(whole.items),
+        problems=found.problems, columns=_columns(whole.items),
         roles=None if opened.roles is None else opened.roles.to_json(),
-        **_of_items(found.facts),
-        **(_of_labels(whole) if one else {}),
-    )
+        **_of_items(found.facts), **(_of_labels(whole) if one else {}),
+    )  # fmt: skip
 
 
 def _columns(items: Items) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from regraft.core.boxes import Found
 from regraft.core.errors import DataError, UnreadableItem
@@ -47,10 +48,11 @@ def _tiled(detector: Detector, picture: Picture, floor: float, size: int) -> Fou
 def stream(
     detector: Detector, items: Items, floor: float = FLOOR, label: str = "detections"
 ) -> Iterator[dict[int, Answer]]:
-    """What is found on each picture by its position, batch by batch in their order."""
+    """What is found on each picture by its position, batch by batch in their order; the pictures are let go."""
     for start in track(range(0, len(items), BATCH), label, -(-len(items) // BATCH)):
         places = range(start, min(start + BATCH, len(items)))
-        yield dict(zip(places, answered(detector, [loaded(items, i) for i in places], floor), strict=True))
+        answers = answered(detector, [loaded(items, i) for i in places], floor)
+        yield {i: replace(one, picture=None) for i, one in zip(places, answers, strict=True)}
 
 
 def detections(detector: Detector, items: Items, floor: float = FLOOR) -> list[Found]:
