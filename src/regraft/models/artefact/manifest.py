@@ -81,7 +81,7 @@ def split_task(path: str | Path) -> tuple[str, str | None]:
 def summary(manifest: dict[str, Any]) -> dict[str, Any]:
     """A short account of a model, for listings."""
     found = {"backbone": manifest["network"]["name"], "created": manifest["created"]}
-    if "tasks" in manifest:
+    if kind_of(manifest) == "tasks":
         return found | {"tasks": {n: {"task": t["target"]["task"], "classes": t["target"]["classes"]}
                                   for n, t in manifest["tasks"].items()}}  # fmt: skip
     return found | {"task": manifest["target"]["task"], "classes": manifest["target"]["classes"]}
