@@ -15,7 +15,7 @@ from regraft.core.errors import InputError, UnknownName
 from regraft.data.items import picture_array
 from regraft.data.open import open_data
 from regraft.features.engines.torch import TorchEngine
-from regraft.inference.tent import _shuffled, adapting
+from regraft.inference.tent import adapting, shuffled
 from tests.commands.test_target import darker, digits
 
 OPTIONS = {"backbone": "random:lenet", "method": "scratch", "controls": "none", "batch": 32, "epochs": 8}
@@ -48,7 +48,7 @@ def test_items_in_order_of_their_classes_do_no_harm(run: tuple[str, str]) -> Non
     """As class folders are read: a batch of one class would have the statistics of one."""
     shades = picture_array(np.repeat(np.arange(200, dtype=np.uint8), 28 * 28).reshape(200, 28, 28), "x")
     engine = TorchEngine(regraft.load(run[0]).model.network)
-    first, *_ = _shuffled(engine, shades, "x")
+    first, *_ = shuffled(engine, shades, "x")
     level = np.round((first[:, 0, 0, 0] * engine.std[0, 0, 0, 0] + engine.mean[0, 0, 0, 0]).numpy() * 255)
     assert len(level) == 64 and level.min() < 20 and level.max() > 180
     loaded, data = regraft.load(run[0]), open_data(run[1])

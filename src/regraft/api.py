@@ -6,7 +6,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from regraft.commands.align import Alignment, align
+from regraft.backbones.text.alignment import Alignment
+from regraft.commands.align import align
 from regraft.commands.augment import augment
 from regraft.commands.convert import Conversion, convert
 from regraft.commands.demo import DemoResult
@@ -16,19 +17,18 @@ from regraft.commands.explain import explain
 from regraft.commands.fit import fit
 from regraft.commands.insights import insights
 from regraft.commands.inspect import inspect
-from regraft.commands.predict import PredictResult, predict
+from regraft.commands.predict import predict
 from regraft.commands.rank import rank
 from regraft.commands.runs import cache, list_backbones, list_methods, runs, verify
 from regraft.commands.shift import shift
 from regraft.data.audit.inspection import Inspection
 from regraft.explanation.occlusion import Explanation
+from regraft.inference.answering import PredictResult
 from regraft.inference.detector import BoxPredictor
-from regraft.inference.detector import load as load_detector
 from regraft.inference.evaluation import Evaluation
-from regraft.inference.load import load_any
+from regraft.inference.load import AnyPredictor, load_any
 from regraft.inference.multi_task import TaskPredictor
 from regraft.inference.predictor import Predictor
-from regraft.models.artefact.detector import is_detector
 from regraft.pipelines.result import FitResult, Shared
 from regraft.pipelines.shift import Shift
 from regraft.reports.page import write_report as report
@@ -36,9 +36,9 @@ from regraft.selection.ranking import Ranking
 from regraft.text_mining.summary import Insights
 
 
-def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor | TaskPredictor | BoxPredictor:
+def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> AnyPredictor:
     """The model of a run or artefact folder, ready to predict; raises ``ArtefactError``."""
-    return load_detector(path, device=device) if is_detector(path) else load_any(path, engine=engine, device=device)
+    return load_any(path, engine=engine, device=device)
 
 
 def demo(what: str = "digits", *, out: str | None = None, seeds: int = 10) -> tuple[DemoResult, Path]:

@@ -255,7 +255,7 @@ def test_pictures_with_boxes(at: Path) -> None:
 
 def test_adapting_to_the_items_that_are_left(at: Path, monkeypatch) -> None:
     adapted = []
-    monkeypatch.setattr("regraft.commands.evaluate.adapting",
+    monkeypatch.setattr("regraft.inference.evaluation.adapting",
                         lambda p, items, how, **_: adapted.append(len(items[0])) or p)  # fmt: skip
     data = saved("d.npz", 60, 0)
     fit(data, backbone="raw", out="run", refit=False, **QUICK)

@@ -60,10 +60,7 @@ def inspect(
 
     found = run(data, format=format, label=label, text=text, image=image, features=features, drop=drop, group=group,
                 part=part, encoding=encoding, task=task)  # fmt: skip
-    if as_json:
-        return print_json(found)
-    printing.print_inspection(found)
-    return None
+    print_json(found) if as_json else printing.print_inspection(found)
 
 
 def fit(context: typer.Context, data: list[str] | None, config: Path | None, as_json: bool, **given: Any) -> None:
@@ -207,10 +204,11 @@ def rank(
     as_json: Json = False,
 ) -> None:
     """Compare pretrained networks on this data without training them: scores, size, speed, and which is good enough."""
-    given = {k: v for k, v in locals().items() if k != "as_json"}
     from regraft.api import rank as run
 
-    found = run(**given)
+    found = run(data, backbones=backbones, scores=scores, by=by, items=items, label=label, text=text, image=image,
+                features=features, group=group, part=part, encoding=encoding, task=task, size=size, format=format,
+                seed=seed, out=out, device=device, threads=threads)  # fmt: skip
     print_json(found) if as_json else printing.print_ranking(found)
 
 
@@ -225,7 +223,4 @@ def demo(
     from regraft.api import demo as run
 
     found, page = run(what, out=out, seeds=seeds)
-    if as_json:
-        return print_json(asdict(found) | {"report": page})
-    printing.print_demo(found, page, what)
-    return None
+    print_json(asdict(found) | {"report": page}) if as_json else printing.print_demo(found, page, what)

@@ -52,10 +52,7 @@ def evaluate(
 
     found = run(model, data, format=format, label=label, text=text, image=image, encoding=encoding, group=group,
                 adapt=adapt, unseen=unseen, engine=engine, device=device, threads=threads)  # fmt: skip
-    if as_json:
-        return print_json(found)
-    printing.print_evaluation(found)
-    return None
+    print_json(found) if as_json else printing.print_evaluation(found)
 
 
 @app.command()

@@ -44,13 +44,7 @@ def convert(data: str, *, to: str, out: str, format: str | None = None, link: bo
         WRITERS[to](found, work, link)
     crowds = sum(int(boxes.crowd.sum()) for boxes in found.y)
     return Conversion(
-        out=str(folder),
-        to=to,
-        format=found.format,
-        pictures=len(found),
-        boxes=sum(len(boxes) for boxes in found.y),
-        classes=list(found.classes),
-        parts={p: int((found.parts == p).sum()) for p in found.part_names if p},
-        lost={"marks of crowds": crowds} if to == "yolo" and crowds else {},
-        problems=list(found.problems),
-    )
+        out=str(folder), to=to, format=found.format, pictures=len(found), boxes=sum(len(boxes) for boxes in found.y),
+        classes=list(found.classes), parts={p: int((found.parts == p).sum()) for p in found.part_names if p},
+        lost={"marks of crowds": crowds} if to == "yolo" and crowds else {}, problems=list(found.problems),
+    )  # fmt: skip

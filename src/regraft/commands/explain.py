@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from regraft.core.errors import InputError
 from regraft.core.runtime import set_threads
-from regraft.explanation.occlusion import (
-    Explanation,
-    effects_of_words,
-)
-from regraft.inference.load import load
+from regraft.explanation.occlusion import Explanation, effects_of_words
+from regraft.inference.load import load_for_texts
 from regraft.reports.insights import checked_page, write_explanation
 
 
@@ -29,11 +25,7 @@ def explain(
     """
     page = checked_page(out)
     set_threads(threads)
-    predictor = load(model, engine=engine, device=device)
-    if predictor.model.network.spec.modality != "text":
-        kind = {"image": "pictures", "table": "numbers"}[predictor.model.network.spec.modality]
-        raise InputError(f"{model} is a model of {kind}, and explain takes a text: a model fitted on texts is wanted.")
-    if predictor.model.numbers:
-        raise InputError(f"{model} gives numbers, and explain explains classes: a model fitted on classes is wanted.")
+    predictor = load_for_texts(model, reads="explain takes a text", tells="explain explains classes", engine=engine,
+                               device=device)  # fmt: skip
     found = replace(effects_of_words(predictor, text), model=model)
     return replace(found, out=str(write_explanation(page, found))) if page else found

@@ -7,7 +7,7 @@ from typing import Any
 
 from regraft.core.errors import InputError
 from regraft.core.runtime import Stopwatch, set_threads
-from regraft.inference.load import load
+from regraft.inference.load import load_for_texts
 from regraft.reports.insights import checked_page, write_insights
 from regraft.text_mining import summary
 from regraft.text_mining.summary import Insights
@@ -33,12 +33,8 @@ def insights(
     page = checked_page(out)
     set_threads(threads)
     watch = Stopwatch("model", "words", "topics")
-    predictor = load(model, engine=engine, device=device)
-    if predictor.model.network.spec.modality != "text":
-        kind = {"image": "pictures", "table": "numbers"}[predictor.model.network.spec.modality]
-        raise InputError(f"{model} is a model of {kind}, and insights reads texts: a model fitted on texts is wanted.")
-    if predictor.model.numbers:
-        raise InputError(f"{model} gives numbers, and insights counts classes: a model fitted on classes is wanted.")
+    predictor = load_for_texts(model, reads="insights reads texts", tells="insights counts classes", engine=engine,
+                               device=device)  # fmt: skip
     if topics is not None and topics < 2:
         raise InputError(f"--topics is {topics}; it must be 2 or more.")
     opened = summary.opened(data, replace(predictor.hints, text=text, encoding=encoding), date)

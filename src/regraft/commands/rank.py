@@ -62,17 +62,7 @@ def rank(
     applying = [s for s in dict.fromkeys([*wanted, *([by] if by else [])]) if kind in SCORES.get(s).TASKS]
     if not applying:
         raise InputError(f"--scores {scores}: none of them is for {kind}.")
-    found = rank_candidates(
-        names(looked.modality, backbones),
-        looked,
-        applying,
-        by,
-        store=store,
-        device=where,
-        pixels=pixels,
-        groups=groups,
-        seed=seed,
-        size=size,
-    )
+    found = rank_candidates(names(looked.modality, backbones), looked, applying, by, store=store, device=where,
+                            pixels=pixels, groups=groups, seed=seed, size=size)  # fmt: skip
     found = replace(found, seconds=round(time.perf_counter() - begun, 3), problems=problems)
     return replace(found, out=str(write_ranking(page, found))) if page else found

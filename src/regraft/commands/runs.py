@@ -9,7 +9,6 @@ from regraft.core.errors import ArtefactError
 from regraft.core.files import path_of
 from regraft.core.row_store import RowStore
 from regraft.models import artefact
-from regraft.models.artefact import detector as detectors
 from regraft.pipelines.run_folder import status_of
 
 
@@ -91,13 +90,8 @@ def cache(*, clear: bool = False) -> dict[str, Any]:
 def verify(model: str) -> dict[str, Any]:
     """Checks every file of a model against its digest and loads it; raises ``ArtefactError`` at the first damage."""
     folder = artefact.find(model)
-    if detectors.is_detector(folder):
-        detector, manifest = detectors.load(folder)
-        parameters = sum(p.numel() for p in detector.parameters())
-    else:
-        models, manifest = artefact.load_tasks(folder)
-        parameters = artefact.parameters(*models.values())
+    found, manifest = artefact.load_any(folder)
     if not manifest["files"]:
         raise ArtefactError(f"{folder} lists no files.")
-    return {"model": str(folder), "ok": True, "files": sorted(manifest["files"]), "parameters": parameters,
-            **artefact.summary(manifest)}  # fmt: skip
+    return {"model": str(folder), "ok": True, "files": sorted(manifest["files"]),
+            "parameters": artefact.parameters(found), **artefact.summary(manifest)}  # fmt: skip

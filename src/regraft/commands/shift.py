@@ -18,6 +18,7 @@ from regraft.pipelines.shift import Shift, measure
 from regraft.pipelines.stages.open_target import open_target
 from regraft.reports.insights import checked_page
 from regraft.reports.shift import write_shift
+from regraft.tasks import TASKS
 
 
 def shift(
@@ -47,7 +48,8 @@ def shift(
     set_threads(threads)
     hints = Hints(label, text=text, image=image, features=features, encoding=encoding)
     opened = training_part(open_data(source, format=format, hints=hints))
-    if opened.target.task != "classification":
+    task = TASKS.get(opened.target.task)
+    if task is None or task.link != "softmax":
         raise InputError(f"{opened.name} is for {opened.target.task}; the shift is measured for one class an item.")
     goal = open_target(target, opened, mapping=mapping, hints=replace(hints, kept=opened.roles, lenient=True))
     network = learned(network_for(opened.items, backbone), opened.items)

@@ -32,7 +32,11 @@ from regraft.data.items import Items, TableRows
 from regraft.features.encoders.table import TableNetwork
 from regraft.features.engines.torch import ENGINES
 from regraft.features.fingerprints import fingerprints
+from regraft.features.fusion import learned, parts_of
+from regraft.features.network import network_for
 from regraft.features.runner import Runner
+from regraft.methods import METHODS
+from regraft.methods.base import Fitted
 from regraft.models import artefact
 from regraft.models.learned import Learned
 from regraft.models.model import Model
@@ -103,6 +107,9 @@ class OnNetwork(BaseEstimator):
         except (ValueError, TypeError) as error:
             raise DataError(str(error)) from error
 
+    def _network(self, items: Items) -> Pretrained:
+        return learned(network_for(items, self.backbone, self.weights), items)
+
     def _rows(self, network: Pretrained, items: Items) -> NDArray[Any]:
         if isinstance(items, TableRows) and not isinstance(network, TableNetwork):
             return items.array[items.index]
@@ -141,10 +148,11 @@ def _is_item(x: Any) -> bool:
     return isinstance(x, str | bytes | bytearray | memoryview | PurePath | Image.Image) or hasattr(x, "read")
 
 
-class _Model(OnNetwork):
+class OnModel(OnNetwork):
     """An estimator that ends in a model."""
 
     method: str
+    seed: int
     record_: dict[str, Any]
     model_: Model
     learned_: Learned
@@ -154,6 +162,24 @@ class _Model(OnNetwork):
         data = Dataset("y", items, {name: spec}, {name: labels}, np.full(len(items), ""))
         require_target(data)
         tell([p for p in target_problems(data) if p.kind in _TOLD])
+
+    def _fitted(self, network: Pretrained, items: Items, y: NDArray[Any], spec: LabelSpec, **more: Any) -> Fitted:
+        """What the method learns on the rows of all ``items``, and how."""
+        fitted: Fitted = METHODS.get(self.method).fit_features(
+            self._rows(network, items), y, spec, seed=self.seed, own_units=network.spec.modality == "table",
+            blocks=[p.width for p in parts_of(network)], **more,
+        )  # fmt: skip
+        for why in fitted.record.get("stopped_early", ()):
+            warnings.warn(f"Before its end, {why}: it may change with more.", ConvergenceWarning, stacklevel=3)
+        self.learned_ = Learned.of(items, network=network, store=RowStore())
+        self.record_ = fitted.record
+        return fitted
+
+    def _outputs(self, X: Any) -> NDArray[np.float64]:
+        """What the model says of ``X``, see `regraft.models.model.Model.probabilities`."""
+        check_is_fitted(self)
+        network = self.model_.network
+        return self.model_.probabilities(self._rows(network, self._items(X, network)))
 
     def _scored(self, X: Any) -> Items:
         """``X`` as items to be scored on; those that were learned from are told of."""
@@ -175,8 +201,3 @@ class _Model(OnNetwork):
 
 
 _TOLD = {"far-out", "classes-differ-by-case", "more-columns-than-rows"}
-
-
-def _say_stopped(record: dict[str, Any]) -> None:
-    for why in record.get("stopped_early", ()):
-        warnings.warn(f"Before its end, {why}: it may change with more.", ConvergenceWarning, stacklevel=3)

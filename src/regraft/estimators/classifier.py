@@ -12,23 +12,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
 
 from regraft.core.border import tell
 from regraft.core.errors import InputError
-from regraft.core.row_store import RowStore
 from regraft.core.types import LabelSpec, Problem
 from regraft.data.targets import as_labels
-from regraft.estimators.base import _Model, _say_stopped
-from regraft.features.fusion import learned, parts_of
-from regraft.features.network import network_for
+from regraft.estimators.base import OnModel
 from regraft.methods import METHODS
-from regraft.models.learned import Learned
 from regraft.models.model import Model
 from regraft.tasks.classification import LEAST_ROWS
 
 
-class Classifier(ClassifierMixin, _Model):
+class Classifier(ClassifierMixin, OnModel):
     """Few-label classification on a pretrained network.
 
     Parameters
@@ -63,8 +58,7 @@ class Classifier(ClassifierMixin, _Model):
     def fit(self, X: Any, y: Any) -> Self:
         """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) of any labels with two classes or more."""
         self._check()
-        method = METHODS.get(self.method)
-        if method.KIND != "features":
+        if METHODS.get(self.method).KIND != "features":
             raise InputError(
                 f"Classifier takes methods on features so far, not {self.method}: regraft.fit trains with it."
             )
@@ -76,22 +70,9 @@ class Classifier(ClassifierMixin, _Model):
         if len(self.classes_) == len(labels) > LEAST_ROWS:
             tell([Problem("labels-differ", "y", f"holds another label for each of its {len(labels)} items: are they "
                            "classes?")])  # fmt: skip
-        network = learned(network_for(items, self.backbone, self.weights), items)
-        rows = self._rows(network, items)
-        own_units = network.spec.modality == "table"
-        fitted = method.fit_features(
-            rows,
-            indices,
-            spec,
-            seed=self.seed,
-            own_units=own_units,
-            class_weight=self._class_weight(),
-            blocks=[p.width for p in parts_of(network)],
-        )
-        _say_stopped(fitted.record)
+        network = self._network(items)
+        fitted = self._fitted(network, items, indices, spec, class_weight=self._class_weight())
         self.model_ = Model(network, fitted.head, "label", spec)
-        self.learned_ = Learned.of(items, network=network, store=RowStore())
-        self.record_ = fitted.record
         return self
 
     def _class_weight(self) -> str | list[float] | None:
@@ -109,9 +90,7 @@ class Classifier(ClassifierMixin, _Model):
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(n, k) probabilities, columns in the order of ``classes_``."""
-        check_is_fitted(self)
-        items = self._items(X, self.model_.network)
-        return self.model_.probabilities(self._rows(self.model_.network, items))
+        return self._outputs(X)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(n,) labels as they were given to ``fit``."""

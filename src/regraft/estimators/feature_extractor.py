@@ -12,8 +12,6 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from regraft.estimators.base import OnNetwork
-from regraft.features.fusion import learned
-from regraft.features.network import network_for
 
 
 class FeatureExtractor(TransformerMixin, OnNetwork):
@@ -37,8 +35,7 @@ class FeatureExtractor(TransformerMixin, OnNetwork):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         self._check()
-        items = self._items(X)
-        self.network_ = learned(network_for(items, self.backbone, self.weights), items)
+        self.network_ = self._network(self._items(X))
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:

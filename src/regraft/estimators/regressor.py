@@ -13,21 +13,17 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from regraft.core.errors import DataError, InputError
-from regraft.core.row_store import RowStore
 from regraft.core.types import LabelSpec
 from regraft.data.targets import as_numbers
-from regraft.estimators.base import _Model, _say_stopped
+from regraft.estimators.base import OnModel
 from regraft.features.encoders.table import columns_of
-from regraft.features.fusion import learned, parts_of
-from regraft.features.network import network_for
 from regraft.methods import METHODS
 from regraft.methods.probes.ridge import LEAST_ROWS as LEAST_CARRIED
-from regraft.models.learned import Learned
 from regraft.models.model import Model
 from regraft.tasks.uncertainty import uncertainty
 
 
-class Regressor(RegressorMixin, _Model):
+class Regressor(RegressorMixin, OnModel):
     """Numbers from few examples on a pretrained network: a Gaussian of one sigma around a linear function of features.
 
     Parameters
@@ -67,8 +63,7 @@ class Regressor(RegressorMixin, _Model):
     def fit(self, X: Any, y: Any) -> Self:
         """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) finite numbers."""
         self._check()
-        method = METHODS.get(self.method)
-        if method.KIND != "features":
+        if METHODS.get(self.method).KIND != "features":
             raise InputError(f"Regressor takes methods on features, not {self.method}: regraft.fit trains with it.")
         if self.alpha is not None and not (isinstance(self.alpha, Real) and 0 <= self.alpha < np.inf):
             raise InputError(f"alpha is {self.alpha!r}; wanted is a number from 0, or None to have one chosen.")
@@ -81,31 +76,20 @@ class Regressor(RegressorMixin, _Model):
         if np.ptp(values) == 0:
             raise DataError(f"y is {values[0]:g} for every item, so there is nothing to learn.")
         self._require(items, values, spec, "value")
-        network = learned(network_for(items, self.backbone, self.weights), items)
-        fitted = method.fit_features(
-            self._rows(network, items), values, spec, seed=self.seed, alpha=self.alpha, quantiles=self.quantiles,
-            own_units=network.spec.modality == "table", blocks=[p.width for p in parts_of(network)],
-            names=columns_of(network),
-        )  # fmt: skip
-        _say_stopped(fitted.record)
+        network = self._network(items)
+        fitted = self._fitted(network, items, values, spec, alpha=self.alpha, quantiles=self.quantiles,
+                              names=columns_of(network))  # fmt: skip
         self.folds_ = fitted.folds
         unseen = values if fitted.logits is None else values[fitted.rows]
         self.model_ = Model(
             network, fitted.head, "value", spec, uncertainty(fitted.logits, unseen, quantiles=self.quantiles)
         )
-        self.learned_ = Learned.of(items, network=network, store=RowStore())
         self.residuals_ = unseen - (unseen.mean() if fitted.logits is None else fitted.logits[:, 0])
         self.sigma_ = self.model_.sigma
         head: Any = fitted.head
         self.coef_ = (head.linear.weight[0] / head.scale).numpy()
         self.intercept_ = float(head.linear.bias[0] - (head.mean / head.scale) @ head.linear.weight[0])
-        self.record_ = fitted.record
         return self
-
-    def _outputs(self, X: Any) -> NDArray[np.float64]:
-        check_is_fitted(self)
-        items = self._items(X, self.model_.network)
-        return self.model_.probabilities(self._rows(self.model_.network, items))
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """(n,) numbers; with ``return_std`` also (n,) the standard deviations around them."""

@@ -78,9 +78,9 @@ def _logits(predictor: Predictor, texts: list[str]) -> NDArray[np.float64]:
     return predictor.model.logits(stack_rows([p.rows for p in parts])).astype(np.float64)
 
 
-def _log_odds(logits: NDArray[np.float64], task: str) -> NDArray[Any]:
+def _log_odds(logits: NDArray[np.float64], several: bool) -> NDArray[Any]:
     """(n, K) log p / (1 - p) of each class; of one class among K, its logit less those of the others taken together."""
-    if task == "multilabel":
+    if several:
         return logits
     from scipy.special import logsumexp
 
@@ -99,16 +99,15 @@ def effects_of_words(predictor: Predictor, text: str) -> Explanation:
     at_once = -(-len(words) // MOST)
     passages = [(words[i][0], words[min(i + at_once, len(words)) - 1][1]) for i in range(0, len(words), at_once)]
     logits = _logits(predictor, [text, *(_without(text, *p) for p in passages)])
-    target, known = predictor.model.target, predictor.model.from_logits(logits[:1])
-    odds = _log_odds(logits, target.task)
-    label = predictor.model.answers(known)[0]
-    several = target.task == "multilabel"
-    given = set(label.split("|")) if several else {label}
+    model, target, known = predictor.model, predictor.model.target, predictor.model.from_logits(logits[:1])
+    odds = _log_odds(logits, model.several)
+    label = model.answers(known)[0]
+    given = set(label.split("|")) if model.several else {label}
     classes = [
         ClassEffects(name, float(known[0, c]), name in given,
                      [WordEffect(text[a:b], a, b, float(odds[0, c] - odds[i, c]))
                       for i, (a, b) in enumerate(passages, 1)])
-        for c, name in enumerate(target.classes) if several or name in given
+        for c, name in enumerate(target.classes) if model.several or name in given
     ]  # fmt: skip
     shares = {name: float(p) for name, p in zip(target.classes, known[0], strict=True)}
     said = no_gain(predictor.manifest["record"])

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
 from regraft.backbones.side_network import SMALL, beside
-from regraft.core.errors import DataError, InputError, UnreadableItem
+from regraft.core.errors import InputError, UnreadableItem
 from regraft.data.items import Items
 from regraft.data.tabular.cells import Cells
-from regraft.data.transforms.loaders import load_item, require_modality
+from regraft.data.transforms.loaders import SMALL_SIDE, load_item, require_modality, sample_of
 from regraft.features.encoders.table import table_network
 from regraft.features.fusion import fuse, parts_in, tfidf
 
-SMALL_SIDE = 64
 LOOKED_AT = 16
-
-
-def sample_of(items: Items) -> NDArray[Any]:
-    """The first item that can be read, among up to a thousand; raises ``DataError`` where there is none."""
-    why = "there is no item"
-    for i in range(min(len(items), 1000)):
-        try:
-            return load_item(items, i)
-        except UnreadableItem as error:
-            why = f"{items.name(i)}: {error}"
-    raise DataError(f"None of the items can be read ({why}).")
 
 
 def default_backbone(items: Items) -> str:

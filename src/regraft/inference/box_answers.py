@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
-from regraft.core.boxes import Found
-from regraft.core.errors import ArtefactError, InputError, UnknownName, UnreadableItem
+from regraft.core.errors import ArtefactError, InputError, UnknownName
 from regraft.core.files import output
-from regraft.data.image.decoding import Picture
-from regraft.data.image.tiling import merged, tiles
 from regraft.data.image.video import frames, is_video
 from regraft.data.inputs import as_items
-from regraft.data.items import Items, PictureFiles
-from regraft.data.names import shown
+from regraft.data.items import Items
 from regraft.data.writers.detections import WRITERS, Answer, record, write_found
-from regraft.inference.detector import BoxPredictor, load
+from regraft.inference.detector import BoxPredictor
+from regraft.inference.streaming import as_typed
+from regraft.models.detectors.apply import Named, answered, loaded
 from regraft.models.detectors.base import BATCH
-
-Named = tuple[str, Picture | str]
 
 
 def box_answers(predictor: BoxPredictor, inputs: list[str], size: int | None = None) -> Iterator[Answer]:
@@ -32,7 +27,7 @@ def box_answers(predictor: BoxPredictor, inputs: list[str], size: int | None = N
     sources = [(text, None if is_video(text) else _items(text)) for text in inputs]
     pictures = chain.from_iterable(_pictures(text, items) for text, items in sources)
     while some := list(islice(pictures, BATCH)):
-        yield from _answered(predictor, some, size)
+        yield from answered(predictor.detector, some, predictor.threshold, size)
 
 
 def _items(text: str) -> Items:
@@ -44,53 +39,18 @@ def _items(text: str) -> Items:
 
 
 def _pictures(text: str, items: Items | None) -> Iterator[Named]:
-    """The pictures of one argument, or, where that is a video, its frames."""
+    """The pictures of one argument, named as its user would type them, or, where that is a video, its frames."""
     if items is None:
         yield from frames(text)
     else:
-        for i in range(len(items)):
-            yield _loaded(text, items, i)
-
-
-def _loaded(text: str, items: Items, i: int) -> Named:
-    """The name of an item as its user would type it, and the picture, or why there is none."""
-    name = items.name(i)
-    if isinstance(items, PictureFiles):
-        name = shown(text if Path(text).is_file() and Path(text).name == name else str(Path(text) / name))
-    try:
-        return name, items.load(i)
-    except UnreadableItem as error:
-        return name, str(error)
-
-
-def _answered(predictor: BoxPredictor, some: list[Named], size: int | None) -> Iterator[Answer]:
-    pictures = [p for _, p in some if not isinstance(p, str)]
-    if size is None:
-        found = iter(predictor.detector.detections(pictures, floor=predictor.threshold))
-    else:
-        found = (_tiled(predictor, p, size) for p in pictures)
-    for name, picture in some:
-        if isinstance(picture, str):
-            yield Answer(name, 0, 0, Found.none(), None, picture)
-        else:
-            yield Answer(name, picture.shape[1], picture.shape[0], next(found), picture)
-
-
-def _tiled(predictor: BoxPredictor, picture: Picture, size: int) -> Found:
-    parts = tiles(picture, size)
-    found = predictor.detector.detections([t.picture for t in parts], floor=predictor.threshold)
-    return merged(parts, found, picture.shape[1], picture.shape[0])
+        for name, picture in (loaded(items, i) for i in range(len(items))):
+            yield as_typed(text, name, items), picture
 
 
 def predict_boxes(
-    model: str,
-    inputs: list[str],
-    *,
-    out: str | None = None,
-    form: str | None = None,
+    predictor: BoxPredictor, inputs: list[str], *, out: str | None = None, form: str | None = None,
     tiles: int | None = None,
-    device: str = "auto",
-) -> tuple[list[dict[str, Any]], int, int]:
+) -> tuple[list[dict[str, Any]], int, int]:  # fmt: skip
     """The records of all pictures (none where they went to the folder ``out`` as ``form``), how many there were, and
     how many could not be read.
     """
@@ -101,7 +61,6 @@ def predict_boxes(
     folder = None if out is None else output(out)
     if folder is not None and folder.exists():
         raise ArtefactError(f"{out} exists: choose another --out; nothing was touched.")
-    predictor = load(model, device=device)
     counts = [0, 0]
     answers = _counted(box_answers(predictor, inputs, tiles), counts)
     if folder is None:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from regraft.core.boxes import Found
-from regraft.core.errors import DataError, InputError
+from regraft.core.errors import InputError
 from regraft.core.runtime import resolve_device
+from regraft.core.types import Hints, Modality
 from regraft.data.inputs import as_items
 from regraft.data.items import Items
-from regraft.models.artefact import detector as artefact
+from regraft.data.writers.detections import Answer, record
+from regraft.inference.base import BasePredictor
 from regraft.models.detectors.apply import stream
 from regraft.models.detectors.base import Detector
 from regraft.models.detectors.bn_folding import folded
 
 
-class BoxPredictor:
-    """A detector ready to answer. ``classes_`` are the class names that labels index, ``threshold`` the least score
-    that is shown.
-    """
+class BoxPredictor(BasePredictor[dict[int, Answer]]):
+    """A detector. ``classes_`` are the class names that labels index, ``threshold`` the least score that is shown."""
+
+    USELESS = ("label", "text", "image", "encoding", "adapt", "resume", "overwrite", "sort_into", "copy", "engine")
+    WHY = "are not for detectors"
+    modality: Modality = "image"
 
     def __init__(self, detector: Detector, manifest: dict[str, Any], *, device: str = "auto") -> None:
         self.detector = folded(detector).to(resolve_device(device))
-        self.manifest = manifest
+        self.manifest, self.hints = manifest, Hints()
         self.classes_ = np.array(detector.classes)
         self.threshold = float(manifest["target"]["decision"].get("threshold", 0.3))
 
@@ -36,20 +40,22 @@ class BoxPredictor:
             raise InputError(f"A detector takes pictures; these are of the kind {items.modality}.")
         return items
 
+    def stream(
+        self, items: Items, label: str = "detections", threshold: float | None = None
+    ) -> Iterator[dict[int, Answer]]:
+        """What is found on each picture, by its position, batch by batch in their order."""
+        return stream(self.detector, items, self.threshold if threshold is None else threshold, label)
+
+    def failed(self, answers: dict[int, Answer]) -> dict[int, str]:
+        return {i: one.error for i, one in answers.items() if one.error}
+
+    def describe(self, items: Items, answers: dict[int, Answer]) -> list[tuple[int, dict[str, Any]]]:
+        """(position, record) of each picture, see `regraft.data.writers.detections.record`."""
+        return [(i, record(one, self.detector.classes)) for i, one in answers.items()]
+
     def predict(self, x: Any, *, threshold: float | None = None) -> list[Found]:
         """What is found on each picture with a score of at least ``threshold`` (by default the one chosen in training).
 
         Raises ``DataError`` naming the first picture that cannot be read.
         """
-        items = self.items(x)
-        answers = []
-        for i, one in stream(self.detector, items, self.threshold if threshold is None else threshold):
-            if isinstance(one, str):
-                raise DataError(f"{items.name(i)} cannot be used: {one}.")
-            answers.append(one)
-        return answers
-
-
-def load(path: str | Path, *, device: str = "auto") -> BoxPredictor:
-    """The detector of a run or artefact folder, ready to predict; raises ``ArtefactError``."""
-    return BoxPredictor(*artefact.load(path), device=device)
+        return [one.found for answers in self.all_of(x, threshold=threshold) for one in answers.values()]

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from regraft.core.errors import InputError
+from regraft.inference.detector import BoxPredictor
 from regraft.inference.multi_task import TaskPredictor
 from regraft.inference.predictor import Predictor
 from regraft.models import artefact
+from regraft.models.model import Model
+
+AnyPredictor = Predictor | TaskPredictor | BoxPredictor
+
+
+def load_any(path: str | Path, *, engine: str = "auto", device: str = "auto") -> AnyPredictor:
+    """The model of a run or artefact folder, or one task of it (``FOLDER#TASK``), ready to predict, of the class that
+    fits what is saved; raises ``ArtefactError``.
+    """
+    found, manifest = artefact.load_any(path)
+    if isinstance(found, Model):
+        return Predictor(found, manifest, engine=engine, device=device)
+    if isinstance(found, dict):
+        return TaskPredictor(found, manifest, engine=engine, device=device)
+    return BoxPredictor(found, manifest, device=device)
 
 
 def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor:
-    """The model of a run or artefact folder, or one task of it (``FOLDER#TASK``), ready to predict; raises
-    ``ArtefactError``. A detector is loaded by `regraft.inference.detector.load`.
-    """
-    model, manifest = artefact.load(path)
-    return Predictor(model, manifest, engine=engine, device=device)
+    """`load_any`, where one model of classes or numbers is wanted."""
+    return Predictor(*artefact.load(path), engine=engine, device=device)
 
 
-def load_any(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor | TaskPredictor:
-    """As `load`; a model of several tasks, of which none is named, as a `TaskPredictor`."""
-    if artefact.split_task(path)[1] is None:
-        models, manifest = artefact.load_tasks(path)
-        if "tasks" in manifest:
-            return TaskPredictor(models, manifest, engine=engine, device=device)
-        return Predictor(models[""], manifest, engine=engine, device=device)
-    return load(path, engine=engine, device=device)
+def load_for_texts(path: str | Path, *, reads: str, tells: str, engine: str, device: str) -> Predictor:
+    """`load`, where a model of texts and classes is wanted: in words, what ``reads`` texts and ``tells`` classes."""
+    predictor = load(path, engine=engine, device=device)
+    if predictor.modality != "text":
+        kind = {"image": "pictures", "table": "numbers"}[predictor.modality]
+        raise InputError(f"{path} is a model of {kind}, and {reads}: a model fitted on texts is wanted.")
+    if predictor.model.numbers:
+        raise InputError(f"{path} gives numbers, and {tells}: a model fitted on classes is wanted.")
+    return predictor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -10,21 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.border import tell
-from regraft.core.errors import DataError, InputError
+from regraft.core.errors import InputError
 from regraft.core.runtime import resolve_device
-from regraft.core.types import Hints, Modality, Problem
+from regraft.core.types import Problem
 from regraft.data.items import Items
 from regraft.features.runner import Runner
+from regraft.inference.base import BasePredictor
 from regraft.inference.predictor import Answers, Predictor
 from regraft.models import artefact
 from regraft.models.model import Model
 
 
-class TaskPredictor:
+class TaskPredictor(BasePredictor[dict[str, Answers]]):
     """Several tasks on one network: one forward pass an item, an answer for each task. Where the parameters were shared
     softly, each task has a network of its own.
     """
+
+    USELESS, WHY = Predictor.USELESS, Predictor.WHY
 
     def __init__(self, models: dict[str, Model], manifest: dict[str, Any], *, engine: str = "auto",
                  device: str = "auto") -> None:  # fmt: skip
@@ -39,26 +41,21 @@ class TaskPredictor:
         self.tasks = {name: Predictor(m, {**manifest, **manifest["tasks"][name]}, runner=runner)
                       for name, m in models.items()}  # fmt: skip
         self.first = next(iter(self.tasks.values()))
+        self.modality, self.hints = self.first.modality, self.first.hints
         self.classes_ = {name: p.classes_ for name, p in self.tasks.items()}
 
-    @property
-    def modality(self) -> Modality:
-        """What the items are: pictures, texts or rows of a table."""
-        return self.first.modality
-
-    @property
-    def hints(self) -> Hints:
-        return self.first.hints
-
-    def oddities(self, items: Items) -> list[Problem]:
+    def oddities(self, items: Items, others: Iterable[str] = ()) -> list[Problem]:
         """`Predictor.oddities` of all tasks, each once."""
-        return list(dict.fromkeys(p for one in self.tasks.values() for p in one.oddities(items)))
+        return list(dict.fromkeys(p for one in self.tasks.values() for p in one.oddities(items, others)))
 
     def stream(self, items: Items, label: str = "predictions") -> Iterator[dict[str, Answers]]:
         """Answers by task, batch by batch, in the order of the items."""
         for found in self.first.runner.stream(items, label):
             yield {name: p.answers_of(replace(found, rows=found.rows[:, self.columns[name]]))
                    for name, p in self.tasks.items()}  # fmt: skip
+
+    def failed(self, answers: dict[str, Answers]) -> dict[int, str]:
+        return next(iter(answers.values())).failed
 
     def predict_proba(self, x: Any) -> dict[str, NDArray[np.float64]]:
         """(n, k) probabilities by task; raises ``DataError`` naming the first item that cannot be read."""
@@ -68,14 +65,8 @@ class TaskPredictor:
         return self._all(x)
 
     def _all(self, x: Any) -> dict[str, NDArray[np.float64]]:
-        items, parts = self.first.items(x), []
-        tell(self.oddities(items))
-        for answers in self.stream(items):
-            for i, why in sorted(answers[next(iter(answers))].failed.items()):
-                raise DataError(f"{items.name(i)} cannot be used: {why}.")
-            parts.append(answers)
-        return {name: np.concatenate([a[name].probabilities for a in parts] or [np.zeros((0, p.model.outputs))])
-                for name, p in self.tasks.items()}  # fmt: skip
+        parts = self.all_of(x)
+        return {name: p.joined([a[name] for a in parts]).probabilities for name, p in self.tasks.items()}
 
     def predict(self, x: Any) -> dict[str, NDArray[Any]]:
         """(n,) class names, or numbers, by task."""

@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.border import tell
-from regraft.core.errors import DataError, InputError
+from regraft.core.errors import InputError
 from regraft.core.runtime import resolve_device
-from regraft.core.types import Hints, Modality, Problem, Roles
-from regraft.data.inputs import as_read_by
+from regraft.core.types import Hints, Problem, Roles
 from regraft.data.items import Items
 from regraft.data.tabular.cells import Cells
 from regraft.features.encoders.table import TableNetwork
 from regraft.features.extract import Extracted
 from regraft.features.runner import Runner
+from regraft.inference.base import BasePredictor
 from regraft.models.model import Model
 
 
@@ -36,28 +35,21 @@ class Answers:
     scores: dict[str, NDArray[np.float64]] | None = None
 
 
-class Predictor:
-    """A model ready to answer. ``classes_`` are the class names in the order of the probabilities."""
+class Predictor(BasePredictor[Answers]):
+    """A model of classes or numbers. ``classes_`` are the class names in the order of the probabilities."""
+
+    USELESS, WHY = ("form", "tiles"), "are for detectors"
 
     def __init__(self, model: Model, manifest: dict[str, Any], *, engine: str = "auto", device: str = "auto",
                  runner: Runner | None = None) -> None:  # fmt: skip
         self.model = model
         self.manifest = manifest
         self.runner = runner or Runner(model.network, engine, resolve_device(device))
+        self.modality = model.network.spec.modality
+        self.hints = Hints(kept=Roles.from_json(manifest["record"].get("columns")))
         self.classes_ = np.array(model.target.classes)
 
-    @property
-    def modality(self) -> Modality:
-        """What the items are: pictures, texts or rows of a table."""
-        return self.model.network.spec.modality
-
-    @property
-    def hints(self) -> Hints:
-        """The columns of the table that the model learned from, by which others are read."""
-        return Hints(kept=Roles.from_json(self.manifest["record"].get("columns")))
-
     def stream(self, items: Items, label: str = "predictions") -> Iterator[Answers]:
-        """Answers batch by batch, in the order of the items; memory does not grow with their number."""
         for found in self.runner.stream(items, label):
             yield self.answers_of(found)
 
@@ -69,14 +61,10 @@ class Predictor:
         scores = known.scores(found.rows)
         return Answers(found.positions, answers, found.failed, known.unlike(scores), scores)
 
-    def items(self, x: Any) -> Items:
-        """``x`` as items of the kind the model takes: a list of strings holds texts for a model of texts."""
-        return as_read_by(self.modality, x, self.hints)
+    def failed(self, answers: Answers) -> dict[int, str]:
+        return answers.failed
 
     def oddities(self, items: Items, others: Iterable[str] = ()) -> list[Problem]:
-        """What a person should know of rows to answer to: gaps that are filled in, rows of nothing else, new
-        categories, and columns (of the items or ``others``) that were left out in training.
-        """
         network, roles = self.model.network, self.hints.kept
         if not isinstance(network, TableNetwork) or not isinstance(items, Cells):
             return []
@@ -86,7 +74,10 @@ class Predictor:
 
     def answer(self, x: Any) -> Answers:
         """All answers at once; items that cannot be read are in ``failed``."""
-        parts = list(self.stream(self.items(x)))
+        return self.joined(list(self.stream(self.items(x))))
+
+    def joined(self, parts: list[Answers]) -> Answers:
+        """The answers of several batches as one."""
         if not parts:
             return Answers(np.zeros(0, np.int64), np.zeros((0, self.model.outputs)), {})
         return Answers(
@@ -102,19 +93,11 @@ class Predictor:
         """(n, k) probabilities; raises ``DataError`` naming the first item that cannot be read."""
         if self.model.numbers:
             raise InputError("The model gives numbers, not probabilities: predict gives them.")
-        return self._all(x)
-
-    def _all(self, x: Any) -> NDArray[np.float64]:
-        items = self.items(x)
-        tell(self.oddities(items))
-        answers = self.answer(items)
-        for i, why in sorted(answers.failed.items()):
-            raise DataError(f"{items.name(i)} cannot be used: {why}.")
-        return answers.probabilities
+        return self.joined(self.all_of(x)).probabilities
 
     def predict(self, x: Any) -> NDArray[Any]:
         """(n,) class names; where several may be true, joined by ``|``; or (n,) numbers."""
-        return self.said(self._all(x))
+        return self.said(self.joined(self.all_of(x)).probabilities)
 
     def said(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
         """What `Predictor.predict` says of outputs (n, k)."""
@@ -141,7 +124,7 @@ class Predictor:
         for i, label, p, h in zip(answers.positions, labels, answers.probabilities, bits, strict=True):
             named = {str(c): float(v) for c, v in zip(self.classes_, p, strict=True)}
             row = {"input": items.name(int(i)), "label": label, "probabilities": named, "entropy_bits": float(h)}
-            if model.target.task == "multilabel":
+            if model.several:
                 row["labels"] = label.split("|") if label else []
             if below is not None:
                 row["abstain"] = bool(p.max() < below)

@@ -12,7 +12,7 @@ from regraft.data.items import Items, PictureFiles
 from regraft.inference.answer_files import Row
 
 
-class _Sorter:
+class Sorter:
     """Puts each picture into the folder of its class, below the folders that it lies in: a hard link where the disk
     allows, else a symbolic one.
 
@@ -37,6 +37,7 @@ class _Sorter:
         return self.folders[label]
 
     def add(self, items: Items, position: int, row: Row) -> None:
+        """Puts one picture where its answer says."""
         assert isinstance(items, PictureFiles)
         where = _UNREADABLE if "error" in row else _UNSURE if row.get("abstain") else self._of(row["label"])
         steps = [step for step in PurePosixPath(row["input"]).parts if step not in ("/", ".", "..")]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +18,11 @@ from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.names import shown
 from regraft.data.open import is_there, open_inputs
 from regraft.inference.answer_files import Row
-from regraft.inference.multi_task import TaskPredictor
-from regraft.inference.predictor import Predictor
-from regraft.inference.sorting import _Sorter
+from regraft.inference.base import BasePredictor
+from regraft.inference.sorting import Sorter
 
 
-def _opened(predictor: Predictor | TaskPredictor, text: str, hints: Hints) -> Read:
+def opened(predictor: BasePredictor[Any], text: str, hints: Hints) -> Read:
     """The items of one input: for a model of texts also a text itself, where it has not the look of a path and names
     none.
     """
@@ -32,11 +32,11 @@ def _opened(predictor: Predictor | TaskPredictor, text: str, hints: Hints) -> Re
     return Read(Texts([text], [text]), slash if re.fullmatch(r"\S+[/\\]\S+", text) else [])
 
 
-class _Rows:
+class Rows:
     """The records of all inputs, one after the other."""
 
     def __init__(
-        self, predictor: Predictor | TaskPredictor, sources: list[tuple[str, Items]], sorter: _Sorter | None
+        self, predictor: BasePredictor[Any], sources: list[tuple[str, Items]], sorter: Sorter | None = None
     ) -> None:
         self.predictor = predictor
         self.sources = sources
@@ -44,6 +44,7 @@ class _Rows:
 
     @property
     def total(self) -> int:
+        """How many items there are."""
         return sum(len(items) for _, items in self.sources)
 
     def digest(self) -> str:
@@ -53,7 +54,7 @@ class _Rows:
     def digests(self, first: int) -> Iterator[str]:
         """What names the contents of the ``first`` items."""
         places = ((items, i) for _, items in self.sources for i in range(len(items)))
-        return (_content(items, i) for items, i in islice(places, first))
+        return (content(items, i) for items, i in islice(places, first))
 
     def stream(self, skip: int) -> Iterator[tuple[Row, Items, int]]:
         """Each record, and the item it is of."""
@@ -62,13 +63,13 @@ class _Rows:
             skip -= start
             rest = items.take(np.arange(start, len(items))) if start else items
             for answers in self.predictor.stream(rest):
-                for position, row in self.predictor.describe(rest, answers):  # type: ignore[arg-type]
+                for position, row in self.predictor.describe(rest, answers):
                     if self.sorter:
                         self.sorter.add(rest, position, row)
-                    yield {**row, "input": _shown(text, row["input"], rest)}, rest, position
+                    yield {**row, "input": as_typed(text, row["input"], rest)}, rest, position
 
 
-def _shown(text: str, name: str, items: Items) -> str:
+def as_typed(text: str, name: str, items: Items) -> str:
     """The name of an item as its user would type it."""
     if not isinstance(items, PictureFiles):
         return name
@@ -78,7 +79,7 @@ def _shown(text: str, name: str, items: Items) -> str:
 _PATH = re.compile(r"[.~]{0,2}[/\\].*|[A-Za-z]:[/\\].*|.*[/\\]|\S*\.[A-Za-z]\w{1,8}(#\w+)?|embedded:\S*", re.DOTALL)
 
 
-def _content(items: Items, i: int) -> str:
+def content(items: Items, i: int) -> str:
     """What names the content of an item."""
     try:
         return items.digest(i).hex()

@@ -43,7 +43,7 @@ def tent(model: Model, items: Items, device: str = "cpu") -> Model:
     """
     body, head = copy.deepcopy(model.network.body), copy.deepcopy(model.head).to(device)
     norms = body.norms()
-    if model.target.task != "classification" or len(parts_of(model.network)) > 1 or not norms:
+    if model.task.link != "softmax" or len(parts_of(model.network)) > 1 or not norms:
         raise InputError(f"--adapt tent is for one class an item and one network with batch normalisation; this is "
                          f"{model.network.name} for {model.target.task}.")  # fmt: skip
     if not model.network.own_statistics:
@@ -63,21 +63,21 @@ def tent(model: Model, items: Items, device: str = "cpu") -> Model:
     for norm in norms:
         norm.train()
         norm.track_running_stats = False
-    for x in _shuffled(engine, items, "adapting"):
+    for x in shuffled(engine, items, "adapting"):
         optimiser.zero_grad()
         entropy(head(engine.body.features(x))).mean().backward()
         optimiser.step()
     for norm in norms:
         norm.track_running_stats = True
     with recompute_batch_norm_statistics(body):
-        for x in _shuffled(engine, items, "statistics"):
+        for x in shuffled(engine, items, "statistics"):
             engine.body.features(x)
     body.requires_grad_(False).eval().cpu()
     network.provenance.pop("digest", None)
     return replace(model, network=network, familiar=None)
 
 
-def _shuffled(engine: TorchEngine, items: Items, label: str) -> Iterator[Tensor]:
+def shuffled(engine: TorchEngine, items: Items, label: str) -> Iterator[Tensor]:
     """Prepared batches of the items that can be read, in a fixed random order; one item alone has no statistics, so
     none is left for the last batch.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from regraft.data.folds import in_words
@@ -88,7 +89,7 @@ def _what(target: dict[str, Any]) -> str:
         sigma = target["decision"].get("sigma", float("nan"))
         return f"Gives a number, {target['name']}, with a standard deviation of {sigma:.4g}."
     names = target["classes"]
-    return f"Tells apart {len(names)} classes: {', '.join(names[:20])}" + (", ..." if len(names) > 20 else ".")
+    return f"Tells apart {len(names)} classes: {_listed(names)}"
 
 
 def tasks_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
@@ -108,3 +109,24 @@ def tasks_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
     lines += ["", "Use: `regraft predict FOLDER INPUT...` for all tasks, `FOLDER#TASK` for one, or in Python "
               "`regraft.load(FOLDER).predict(inputs)`.", ""]  # fmt: skip
     return "\n".join(lines)
+
+
+def detector_card(manifest: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """The card of what finds boxes."""
+    target, record, val = manifest["target"], manifest["record"], metrics.get("val") or {}
+    lines = [
+        "---", "library_name: regraft", "pipeline_tag: object-detection", "tags: [regraft, transfer-learning]", "---",
+        f"# {record.get('name', 'A regraft detector')}", "",
+        f"Finds {len(target['classes'])} kinds of objects: {_listed(target['classes'])}", "",
+        f"- detector: {manifest['network']['name']}; weights before training: "
+        f"{manifest['network']['provenance']['weights']}",
+        f"- method: {record.get('method')}; trained on {record.get('data')}, {record.get('trained_on')} pictures",
+    ]  # fmt: skip
+    if val.get("map") is not None:
+        lines.append(f"- mAP {val['map']:.4f}, mAP50 {val['map50']:.4f} on {record.get('judged_on')} pictures that "
+                     "were not trained on")  # fmt: skip
+    return "\n".join([*lines, "", "Use: `regraft predict FOLDER PICTURES...`.", ""])
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else ".")

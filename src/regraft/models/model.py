@@ -46,7 +46,12 @@ class Model:
     @property
     def numbers(self) -> bool:
         """Whether it answers with numbers, not with classes."""
-        return self.target.task == "regression"
+        return self.task.link is None
+
+    @property
+    def several(self) -> bool:
+        """Whether several of its classes may be true of an item."""
+        return self.task.link == "sigmoid"
 
     def logits(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Features (n, D) -> logits (n, K), in blocks of fixed shape so that no row depends on its neighbours."""

@@ -141,7 +141,7 @@ def _answered(predictor: Predictor, opened: DatedTexts) -> tuple[_Answers, list[
         raise DataError("Not one text can be read: every one is empty.")
     rows, model = stack_rows([p.rows for p in parts]), predictor.model
     probabilities = model.probabilities(rows)
-    if model.target.task == "multilabel":
+    if model.several:
         given = probabilities >= model.thresholds
     else:
         given = np.eye(probabilities.shape[1], dtype=bool)[probabilities.argmax(1)]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from regraft.cli.printing.basics import box_figures, figures, problems, table
 
 if TYPE_CHECKING:
-    from regraft.commands.predict import PredictResult
     from regraft.explanation.occlusion import ClassEffects, Explanation
+    from regraft.inference.answering import PredictResult
     from regraft.inference.evaluation import Evaluation
     from regraft.text_mining.summary import Insights, Share
 

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.core.errors import InputError, RegraftError, UnreadableItem
+from regraft.core.errors import DataError, InputError, RegraftError, UnreadableItem
 from regraft.core.types import PreprocessSpec
 from regraft.data.image.decoding import fit
 from regraft.data.items import Items
+
+SMALL_SIDE = 64
+"""Pictures of at most so many pixels a side are small."""
 
 
 @dataclass
@@ -49,6 +52,17 @@ def load_item(items: Items, i: int) -> Any:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UnreadableItem(f"it cannot be read: {reason}") from error
+
+
+def sample_of(items: Items) -> NDArray[Any]:
+    """The first item that can be read, among up to a thousand; raises ``DataError`` where there is none."""
+    why = "there is no item"
+    for i in range(min(len(items), 1000)):
+        try:
+            return load_item(items, i)
+        except UnreadableItem as error:
+            why = f"{items.name(i)}: {error}"
+    raise DataError(f"None of the items can be read ({why}).")
 
 
 def loader(items: Items, spec: PreprocessSpec) -> Callable[[int], Any]:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from regraft.core.errors import ArtefactError
 from regraft.core.files import path_of, sha256
-from regraft.features.fusion import parts_of
-from regraft.models.model import Model
 
 FORMAT, FORMAT_VERSION, TASKS_VERSION, OWN_VERSION = "regraft-artefact", 1, 2, 3
-
-
 MANIFEST, MODEL, BACKBONE = "manifest.json", "model.safetensors", "backbone.safetensors"
+TOKENIZER, PARTS, LEARNED = "tokenizer", "parts", "learned.safetensors"
+
+Kind = Literal["model", "tasks", "detector"]
+"""What a folder may hold: a model of classes or numbers, several such by task, or what finds boxes."""
 
 
-TOKENIZER, PARTS = "tokenizer", "parts"
+def kind_of(manifest: dict[str, Any]) -> Kind:
+    """What a manifest is of."""
+    if "tasks" in manifest:
+        return "tasks"
+    return "detector" if manifest["target"].get("task") == "detection" else "model"
 
 
 def find(path: str | Path) -> Path:
@@ -77,19 +81,10 @@ def split_task(path: str | Path) -> tuple[str, str | None]:
 def summary(manifest: dict[str, Any]) -> dict[str, Any]:
     """A short account of a model, for listings."""
     found = {"backbone": manifest["network"]["name"], "created": manifest["created"]}
-    if "tasks" in manifest:
+    if kind_of(manifest) == "tasks":
         return found | {"tasks": {n: {"task": t["target"]["task"], "classes": t["target"]["classes"]}
                                   for n, t in manifest["tasks"].items()}}  # fmt: skip
     return found | {"task": manifest["target"]["task"], "classes": manifest["target"]["classes"]}
-
-
-def parameters(*models: Model) -> int:
-    """How many numbers a model holds, or several together."""
-    modules = {id(p.body): p.body for m in models for p in parts_of(m.network)} | {id(m.head): m.head for m in models}
-    return sum(p.numel() for m in modules.values() for p in m.parameters())
-
-
-LEARNED = "learned.safetensors"
 
 
 def _lacks(manifest: dict[str, Any]) -> str | None:

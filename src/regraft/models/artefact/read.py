@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
 from torch import Tensor
 
-from regraft.backbones import catalog
+from regraft.backbones import catalog, weights
 from regraft.backbones.base import Pretrained
 from regraft.backbones.text.tokeniser import DICTIONARY
 from regraft.core.border import written_by_regraft
@@ -24,10 +25,13 @@ from regraft.models.artefact.manifest import (
     PARTS,
     TOKENIZER,
     find,
+    kind_of,
     read_manifest,
     split_task,
 )
 from regraft.models.cv_plus import FoldHeads
+from regraft.models.detectors import catalog as detectors
+from regraft.models.detectors.base import Detector, Origin
 from regraft.models.heads import HEADS
 from regraft.models.learned import Learned
 from regraft.models.model import Model
@@ -53,39 +57,62 @@ def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor]) 
 
 
 Loaded = tuple[Model, dict[str, Any]]
+Saved = Model | dict[str, Model] | Detector
+"""A model, several by task, or what finds boxes."""
 
 
-def load(path: str | Path, beside: Loaded | None = None) -> Loaded:
-    """The model and manifest of a run or artefact folder. Nothing in it is run; raises ``ArtefactError``.
+def load_any(path: str | Path, beside: Loaded | None = None) -> tuple[Saved, dict[str, Any]]:
+    """What a run or artefact folder holds, of the class that its manifest names, and the manifest. Nothing in it is
+    run; raises ``ArtefactError``.
 
     ``FOLDER#TASK`` is one task of a model of several. A network that is the same as that of ``beside``, loaded before,
     is not read again.
     """
+    if split_task(path)[1] is not None:
+        return load(path, beside)
+    folder = find(path)
+    manifest = read_manifest(folder)
+    with written_by_regraft(folder):
+        if kind_of(manifest) == "detector":
+            return _read_detector(folder, manifest), manifest
+        models = _read_tasks(folder, manifest, beside)
+        return models if kind_of(manifest) == "tasks" else models[""], manifest
+
+
+def load(path: str | Path, beside: Loaded | None = None) -> Loaded:
+    """`load_any`, where one model of classes or numbers is wanted."""
     where, task = split_task(path)
-    models, manifest = load_tasks(where, beside)
-    if "tasks" not in manifest and task is None:
-        return models[""], manifest
-    if task not in models or "tasks" not in manifest:
-        there = ", ".join(models) if "tasks" in manifest else ""
-        raise ArtefactError(f"{where} holds the tasks {there}: name one, as {where}#{next(iter(models))}." if there else
-                            f"{where} is a model of one task; leave out #{task}.")  # fmt: skip
-    return models[task], {**manifest, **manifest["tasks"][task]}
+    found, manifest = load_any(where, beside)
+    if isinstance(found, Detector):
+        raise ArtefactError(f"{where} is a detector: predict, evaluate and regraft.load take it.")
+    if isinstance(found, Model):
+        if task is not None:
+            raise ArtefactError(f"{where} is a model of one task; leave out #{task}.")
+        return found, manifest
+    if task is None or task not in found:
+        raise unnamed(where, found)
+    return found[task], {**manifest, **manifest["tasks"][task]}
+
+
+def unnamed(where: str, tasks: Iterable[str]) -> ArtefactError:
+    """Of several ``tasks`` one must be named."""
+    names = list(tasks)
+    return ArtefactError(f"{where} holds the tasks {', '.join(names)}: name one, as {where}#{names[0]}.")
+
+
+def parameters(found: Saved) -> int:
+    """How many numbers a saved model holds, several tasks together."""
+    if isinstance(found, Detector):
+        return sum(p.numel() for p in found.parameters())
+    models = found.values() if isinstance(found, dict) else [found]
+    modules = {id(p.body): p.body for m in models for p in parts_of(m.network)} | {id(m.head): m.head for m in models}
+    return sum(p.numel() for m in modules.values() for p in m.parameters())
 
 
 def _same_network(a: dict[str, Any], b: dict[str, Any]) -> bool:
     """Whether two manifests name the same network, to the bit, whose weights do not lie in ``MODEL``."""
     files = [{k: v for k, v in m["files"].items() if k.startswith((BACKBONE, PARTS, TOKENIZER))} for m in (a, b)]
     return bool(a["network"] == b["network"] and files[0] == files[1])
-
-
-def load_tasks(path: str | Path, beside: Loaded | None = None) -> tuple[dict[str, Model], dict[str, Any]]:
-    """Every task of a model by name, all on the same network; a model of one task has the name ``""``."""
-    folder = find(path)
-    manifest = read_manifest(folder)
-    if manifest.get("target", {}).get("task") == "detection":
-        raise ArtefactError(f"{path} is a detector: predict, evaluate and regraft.load take it.")
-    with written_by_regraft(folder):
-        return _read_tasks(folder, manifest, beside), manifest
 
 
 def _own(network: Pretrained, part: int, task: str) -> Pretrained:
@@ -122,6 +149,16 @@ def learned_by(path: str | Path) -> Learned | None:
         state = load_file(folder / LEARNED)
         own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         return Learned.read(own) if own else None
+
+
+def _read_detector(folder: Path, manifest: dict[str, Any]) -> Detector:
+    network = manifest["network"]
+    detector = detectors.rebuild(network["recipe"], manifest["target"]["classes"], tuple(network["spec"]["frame"]))
+    weights.fill(detector, load_file(folder / MODEL), folder / MODEL, network["name"])
+    detector.overlap, detector.stretches = network["spec"]["overlap"], network["spec"].get("stretch", False)
+    detector.origin = Origin(**network["provenance"])
+    detector.body.freeze()
+    return detector.requires_grad_(False).eval()
 
 
 def _read_tasks(folder: Path, manifest: dict[str, Any], beside: Loaded | None) -> dict[str, Model]:

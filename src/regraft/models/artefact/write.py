@@ -3,8 +3,8 @@
 ``manifest.json``         format version, class names, network recipe and preprocessing, digests, versions
 ``model.safetensors``     the head, what the training data looks like, and the network where it was changed
 ``backbone.safetensors``  the network where it was not changed: a hard link into a store by content
-``tokenizer/``            what preparing a text needs; ``parts/0``, ``parts/1``, ... hold both for each part of a fusion
 ``tokenizer/``            for networks on texts: what turns texts into token numbers, and a view's dictionary
+``parts/0``, ``parts/1``  ... hold both for each part of a fusion
 ``learned.safetensors``   what the items that it learned from are recognised by
 ``metrics.json``          the figures measured before the refit
 ``README.md``             the model card
@@ -38,8 +38,9 @@ from regraft.models.artefact.manifest import (
     PARTS,
     TASKS_VERSION,
     TOKENIZER,
+    kind_of,
 )
-from regraft.models.card import model_card, tasks_card
+from regraft.models.card import detector_card, model_card, tasks_card
 from regraft.models.learned import Learned
 from regraft.models.model import Model
 
@@ -54,7 +55,8 @@ def save(
     """
     tensors = _tensors(model) | _changed(model.network)
     known = {} if learned is None else learned.tensors()
-    return _write(folder, model.network, tensors, {**_task(model), "record": record}, metrics, FORMAT_VERSION, known)
+    about = {"network": _entry(model.network), **_task(model), "record": record}
+    return write(folder, about, metrics, tensors, known, network=model.network)
 
 
 def save_tasks(
@@ -75,7 +77,8 @@ def save_tasks(
     if own:
         tasks = {name: {**task, "part": i} for i, (name, task) in enumerate(tasks.items())}
     known = {f"{i}.{k}": v for i, m in enumerate(models) if (one := learned[m]) for k, v in one.tensors().items()}
-    return _write(folder, first, tensors, {"tasks": tasks}, metrics, OWN_VERSION if own else TASKS_VERSION, known)
+    about, version = {"network": _entry(first), "tasks": tasks}, OWN_VERSION if own else TASKS_VERSION
+    return write(folder, about, metrics, tensors, known, version, network=first)
 
 
 def side_by_side(networks: dict[str, Pretrained]) -> Pretrained:
@@ -111,33 +114,31 @@ def _task(model: Model) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _write(
-    folder: Path,
-    network: Pretrained,
-    tensors: dict[str, Tensor],
-    more: dict[str, Any],
-    metrics: dict[str, Any],
-    version: int,
-    known: dict[str, Tensor],
-) -> Path:
+def write(
+    folder: Path, about: dict[str, Any], metrics: dict[str, Any], tensors: dict[str, Tensor],
+    known: dict[str, Tensor], version: int = FORMAT_VERSION, network: Pretrained | None = None,
+) -> Path:  # fmt: skip
+    """The folder of any saved model, whole or not at all: its ``tensors``, what it has learned from (``known``), the
+    files of its ``network``, the manifest that tells ``about`` it, its figures, its card.
+    """
     if folder.exists() and not (folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))):
         raise ArtefactError(f"{folder} exists and is no model: choose another place; nothing was touched.")
     with new_folder(folder) as temporary:
         write_state(temporary / MODEL, tensors)
         if known:
             write_state(temporary / LEARNED, known)
-        _write_network(network, temporary, "adapted_by" in network.provenance)
+        if network is not None:
+            _write_network(network, temporary, "adapted_by" in network.provenance)
         manifest = {
             "format": FORMAT,
             "format_version": version,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "network": _entry(network),
-            **more,
+            **about,
             "versions": versions(),
         }
         write_json(temporary / "metrics.json", metrics)
-        card = tasks_card(manifest, metrics) if "tasks" in manifest else model_card(manifest, metrics)
-        write_text(temporary / "README.md", card)
+        card = {"model": model_card, "tasks": tasks_card, "detector": detector_card}[kind_of(manifest)]
+        write_text(temporary / "README.md", card(manifest, metrics))
         written = [f for f in sorted(temporary.rglob("*")) if f.is_file()]
         manifest["files"] = {f.relative_to(temporary).as_posix(): sha256(f) for f in written}
         write_json(temporary / MANIFEST, manifest)
