@@ -150,7 +150,7 @@ def coefficients() -> Iterator[Row]:
         def draw(rng: np.random.Generator) -> float:
             x, y, w = numbers(rng, n, d)
             names = [str(i) for i in range(d)]
-            fitted = fit_regression(x[:n], y[:n], own_units=True, alpha=alpha, names=names)
+            fitted = fit_regression(x[:n], y[:n], per_feature_scaling=True, alpha=alpha, names=names)
             ends = np.array([c["ci95"] for c in fitted.record["coefficients"][:d]])
             return float(((ends[:, 0] <= w) & (w <= ends[:, 1])).mean())
 

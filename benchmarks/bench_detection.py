@@ -152,8 +152,8 @@ def heads(work: Path) -> None:
     detector = catalog.load("yolo", frame=frame)
     detector.with_classes(("a", "b", "c"))
     detector.to(memory_format=torch.channels_last)
-    border = len(detector.body.blocks)
-    detector.body.freeze(border)
+    first_trained_block = len(detector.body.blocks)
+    detector.body.freeze(first_trained_block)
     detector.train()
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 250, (n, 12, 2))
@@ -161,12 +161,12 @@ def heads(work: Path) -> None:
     frames = torch.from_numpy(rng.integers(0, 255, (n, 3, *frame), dtype=np.uint8))
     whole = Batch([frames], *packed(boxes), frame)
     with torch.inference_mode():
-        maps = [m.half().float().clone() for m in detector.through([frames], 0, border)]
+        maps = [m.half().float().clone() for m in detector.through([frames], 0, first_trained_block)]
     stored = Batch([m.clone() for m in maps], *packed(boxes), frame)
     learning = [p for p in detector.parameters() if p.requires_grad]
 
     def step(batch: Batch, at: int) -> None:
-        detector.border = at
+        detector.first_trained_block = at
         for p in learning:
             p.grad = None
         detector(batch).backward()
@@ -176,20 +176,21 @@ def heads(work: Path) -> None:
             step(batch, at)
         return int(counter.get_total_flops())
 
-    times: dict[int, list[float]] = {0: [], border: []}
+    times: dict[int, list[float]] = {0: [], first_trained_block: []}
     for turn in range(34):
-        for at, batch in ((0, whole), (border, stored)):
+        for at, batch in ((0, whole), (first_trained_block, stored)):
             begun = time.perf_counter()
             step(batch, at)
             if turn >= 4:
                 times[at].append(time.perf_counter() - begun)
-    ratio = float(np.median(np.array(times[0]) / np.array(times[border])))
-    flops = {at: operations(batch, at) for at, batch in ((0, whole), (border, stored))}
-    allowed = flops[0] / flops[border]
+    ratio = float(np.median(np.array(times[0]) / np.array(times[first_trained_block])))
+    flops = {at: operations(batch, at) for at, batch in ((0, whole), (first_trained_block, stored))}
+    allowed = flops[0] / flops[first_trained_block]
     keep("detection", PARTS, "heads", {
         "batch": n, "frame": list(frame), "threads": torch.get_num_threads(), "times_faster": ratio,
-        "operations_with_frozen_blocks": flops[0], "operations_of_the_head": flops[border], "allowed": allowed,
-        "share": ratio / allowed, "operations": "of convolutions, forward and backward, torch.utils.flop_counter",
+        "operations_with_frozen_blocks": flops[0], "operations_of_the_head": flops[first_trained_block],
+        "allowed": allowed, "share": ratio / allowed,
+        "operations": "of convolutions, forward and backward, torch.utils.flop_counter",
     }, seeds="0, 1, 2")  # fmt: skip
 
 

@@ -119,10 +119,10 @@ def last_blocks(last: int = 4) -> dict[str, Any]:
     from torch.utils.flop_counter import FlopCounterMode
 
     body = catalog.load("random:mobilenet_v2").body
-    border = len(body.blocks) - last
+    first_trained_block = len(body.blocks) - last
     x, y = torch.randn(BATCH, 3, 224, 224), torch.arange(BATCH) % CLASSES
-    frozen = nn.Sequential(*(b for _, b in body.blocks[:border])).requires_grad_(False).eval()
-    learning = nn.Sequential(*(b for _, b in body.blocks[border:]), body.pool, nn.Linear(1280, CLASSES))
+    frozen = nn.Sequential(*(b for _, b in body.blocks[:first_trained_block])).requires_grad_(False).eval()
+    learning = nn.Sequential(*(b for _, b in body.blocks[first_trained_block:]), body.pool, nn.Linear(1280, CLASSES))
     learning.requires_grad_(True).train()
     optimiser = torch.optim.AdamW(learning.parameters(), 1e-4)
     counts = []
@@ -140,8 +140,10 @@ def last_blocks(last: int = 4) -> dict[str, Any]:
         nn.functional.cross_entropy(learning(inside), y).backward()
         optimiser.step()
 
-    learner = loop.Learner(catalog.load("random:mobilenet_v2").body, LinearHead.zero(1280, CLASSES), border)
-    phase, targets = Phase("last", 1, border, 1e-4), torch.eye(CLASSES)[y]
+    learner = loop.Learner(
+        catalog.load("random:mobilenet_v2").body, LinearHead.zero(1280, CLASSES), first_trained_block
+    )
+    phase, targets = Phase("last", 1, first_trained_block, 1e-4), torch.eye(CLASSES)[y]
     run = loop.Run(learner, [phase], range(BATCH * 1000), targets, loop.Settings(batch=BATCH), Path(), None)
     run.begin(phase)
     learner.train()

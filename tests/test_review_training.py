@@ -29,9 +29,7 @@ def test_class_weights_do_not_turn_smoothing_against_the_larger_class(share: flo
     """What is best to say of an item of the larger class is that it is one."""
     weight = torch.tensor([0.5 / share, 0.5 / (1 - share)])
     logit = torch.linspace(-6, 6, 1201)
-    losses = [
-        LOSSES["classification"](torch.tensor([[z, 0.0]]), torch.tensor([[1.0, 0.0]]), 0.05, weight) for z in logit
-    ]
+    losses = [LOSSES["softmax"](torch.tensor([[z, 0.0]]), torch.tensor([[1.0, 0.0]]), 0.05, weight) for z in logit]
     best = torch.sigmoid(logit[int(torch.stack(losses).argmin())])
     assert best == pytest.approx(0.975, abs=0.003)
 

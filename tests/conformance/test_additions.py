@@ -28,7 +28,7 @@ from regraft.models.heads import LinearHead
 KIND = "features"
 SUMMARY = "the class whose mean is nearest (Rocchio 1971)"
 
-def fit_features(rows, labels, target, *, seed=0, own_units=False, class_weight=None, record=None, **more):
+def fit_features(rows, labels, target, *, seed=0, per_feature_scaling=False, class_weight=None, record=None, **more):
     means = np.stack([rows[labels == c].mean(0) for c in range(len(target.classes))])
     head = LinearHead(*means.shape[::-1])
     with torch.no_grad():

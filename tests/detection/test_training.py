@@ -77,8 +77,8 @@ def test_head_only_on_stored_maps_is_head_only_on_frames(tmp_path: Path) -> None
     plain_view = View(BoxPolicy("none"))
     by_frames, by_maps = (Yolo(("a", "b"), frame=FRAME) for _ in range(2))
     one = run(by_frames, feed(view=plain_view), tmp_path / "a", "head-only")
-    by_maps.border = len(by_maps.body.blocks)
-    stored = stored_maps(by_maps, by_maps.border, feed(view=plain_view), 2, RowStore(tmp_path / "rows"))
+    by_maps.first_trained_block = len(by_maps.body.blocks)
+    stored = stored_maps(by_maps, by_maps.first_trained_block, feed(view=plain_view), 2, RowStore(tmp_path / "rows"))
     other = run(by_maps, stored, tmp_path / "b", "head-only")
     for a, b in zip(one.history, other.history, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-3)
@@ -86,7 +86,7 @@ def test_head_only_on_stored_maps_is_head_only_on_frames(tmp_path: Path) -> None
 
 def test_stored_maps_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net, store = Yolo(("a",), frame=FRAME), RowStore(tmp_path)
-    net.border = 7
+    net.first_trained_block = 7
     first = stored_maps(net, 7, feed(6), 2, store)
     monkeypatch.setattr(net, "through", lambda maps, start=0, stop=None: [torch.zeros(len(maps[0]), 1)] * 3)
     again = stored_maps(net, 7, feed(6), 2, store)

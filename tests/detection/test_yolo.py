@@ -160,8 +160,10 @@ def test_maps_behind_a_border_go_on_to_the_same_output() -> None:
     frames = torch.randint(0, 255, (2, 3, 64, 96), dtype=torch.uint8)
     with torch.inference_mode():
         whole = net.head(net.through([frames]))
-        for border in range(8):
-            assert torch.equal(net.head(net.through(net.through([frames], 0, border), border)), whole)
+        for first_trained_block in range(8):
+            assert torch.equal(
+                net.head(net.through(net.through([frames], 0, first_trained_block), first_trained_block)), whole
+            )
 
 
 def test_new_classes_keep_the_rows_of_the_same_name(nano: Yolo) -> None:

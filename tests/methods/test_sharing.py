@@ -27,7 +27,7 @@ def test_a_batch_teaches_its_own_head() -> None:
     torch.manual_seed(0)
     heads = Heads([nn.Linear(4, 3), nn.Linear(4, 1)])
     learner = SimpleNamespace(head=heads, extra=nn.Module(), body=nn.Module(), features=lambda x: x)
-    step = TaskLoss(["form", "mean"], [LOSSES["classification"], LOSSES["regression"]], [3, 1], 0.0)
+    step = TaskLoss(["form", "mean"], [LOSSES["softmax"], LOSSES[None]], [3, 1], 0.0)
 
     def loss(task: int, targets: torch.Tensor) -> torch.Tensor:
         return step(learner, SimpleNamespace(x=x, domain=task), targets, None)["loss"]

@@ -189,7 +189,7 @@ def test_each_task_has_its_loss_by_its_name(soft: float | None, tmp_path: Path) 
         learner.body = Body([(n, OwnBlock(b, 2)) for n, b in learner.body.blocks], nn.Identity())
     learner.head = Heads([learner.head, LinearHead(8, 1)])
     learner.extra = Uncertainty(2)
-    loss = TaskLoss(["form", "loss"], [LOSSES["classification"], LOSSES["regression"]], [3, 1], 0.05, soft)
+    loss = TaskLoss(["form", "loss"], [LOSSES["softmax"], LOSSES[None]], [3, 1], 0.05, soft)
     wanted = {"form_loss", "loss_loss", "uncertainty"} | ({"distance"} if soft else set())
     history, table = trained(learner, [Phase("shared", 2, 0, 0.01, step=loss)], data, targets, tmp_path)
     assert {name for epoch in history for name in epoch["parts"]} == set(table[0]) - set(COLUMNS) == wanted

@@ -66,7 +66,7 @@ def test_what_is_like_training_is_not_flagged(classes: bool) -> None:
 def test_columns_with_units_of_their_own() -> None:
     rng = np.random.default_rng(0)
     table = np.stack([rng.normal(100, 20, 200), rng.normal(0.5, 0.01, 200)], 1)
-    made = OutlierDetector.fitted(table, None, np.arange(200) % 5, own_units=True)
+    made = OutlierDetector.fitted(table, None, np.arange(200) % 5, per_feature_scaling=True)
     flags = made.unlike(made.scores(np.array([[100, 0.5], [100, 0.7], [400, 0.5]])))
     assert flags.tolist() == [False, True, True]
 
@@ -108,7 +108,9 @@ def test_few_rows_flag_as_many_as_is_said() -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
         y = np.arange(50) % 2
-        known = OutlierDetector.fitted(rng.lognormal(size=(50, 5)), y, stratified_folds(y, 5, rng), own_units=True)
+        known = OutlierDetector.fitted(
+            rng.lognormal(size=(50, 5)), y, stratified_folds(y, 5, rng), per_feature_scaling=True
+        )
         assert known.expected == pytest.approx(1 / 51)
         flagged.append(known.unlike(known.scores(rng.lognormal(size=(2000, 5)))).mean())
     assert 0.85 / 51 < np.mean(flagged) < 1.15 / 51

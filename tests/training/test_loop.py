@@ -118,13 +118,13 @@ def test_layers_learn_at_their_own_rates(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     learner, data, targets = problem()
-    plain, calls = losses.LOSSES["classification"], []
+    plain, calls = losses.LOSSES["softmax"], []
 
     def fails(*args):
         calls.append(1)
         return plain(*args) * (float("nan") if len(calls) == 4 else 1)
 
-    monkeypatch.setitem(losses.LOSSES, "classification", fails)
+    monkeypatch.setitem(losses.LOSSES, "softmax", fails)
     with pytest.raises(InputError, match=r"no longer a number at step 3 .* try --lr 0\.001"):
         train(learner, PHASES, data, targets, SETTINGS, folder=tmp_path)
     assert json.loads((tmp_path / "last/state.json").read_text())["at"]["step"] == 3
@@ -184,7 +184,7 @@ def test_rows_in_place_of_pictures(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     y = np.arange(40) % 2
     views = [(rng.normal(size=(40, 8)) + 2 * y[:, None]).astype(np.float32) for _ in range(3)]
-    learner = Learner(Body([("x", nn.Linear(8, 8))], nn.Identity()), nn.Linear(8, 2), border=1)
+    learner = Learner(Body([("x", nn.Linear(8, 8))], nn.Identity()), nn.Linear(8, 2), first_trained_block=1)
     progress = train(
         learner, [Phase("head", 10, 1, 0.05)], RowBatches(views, 0), np.eye(2)[y], SETTINGS, folder=tmp_path
     )
@@ -193,14 +193,14 @@ def test_rows_in_place_of_pictures(tmp_path: Path) -> None:
 
 def test_a_rate_that_diverges_is_stopped(tmp_path: Path, monkeypatch) -> None:
     learner, data, targets = problem()
-    plain = losses.LOSSES["classification"]
+    plain = losses.LOSSES["softmax"]
     calls = []
 
     def grows(*args):
         calls.append(1)
         return plain(*args) * 1.3 ** max(0, len(calls) - 10)
 
-    monkeypatch.setitem(losses.LOSSES, "classification", grows)
+    monkeypatch.setitem(losses.LOSSES, "softmax", grows)
     with pytest.raises(InputError, match=r"loss grew from .* --lr 0\.001 or --lr auto"):
         train(learner, [Phase("all", 20, 0, 0.01)], data, targets, SETTINGS, folder=tmp_path)
 
@@ -271,8 +271,8 @@ def test_several_labels_and_class_weights(tmp_path: Path) -> None:
     x, positions = next(data.epoch(0, 48, 0))
     assert ((learner(x) > 0).numpy() == several[positions].astype(bool)).mean() > 0.95
     logits, wanted = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.eye(2)
-    plain = losses.LOSSES["classification"](logits, wanted, 0.0, None)
-    heavy = losses.LOSSES["classification"](logits, wanted, 0.0, torch.tensor([3.0, 1.0]))
+    plain = losses.LOSSES["softmax"](logits, wanted, 0.0, None)
+    heavy = losses.LOSSES["softmax"](logits, wanted, 0.0, torch.tensor([3.0, 1.0]))
     first = -torch.log_softmax(logits, 1)[0, 0]
     assert heavy.item() == pytest.approx((plain + first).item(), rel=1e-6)
 
@@ -292,7 +292,7 @@ def test_focal_losses_are_the_pure_functions() -> None:
     weight = torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64)
     heavy = losses.loss_of("classification", 2.0)(logits, truth, 0.0, weight)
     assert heavy.item() == pytest.approx((-((1 - p) ** 2) * p.log() * (truth @ weight)).mean().item(), rel=1e-9)
-    assert losses.loss_of("classification") is losses.LOSSES["classification"]
+    assert losses.loss_of("classification") is losses.LOSSES["softmax"]
 
 
 @pytest.mark.parametrize("strided", [True, False])

@@ -166,7 +166,7 @@ class OnModel(OnNetwork):
     def _fitted(self, network: Pretrained, items: Items, y: NDArray[Any], spec: LabelSpec, **more: Any) -> Fitted:
         """What the method learns on the rows of all ``items``, and how."""
         fitted: Fitted = METHODS.get(self.method).fit_features(
-            self._rows(network, items), y, spec, seed=self.seed, own_units=network.spec.modality == "table",
+            self._rows(network, items), y, spec, seed=self.seed, per_feature_scaling=network.spec.modality == "table",
             blocks=[p.width for p in parts_of(network)], **more,
         )  # fmt: skip
         for why in fitted.record.get("stopped_early", ()):

@@ -18,22 +18,26 @@ from regraft.features.engines.torch import make_engine
 from regraft.features.extract import extract
 
 
-def prefix_of(network: Pretrained, border: int) -> Pretrained:
-    """The first ``border`` blocks as a network of its own, whose features are the activations behind them.
+def prefix_of(network: Pretrained, first_trained_block: int) -> Pretrained:
+    """The first ``first_trained_block`` blocks as a network of its own, whose features are the activations behind them.
 
     Behind the last block they are pooled.
     """
-    blocks = copy.deepcopy(network.body.blocks[:border])
-    pool = network.body.pool if border == len(network.body.blocks) else nn.Identity()
+    blocks = copy.deepcopy(network.body.blocks[:first_trained_block])
+    pool = network.body.pool if first_trained_block == len(network.body.blocks) else nn.Identity()
     spec = replace(network.spec, resize=None)  # views come at the network's size
-    place = f"before block {border}" if border < len(network.body.blocks) else "behind the last block, pooled"
+    place = (
+        f"before block {first_trained_block}"
+        if first_trained_block < len(network.body.blocks)
+        else "behind the last block, pooled"
+    )
     name = f"{network.name}, activations {place}"
     return Pretrained(name, Body(blocks, pool), None, spec, dict(network.recipe), (), {}, files=dict(network.files))
 
 
 def activation_views(
     network: Pretrained,
-    border: int,
+    first_trained_block: int,
     items: Items,
     policy: Policy,
     views: int,
@@ -43,7 +47,7 @@ def activation_views(
     store: RowStore,
 ) -> list[NDArray[Any]]:
     """The activations (n, ...) of each of ``views`` augmented views of the items, which must all be readable."""
-    prefix = prefix_of(network, border)
+    prefix = prefix_of(network, first_trained_block)
     engine = make_engine(prefix, "torch", device)
     found = []
     for view in range(views):

@@ -2,7 +2,7 @@
 
 Each says what it is: ``SUMMARY``, a sentence with its paper, and ``KIND`` (`regraft.options.base.Kind`), by which it
 has more; what it cannot do without, it names in ``NEEDS`` (`regraft.methods.needs`):
-``features``: ``fit_features(rows, labels, target, *, seed, own_units, class_weight, record) -> Fitted``;
+``features``: ``fit_features(rows, labels, target, *, seed, per_feature_scaling, class_weight, record) -> Fitted``;
 ``training``: ``plan(blocks, options) -> Plan`` (see `regraft.methods.base`);
 ``adapting features``: ``fit_domains`` (see `regraft.methods.adaptation.on_features`) and, as the next,
 ``OPTIMISES``, the validators that it makes large itself;

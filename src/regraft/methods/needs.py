@@ -13,6 +13,7 @@ from typing import Any
 from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError
 from regraft.options.fit import FitOptions
+from regraft.tasks import LABEL_KINDS
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Offered:
 
 def classes(offered: Offered) -> str | None:
     """Labels that are classes."""
-    if offered.task != "regression":
+    if not LABEL_KINDS[offered.task].numbers:
         return None
     return f"--method {offered.method} is for classes; the label is a number here."
 

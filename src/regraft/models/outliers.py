@@ -109,7 +109,12 @@ class OutlierDetector:
 
     @classmethod
     def fitted(
-        cls, rows: NDArray[Any], labels: NDArray[Any] | None, fold: NDArray[np.int64], *, own_units: bool = False
+        cls,
+        rows: NDArray[Any],
+        labels: NDArray[Any] | None,
+        fold: NDArray[np.int64],
+        *,
+        per_feature_scaling: bool = False,
     ) -> OutlierDetector:
         """Of features (n, d), class indices (n,) (None where there are no classes), and fold numbers (n,): the rows of
         a fold are scored by what the others look like, which sets the thresholds.
@@ -122,7 +127,7 @@ class OutlierDetector:
         held: dict[str, list[NDArray[Any]]] = {}
         for f in range(int(fold.max()) + 1 if len(rows) <= 1000 else 1):
             learn = fold != f
-            part = cls._of(rows[learn], None if labels is None else labels[learn], own_units, relative)
+            part = cls._of(rows[learn], None if labels is None else labels[learn], per_feature_scaling, relative)
             for name, values in part.scores(rows[~learn]).items():
                 held.setdefault(name, []).append(values)
         together = np.stack([np.concatenate(v) for v in held.values()])
@@ -132,21 +137,23 @@ class OutlierDetector:
         rank = min(math.ceil((len(worst) + 1) * LEVEL), len(worst))
         limits = (middle + worst[rank - 1] * spread)[:, 0].tolist()
         thresholds, expected = dict(zip(held, limits, strict=True)), 1 - rank / (len(worst) + 1)
-        return replace(cls._of(rows, labels, own_units, relative), thresholds=thresholds, expected=expected)
+        return replace(cls._of(rows, labels, per_feature_scaling, relative), thresholds=thresholds, expected=expected)
 
     @classmethod
-    def _of(cls, rows: NDArray[Any], labels: NDArray[Any] | None, own_units: bool, relative: bool) -> OutlierDetector:
+    def _of(
+        cls, rows: NDArray[Any], labels: NDArray[Any] | None, per_feature_scaling: bool, relative: bool
+    ) -> OutlierDetector:
         """Without thresholds yet."""
         rows = np.asarray(rows, np.float64)
         centre = rows.mean(0)
-        spread = rows.std(0) if own_units else np.full(rows.shape[1], rows.std())
+        spread = rows.std(0) if per_feature_scaling else np.full(rows.shape[1], rows.std())
         scale = np.where(spread > 0, spread, 1.0)
         x, alike = (rows - centre) / scale, np.zeros(len(rows), np.int64)
         classes = Gaussian.of(x, alike if labels is None else labels)
         everything = Gaussian.of(x, alike) if relative else None
         some = subsample(len(rows), BANK)
-        bank = _lengths(rows[some]) if not own_units else x[some]
-        return cls(centre, scale, classes, everything, bank.astype(np.float32), not own_units, {}, 0.0)
+        bank = _lengths(rows[some]) if not per_feature_scaling else x[some]
+        return cls(centre, scale, classes, everything, bank.astype(np.float32), not per_feature_scaling, {}, 0.0)
 
     def scores(self, rows: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
         """Each score (n,) of features (n, d), to the precision of float32: the last bits of the products hang on how

@@ -64,7 +64,7 @@ class Declared:
     panel: str
 
     @property
-    def typed(self) -> str:
+    def long_name(self) -> str:
         """The name on the command line."""
         return f"--{self.name.replace('_', '-')}"
 
@@ -72,9 +72,9 @@ class Declared:
         """The option as it would be typed with this value, for a message."""
         if isinstance(value, bool):
             off = (self.option.flag or "").partition("/")[2]
-            return off if off and not value else self.typed
+            return off if off and not value else self.long_name
         plain = isinstance(value, str | int | float | list)
-        return f"{self.typed} {value if plain else f'of the type {type(value).__name__}'}"
+        return f"{self.long_name} {value if plain else f'of the type {type(value).__name__}'}"
 
     def wrong(self, value: Any) -> InputError | None:
         """What is wrong with ``value``, whatever it is for; None where it can be meant."""
@@ -82,15 +82,15 @@ class Declared:
         if value is None or isinstance(value, bool):
             return None
         if known is not None and value not in known:
-            return UnknownName(self.typed, str(value), known)
+            return UnknownName(self.long_name, str(value), known)
         if low is None and high is None:
             return None
         if not isinstance(value, int | float):
-            return InputError(f"{self.typed} is {value!r}; it takes a number{self._example()}.")
+            return InputError(f"{self.long_name} is {value!r}; it takes a number{self._example()}.")
         below = low is not None and (value < low or (self.option.open_ends and value == low))
         above = high is not None and (value > high or (self.option.open_ends and value == high))
         if below or above or value != value:
-            return InputError(f"{self.typed} is {value}; {self._range()}{self._example()}.")
+            return InputError(f"{self.long_name} is {value}; {self._range()}{self._example()}.")
         return None
 
     def _example(self) -> str:

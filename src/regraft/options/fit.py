@@ -126,9 +126,9 @@ def _no_use(one: Declared, value: Any, meaning: Meaning) -> str | None:
         return _of_another_task(one, value, task, reasons.get(task))
     if told.kinds is not None and meaning.kind not in told.kinds:
         if told.kinds == TRAINED:
-            return f"{one.typed} is for methods that train a network; {method} has no use for it."
+            return f"{one.long_name} is for methods that train a network; {method} has no use for it."
         why = reasons.get("training", "is none")
-        return f"{one.typed} is for methods on features, such as linear-probe; {method} {why}."
+        return f"{one.long_name} is for methods on features, such as linear-probe; {method} {why}."
     return None
 
 
@@ -139,16 +139,16 @@ def _why(reason: str | None) -> str:
 def _of_another_task(one: Declared, value: Any, task: str, reason: str | None) -> str:
     tasks = one.option.tasks or ()
     if reason:
-        return f"{one.typed}: {reason}."
+        return f"{one.long_name}: {reason}."
     if task == "detection":
-        return f"{one.shown(value) if value is False else one.typed} is not for detectors."
+        return f"{one.shown(value) if value is False else one.long_name} is not for detectors."
     if tasks == ("detection",):
-        return f"{one.typed} is for pictures with boxes."
+        return f"{one.long_name} is for pictures with boxes."
     if tasks == ("regression",):
-        return f"{one.typed} is for numbers; the labels are classes (--task regression takes them as such)."
+        return f"{one.long_name} is for numbers; the labels are classes (--task regression takes them as such)."
     if task == "regression":
-        return f"{one.typed} is for classes; the label is a number here."
-    return f"{one.typed} is for one class an item; the source is for {task}."
+        return f"{one.long_name} is for classes; the label is a number here."
+    return f"{one.long_name} is for one class an item; the source is for {task}."
 
 
 def _rate(lr: Any) -> float | str:

@@ -38,7 +38,7 @@ def page() -> str:
              "`regraft.fit`, with `_` for `-`.", ""]  # fmt: skip
     for title, options in _panels():
         found += [f"## {title}", "", "| option | what it is | default | for |", "| --- | --- | --- | --- |"]
-        found += [f"| `{one.typed}` | {one.option.help.replace('|', '/')} | {_default(one)} | {_for(one)} |"
+        found += [f"| `{one.long_name}` | {one.option.help.replace('|', '/')} | {_default(one)} | {_for(one)} |"
                   for one in options]  # fmt: skip
         found.append("")
     return "\n".join(found)

@@ -59,7 +59,7 @@ class FitContext:
         """The same for what trains, in the run's folder."""
         return TrainingContext(self.options, self.run.work, self.runner.device, self.store)
 
-    def told(self, **values: Any) -> FitContext:
+    def with_options(self, **values: Any) -> FitContext:
         """The same with other values of options, by name."""
         return replace(self, options=self.options.changed(**values))
 

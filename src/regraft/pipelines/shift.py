@@ -167,10 +167,10 @@ def measure(opened: Dataset, goal: TargetDomain, runner: Runner, store: RowStore
     network, problems = runner.network, list(goal.problems)
     x, y = _rows(opened, runner, store, seed, problems)
     z, _ = _rows(goal.learn, runner, store, seed, problems)
-    own_units = network.spec.modality == "table"
-    units = by_own_units(x) if own_units else lambda rows: rows
+    per_feature_scaling = network.spec.modality == "table"
+    units = by_own_units(x) if per_feature_scaling else lambda rows: rows
     x, z = units(x), units(z)
-    fitted = fit_features(x, y, opened.target, seed=seed, own_units=own_units,
+    fitted = fit_features(x, y, opened.target, seed=seed, per_feature_scaling=per_feature_scaling,
                           blocks=[p.width for p in parts_of(network)])  # fmt: skip
     head, k = fitted.head, len(opened.classes)
     guesses = logits_of(head, z).argmax(1)

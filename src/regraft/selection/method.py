@@ -45,7 +45,7 @@ def auto(
     ``left`` are the seconds of the budget that are left. ``learn`` fits a probe. What the clock decided is kept in the
     folder, so that a resumed run goes the same way.
     """
-    context = context.told(method=NEXT)
+    context = context.with_options(method=NEXT)
     examples = Examples.of(data, rows, groups, context.options)
     inside, hold = examples.learn, examples.hold
     if not len(hold):
@@ -67,7 +67,7 @@ def auto(
         return None, [*steps, _skipped(f"{left:.0f} s are left of the budget, too little for {LEAST_EPOCHS} epochs")]
     began = time.perf_counter()
     try:
-        trained = train_network(METHODS.get(NEXT), start, data, rows, context.told(epochs=epochs), groups)
+        trained = train_network(METHODS.get(NEXT), start, data, rows, context.with_options(epochs=epochs), groups)
     except TrainingError as error:
         return None, [*steps, _skipped(str(error))]
     loss = trained.record["inner_log_loss"]
@@ -92,9 +92,9 @@ def _probe(learn: Callable[..., Any], examples: Examples) -> float:
         outputs = head(torch.from_numpy(rows.x[hold])).double().numpy()
     if examples.numbers:
         scale = examples.label_scale  # as training measures it
-        return inner_loss(examples.data.target.task, outputs / scale, rows.y[hold, None] / scale, examples.link)
+        return inner_loss(outputs / scale, rows.y[hold, None] / scale, examples.link)
     known = None if examples.weights is None else examples.weights[hold]
-    return inner_loss(examples.data.target.task, outputs, examples.targets[hold], examples.link, known)
+    return inner_loss(outputs, examples.targets[hold], examples.link, known)
 
 
 def _epochs(start: Initialization, examples: Examples, left: float, context: TrainingContext) -> int:

@@ -77,7 +77,7 @@ def _source_model(
         _nothing_to_change(plan, options)
         return _of_init(network, warm, source, rows, context, groups)
     # both domains go by statistics of their own, the source from here on
-    told = context.inside("source").told(method=SOURCE_ONLY, batch_norm=options.training.batch_norm or "learn")
+    told = context.inside("source").with_options(method=SOURCE_ONLY, batch_norm=options.training.batch_norm or "learn")
     start = Initialization(network, LinearHead.zero(rows.x.shape[1], len(source.classes)), {})
     made = train_network(SourceTraining(network.has_learned), start, source, rows, told, groups)
     assert isinstance(made.head, LinearHead)
@@ -171,7 +171,7 @@ class TargetValidator(Validator):
     """
 
     def __init__(self, feed: Batches, source: Batches, classes: int, device: str, before: Learner) -> None:
-        more: Any = ("softmax", None, device, "classification")
+        more: Any = ("softmax", None, device)
         super().__init__(feed, np.zeros((len(feed), classes)), *more)
         on_source = Validator(source, np.zeros((len(source), classes)), *more)
         self.before = information(on_source.logits(before.eval()))

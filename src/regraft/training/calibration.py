@@ -21,11 +21,11 @@ def judged_at_best(
 
 
 def inner_loss(
-    task: str, outputs: NDArray[Any], targets: NDArray[Any], link: Link, weights: NDArray[Any] | None = None
+    outputs: NDArray[Any], targets: NDArray[Any], link: Link | None, weights: NDArray[Any] | None = None
 ) -> float:
     """How a head does on held-out items, in nats: the log loss at the best temperature, or for numbers the negative log
     of a normal density at the best standard deviation.
     """
-    if task == "regression":
+    if link is None:
         return 0.5 * float(np.log(2 * np.pi * np.e * max(((outputs - targets) ** 2).mean(), 1e-12)))
     return judged_at_best(outputs, targets, link, weights)[0]

@@ -78,7 +78,7 @@ def train_detector(
     inner, learned = _Inner(data.take(hold)), data.take(inside)
     told = method_options(training, "image", default_epochs(len(learned)), LAST)
     plan = phases(training.method or DEFAULT, len(detector.body.blocks), told, detector.kept)
-    detector.border = min(p.frozen for p in plan)
+    detector.first_trained_block = min(p.frozen for p in plan)
     if training.multi_scale and detector.own_frame:
         raise InputError(f"--multi-scale: {detector.recipe['torchvision']} takes pictures of one size only.")
     with watch("extract"):
@@ -92,7 +92,7 @@ def train_detector(
     if len(hold):
         best = best_threshold(list(inner.data.y), inner.found(detector))
         decision = {**best, "chosen_by": "best F1 on the inner part"}
-    detector.border = 0
+    detector.first_trained_block = 0
     return record | {
         "frame": detector.frame, "stored_views": VIEWS * bool(min(p.frozen for p in plan)),
         "augment": training.augment or POLICY, "origin": asdict(detector.origin), "inner_items": len(hold),
@@ -131,9 +131,9 @@ def _feed(detector: Detector, data: Dataset, context: TrainingContext, epochs: i
     view = view_of(training, data.classes, epochs, detector.stretches)
     frames = scaled_frames(detector.frame) if training.multi_scale else [detector.frame]
     feed = FrameBatches(data.items, list(data.y), view, frames, context.seed)
-    if not detector.border:
+    if not detector.first_trained_block:
         return feed
-    return stored_maps(detector, detector.border, feed, VIEWS, context.store)
+    return stored_maps(detector, detector.first_trained_block, feed, VIEWS, context.store)
 
 
 class _Inner:
@@ -144,7 +144,7 @@ class _Inner:
         self.kept: list[Framed] = []
 
     def found(self, detector: Detector) -> list[Found]:
-        if not detector.border:
+        if not detector.first_trained_block:
             return detections(detector, self.data.items)
         self.kept = self.kept or list(self.framed(detector))
         answers = {i: f for some in self.kept for i, f in zip(some.positions, detector.answers(some), strict=True)}

@@ -65,9 +65,9 @@ class Examples:
         return self.data.kind.numbers
 
     @property
-    def link(self) -> Link:
-        """How logits become probabilities."""
-        return link_of(self.data)
+    def link(self) -> Link | None:
+        """How logits become probabilities; None for numbers."""
+        return TASKS[self.data.target.task].link
 
     def to_learn(self, feeds: Feeds) -> Batches:
         """The items that are learned from, augmented."""
@@ -77,7 +77,7 @@ class Examples:
         """What judges a learner by the items at these positions."""
         plain = feeds.plain(self.data.take(items), self.rows.x[items])
         weights = None if self.weights is None else self.weights[items]
-        return Validator(plain, self.targets[items], self.link, weights, feeds.device, self.data.target.task)
+        return Validator(plain, self.targets[items], self.link, weights, feeds.device)
 
     def in_their_scale(self, head: LinearHead) -> LinearHead:
         """A head that gives numbers in their own unit, brought to a spread of 1 in place; others stay as they are."""
@@ -92,7 +92,7 @@ class Examples:
         temperature, logits, head = 1.0, None, learner.head
         if len(judge.targets):
             logits = judge.logits(learner)
-            if self.numbers:
+            if judge.link is None:
                 logits = logits * self.label_scale + self.label_offset
             else:
                 _, temperature = judged_at_best(logits, judge.targets, judge.link, judge.weights)
@@ -101,8 +101,3 @@ class Examples:
         if self.numbers:
             head.restate(self.label_scale, self.label_offset)  # type: ignore[operator]
         return temperature, logits
-
-
-def link_of(data: Dataset) -> Link:
-    """How logits of this data's task become probabilities; softmax also stands for numbers, which have none."""
-    return TASKS[data.target.task].link or "softmax"

@@ -7,6 +7,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from regraft.tasks import TASKS, Link
+
 Loss = Callable[[Tensor, Tensor, float, Tensor | None], Tensor]
 
 
@@ -64,12 +66,10 @@ def focal_binary(
 
 
 def loss_of(task: str, focal: float = 0.0) -> Loss:
-    """The loss of a task, with ``focal`` above 0 the focal one."""
-    if not focal:
-        return LOSSES[task]
-    return partial(focal_binary if task == "multilabel" else focal_cross_entropy, gamma=focal)
+    """The loss of a task, by how its outputs become probabilities; with ``focal`` above 0 the focal one."""
+    link = TASKS[task].link
+    return partial(FOCAL[link], gamma=focal) if focal else LOSSES[link]
 
 
-LOSSES: dict[str, Loss] = {
-    "classification": cross_entropy, "multilabel": binary_cross_entropy, "regression": gaussian,
-}  # fmt: skip
+LOSSES: dict[Link | None, Loss] = {"softmax": cross_entropy, "sigmoid": binary_cross_entropy, None: gaussian}
+FOCAL: dict[Link | None, Callable[..., Tensor]] = {"softmax": focal_cross_entropy, "sigmoid": focal_binary}

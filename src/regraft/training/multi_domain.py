@@ -103,7 +103,7 @@ class _Judge:
 def _validator(domain: Domain, items: NDArray[np.int64], classes: int, feeds: Feeds) -> Validator:
     held = domain.split.train.take(items)
     targets = targets_of(held.y, classes)[:, domain.own]
-    return Validator(feeds.plain(held), targets, "softmax", None, feeds.device, "classification")
+    return Validator(feeds.plain(held), targets, "softmax", None, feeds.device)
 
 
 def _mean_loss(learner: Learner, judges: list[_Judge]) -> float:
@@ -130,7 +130,7 @@ def _calibrated(
         validator = judge.validator
         with judge.in_force(learner):
             logits = validator.logits(learner)
-        _, temperatures[domain.name] = judged_at_best(logits, validator.targets, validator.link)
+        _, temperatures[domain.name] = judged_at_best(logits, validator.targets, "softmax")
         unseen.append((logits / temperatures[domain.name], validator.targets.argmax(1), positions))
     heads = [rows_of(learner.head, d.own).cpu() for d in domains]
     for head, temperature in zip(heads, temperatures.values(), strict=True):

@@ -65,7 +65,7 @@ def train_tasks(named: Mapping[str, Task], network: Pretrained, context: Trainin
     mark = digest([fingerprint(e.rows) for e in all_examples]).hex()
     loop = loop_settings(options, mark, batch_norm="keep" if network.has_learned else "learn")
     told = method_options(options.training, first.modality, default_epochs(len(targets), first.modality == "text"))
-    loss = METHOD.TaskLoss(list(named), [LOSSES[e.data.target.task] for e in all_examples],
+    loss = METHOD.TaskLoss(list(named), [LOSSES[e.link] for e in all_examples],
                            [e.targets.shape[1] for e in all_examples], loop.smoothing, soft)  # fmt: skip
     _, record = context.train(
         learner, [METHOD.phase(len(network.body.blocks), told, loss)],

@@ -48,15 +48,15 @@ def train_network(
     told = method_options(training, data.modality, default_epochs(len(rows.y), data.modality == "text"))
     plan: Plan = method.plan(len(network.body.blocks), told)
     base = network if plan.pretrained else untrained(network)
-    border = _border(plan, network, data, options)
+    first_trained_block = _first_trained_block(plan, network, data, options)
     examples = Examples.of(
         data, rows, groups, options, all_learn=plan.refit
     )  # then nothing is chosen by items held out
-    learner = _learner(plan, start, base, examples, border, context)
+    learner = _learner(plan, start, base, examples, first_trained_block, context)
     policy = policy_of(training, data.modality, data.classes)
     if not policy.flips and data.modality == "image":
         say("pictures are not mirrored: these classes would not mean the same")
-    feeds = context.feeds(base, policy, border)
+    feeds = context.feeds(base, policy, first_trained_block)
     feed, targets = examples.to_learn(feeds), examples.targets[examples.learn]
     validator = examples.validator(feeds, examples.hold)
     loop = loop_settings(options, fingerprint(rows), targets=targets, task=data.target.task,
@@ -87,25 +87,30 @@ def train_network(
     return found
 
 
-def _border(plan: Plan, network: Pretrained, data: Dataset, options: FitOptions) -> int:
+def _first_trained_block(plan: Plan, network: Pretrained, data: Dataset, options: FitOptions) -> int:
     """How many first blocks are computed once; raises ``InputError`` where this network or data is not for the plan."""
     method, blocks = options.training.method, len(network.body.blocks)
-    border = min(p.frozen for p in plan.phases)
-    if data.modality == "table" and border < blocks:
+    first_trained_block = min(p.frozen for p in plan.phases)
+    if data.modality == "table" and first_trained_block < blocks:
         raise InputError(f"--method {method} trains a network, and a table has none: take mlp-probe.")
-    if (data.modality == "text" and border < blocks) or network.body.fixed:
-        border = 0  # there are no activations of one shape that could be stored
+    if (data.modality == "text" and first_trained_block < blocks) or network.body.fixed:
+        first_trained_block = 0  # there are no activations of one shape that could be stored
     if network.body.fixed and (plan.prepare or all(p.frozen > network.body.fixed for p in plan.phases)):
         raise InputError(f"--method {method} leaves the small part of {network.name} as it is drawn; take finetune or "
                          "lp-ft, which train it.")  # fmt: skip
-    if options.training.mix in ("cutmix", "mosaic") and border:
+    if options.training.mix in ("cutmix", "mosaic") and first_trained_block:
         raise InputError(f"--mix {options.training.mix} joins pictures, and {method} learns from stored activations; "
                          "take mixup.")  # fmt: skip
-    return border
+    return first_trained_block
 
 
 def _learner(
-    plan: Plan, start: Initialization, base: Pretrained, examples: Examples, border: int, context: TrainingContext
+    plan: Plan,
+    start: Initialization,
+    base: Pretrained,
+    examples: Examples,
+    first_trained_block: int,
+    context: TrainingContext,
 ) -> Learner:
     """A copy of the network with the head that training starts from."""
     body, data, rows, learn = copy.deepcopy(base.body), examples.data, examples.rows, examples.learn
@@ -122,7 +127,7 @@ def _learner(
     head = _head(plan, start, rows, examples.targets.shape[1], context.seed, data.modality == "table")
     if plan.head == "probe":
         examples.in_their_scale(head)  # type: ignore[arg-type]
-    return Learner(body.to(context.device), head.to(context.device), border)
+    return Learner(body.to(context.device), head.to(context.device), first_trained_block)
 
 
 def without_dropout(body: nn.Module) -> None:
@@ -186,7 +191,7 @@ def _found_rate(
 
 
 def _head(
-    plan: Plan, start: Initialization, rows: LabelledFeatures, outputs: int, seed: int, own_units: bool
+    plan: Plan, start: Initialization, rows: LabelledFeatures, outputs: int, seed: int, per_feature_scaling: bool
 ) -> nn.Module:
     features = rows.x.shape[1]
     if plan.head == "probe":
@@ -198,7 +203,7 @@ def _head(
         torch.manual_seed(seed)
         made = MLPHead(features, outputs) if plan.head == "mlp" else LinearHead(features, outputs)
     if plan.pretrained:
-        spread = rows.x.std(0) if own_units else np.full(features, rows.x.std())
+        spread = rows.x.std(0) if per_feature_scaling else np.full(features, rows.x.std())
         made.mean.copy_(torch.from_numpy(rows.x.mean(0)))
         made.scale.copy_(torch.from_numpy(np.where(spread > 0, spread, 1.0)))
     return normed(made) if plan.head == "normed" else made

@@ -75,7 +75,7 @@ class TrainingContext:
         """What decides order, views and halves."""
         return self.options.run.seed
 
-    def told(self, **values: Any) -> TrainingContext:
+    def with_options(self, **values: Any) -> TrainingContext:
         """The same with other values of options, by name."""
         return replace(self, options=self.options.changed(**values))
 
@@ -84,9 +84,9 @@ class TrainingContext:
         (self.folder / name).mkdir(exist_ok=True)
         return replace(self, folder=self.folder / name)
 
-    def feeds(self, network: Pretrained, policy: Policy, border: int = 0) -> Feeds:
-        """How items are fed to a learner on ``network`` whose blocks before ``border`` are frozen."""
-        return Feeds(network, policy, self.seed, self.device, self.store, border)
+    def feeds(self, network: Pretrained, policy: Policy, first_trained_block: int = 0) -> Feeds:
+        """How items are fed to a learner on ``network`` whose blocks before ``first_trained_block`` are frozen."""
+        return Feeds(network, policy, self.seed, self.device, self.store, first_trained_block)
 
     def train(
         self,

@@ -57,9 +57,8 @@ class Validator:
     """The held-out items, plain and unaugmented, as ``feed`` gives them to a learner."""
 
     def __init__(
-        self, feed: Batches, targets: NDArray[Any], link: Link, weights: NDArray[Any] | None, device: str, task: str
+        self, feed: Batches, targets: NDArray[Any], link: Link | None, weights: NDArray[Any] | None, device: str
     ) -> None:
-        self.task = task
         self.feed, self.targets, self.link, self.weights, self.device = feed, targets, link, weights, device
 
     def logits(self, learner: Learner) -> NDArray[np.float64]:
@@ -70,4 +69,4 @@ class Validator:
         return found
 
     def loss(self, learner: Learner) -> float:
-        return inner_loss(self.task, self.logits(learner), self.targets, self.link, self.weights)
+        return inner_loss(self.logits(learner), self.targets, self.link, self.weights)

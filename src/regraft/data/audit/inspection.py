@@ -16,8 +16,8 @@ from regraft.data.audit.facts import Facts
 from regraft.data.dataset import Dataset
 from regraft.data.items import Items
 from regraft.data.tabular.cells import Cells
-from regraft.text.numbers import kind_of
 from regraft.data.text.texts import TextFacts
+from regraft.text.numbers import kind_of
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def fit_features(
     target: LabelSpec,
     *,
     seed: int = 0,
-    own_units: bool = False,
+    per_feature_scaling: bool = False,
     blocks: Sequence[int] | None = None,
     class_weight: ClassWeight = None,
     groups: NDArray[Any] | None = None,
@@ -74,22 +74,21 @@ def fit_features(
     """Features (n, D) and labels (indices (n,), or for multilabel 0 and 1 (n, k)) -> a head (D -> k).
 
     Scaling, strength and temperature are chosen by stratified 5-fold cross-validation inside these rows, where the
-    median class has three examples or more: by the log loss at the best temperature of the pooled out-of-fold
-    logits, so that a strong penalty is not blamed for being modest. With fewer examples a stated default stands, but
-    for the temperature where classes have two. ``own_units`` says that each column has a unit of its own, as in a
-    table: each is then scaled by its own spread.
-    ``class_weight`` is None, ``"balanced"`` (every class weighs the same), or a weight a class. ``record``, that of an
-    earlier fit, repeats its choice without choosing again (for a refit on more rows). No fold tears one of ``groups``
-    (n,). ``blocks`` are the widths of the parts that a fusion's columns fall into: each is scaled for itself, and may
-    be given the scaling and the strength that suit it best alone.
+    median class has three examples or more: by the log loss at the best temperature of the pooled out-of-fold logits,
+    so that a strong penalty is not blamed for being modest. With fewer examples a stated default stands, but for the
+    temperature where classes have two. With ``per_feature_scaling`` each column, which has a unit of its own as in a
+    table, is scaled by its own spread. ``class_weight`` is None, ``"balanced"`` (every class weighs the same), or a
+    weight a class. ``record``, that of an earlier fit, repeats its choice without choosing again (for a refit on more
+    rows). No fold tears one of ``groups`` (n,). ``blocks`` are the widths of the parts that a fusion's columns fall
+    into: each is scaled for itself, and may be given the scaling and the strength that suit it best alone.
 
     Numbers (n,) in place of labels make it a ridge regression, with the options ``regression`` of
     `regraft.methods.probes.ridge.fit_regression`. The result does not depend on how many threads there are.
     """
     if TASKS[target.task].numbers:
-        return fit_regression(rows, labels, seed=seed, own_units=own_units, blocks=blocks, groups=groups, record=record,
-                              **regression)  # fmt: skip
-    ways = ("standard",) if own_units else SCALINGS
+        return fit_regression(rows, labels, seed=seed, per_feature_scaling=per_feature_scaling, blocks=blocks,
+                              groups=groups, record=record, **regression)  # fmt: skip
+    ways = ("standard",) if per_feature_scaling else SCALINGS
     problem = _Problem(rows, labels, target, class_weight, groups, blocks or (rows.shape[1],), ways)
     stopped: list[str] = []
     with threadpool_limits(1):

@@ -106,7 +106,7 @@ def fit_regression(
     y: NDArray[Any],
     *,
     seed: int = 0,
-    own_units: bool = False,
+    per_feature_scaling: bool = False,
     blocks: Sequence[int] | None = None,
     groups: NDArray[Any] | None = None,
     record: dict[str, Any] | None = None,
@@ -116,13 +116,13 @@ def fit_regression(
 ) -> Fitted:
     """Features (n, D) and numbers (n,) -> a head.
 
-    Columns are scaled by one factor for all, or each for itself (with ``own_units`` each by its spread), and ``alpha``
-    is set by the evidence, all rows taken together; ``alpha`` 0 is least squares (the shortest solution where there are
-    many), any other is a given strength for rows of mean square 1. ``quantiles`` add heads of their own at that
-    strength. Folds (no group torn), each with a choice of its own, give predictions of rows not learned from: these
-    show how far the numbers are off, and bring each quantile to where its share of unseen numbers lies below it.
-    ``record`` repeats the choice of an earlier fit. ``names`` (D,) ask for the coefficients with their 95 % intervals:
-    Student's where alpha is 0, else those of the posterior. Raises ``InputError``.
+    Columns are scaled by one factor for all, or each for itself (with ``per_feature_scaling`` each by its spread), and
+    ``alpha`` is set by the evidence, all rows taken together; ``alpha`` 0 is least squares (the shortest solution
+    where there are many), any other is a given strength for rows of mean square 1. ``quantiles`` add heads of their
+    own at that strength. Folds (no group torn), each with a choice of its own, give predictions of rows not learned
+    from: these show how far the numbers are off, and bring each quantile to where its share of unseen numbers lies
+    below it. ``record`` repeats the choice of an earlier fit. ``names`` (D,) ask for the coefficients with their 95 %
+    intervals: Student's where alpha is 0, else those of the posterior. Raises ``InputError``.
     """
     if quantiles and not all(a < b for a, b in pairwise([0.0, *quantiles, 1.0])):
         raise InputError(f"quantiles are {list(quantiles)}; wanted are numbers between 0 and 1 that rise.")
@@ -131,7 +131,9 @@ def fit_regression(
             raise InputError("Regression on counted words needs dense features: take a network for texts such as "
                              "minilm or regraft_tiny_text, without tfidf.")  # fmt: skip
         rows = rows.toarray()
-    data = _Data(rows, np.asarray(y, np.float64), tuple(blocks or (rows.shape[1],)), tuple(quantiles or ()), own_units)
+    data = _Data(
+        rows, np.asarray(y, np.float64), tuple(blocks or (rows.shape[1],)), tuple(quantiles or ()), per_feature_scaling
+    )
     with threadpool_limits(1):
         chosen = _chosen(data, alpha) if record is None else record
         scaling, linear, spectrum, stopped = _fit(data, chosen)
@@ -160,14 +162,14 @@ class _Data:
     y: NDArray[Any]
     widths: tuple[int, ...]
     quantiles: tuple[float, ...]
-    own_units: bool
+    per_feature_scaling: bool
 
     def take(self, some: NDArray[np.bool_]) -> _Data:
         return replace(self, rows=self.rows[some], y=self.y[some])
 
     @property
     def scalings(self) -> Sequence[str]:
-        return ("standard",) if self.own_units else SCALINGS
+        return ("standard",) if self.per_feature_scaling else SCALINGS
 
     def scaling(self, name: str) -> Scaling:
         return _scaling(name, self.rows, self.y, self.widths)
@@ -181,7 +183,7 @@ def _chosen(data: _Data, alpha: float | None) -> dict[str, Any]:
     """The scaling and strength for these rows."""
     if alpha is not None:
         # where there are more columns than rows, the shortest solution is meant in the units that they are given in
-        wide = alpha == 0 and (len(data.y) <= data.rows.shape[1] or not data.own_units)
+        wide = alpha == 0 and (len(data.y) <= data.rows.shape[1] or not data.per_feature_scaling)
         name = "common" if wide else data.scalings[-1]
         return {"scaling": name, "alpha": float(alpha), "chosen_by": "given"}
     tried: list[dict[str, Any]] = []

@@ -136,7 +136,7 @@ class Detector(nn.Module, ABC):
 
     Where it has its ``own_frame``, it takes no other; where it ``stretches``, pictures fill it whole. Frozen blocks
     (see `Stages`) get no gradients, and their batch normalisation keeps its statistics. Maps may be given to it from
-    behind its first ``border`` blocks on. ``extra`` holds nothing, see `regraft.training.learner.Learner`.
+    behind its first ``first_trained_block`` blocks on. ``extra`` holds nothing, see `regraft.training.learner.Learner`.
     """
 
     kind: ClassVar[str]
@@ -145,7 +145,7 @@ class Detector(nn.Module, ABC):
     def __init__(self, classes: Sequence[str], frame: tuple[int, int], recipe: dict[str, Any]) -> None:
         super().__init__()
         self.classes, self.frame, self.recipe = tuple(classes), frame, recipe
-        self.frozen = self.border = 0
+        self.frozen = self.first_trained_block = 0
         self.keeps_statistics = self.own_frame = self.stretches = False
         self.overlap = 0.65
         self.origin, self.extra = Origin(), nn.Module()
@@ -195,8 +195,8 @@ class Detector(nn.Module, ABC):
         return maps
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss`` and its parts, from frames or from the maps behind the first ``border`` blocks."""
-        return self.learned(self.through(batch.maps, self.border), batch)
+        """``loss`` and its parts, from frames or from the maps behind the first ``first_trained_block`` blocks."""
+        return self.learned(self.through(batch.maps, self.first_trained_block), batch)
 
     def forward(self, batch: Batch) -> Tensor:
         return self.losses(batch)["loss"]
@@ -231,7 +231,7 @@ class Detector(nn.Module, ABC):
 
     @torch.inference_mode()
     def framed(self, pictures: Sequence[NDArray[np.uint8]]) -> Iterator[Framed]:
-        """The pictures in batches of one frame, as the maps behind the first ``border`` blocks."""
+        """The pictures in batches of one frame, as the maps behind the first ``first_trained_block`` blocks."""
         self.eval()
         device = next(self.parameters()).device
         shapes = [(p.shape[0], p.shape[1]) for p in pictures]
@@ -241,14 +241,14 @@ class Detector(nn.Module, ABC):
             for start in range(0, len(chosen), BATCH):
                 some = chosen[start : start + BATCH]
                 x, ratios = zip(*(brought(colour(pictures[i]), frame, self.stretches) for i in some), strict=True)
-                maps = self.through([torch.stack(x).to(device)], 0, self.border)
+                maps = self.through([torch.stack(x).to(device)], 0, self.first_trained_block)
                 yield Framed(some, [shapes[i] for i in some], ratios, frame, maps)
 
     @torch.inference_mode()
     def answers(self, some: Framed, floor: float = FLOOR) -> list[Found]:
         """What is found in each picture of a batch of `framed`."""
         self.eval()
-        found = self.found(self.through(some.maps, self.border), some.frame, floor)
+        found = self.found(self.through(some.maps, self.first_trained_block), some.frame, floor)
         return [_outside(one, r, *s) for one, r, s in zip(found, some.ratios, some.shapes, strict=True)]
 
     def copy(self) -> Detector:

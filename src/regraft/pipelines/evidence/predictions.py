@@ -47,7 +47,7 @@ def write_evidence(
     places = plane(by_own_units(seen)(seen) if data.modality == "table" else seen)
     points = [[names[i], truth[i], said[i], f"{x:.4f}", f"{y:.4f}"] for i, (x, y) in zip(shown, places, strict=True)]
     _write_csv(folder / "map.csv", [["input", "label", "predicted", "x", "y"], *points])
-    if data.modality != "table" and model.target.task != "multilabel":
+    if data.modality != "table" and not model.several:
         _write_mistakes(folder / "mistakes", data, judged, _worst(judged.y, probabilities, model))
 
 

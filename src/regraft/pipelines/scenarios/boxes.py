@@ -111,7 +111,7 @@ class Boxes(Scenario):
         control = untrained_like(self.detector, self.halves.train.classes, self.options.run.seed).to(self.device)
         context = TrainingContext(self.options, self.run.work, self.device, self.store).inside("control")
         try:
-            train_detector(control, self.halves.train, context.told(method=CONTROL, lr=None, blocks=None),
+            train_detector(control, self.halves.train, context.with_options(method=CONTROL, lr=None, blocks=None),
                            Stopwatch("extract", "fit"), self.halves.groups)  # fmt: skip
         except TrainingError as error:
             problems.append(Problem("no-control", name, f"from random weights it did not learn: {error}"))

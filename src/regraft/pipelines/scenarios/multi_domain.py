@@ -172,7 +172,9 @@ class MultiDomain(Scenario):
         data, engine = relabel(domain.split.train, own), self.options.network.engine
         rows = fresh_rows(self.network, data, np.arange(len(data)), engine, self.device)
         start = Initialization(self.network, LinearHead.zero(self.network.width, len(own)), {})
-        context = self.training.inside(f"alone-{domain.name}").told(batch_norm="learn")  # as the joint model does
+        context = self.training.inside(f"alone-{domain.name}").with_options(
+            batch_norm="learn"
+        )  # as the joint model does
         groups = None if domain.split.groups is None else domain.split.groups[rows.items]
         made = train_network(SourceTraining(self.network.has_learned), start, data, rows, context, groups)
         x = fresh_rows(made.network, val, judged.items, engine, self.device).x

@@ -116,7 +116,7 @@ def _features(name: str, kit: ControlKit) -> Control:
     train = kit.split.train
     size = None if name == "raw" else kit.size
     network, of_train, of_val = kit.rows(name, lambda: network_for(train.items, name, size=size))
-    fitted = kit.learn(of_train.rows, kit.train.y, own_units=network.spec.modality == "table",
+    fitted = kit.learn(of_train.rows, kit.train.y, per_feature_scaling=network.spec.modality == "table",
                        blocks=[p.width for p in parts_of(network)])  # fmt: skip
     model = Model(network, fitted.head, train.target_name, train.target)
     told = kit.train.y if fitted.rows is None else kit.train.y[fitted.rows]

@@ -72,7 +72,7 @@ def cross_validate(context: FitContext, method: Any, rows: LabelledFeatures, fol
             if not len(judged.y):
                 continue
             one = replace(context, split=replace(split, problems=[]), kept=kept)
-            one = one.told(outliers=context.options.evaluation.outliers and i == 0)
+            one = one.with_options(outliers=context.options.evaluation.outliers and i == 0)
             outcomes.append(_fold(one, method, train, judged))
         rounds.append(together(outcomes))
     next(steps, None)

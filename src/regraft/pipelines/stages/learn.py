@@ -64,7 +64,7 @@ def head_learner(context: FitContext, method: Any = None, *, own: bool = True) -
     if context.numbers:
         more = {"alpha": options.evaluation.alpha, "quantiles": options.evaluation.quantiles}
     if own:
-        more |= {"own_units": context.network.spec.modality == "table",
+        more |= {"per_feature_scaling": context.network.spec.modality == "table",
                  "blocks": [p.width for p in parts_of(context.network)]}  # fmt: skip
         more |= {"names": columns_of(context.network)} if context.numbers else {}
     fits = method if method is not None and method.KIND == "features" else PROBE

@@ -34,7 +34,7 @@ def fit_outlier_detector(
     folds = FOLDS if groups is None else min(FOLDS, len(np.unique(groups)))
     fold = stratified_folds(strata(rows.y), folds, np.random.default_rng(seed), groups)
     classes = rows.y if data.target.task == "classification" else None
-    return OutlierDetector.fitted(rows.x, classes, fold, own_units=data.modality == "table"), None
+    return OutlierDetector.fitted(rows.x, classes, fold, per_feature_scaling=data.modality == "table"), None
 
 
 def unlike_figures(known: OutlierDetector, x: NDArray[Any], names: list[str]) -> dict[str, Any]:

@@ -27,8 +27,8 @@ NO_FEATURES = np.zeros((0, 0), np.float32)
 
 @dataclass(frozen=True)
 class Feeds:
-    """How items are fed to a learner whose blocks before ``border`` are frozen: augmented by ``policy`` to learn from,
-    plain to be judged. ``features`` are those of the items (n, D), which count where no block learns.
+    """How items are fed to a learner whose blocks before ``first_trained_block`` are frozen: augmented by ``policy`` to
+    learn from, plain to be judged. ``features`` are those of the items (n, D), which count where no block learns.
     """
 
     network: Pretrained
@@ -36,7 +36,7 @@ class Feeds:
     seed: int
     device: str
     store: RowStore
-    border: int = 0
+    first_trained_block: int = 0
 
     def augmented(self, data: Dataset, features: NDArray[Any] = NO_FEATURES) -> Batches:
         """The items in new views each epoch, or in a few stored ones."""
@@ -47,13 +47,13 @@ class Feeds:
         return self._fed(data, features, Policy("none", self.policy.flips), 1)
 
     def _fed(self, data: Dataset, features: NDArray[Any], policy: Policy, views: int) -> Batches:
-        return make_feed(self.network, self.border, data, features, policy, seed=self.seed, device=self.device,
-                         store=self.store, views=views)  # fmt: skip
+        return make_feed(self.network, self.first_trained_block, data, features, policy, seed=self.seed,
+                         device=self.device, store=self.store, views=views)  # fmt: skip
 
 
 def make_feed(
     network: Pretrained,
-    border: int,
+    first_trained_block: int,
     data: Dataset,
     features: NDArray[Any],
     policy: Policy,
@@ -63,18 +63,20 @@ def make_feed(
     store: RowStore,
     views: int = VIEWS,
 ) -> Batches:
-    """The items of ``data`` as a learner takes them whose blocks before ``border`` are frozen.
+    """The items of ``data`` as a learner takes them whose blocks before ``first_trained_block`` are frozen.
 
     Pictures where the first block learns, else the activations at the border, in ``views`` augmented views a picture,
     kept in the store. Texts as token numbers, or where no block learns their ``features`` (n, D).
     """
-    if data.modality != "image" and border == len(network.body.blocks):
+    if data.modality != "image" and first_trained_block == len(network.body.blocks):
         return RowBatches([features.astype(np.float32)], seed)
     if data.modality == "text":
         return TextBatches(tokens_of(network, data), partial(pack, made_by=network.tokeniser), seed)
-    if border == 0:
+    if first_trained_block == 0:
         return PictureBatches(data.items, network.spec, policy, seed)
-    stored = activation_views(network, border, data.items, policy, views, seed=seed, device=device, store=store)
+    stored = activation_views(
+        network, first_trained_block, data.items, policy, views, seed=seed, device=device, store=store
+    )
     return RowBatches(stored, seed)
 
 

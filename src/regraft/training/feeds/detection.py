@@ -104,26 +104,31 @@ def packed(boxes: Sequence[Boxes], least: int = 0) -> tuple[torch.Tensor, torch.
     return torch.from_numpy(xyxy), torch.from_numpy(labels)
 
 
-def stored_maps(detector: Detector, border: int, feed: FrameBatches, views: int, store: RowStore) -> MapBatches:
-    """Computes, as far as the store lacks them, the maps behind the first ``border`` blocks of ``views`` augmented
-    views of the items of ``feed``, as float16.
+def stored_maps(
+    detector: Detector, first_trained_block: int, feed: FrameBatches, views: int, store: RowStore
+) -> MapBatches:
+    """Computes, as far as the store lacks them, the maps behind the first ``first_trained_block`` blocks of ``views``
+    augmented views of the items of ``feed``, as float16.
     """
     frame, most = feed.frames[0], max(map(len, feed.boxes), default=0)
     table = store.table({
-        "network": f"{detector.kind}, maps behind block {border}", "weights": weights_of(detector, border),
-        "frame": frame, "most": most, "view": str(feed.view), "torch": torch.__version__,
+        "network": f"{detector.kind}, maps behind block {first_trained_block}",
+        "weights": weights_of(detector, first_trained_block), "frame": frame, "most": most, "view": str(feed.view),
+        "torch": torch.__version__,
     })  # fmt: skip
     keys = [[_key(feed, number, i) for i in range(len(feed))] for number in range(views)]
     todo = [(number, i) for number in range(views) for i in range(len(feed)) if keys[number][i] not in table]
     device = next(detector.parameters()).device
     detector.eval()
     with torch.inference_mode():
-        maps = len(detector.through([torch.zeros(1, 3, *frame, dtype=torch.uint8, device=device)], 0, border))
+        maps = len(
+            detector.through([torch.zeros(1, 3, *frame, dtype=torch.uint8, device=device)], 0, first_trained_block)
+        )
     for start in track(range(0, len(todo), 16), "maps behind the frozen blocks", -(-len(todo) // 16)):
         some = todo[start : start + 16]
         x, boxes = zip(*(feed.one(number, i, frame) for number, i in some), strict=True)
         with torch.inference_mode():
-            found = detector.through([torch.stack(x).to(device)], 0, border)
+            found = detector.through([torch.stack(x).to(device)], 0, first_trained_block)
         xyxy, labels = packed(boxes, most)
         arrays: dict[str, NDArray[Any]] = {f"map{i}": m.half().cpu().numpy() for i, m in enumerate(found)}
         arrays["boxes"] = torch.cat([xyxy, labels[..., None].float()], 2).numpy()
@@ -132,10 +137,10 @@ def stored_maps(detector: Detector, border: int, feed: FrameBatches, views: int,
     return MapBatches(table, keys, maps, frame, feed.seed)
 
 
-def weights_of(detector: Detector, border: int) -> str:
-    """Names the weights of the first ``border`` blocks."""
+def weights_of(detector: Detector, first_trained_block: int) -> str:
+    """Names the weights of the first ``first_trained_block`` blocks."""
     h = hashlib.blake2b(digest_size=16)
-    for name, block in detector.body.blocks[:border]:
+    for name, block in detector.body.blocks[:first_trained_block]:
         h.update(f"{name}{block}".encode())
         for value in block.state_dict().values():
             h.update(value.cpu().contiguous().numpy().tobytes())
