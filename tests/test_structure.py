@@ -33,6 +33,31 @@ def test_functions_are_short() -> None:
     assert not long
 
 
+def test_options_travel_with_their_types() -> None:
+    """No function takes or hands on a dict of settings, none reads its own arguments by reflection."""
+    taken = {where for name in MODULES for where, f in functions(name) for a in (*f.args.args, *f.args.kwonlyargs)
+             if a.arg == "settings" and a.annotation is not None and "dict" in ast.unparse(a.annotation)}  # fmt: skip
+    allowed = {"regraft.pipelines.run_folder", "regraft.data.formats.yolo_settings"}
+    assert {where for where in taken if not where.startswith(tuple(allowed))} == set()
+    source = {name: MODULES[name].read_text(encoding="utf-8") for name in MODULES}
+    assert not [name for name, text in source.items() if "locals()" in text or "inspect.signature(" in text]
+
+
+def test_kinds_are_plugged_in() -> None:
+    """A task, a scenario or a method is asked, not told apart: these few places part boxes from labels, say in words
+    what an option is for, or take one class an item alone.
+    """
+    compared = [
+        (name, ast.unparse(node)) for name, tree in TREES.items() for node in ast.walk(tree)
+        if isinstance(node, ast.Compare) and any(isinstance(c, ast.Constant) and isinstance(c.value, str) for c in node.comparators)
+        and ast.unparse(node.left).rpartition(".")[2] == "task"
+    ]  # fmt: skip
+    assert len(compared) <= 14, compared
+    one_entry = {name for name, tree in TREES.items() for node in ast.walk(tree)
+                 if isinstance(node, ast.Call) and ast.unparse(node.func) in ("loops.train", "loop.train")}  # fmt: skip
+    assert one_entry == {"regraft.training.trainer"}
+
+
 def imported(name: str) -> set[str]:
     """What a module imports while it is itself imported."""
     found = set()

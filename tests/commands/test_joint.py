@@ -78,6 +78,26 @@ def test_from_two_domains_to_one_model(two, tmp_path: Path) -> None:
     assert (out / "report.html").is_file()
 
 
+def test_domains_abstain_and_flag_what_is_unlike_them(tmp_path: Path) -> None:
+    """What one data set can be asked for, each of several domains can: both were refused for joint before."""
+    data = [str(digits(tmp_path / "plain.npz", 480, 0)), str(digits(tmp_path / "dark.npz", 480, 1, change=darker))]
+    options = {**QUICK, "epochs": 6, "controls": "none", "accuracy": 0.8}
+    result = regraft.fit(data, out=str(tmp_path / "r"), **options)
+    for name in ("plain", "dark"):
+        figures = result.metrics["domains"][name]
+        asked = figures["abstaining"]
+        assert asked["accuracy"] > 0.8 and 0 <= asked["left"] < 1 and figures["unlike"]["items"] == 96
+        loaded = regraft.load(tmp_path / "r" / "domains" / name)
+        assert loaded.model.decision["abstain_below"] == asked["abstain_below"]
+        noise = np.random.default_rng(0).integers(0, 255, (20, 8, 8)).astype(np.uint8)
+        items = loaded.items(noise)
+        answers = [row for _, row in loaded.describe(items, loaded.answer(items))]
+        assert all("abstain" in a for a in answers) and sum(a["unlike"] for a in answers) > 10
+    none = regraft.fit(data, out=str(tmp_path / "n"), **{**options, "epochs": 1, "outliers": False})
+    assert "unlike" not in none.metrics["domains"]["plain"]
+    assert regraft.load(tmp_path / "n" / "domains" / "plain").model.familiar is None
+
+
 def test_two_heads_where_no_name_agrees(two, tmp_path: Path) -> None:
     words = str(digits(tmp_path / "words.npz", 90, 2, names=["nought", "one", "two"]))
     result = regraft.fit([two[0], words], out=str(tmp_path / "r"), epochs=1, controls="none", **QUICK)

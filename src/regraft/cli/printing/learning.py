@@ -107,6 +107,7 @@ def print_fit(result: dict[str, Any]) -> None:
         if d["joint"]:
             both = {f"{name}, joint": d["joint"]} | ({f"{name}, alone": d["alone"]} if "alone" in d else {})
             figures(both)
+            about_domain(name, d)
     gain = result["gain"]
     if gain:
         print(f"gain over {gain['against']}: {gained(gain)}")
@@ -127,16 +128,28 @@ def print_fit(result: dict[str, Any]) -> None:
         how = step.get("skipped") or f"inner log loss {step['inner_log_loss']:.4f} in {step['seconds']:.0f} s"
         print(f"tried {step['method']}: {how}")
     if metrics.get("abstaining"):
-        a = metrics["abstaining"]
-        low, high = a["accuracy_ci95"]
-        print(f"below a confidence of {a['abstain_below']:.3f} to a person: {100 * a['left']:.1f} % of the items; "
-              f"accuracy of the rest {a['accuracy'] or 0:.4f} ({low:.4f} to {high:.4f})")  # fmt: skip
+        print(abstention(metrics["abstaining"]))
         print(certainty(result["decision"]["cross_validated"]))
     for text in warnings(result):
         print(f"warning: {text}")
     problems(result["problems"])
     print(f"{result['run']}: model/, report.html, predictions.csv; {result['seconds']['total']:.1f} s"
           f"{', features from the store' if result['cached'] else ''}")  # fmt: skip
+
+
+def about_domain(name: str, found: dict[str, Any]) -> None:
+    """What else is said of one domain of several."""
+    if found.get("abstaining"):
+        print(f"{name}: {abstention(found['abstaining'])}")
+    if found.get("unlike"):
+        print(f"{name}: unlike its training data are {{flagged}} of {{items}} judged items".format(**found["unlike"]))
+
+
+def abstention(a: dict[str, Any]) -> str:
+    """What is left to a person, and how good the rest is."""
+    low, high = a["accuracy_ci95"]
+    return (f"below a confidence of {a['abstain_below']:.3f} to a person: {100 * a['left']:.1f} % of the items; "
+            f"accuracy of the rest {a['accuracy'] or 0:.4f} ({low:.4f} to {high:.4f})")  # fmt: skip
 
 
 def certainty(chosen: dict[str, Any]) -> str:
