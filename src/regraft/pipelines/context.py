@@ -13,13 +13,23 @@ from regraft.core.row_store import RowStore
 from regraft.core.runtime import Stopwatch
 from regraft.data.dataset import Dataset
 from regraft.data.splits import Split
+from regraft.features.extract import Extracted
 from regraft.features.labelled import LabelledFeatures
 from regraft.features.runner import Runner
 from regraft.models.heads import LinearHead
 from regraft.options.fit import FitOptions
 from regraft.pipelines.run_folder import RunFolder
-from regraft.pipelines.stages.controls import Kept
 from regraft.training.trainer import TrainingContext
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the folds of a cross-validation, whose items are the same, need not find again: networks by name, and the
+    rows of all items.
+    """
+
+    networks: dict[str, Pretrained] = field(default_factory=dict)
+    rows: dict[str, Extracted] = field(default_factory=dict)
 
 
 @dataclass

@@ -21,6 +21,7 @@ from regraft.features.labelled import LabelledFeatures
 from regraft.features.network import network_for
 from regraft.features.runner import Runner
 from regraft.models.model import Model
+from regraft.pipelines.context import Kept
 from regraft.tasks import TASKS
 
 KNOWN = ("majority", "raw", "random")
@@ -50,7 +51,7 @@ class ControlKit:
     device: str
     store: RowStore
     size: int | None = None
-    kept: Kept = field(default_factory=lambda: Kept())
+    kept: Kept = field(default_factory=Kept)
 
     def rows(self, name: str, make: Callable[[], Pretrained]) -> tuple[Pretrained, Extracted, Extracted]:
         """The network of that name with what it had to learn from the training items, and the rows of these and of the
@@ -69,16 +70,6 @@ class ControlKit:
         runner = Runner(network, self.engine, self.device)
         judged = val.items.take(self.judged.items)
         return network, runner.stored(learning, self.store), runner.stored(judged, self.store)
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What the folds of a cross-validation, whose items are the same, need not find again: networks by name, and the
-    rows of all items.
-    """
-
-    networks: dict[str, Pretrained] = field(default_factory=dict)
-    rows: dict[str, Extracted] = field(default_factory=dict)
 
 
 def check_controls(wanted: str) -> list[str]:

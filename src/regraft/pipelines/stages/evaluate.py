@@ -18,8 +18,8 @@ from regraft.features.fusion import learns
 from regraft.features.labelled import LabelledFeatures
 from regraft.features.runner import Runner
 from regraft.models.model import Model
-from regraft.pipelines.context import FitContext
-from regraft.pipelines.stages.controls import Control, ControlKit, Kept, run_controls
+from regraft.pipelines.context import FitContext, Kept
+from regraft.pipelines.stages.controls import Control, ControlKit, run_controls
 from regraft.pipelines.stages.features import recompute_features
 from regraft.pipelines.stages.fusion_ablation import part_outputs
 from regraft.pipelines.stages.learn import Learned, head_learner, known_items, learn
