@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import regraft
 from regraft.core.registry import Registry
@@ -16,6 +17,8 @@ from regraft.data.open import open_data
 from regraft.features.engines import ENGINES
 from regraft.methods import METHODS
 from regraft.models.model import Model
+from regraft.options.fit import FitOptions
+from regraft.pipelines.fit import carry_out
 from regraft.tasks import TASKS
 
 METHOD = '''
@@ -172,3 +175,40 @@ def test_a_task_kind_is_read_from_an_array(levels: None, tmp_path: Path) -> None
     data = open_data(tmp_path / "a.npz", hints=Hints(task="levels"))
     assert (data.target.task, data.classes) == ("levels", ("9", "10", "11"))
     assert data.class_counts() == {"9": 4, "10": 4, "11": 4}
+
+
+def test_a_task_kind_trains_a_network(levels: None, tmp_path: Path) -> None:
+    """Its loss follows from how its outputs become probabilities; options that are for any label take it."""
+    rows = [f"{i}.png,{i % 2 + 1}" for i in range(24)]
+    (tmp_path / "t.csv").write_text("\n".join(["picture,stars", *rows]))
+    for i in range(24):
+        Image.fromarray(np.full((12, 12), 30 + 180 * (i % 2) + i, np.uint8)).save(tmp_path / f"{i}.png")
+    found = regraft.fit(str(tmp_path / "t.csv"), task="levels", label="stars", method="finetune", epochs=8, batch=6,
+                        backbone="random:lenet", controls="none", out=str(tmp_path / "r"))  # fmt: skip
+    assert found.method == "finetune" and found.metrics["val"]["levels_off"] < 0.5
+
+
+SCENARIO = '''
+"""Learns from every second training item: what half of the labels are worth."""
+import numpy as np
+from regraft.data.splits import part_of_split
+from regraft.pipelines.scenarios.single import Single
+
+class Half(Single):
+    def split(self):
+        super().split()
+        half = part_of_split(self.halves, np.arange(0, len(self.halves.train), 2))
+        self.halves.train, self.halves.groups, self.halves.train_pixels = half.train, half.groups, half.train_pixels
+'''
+
+
+def test_a_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class with the steps that differ, carried out as every fit is; its own line would stand in `scenario_of`."""
+    assert len(SCENARIO.strip().splitlines()) <= 12
+    (tmp_path / "added_half.py").write_text(SCENARIO.lstrip())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    options = FitOptions.of(out=str(tmp_path / "r"), backbone="regraft_tiny", controls="majority")
+    half = import_module("added_half").Half(open_data("embedded:digits"), "embedded:digits", options)
+    found, whole = carry_out(half), regraft.fit("embedded:digits", **options.flat() | {"out": str(tmp_path / "w")})
+    assert found.items["train"] == -(-whole.items["train"] // 2) and found.items["val"] == whole.items["val"]
+    assert found.metrics["val"]["accuracy"] > 0.8 and regraft.verify(found.run)["ok"]

@@ -51,6 +51,10 @@ RENAMED = {
 
 NAMES = {
     "Adapted": "TrainedNetwork",
+    "counting": "recompute_batch_norm_statistics",
+    "exact": "full_precision",
+    "passed": "forward_both",
+    "still": "frozen_batch_norm_statistics",
     "Familiar": "OutlierDetector",
     "Job": "FitContext",
     "Rows": "LabelledFeatures",

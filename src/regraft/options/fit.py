@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from regraft.core.errors import InputError
-from regraft.options.base import SCENARIO_WORDS, Declared, Kind, Scenario, declared
+from regraft.options.base import SCENARIO_WORDS, TASK_WORDS, Declared, Kind, Scenario, declared
 from regraft.options.data import DataOptions
 from regraft.options.evaluation import EvaluationOptions
 from regraft.options.network import NetworkOptions
@@ -122,7 +122,7 @@ def _no_use(one: Declared, value: Any, meaning: Meaning) -> str | None:
         if told.scenarios == ("tasks",):
             return f"{one.shown(value)} is for --share parameters."
         return f"{one.shown(value)}: {SCENARIO_WORDS[scenario]} has no use for it{_why(reasons.get(scenario))}."
-    if told.tasks is not None and task is not None and task not in told.tasks:
+    if told.tasks is not None and task in TASK_WORDS and task not in told.tasks:  # a kind that came later takes all
         return _of_another_task(one, value, task, reasons.get(task))
     if told.kinds is not None and meaning.kind not in told.kinds:
         if told.kinds == TRAINED:
