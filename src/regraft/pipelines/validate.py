@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from regraft.backbones.side_network import SMALL
@@ -44,9 +44,11 @@ def meaning_of(options: FitOptions, *, several: bool = False, task: str | None =
     return Meaning(method, "adapting features" if kind == "auto" and adapting else kind, scenario, task)
 
 
-def check(options: FitOptions, meaning: Meaning) -> None:
-    """Raises ``InputError`` naming every option that cannot be meant, with what would be right."""
-    said = map(InputError, (*_scenario(options, meaning), *_network(options, meaning)))
+def check(options: FitOptions, meaning: Meaning, more: Sequence[str] = ()) -> None:
+    """Raises ``InputError`` naming every option that cannot be meant, with what would be right; ``more`` is what the
+    scenario says.
+    """
+    said = map(InputError, (*more, *_scenario(options, meaning), *_network(options, meaning)))
     raise_all([*options.wrong(meaning), *said, *_names(options)])
 
 
