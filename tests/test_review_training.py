@@ -54,7 +54,7 @@ def test_auto_with_copies_and_with_tfidf(tmp_path: Path) -> None:
 
 
 def test_the_head_that_training_starts_from_has_not_seen_the_inner_part(tmp_path: Path, monkeypatch) -> None:
-    from regraft.training import trainer as module
+    from regraft.training import network as module
 
     data, seen = write_shapes(tmp_path / "d", 70), []
     plain = module.fit_features

@@ -240,7 +240,7 @@ def test_what_finds_the_width_of_intervals_chose_nothing() -> None:
 def test_auto_judges_both_methods_on_what_both_learned_from(at: Path, monkeypatch) -> None:
     seen = []
     probe = auto._probe
-    monkeypatch.setattr(auto, "_probe", lambda *args: seen.append((args[4], args[5])) or probe(*args))
+    monkeypatch.setattr(auto, "_probe", lambda *args: seen.append((args[1].learn, args[1].hold)) or probe(*args))
     (at / "p").mkdir()
     for i in range(150):
         Image.fromarray(np.full((16, 16, 3), i, np.uint8)).save(at / f"p/{i:03}.png")
