@@ -60,8 +60,9 @@ FOLDS, FOLD_ROWS, FOLD_VALUES, LEAST_PER_CLASS, THREADED = 5, 3000, 2_000_000, 3
 SCALINGS = ("common", "column")
 """How columns are scaled, see `logistic.blockwise`; those of a table are standardised."""
 
-MANY, MOST_VALUES = 100_000_000, 1_000_000_000
-"""From how many values, rows x columns x outputs, `many_path` takes over; the most that it chooses by."""
+MANY, MOST_VALUES, ROWS_A_COLUMN = 10_000_000, 1_000_000_000, 300
+"""From how many values, rows x columns x outputs, `many_path` takes over; the most values, and rows a column, that it
+chooses by."""
 
 
 def fit_features(
@@ -205,7 +206,7 @@ def _choose(problem: _Problem, seed: int) -> Choice:
     x: Any = problem.rows
     values = x.nnz // len(chosen) if issparse(x) else x.shape[1]
     most = min(FOLD_ROWS, max(500, FOLD_VALUES // max(values, 1)))
-    larger = min(len(chosen), MOST_VALUES // max(x.shape[1] * problem.outputs, 1))
+    larger = min(len(chosen), MOST_VALUES // max(x.shape[1] * problem.outputs, 1), ROWS_A_COLUMN * x.shape[1])
     if problem.is_many(larger):
         most = larger
     if len(chosen) > most:  # the choice of a few numbers gains nothing from more

@@ -1,18 +1,18 @@
 """Logistic regression on many rows: for all folds at once, along a path of strengths, or on all rows.
 
 The curvature of the loss is near ``curvature of the outputs * second moments of the features + penalty``; its Cholesky
-factor, from a sample of the rows, is the metric of `descent.descend` for all folds: Kronecker-factored curvature
+factor is the metric of `descent.descend` for all folds: Kronecker-factored curvature
 (Martens and Grosse 2015, https://arxiv.org/abs/1503.05671) of a single layer. Each strength starts from where the two
 before it point to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cholesky
+from scipy.linalg import LinAlgError, cholesky
 from scipy.linalg.lapack import strtri
 
 from regraft.methods.probes import logistic
@@ -25,8 +25,11 @@ Array = Any
 ENOUGH, ENOUGH_ON_PATH = 1e-9, 1e-6
 """By how much of its loss a fit on all rows, and one of a fold, may still fall (see `descend`)."""
 
-SAMPLED, ALIKE = 8, 4.0
-"""Rows a column that tell the curvature; classes share a factor whose own differ by less than about this factor."""
+ALIKE = 4.0
+"""Classes share a factor of the curvature where their own curvatures differ by less than about this."""
+
+LIFTED = (1e-6, 1e-4, 1e-2, 1.0)
+"""What is added to the diagonal of a curvature, as a share of its largest, until it is positive in float32."""
 
 
 def along_path(many: ManyRows, how: Mapping[str, Any], widths: Sequence[int]) -> Callable[[float], Array]:
@@ -74,17 +77,17 @@ def _solve(many: ManyRows, penalties: Sequence[Array], starts: Sequence[Array], 
     penalties = [p / 2 if many.pair else p for p in penalties]
     metric = _metric(many, np.mean(starts, 0), np.mean(penalties, 0), share)
     under = [np.append(p, 0.0) for p in penalties]
-    running: dict[int, Generator[Array, Valued, Descent]] = {
-        i: descend(start, metric, enough, logistic.STEPS) for i, start in enumerate(starts)
-    }
+    running = {i: descend(start, enough, logistic.STEPS) for i, start in enumerate(starts)}
     done: dict[int, Descent] = {}
     asked = {i: next(one) for i, one in running.items()}
     while asked:
+        found = {i: (value + float((under[i] * asked[i] ** 2).sum()) / 2, slope + under[i] * asked[i])
+                 for i, (value, slope) in many.evaluate(asked).items()}  # fmt: skip
+        turned = metric(np.stack([slope for _, slope in found.values()]))
         again = {}
-        for i, (value, slope) in many.evaluate(asked).items():
-            at = asked[i]
+        for (i, (value, slope)), in_metric in zip(found.items(), turned, strict=True):
             try:
-                again[i] = running[i].send((value + float((under[i] * at**2).sum()) / 2, slope + under[i] * at))
+                again[i] = running[i].send(Valued(value, slope, in_metric))
             except StopIteration as end:
                 done[i] = end.value
         asked = again
@@ -92,32 +95,31 @@ def _solve(many: ManyRows, penalties: Sequence[Array], starts: Sequence[Array], 
 
 
 def _metric(many: ManyRows, at: Array, penalty: Array, share: float) -> Callable[[Array], Array]:
-    """Multiplies a gradient (k, d + 1) by about the inverse curvature of a regression that sees this share of rows.
+    """Multiplies gradients (r, k, d + 1) by about the inverse curvature of a regression that sees this share of rows.
 
-    The second moments are weighted by the curvature of each row's outputs at the weights ``at``.
+    The outputs' curvature is that of each class at the weights ``at``.
     """
     k, d = len(many.targets), many.x.shape[1]
-    every = max(1, len(many.x) // (SAMPLED * d))
-    x, targets = many.x[::every], many.targets[:, ::every]
-    w = np.ones(len(x), np.float32) if many.weights is None else many.weights[::every]
-    theta = at.astype(np.float32)
-    p = losses(many.link, (theta[:, :d] @ x.T + theta[:, d:])[None], targets, None)[1][0] + targets
-    curved = p * (1 - p) * w
-    rows, classes = curved.mean(0), np.maximum(curved.mean(1), 1e-6)  # no class is so flat that steps lose all bounds
+    theta, some = at.astype(np.float32), many.sample()
+    logits = theta[:, :d] @ many.x[some].T + theta[:, d:]
+    p = losses(many.link, logits[None], many.targets[:, some], None)[1][0] + many.targets[:, some]
+    classes = np.average(p * (1 - p), axis=1, weights=None if many.weights is None else many.weights[some])
+    classes = np.maximum(classes, 1e-6)  # none is so flat that steps lose all bounds
     if many.link == "softmax" and k > 1:
         classes *= k / (k - 1)  # the curvature of even odds in all directions but that of adding the same to all
     seen = share * len(many.x)
-    weighted = x * np.sqrt(rows / max(float(rows.mean()), 1e-12))[:, None]
-    moments = weighted.T @ weighted * np.float32(seen / len(x))
     steps = np.round(np.log(classes / classes.max()) / np.log(ALIKE))
-    roots = {float(s): _root(moments * np.float32(classes[steps == s].mean()), penalty) for s in np.unique(steps)}
+    roots = {
+        float(s): _root(many.second * np.float32(seen * classes[steps == s].mean()), penalty) for s in np.unique(steps)
+    }
 
-    def metric(slope: Array) -> Array:
-        found = np.empty_like(slope)
+    def metric(slopes: Array) -> Array:
+        found = np.empty_like(slopes)
         for s, root in roots.items():
             some = steps == s
-            found[some, :d] = (slope[some, :d].astype(np.float32) @ root.T) @ root
-        found[:, d] = slope[:, d] / (classes * seen)
+            rows = slopes[:, some, :d].reshape(-1, d).astype(np.float32)
+            found[:, some, :d] = ((rows @ root.T) @ root).reshape(len(slopes), -1, d)
+        found[:, :, d] = slopes[:, :, d] / (classes * seen)
         return found
 
     return metric
@@ -125,5 +127,13 @@ def _metric(many: ManyRows, at: Array, penalty: Array, share: float) -> Callable
 
 def _root(curvature: Array, penalty: Array) -> Array:
     """R (d, d) with ``R' R`` the inverse of curvature + diag(penalty), positive whatever the rounding."""
-    curvature[np.diag_indices(len(curvature))] += penalty.astype(np.float32) + 1e-6 * curvature.diagonal().max()
-    return strtri(cholesky(curvature, lower=True, overwrite_a=True, check_finite=False), lower=1)[0]
+    curvature[np.diag_indices(len(curvature))] += penalty.astype(np.float32)
+    size = curvature.diagonal().max()
+    for more in LIFTED:
+        lifted = curvature.copy()
+        lifted[np.diag_indices(len(curvature))] += np.float32(more * size)
+        try:
+            return strtri(cholesky(lifted, lower=True, overwrite_a=True, check_finite=False), lower=1)[0]
+        except LinAlgError:  # columns that say the same, to the last bits of float32
+            continue
+    return np.diag(1 / np.sqrt(2 * curvature.diagonal()))

@@ -24,8 +24,9 @@ Array = Any
 T = TypeVar("T")
 R = TypeVar("R")
 
-BLOCK, AT_ONCE = 2048, 32
-"""Rows of a block, which a core's caches hold about; blocks whose results wait to be added."""
+BLOCK, AT_ONCE, SAMPLED = 2048, 32, 16
+"""Rows of a block, which a core's caches hold about; blocks whose results wait to be added; rows a column that tell
+second moments well enough to find a way by."""
 
 NOBODY = -1
 """The fold of rows that are left out by no regression."""
@@ -76,6 +77,7 @@ class ManyRows:
         self.sizes = np.bincount(fold[fold >= 0], minlength=self.folds).astype(np.float64)
         self.x = np.empty(rows.shape, np.float32)
         self._copy(rows)
+        self._multiply()
 
     def _copy(self, rows: Array) -> None:
         n, d = rows.shape
@@ -113,11 +115,28 @@ class ManyRows:
         for block, powers in zip(self.blocks, self.each(standardise, self.blocks), strict=True):
             self.powers[max(block.fold, 0)] += powers
 
+    def sample(self) -> slice:
+        """As many rows as tell the second moments."""
+        return slice(None, None, max(1, len(self.x) // (SAMPLED * self.x.shape[1])))
+
+    def _multiply(self) -> None:
+        x = self.x[self.sample()]
+        w = None if self.weights is None else np.sqrt(self.weights[self.sample()])
+
+        def square(start: int) -> Array:
+            part = x[start : start + BLOCK]
+            part = part if w is None else part * w[start : start + BLOCK, None]
+            return part.T @ part
+
+        self.second = np.zeros((x.shape[1], x.shape[1]), np.float32)
+        for one in self.each(square, range(0, len(x), BLOCK)):
+            self.second += one / np.float32(len(x))
+
     def columns(self, start: int, width: int) -> ManyRows:
         """The same with some columns alone, which are not copied."""
         part, some = copy.copy(self), slice(start, start + width)
         part.x, part.mean, part.unit = self.x[:, some], self.mean[some], self.unit[some]
-        part.powers = self.powers[:, :, some]
+        part.powers, part.second = self.powers[:, :, some], self.second[some, some]
         return part
 
     def each(self, do: Callable[[T], R], what: Sequence[T]) -> Iterator[R]:
