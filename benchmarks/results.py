@@ -213,12 +213,13 @@ def text_speed(r: dict[str, Any]) -> list[str]:
 def probe(r: dict[str, Any]) -> list[str]:
     seconds, unseen, whole = r["seconds_median"], r["log_loss_unseen"], r["whole_probe"]
     return ["## The probe's solver (`bench_probe.py`)", "",
-            f"{r['rows']:,} x {r['columns']:,} synthetic features, {r['classes']} classes, {len(r['strengths'])} strengths by "
-            f"{r['folds']}-fold cross-validation, {r['threads']} cores: {seconds['regraft']:.1f} s, scikit-learn's "
-            f"LogisticRegressionCV {seconds['scikit_learn']:.1f} s (median of {len(r['load'])} turns; "
-            f"{r['times_faster']:.1f} times). Log loss on unseen rows {unseen['regraft']:.5f}, {unseen['scikit_learn']:.5f}. "
-            f"The whole probe, which tries two scalings ({whole['tried']} strengths in all): {whole['seconds']:.1f} s. "
-            f"Load of the machine before the turns: {min(r['load']):.1f} to {max(r['load']):.1f}.", ""]  # fmt: skip
+            f"{r['rows']:,} x {r['columns']:,} synthetic features, {r['classes']} classes, {len(r['strengths'])} "
+            f"strengths by {r['folds']}-fold cross-validation, {r['threads']} cores: {seconds['regraft']:.1f} s, "
+            f"scikit-learn's LogisticRegressionCV {seconds['scikit_learn']:.1f} s (median of {len(r['load'])} turns; "
+            f"{r['times_faster']:.1f} times). Log loss on unseen rows {unseen['regraft']:.5f}, scikit-learn's "
+            f"{unseen['scikit_learn']:.5f}. The whole probe, which tries two scalings ({whole['tried']} strengths in "
+            f"all): {whole['seconds']:.1f} s. Load before the turns: {min(r['load']):.1f} to {max(r['load']):.1f}.",
+            ""]  # fmt: skip
 
 
 def norm(part: dict[str, Any]) -> str:
