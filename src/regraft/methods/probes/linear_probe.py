@@ -90,7 +90,8 @@ def fit_features(
     into: each is scaled for itself, and may be given the scaling and the strength that suit it best alone.
 
     Numbers (n,) in place of labels make it a ridge regression, with the options ``regression`` of
-    `regraft.methods.probes.ridge.fit_regression`. Many rows go the way of `many_path`, in float32. The result does not depend on how many threads there are.
+    `regraft.methods.probes.ridge.fit_regression`. Many rows go the way of `many_path`, in
+    float32. The result does not depend on how many threads there are.
     """
     if TASKS[target.task].numbers:
         return fit_regression(rows, labels, seed=seed, per_feature_scaling=per_feature_scaling, blocks=blocks,
