@@ -210,6 +210,18 @@ def text_speed(r: dict[str, Any]) -> list[str]:
             f"{r['cosine_least']:.4f} (`bench_text_speed.py`).", ""]  # fmt: skip
 
 
+def probe(r: dict[str, Any]) -> list[str]:
+    seconds, unseen, whole = r["seconds_median"], r["log_loss_unseen"], r["whole_probe"]
+    return ["## The probe's solver (`bench_probe.py`)", "",
+            f"{r['rows']:,} x {r['columns']:,} synthetic features, {r['classes']} classes, {len(r['strengths'])} "
+            f"strengths by {r['folds']}-fold cross-validation, {r['threads']} cores: {seconds['regraft']:.1f} s, "
+            f"scikit-learn's LogisticRegressionCV {seconds['scikit_learn']:.1f} s (median of {len(r['load'])} turns; "
+            f"{r['times_faster']:.1f} times). Log loss on unseen rows {unseen['regraft']:.5f}, scikit-learn's "
+            f"{unseen['scikit_learn']:.5f}. The whole probe, which tries two scalings ({whole['tried']} strengths in "
+            f"all): {whole['seconds']:.1f} s. Load before the turns: {min(r['load']):.1f} to {max(r['load']):.1f}.",
+            ""]  # fmt: skip
+
+
 def norm(part: dict[str, Any]) -> str:
     """What a part measured under another default says of it."""
     return f" (measured with --batch-norm {part['batch_norm']})" if "batch_norm" in part else ""
@@ -446,6 +458,7 @@ SECTIONS = {
     "ranking": ranking,
     "text": text,
     "text_speed": text_speed,
+    "probe": probe,
     "detection": detection,
     "domains": domains,
     "uncertainty": uncertainty,

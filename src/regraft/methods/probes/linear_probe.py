@@ -8,13 +8,14 @@ Alain and Bengio 2016 (https://arxiv.org/abs/1610.01644); the baseline every tra
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from threadpoolctl import threadpool_limits
@@ -33,6 +34,8 @@ from regraft.methods.probes.logistic import (
     span,
     targets_of,
 )
+from regraft.methods.probes.many_path import along_path, on_all
+from regraft.methods.probes.many_rows import ManyRows
 from regraft.methods.probes.ridge import fit_regression
 from regraft.models.heads import LinearHead
 from regraft.tasks import TASKS, Link
@@ -56,6 +59,10 @@ FOLDS, FOLD_ROWS, FOLD_VALUES, LEAST_PER_CLASS, THREADED = 5, 3000, 2_000_000, 3
 
 SCALINGS = ("common", "column")
 """How columns are scaled, see `logistic.blockwise`; those of a table are standardised."""
+
+MANY, MOST_VALUES, ROWS_A_COLUMN = 10_000_000, 1_000_000_000, 300
+"""From how many values, rows x columns x outputs, `many_path` takes over; the most values, and rows a column, that it
+chooses by."""
 
 
 def fit_features(
@@ -83,7 +90,8 @@ def fit_features(
     into: each is scaled for itself, and may be given the scaling and the strength that suit it best alone.
 
     Numbers (n,) in place of labels make it a ridge regression, with the options ``regression`` of
-    `regraft.methods.probes.ridge.fit_regression`. The result does not depend on how many threads there are.
+    `regraft.methods.probes.ridge.fit_regression`. Many rows go the way of `many_path`, in
+    float32. The result does not depend on how many threads there are.
     """
     if TASKS[target.task].numbers:
         return fit_regression(rows, labels, seed=seed, per_feature_scaling=per_feature_scaling, blocks=blocks,
@@ -94,8 +102,7 @@ def fit_features(
     with threadpool_limits(1):
         chosen = _choose(problem, seed) if record is None else Choice(record)
         record = {k: v for k, v in chosen.record.items() if k != "stopped_early"}
-        scaling = problem.scaling(record, slice(None))
-        linear = problem.fit(scaling(rows), slice(None), record["strength"], None, stopped)
+        scaling, linear = problem.whole(record, stopped)
     record |= {"stopped_early": stopped} if stopped else {}
     t = record["temperature"]
     head = LinearHead.of(*scaling, linear.weight / t, linear.bias / t, rows.dtype)
@@ -121,6 +128,7 @@ class _Problem:
         self.link: Link = TASKS[target.task].link or "softmax"
         self.weights = row_weights(self.targets, class_weight)
         self.strata = labels
+        self.many: ManyRows | None = None
 
     def scaling(self, how: dict[str, Any], learn: Any) -> Scaling:
         """By the rows ``learn``; ``how`` names one way for all blocks, or holds one for each."""
@@ -135,6 +143,7 @@ class _Problem:
         rows: Any = self.rows[:, start : start + width]
         whole = issparse(rows) and rows.nnz == rows.shape[0] * width
         part.rows, part.blocks = rows.toarray() if whole else rows, (width,)
+        part.many = None if self.many is None else self.many.columns(start, width)
         return part
 
     def take(self, chosen: NDArray[np.int64]) -> _Problem:
@@ -143,6 +152,33 @@ class _Problem:
         part.weights = None if self.weights is None else self.weights[chosen]
         part.groups = None if self.groups is None else self.groups[chosen]
         return part
+
+    def in_folds(self, fold: NDArray[np.int64]) -> _Problem:
+        """The same, ready to leave one fold out; where rows are many by `many_path`."""
+        part = copy.copy(self)
+        part.many = self._many_rows(fold) if self.is_many(len(self.targets)) else None
+        return part
+
+    def is_many(self, n: int) -> bool:
+        """Whether so many of these rows are worth the way of `many_path`."""
+        d = self.rows.shape[1]
+        return not issparse(self.rows) and n >= 2 * d and n * d * self.outputs >= MANY
+
+    @property
+    def outputs(self) -> int:
+        """For how many columns is solved."""
+        k: int = self.targets.shape[1]
+        return 1 if self.link == "softmax" and k == 2 else k
+
+    def _many_rows(self, fold: NDArray[np.int64] | None) -> ManyRows:
+        return ManyRows(self.rows, self.targets, self.link, self.weights, fold, threads())
+
+    def whole(self, how: dict[str, Any], stopped: list[str]) -> tuple[Scaling, Linear]:
+        """The scaling and the regression of all rows, as was chosen."""
+        if self.is_many(len(self.targets)):
+            return on_all(self._many_rows(None), how, self.blocks, how["strength"], stopped)
+        scaling = self.scaling(how, slice(None))
+        return scaling, self.fit(scaling(self.rows), slice(None), how["strength"], None, stopped)
 
     def fit(
         self, x: NDArray[Any], learn: Any, strength: float, start: Linear | None, stopped: list[str] | None = None
@@ -171,6 +207,9 @@ def _choose(problem: _Problem, seed: int) -> Choice:
     x: Any = problem.rows
     values = x.nnz // len(chosen) if issparse(x) else x.shape[1]
     most = min(FOLD_ROWS, max(500, FOLD_VALUES // max(values, 1)))
+    larger = min(len(chosen), MOST_VALUES // max(x.shape[1] * problem.outputs, 1), ROWS_A_COLUMN * x.shape[1])
+    if problem.is_many(larger):
+        most = larger
     if len(chosen) > most:  # the choice of a few numbers gains nothing from more
         chosen = np.sort(rng.permutation(len(chosen))[:most])
         problem = problem.take(chosen)
@@ -181,6 +220,7 @@ def _choose(problem: _Problem, seed: int) -> Choice:
             default = {"scaling": problem.ways[0], "strength": 1.0, "temperature": 1.0}
             return Choice({**default, "chosen_by": "default, since all rows are of one group"})
     fold = stratified_folds(problem.strata, folds, rng, problem.groups)
+    problem = problem.in_folds(fold)
     size = min(values, len(chosen)) * problem.targets.size
     # two threads that hand tiny problems to each other cost more than they do
     with ThreadPoolExecutor(2) if size > THREADED else nullcontext() as pool:
@@ -228,6 +268,27 @@ def _path(
 ) -> list[tuple[dict[str, Any], NDArray[Any]]]:
     """Cross-validated log loss and logits of one way of scaling, strong to weak, until the loss has worsened twice."""
     targets = smoothed_targets(problem.targets, problem.link)
+    if problem.many is not None:
+        logits_of = along_path(problem.many, how, problem.blocks)
+    else:
+        logits_of = _fold_by_fold(how, problem, fold, pool)
+    tried: list[tuple[dict[str, Any], NDArray[Any]]] = []
+    for strength in STRENGTHS:
+        logits = logits_of(strength)
+        temperature = optimal_temperature(logits, targets, problem.link, problem.weights)
+        loss = cross_entropy(logits / temperature, targets, problem.link, problem.weights)
+        figures = {**how, "strength": strength, "temperature": temperature, "log_loss": loss}
+        tried.append((figures, logits))
+        losses = [t["log_loss"] for t, _ in tried[-3:]]
+        if len(losses) == 3 and losses[2] > losses[1] > losses[0]:
+            break
+    return tried
+
+
+def _fold_by_fold(
+    how: dict[str, Any], problem: _Problem, fold: NDArray[np.int64], pool: Executor | None
+) -> Callable[[float], NDArray[Any]]:
+    """A function that gives for a strength, one after the other from strong to weak, the out-of-fold logits."""
     folds = range(int(fold.max()) + 1)
 
     def prepare(f: int) -> NDArray[Any]:
@@ -241,25 +302,24 @@ def _path(
     each = map if pool is None else pool.map
     scaled = list(each(prepare, folds))
     starts: list[Linear | None] = [None] * len(folds)
-    tried: list[tuple[dict[str, Any], NDArray[Any]]] = []
-    for strength in STRENGTHS:
 
-        def fit_one(f: int, strength: float = strength) -> Linear:
+    def logits(strength: float) -> NDArray[Any]:
+        def fit_one(f: int) -> Linear:
             return problem.fit(scaled[f], fold != f, strength, starts[f])
 
         fitted = list(each(fit_one, folds))
-        logits = np.zeros(targets.shape)
+        found = np.zeros(problem.targets.shape)
         for f, linear in enumerate(fitted):
-            logits[fold == f] = linear(scaled[f][fold == f])
+            found[fold == f] = linear(scaled[f][fold == f])
         starts[:] = fitted
-        temperature = optimal_temperature(logits, targets, problem.link, problem.weights)
-        loss = cross_entropy(logits / temperature, targets, problem.link, problem.weights)
-        figures = {**how, "strength": strength, "temperature": temperature, "log_loss": loss}
-        tried.append((figures, logits))
-        losses = [t["log_loss"] for t, _ in tried[-3:]]
-        if len(losses) == 3 and losses[2] > losses[1] > losses[0]:
-            break
-    return tried
+        return found
+
+    return logits
+
+
+def threads() -> int:
+    """How many work on many rows: as many as networks may use."""
+    return torch.get_num_threads()
 
 
 def row_weights(targets: NDArray[Any], class_weight: ClassWeight) -> NDArray[np.float64] | None:

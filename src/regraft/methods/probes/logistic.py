@@ -68,14 +68,21 @@ def shrunken_scaling(x: Array) -> Scaling:
     mean = x.mean(0)
     squares = (x - mean) ** 2
     variance = squares.mean(0)
+    scale = np.sqrt(shrunken_variance(variance, squares.var(0), n))
+    size = np.sqrt((((x - mean) / scale) ** 2).sum(1).mean()) or 1.0
+    return Scaling(mean, scale * size)
+
+
+def shrunken_variance(variance: Array, of_squares: Array, n: int) -> Array:
+    """(d,) the variances of n rows' columns as `shrunken_scaling` takes them; ``of_squares`` (d,) are the variances of
+    the squared distances from the mean.
+    """
     target = float(np.median(variance)) or float(variance.mean()) or 1.0
-    noise = np.maximum(squares.var(0), 2 * variance**2).sum() / max(n - 1, 1)
+    noise = np.maximum(of_squares, 2 * variance**2).sum() / max(n - 1, 1)
     spread = ((variance - target) ** 2).sum()
     share = min(1.0, noise / spread) if spread > 0 else 1.0
     shrunk = share * target + (1 - share) * variance
-    scale = np.sqrt(np.maximum(shrunk, 1e-6 * target))
-    size = np.sqrt((((x - mean) / scale) ** 2).sum(1).mean()) or 1.0
-    return Scaling(mean, scale * size)
+    return np.maximum(shrunk, 1e-6 * target)
 
 
 def standard_scaling(x: Array) -> Scaling:
@@ -204,8 +211,13 @@ def fit_logistic(
     options = {"maxiter": STEPS, "maxfun": 2 * STEPS, "gtol": 1e-5 * n / k, "ftol": 1e-10, "maxcor": 20}
     found = minimize(loss, at, jac=True, method="L-BFGS-B", options=options)
     if stopped is not None and not found.success:
-        stopped.append(f"the logistic regression stopped after {found.nit} steps, short of its minimum")
+        stopped.append(stopped_early(found.nit))
     return Linear(found.x[: d * k].reshape(d, k), found.x[d * k :])
+
+
+def stopped_early(steps: int) -> str:
+    """What a record says of it."""
+    return f"the logistic regression stopped after {steps} steps, short of its minimum"
 
 
 def _newton(x: Array, targets: Array, strength: float, w: Array, start: Linear | None) -> Linear | None:
