@@ -12,7 +12,7 @@ from regraft.backbones.base import Body
 from regraft.core.errors import ArtefactError, InputError
 from regraft.core.types import PreprocessSpec
 from regraft.data.items import PictureArray
-from regraft.data.transforms.augment import Policy
+from regraft.data.transforms.policy import Policy
 from regraft.methods.base import Phase
 from regraft.methods.finetuning.l2_sp import StartingPoint
 from regraft.training import loop, losses, objective, state

@@ -8,7 +8,6 @@ from typing import Any
 from regraft.options import reference
 from regraft.pipelines.fit import fit as fit_one
 from regraft.pipelines.result import FitResult, Shared
-from regraft.reports.page import write_report
 
 
 def fit(data: Any, **options: Any) -> FitResult | Shared:
@@ -20,6 +19,8 @@ def fit(data: Any, **options: Any) -> FitResult | Shared:
 
     """
     result: FitResult | Shared = fit_one(data, **options)
+    from regraft.reports.page import write_report  # it draws: no fit that is refused needs that
+
     for one in result.tasks.values() if isinstance(result, Shared) else [result]:
         write_report(one.run)
     return result

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 from regraft.metrics import intervals
 from regraft.metrics.densities import brier_score
@@ -206,7 +206,7 @@ def accuracy_at_least(hits: float, n: float, doubt: float = 1 - SURE) -> float:
     """The accuracy that ``hits`` of ``n`` answers show with a doubt of at most ``doubt``: the lower end of the exact
     one-sided interval (Clopper and Pearson 1934).
     """
-    return float(betaincinv(hits, n - hits + 1, doubt)) if hits > 0 else 0.0
+    return float(scipy.special.betaincinv(hits, n - hits + 1, doubt)) if hits > 0 else 0.0
 
 
 def answers_needed(wanted: float, doubt: float = 1 - SURE) -> int:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError
-from regraft.data.open import open_data
+from regraft.data.open import name_of, open_data, require_there
 from regraft.options.fit import FitOptions
 from regraft.pipelines.scenarios.base import Scenario
-from regraft.pipelines.scenarios.boxes import Boxes
-from regraft.pipelines.scenarios.multi_domain import MultiDomain
-from regraft.pipelines.scenarios.multi_task import Line, multi_task
-from regraft.pipelines.scenarios.single import Single
-from regraft.pipelines.scenarios.target_domain import Adaptation
+from regraft.pipelines.validate import check, check_sharing, meaning_of
+
+if TYPE_CHECKING:
+    from regraft.backbones.base import Pretrained
 
 
 def fit(data: Any, *, network: Pretrained | None = None, **given: Any) -> Any:
@@ -58,18 +56,40 @@ def complete(scenario: Scenario) -> Any:
 
 
 def scenario_of(data: Any, options: FitOptions, network: Pretrained | None = None) -> Scenario:
-    """What the fit is to be carried out on; ``data`` is opened where it is one."""
+    """What the fit is to be carried out on; ``data`` is opened where it is one.
+
+    Each scenario is imported when it is that one, and only once data and options are known to be right: what it learns
+    with takes seconds to import.
+    """
     several = isinstance(data, list | tuple)
+    require_there(data)
     if options.scenario.share is not None or (several and options.training.method != "joint"):
-        return multi_task(data if several else [data], options, Line(_fit_one, complete))
+        check_sharing(options, len(data) if several else 1)
+        from regraft.pipelines.scenarios.multi_task import WAYS, Line
+
+        way = WAYS[str(options.scenario.share)]
+        return way(data if several else [data], options, Line(_fit_one, complete))
     if several:
+        from regraft.pipelines.scenarios.multi_domain import MultiDomain
+
         _no_network(network, "network= is for one data set; several data start from what --backbone or --init names.")
         return MultiDomain(list(data), options)
     opened = open_data(data, format=options.data.format, hints=options.data.hints())
     if opened.target.task == "detection":
+        from regraft.pipelines.scenarios.boxes import Boxes
+
         _no_network(network, "network= is not for boxes; a detector starts from --detector, --backbone or --init.")
         return Boxes(opened, data, options)
-    return (Single if options.scenario.target is None else Adaptation)(opened, data, options, network)
+    for other in (options.data.val, options.scenario.target):
+        require_there(other)
+    check(options, meaning_of(options, task=opened.target.task), name_of(data))
+    if options.scenario.target is not None:
+        from regraft.pipelines.scenarios.target_domain import Adaptation
+
+        return Adaptation(opened, data, options, network)
+    from regraft.pipelines.scenarios.single import Single
+
+    return Single(opened, data, options, network)
 
 
 def _fit_one(data: Any, options: FitOptions, network: Pretrained | None) -> Any:

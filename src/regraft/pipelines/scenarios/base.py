@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from regraft.core.border import written_by_regraft
-from regraft.core.errors import InputError
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import Stopwatch, resolve_device, say, set_threads
 from regraft.options.fit import FitOptions, Meaning, is_auto
@@ -56,15 +55,7 @@ class Scenario(ABC):
 
     def check(self) -> None:
         """Raises ``InputError`` naming every option that cannot be meant."""
-        detector = self.options.network.detector
-        if detector is not None:
-            raise InputError(f"--detector {detector} is for pictures with boxes; {self.what}.")
-        check(self.options, self.meaning)
-
-    @property
-    def what(self) -> str:
-        """What is fitted, in words."""
-        return f"{self.names} is for {self.meaning.task}"
+        check(self.options, self.meaning, self.names)
 
     def finished(self) -> Any:
         """The result of the run that is to be resumed, where it was done already; else None."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from regraft.backbones.base import Pretrained
-from regraft.core.errors import InputError, UnknownName
+from regraft.core.errors import InputError
 from regraft.core.files import write_json
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import say
@@ -22,10 +22,11 @@ from regraft.data.audit.audit import audited
 from regraft.data.frames import is_frame
 from regraft.data.names import short
 from regraft.data.open import name_of, open_data, split_part
-from regraft.features.fusion import parts_in, parts_of
+from regraft.features.fusion import parts_of
 from regraft.methods import METHODS, kind_of
 from regraft.models import artefact
 from regraft.options.fit import FitOptions, Meaning, is_auto, raise_all
+from regraft.options.network import parts_in
 from regraft.pipelines import run_folder
 from regraft.pipelines.result import FitResult, Shared
 from regraft.pipelines.scenarios.base import Scenario
@@ -48,19 +49,6 @@ class Line(NamedTuple):
 
     fit: Callable[[Any, FitOptions, Pretrained | None], Any]
     complete: Callable[[Scenario], Any]
-
-
-def multi_task(data: Sequence[Any], options: FitOptions, line: Line) -> MultiTask:
-    """The scenario that ``--share`` names. Raises ``InputError`` where none is named."""
-    how = options.scenario.share
-    if how is None:
-        raise InputError(
-            f"{len(data)} data sets are several tasks: --share features fits them on one network, a head each; where "
-            "they are domains of one task, --method joint learns from all."
-        )
-    if how not in WAYS:
-        raise UnknownName("way to share", how, WAYS)
-    return WAYS[how](data, options, line)
 
 
 class MultiTask(Scenario):
