@@ -19,6 +19,7 @@ OPERATIONS = ("crop", "flip", "rotate", "shear", "shift", "brightness", "contras
 """Augmentation of pictures, as `regraft.data.transforms.augment` has it."""
 TRAINED: tuple[Kind, ...] = ("training", "adapting networks", "domains", "auto", "detector")
 """Kinds of methods that train a network."""
+DEFAULT_BUDGET = "10m"
 CLASSES = ("classification", "multilabel")
 AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light; for boxes standard]"
 MIX = "join pictures: none, mixup, cutmix, mosaic; for boxes mosaic, mixup, mosaic+mixup [default: none]"
@@ -69,7 +70,8 @@ class TrainingOptions:
     processes: int | None = trained(None, "train in so many processes, one GPU each [default: 1]", low=1,
                                     tasks=ONE_ANSWER, scenarios=("single",), reasons=(_ONE_PROCESS,))  # fmt: skip
     tensorboard: bool | None = trained(None, "write TensorBoard files too", flag="--tensorboard")
-    budget: str | None = option(None, "time for auto: 90s, 10m, 2h [default: 10m]", scenarios=("single", "tasks"),
+    budget: str | None = option(None, f"time for auto: 90s, 10m, 2h [default: {DEFAULT_BUDGET}]",
+                                scenarios=("single", "tasks"),
                                 tasks=ONE_ANSWER)  # fmt: skip
 
 
