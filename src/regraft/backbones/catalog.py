@@ -112,7 +112,9 @@ def _pretrained(name: str, explicit: str | Path | None) -> Pretrained:
         raise WeightsError("There are no weights for lenet: random:lenet is the network to train from scratch.")
     row, path = files.find(name, choices, explicit, embedded=EMBEDDED)
     state = files.read_state(path)
-    net = _build(_recipe(row), **_as_in(state, row))
+    net = _build(_recipe(row))
+    if more := _as_in(state, row, net):
+        net = _build(_recipe(row), **more)
     files.fill(net, state, path, name)
     network = _split(net, row)
     known = path.name in row.files
@@ -237,14 +239,14 @@ def _build(recipe: dict[str, Any], *, initialise: bool = False, **more: Any) -> 
         return net
 
 
-def _as_in(state: dict[str, Tensor], row: Row) -> dict[str, Any]:
-    """Arguments that a weights file decides: how many classes its last layer has, whether it holds the extra heads
-    that GoogLeNet and Inception V3 were trained with.
+def _as_in(state: dict[str, Tensor], row: Row, net: nn.Module) -> dict[str, Any]:
+    """Arguments that a weights file decides, where ``net`` is otherwise: how many classes its last layer has, whether
+    it holds the extra heads that GoogLeNet and Inception V3 were trained with.
     """
     found: dict[str, Any] = {}
-    layers = [n for n, m in _build(_recipe(row)).named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-    weight = state.get(f"{layers[-1]}.weight")
-    if weight is not None:
+    *_, (name, last) = ((n, m) for n, m in net.named_modules() if isinstance(m, nn.Linear | nn.Conv2d))
+    weight = state.get(f"{name}.weight")
+    if weight is not None and len(weight) != len(last.weight):
         found["num_classes"] = len(weight)
     if row.architecture in MINUS_ONE_TO_ONE and any(k.lower().startswith("aux") for k in state):
         found["aux_logits"] = True

@@ -17,15 +17,19 @@ try:
     from regraft.cli.app import app
     from regraft.core.border import ours
     from regraft.core.errors import RegraftError
-    from regraft.core.runtime import begin_command
+    from regraft.core.runtime import as_command
 except KeyboardInterrupt:
     sys.exit(130)
 
 
 def main() -> None:
     """Entry point. Exit status: 0 done, 1 our fault, 2 the user's input or machine, 130 interrupted."""
+    with as_command():
+        _main()
+
+
+def _main() -> None:
     _streams()
-    begin_command()
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import os
 import platform
 import sys
@@ -85,6 +87,20 @@ def runs_still(process: Any) -> bool | None:
         return abs(there.create_time() - started) < 1 and there.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, ValueError, OverflowError):
         return False
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """While large libraries are imported: that makes many objects and no garbage, and looking for some among them takes
+    a seventh of the time.
+    """
+    looked = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looked:
+            gc.enable()
 
 
 def keep_memory() -> None:
@@ -219,10 +235,16 @@ class Stopwatch:
 _is_command = False
 
 
-def begin_command() -> None:
-    """Says that this process is one command of the command line: its start-up belongs to it."""
+@contextlib.contextmanager
+def as_command() -> Iterator[None]:
+    """While this process is one command of the command line: its start-up belongs to it."""
     global _is_command
     _is_command = True
+    atexit.register(gc.freeze)  # what is left of torch at the end need not be looked through for garbage
+    try:
+        yield
+    finally:
+        _is_command = False
 
 
 def start_up() -> float | None:

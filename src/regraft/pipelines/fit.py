@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from regraft.core.errors import InputError
 from regraft.core.registry import Registry
-from regraft.core.runtime import Stopwatch, start_up
+from regraft.core.runtime import Stopwatch, importing, start_up
 from regraft.data.open import name_of, open_data, require_there
 from regraft.options.fit import FitOptions
 from regraft.pipelines.scenarios.base import STEPS, Line, Scenario
@@ -84,7 +84,7 @@ def scenario_of(data: Any, options: FitOptions, network: Pretrained | None, watc
     """
     with watch("open"):
         kind, *parts = _checked(data, options, network)
-    with watch("import"):
+    with watch("import"), importing():
         make = SCENARIOS.get(kind)
     scenario: Scenario = make(*parts)
     scenario.watch = watch
