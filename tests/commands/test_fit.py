@@ -42,7 +42,9 @@ def test_from_folder_to_run(shapes: Path, at: Path) -> None:
     }  # fmt: skip
     assert result.task == "classification" and result.backbone == "regraft_tiny" and result.engine == "torch"
     assert set(result.metrics["controls"]) == {"majority", "raw", "random:regraft_tiny"}
-    assert set(result.seconds) == {"prepare", "audit", "extract", "controls", "fit", "judge", "total"}
+    steps = {"open", "import", "prepare", "audit", "extract", "controls", "fit", "judge", "save", "report", "other"}
+    assert set(result.seconds) == {*steps, "total"} and "startup" not in result.seconds, "Python was running before"
+    assert sum(s for k, s in result.seconds.items() if k != "total") == pytest.approx(result.seconds["total"], abs=0.01)
     assert result.items == {"train": 40, "val": 40} and result.cross_validation == {"folds": 5, "rounds": 1}
     val = result.metrics["val"]
     assert val["accuracy"] >= 0.75 > result.metrics["controls"]["majority"]["accuracy"]

@@ -12,9 +12,10 @@ import regraft
 from regraft import Classifier
 from regraft.core.errors import DataError, InputError
 from regraft.features.encoders.tfidf import TfIdf
-from regraft.features.fusion import fuse, parts_in, parts_of, tfidf
+from regraft.features.fusion import fuse, parts_of, tfidf
 from regraft.methods.finetuning.contrastive import pair_losses
 from regraft.models import artefact
+from regraft.options.network import parts_in
 from regraft.pipelines.result import FitResult
 
 GOOD = [

@@ -8,7 +8,8 @@ import pytest
 from regraft.core.errors import UnknownName
 from regraft.core.types import PreprocessSpec
 from regraft.data.items import PictureArray
-from regraft.data.transforms.augment import OPERATIONS, POLICIES, Augmented, Policy, crop, flip, may_flip
+from regraft.data.transforms.augment import OPERATIONS, POLICIES, crop, flip
+from regraft.data.transforms.policy import Augmented, Policy, may_flip
 
 SPEC = PreprocessSpec(height=32, width=32)
 
@@ -70,5 +71,5 @@ def test_unknown_names(items: PictureArray) -> None:
 def test_views_of_another_way_of_drawing_are_stored_apart(items: PictureArray, monkeypatch) -> None:
     one = Augmented(items, SPEC, Policy("light"), 0, 0)
     before = one.digest(0)
-    monkeypatch.setattr("regraft.data.transforms.augment.DRAWN", 99)
+    monkeypatch.setattr("regraft.data.transforms.policy.DRAWN", 99)
     assert one.digest(0) != before

@@ -12,7 +12,7 @@ from regraft.backbones.base import Body
 from regraft.core.errors import ArtefactError, InputError
 from regraft.core.types import PreprocessSpec
 from regraft.data.items import PictureArray
-from regraft.data.transforms.augment import Policy
+from regraft.data.transforms.policy import Policy
 from regraft.methods.base import Phase
 from regraft.methods.finetuning.l2_sp import StartingPoint
 from regraft.training import loop, losses, objective, state
@@ -305,3 +305,57 @@ def test_strided_depthwise_layers_run_in_float32_inside_and_are_themselves_after
     assert inside == (torch.float32 if strided else torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.zeros(1, 4, 8, 8)).dtype == torch.bfloat16
+
+
+class Clock:
+    """A time that passes only where it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("cost", [0.5, 20.0])
+def test_saving_takes_a_twentieth_of_the_time_at_most(cost: float, tmp_path: Path, monkeypatch) -> None:
+    """Steps of a second; a checkpoint of some seconds, however large a network would have to be for that."""
+    clock, saved = Clock(), []
+    learner, data, targets = problem()
+    taken, write = loop.Run.one_step, loop.checkpoint.save
+
+    def step(self: loop.Run, *args: object) -> object:
+        clock.now += 1.0
+        return taken(self, *args)
+
+    def save(folder: Path, state: dict, tensors: dict) -> None:
+        whole = "optimiser" in tensors
+        clock.now += cost if whole else cost / 5
+        saved.append((clock.now, whole))
+        write(folder, state, tensors)
+
+    monkeypatch.setattr(loop.time, "monotonic", clock)
+    monkeypatch.setattr(loop.Run, "one_step", step)
+    monkeypatch.setattr(loop.checkpoint, "save", save)
+    monkeypatch.setattr(loop, "BYTES_A_SECOND", loop.size({"": learner.state_dict()}) * 4 / cost)
+    train(learner, [Phase("all", 100, 0, 0.01)], data, targets, SETTINGS, folder=tmp_path)
+    saving = sum(cost if whole else cost / 5 for _, whole in saved)
+    assert 0.6 * 0.05 * 500 < saving <= 0.05 * clock.now
+    assert loop.checkpoint.load(tmp_path) is not None
+    apart = np.diff([0.0, *(at for at, whole in saved if whole)])
+    assert apart.max() < 30 * cost, "so much is lost where the run is killed, and no more"
+
+
+def test_what_has_ended_is_not_trained_again(tmp_path: Path, monkeypatch) -> None:
+    """The last checkpoint holds the weights that the run came to, and nothing else."""
+    monkeypatch.setattr(loop.Run, "save_if_affordable", lambda self: None)
+    results = []
+    for _ in range(2):
+        learner, data, targets = problem()
+        judged = lambda learner: float(learner.head.weight.square().sum())
+        at = train(learner, PHASES, data, targets, SETTINGS, folder=tmp_path, inner=judged)
+        results.append((weights(learner), at.step, len(at.history)))
+        monkeypatch.setattr(loop.Run, "one_step", None)
+    assert results[0] == results[1]
+    state, tensors = loop.checkpoint.load(tmp_path)
+    assert set(tensors) == {"model"} and state["at"]["phase"] == len(PHASES)

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import Permute
 
 from regraft.backbones.base import SpatialMean
+from regraft.core.vision import torchvision
 
 
 class Chain(NamedTuple):
@@ -163,7 +163,7 @@ def vit(net: Any) -> Chain:
 
 def swin(net: Any) -> Chain:
     (name, stem), *stages = _children(net, "features")
-    back = Permute([0, 3, 1, 2])
+    back = torchvision.ops.Permute([0, 3, 1, 2])
     blocks: Named = [(name, nn.Sequential(stem, back)), *((n, FromChannelsLast(m)) for n, m in stages)]
     return Chain([*blocks, ("norm", FromChannelsLast(net.norm))], SpatialMean(), _mean_then(net.head))
 

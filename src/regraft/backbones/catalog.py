@@ -8,7 +8,8 @@ of transformers' have more to their names, see `regraft.backbones.text.catalog`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from regraft.backbones import side_network as beside
 from regraft.backbones import timm_models as zoo
@@ -28,6 +30,7 @@ from regraft.backbones.rows import LENET, MINILM, MINUS_ONE_TO_ONE, OWN, TINY, R
 from regraft.backbones.text import catalog as texts
 from regraft.core.errors import InputError, UnknownName, WeightsError
 from regraft.core.types import PreprocessSpec
+from regraft.core.vision import torchvision
 
 EMBEDDED = Path(__file__).parent / "embedded"
 RAW_SIDE = 32
@@ -35,8 +38,7 @@ RAW_SIDE = 32
 
 def names() -> list[str]:
     """Every network that can be named in ``--backbone``, ``raw``, the embedded one and those for texts first."""
-    from torchvision import models
-
+    models = torchvision.models
     return ["raw", *OWN, *(n for n in models.list_models(module=models) if chain_of(n))]
 
 
@@ -110,7 +112,9 @@ def _pretrained(name: str, explicit: str | Path | None) -> Pretrained:
         raise WeightsError("There are no weights for lenet: random:lenet is the network to train from scratch.")
     row, path = files.find(name, choices, explicit, embedded=EMBEDDED)
     state = files.read_state(path)
-    net = _build(_recipe(row), **_as_in(state, row))
+    net = _build(_recipe(row))
+    if more := _as_in(state, row, net):
+        net = _build(_recipe(row), **more)
     files.fill(net, state, path, name)
     network = _split(net, row)
     known = path.name in row.files
@@ -199,6 +203,22 @@ def _recipe(row: Row) -> dict[str, Any]:
     return {"library": row.library, "architecture": row.architecture, "arguments": arguments}
 
 
+@contextmanager
+def _shapes_alone() -> Iterator[None]:
+    """Networks made inside have shapes but no storage, and nothing is drawn for them."""
+    with torch.device("meta"), _NothingDrawn():
+        yield
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Leaves out what draws weights: without storage it has no effect, but imports torch's compiler."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "").endswith(("normal_", "uniform_")):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
 def _build(recipe: dict[str, Any], *, initialise: bool = False, **more: Any) -> nn.Module:
     """The whole network; without ``initialise`` its tensors have shapes but no storage yet."""
     architecture: str = recipe["architecture"]
@@ -206,7 +226,7 @@ def _build(recipe: dict[str, Any], *, initialise: bool = False, **more: Any) -> 
     if initialise and "init_weights" in arguments:
         arguments["init_weights"] = True
     computes_its_widths = architecture.startswith("regnet_")
-    with torch.device("cpu" if initialise or computes_its_widths else "meta"):
+    with torch.device("cpu") if initialise or computes_its_widths else _shapes_alone():
         if architecture == TINY.architecture:
             from regraft.backbones.embedded.tiny import TinyNet
 
@@ -215,20 +235,18 @@ def _build(recipe: dict[str, Any], *, initialise: bool = False, **more: Any) -> 
             from regraft.backbones.embedded.lenet import LeNet
 
             return LeNet(**arguments)
-        from torchvision import models
-
-        net: nn.Module = models.get_model(architecture, weights=None, **arguments)
+        net: nn.Module = torchvision.models.get_model(architecture, weights=None, **arguments)
         return net
 
 
-def _as_in(state: dict[str, Tensor], row: Row) -> dict[str, Any]:
-    """Arguments that a weights file decides: how many classes its last layer has, whether it holds the extra heads
-    that GoogLeNet and Inception V3 were trained with.
+def _as_in(state: dict[str, Tensor], row: Row, net: nn.Module) -> dict[str, Any]:
+    """Arguments that a weights file decides, where ``net`` is otherwise: how many classes its last layer has, whether
+    it holds the extra heads that GoogLeNet and Inception V3 were trained with.
     """
     found: dict[str, Any] = {}
-    layers = [n for n, m in _build(_recipe(row)).named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-    weight = state.get(f"{layers[-1]}.weight")
-    if weight is not None:
+    *_, (name, last) = ((n, m) for n, m in net.named_modules() if isinstance(m, nn.Linear | nn.Conv2d))
+    weight = state.get(f"{name}.weight")
+    if weight is not None and len(weight) != len(last.weight):
         found["num_classes"] = len(weight)
     if row.architecture in MINUS_ONE_TO_ONE and any(k.lower().startswith("aux") for k in state):
         found["aux_logits"] = True
@@ -249,9 +267,7 @@ def source_classes(row: Row) -> tuple[str, ...]:
         return ()
     if row.library != "torchvision":
         return (*(f"digit {i}" for i in range(10)), "airplane", "automobile", "bird", "deer", "dog", "frog")
-    from torchvision import models
-
-    return tuple(models.get_model_weights(row.name)[row.tag].meta.get("categories", ()))
+    return tuple(torchvision.models.get_model_weights(row.name)[row.tag].meta.get("categories", ()))
 
 
 def rebuild(

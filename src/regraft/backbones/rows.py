@@ -8,6 +8,7 @@ from typing import Any
 from regraft.backbones.text.vectors import TINY as TINY_NAME
 from regraft.backbones.text.vectors import TINY_SOURCES
 from regraft.core.types import PreprocessSpec
+from regraft.core.vision import torchvision
 
 MINUS_ONE_TO_ONE = ("googlenet", "inception_v3")
 
@@ -93,9 +94,7 @@ OWN = {row.name: row for row in (TINY, LENET, MINILM, TINY_TEXT)}
 
 def torchvision_rows(name: str) -> tuple[Row, ...]:
     """The catalog's rows of a network of torchvision, one for each of its weights, the first published first."""
-    from torchvision import models
-
-    enum = models.get_model_weights(name)
+    enum = torchvision.models.get_model_weights(name)
     default = enum.DEFAULT  # type: ignore[attr-defined]
     made = [_torchvision_row(name, w) for w in sorted(enum, key=lambda w: w is not default)]
     # a file that tells only the network's name holds the first weights ever published for it

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from regraft.backbones.base import Body, Pretrained
 from regraft.core.errors import InputError
+from regraft.options.network import SMALL
 
-SMALL, ARCHITECTURE = "small", "beside"
+ARCHITECTURE = "beside"
 WIDTHS = (3, 32, 64, 128, 128)
 KEPT = "chain.kept.body."
 

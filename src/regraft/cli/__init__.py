@@ -17,12 +17,18 @@ try:
     from regraft.cli.app import app
     from regraft.core.border import ours
     from regraft.core.errors import RegraftError
+    from regraft.core.runtime import as_command
 except KeyboardInterrupt:
     sys.exit(130)
 
 
 def main() -> None:
     """Entry point. Exit status: 0 done, 1 our fault, 2 the user's input or machine, 130 interrupted."""
+    with as_command():
+        _main()
+
+
+def _main() -> None:
     _streams()
     debug = "--debug" in sys.argv
     if debug:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import time
+from dataclasses import replace
 from typing import Any
 
 from regraft.options import reference
+from regraft.pipelines import run_folder
 from regraft.pipelines.fit import fit as fit_one
 from regraft.pipelines.result import FitResult, Shared
-from regraft.reports.page import write_report
 
 
 def fit(data: Any, **options: Any) -> FitResult | Shared:
@@ -19,10 +21,27 @@ def fit(data: Any, **options: Any) -> FitResult | Shared:
     ``InputError`` naming every option that cannot be meant, and its kinds, see `regraft.core.errors`. The options:
 
     """
+    begun = time.perf_counter()
     result: FitResult | Shared = fit_one(data, **options)
+    done = time.perf_counter()
+    from regraft.reports.page import write_report  # it draws: no fit that is refused needs that
+
     for one in result.tasks.values() if isinstance(result, Shared) else [result]:
         write_report(one.run)
-    return result
+    now = time.perf_counter()
+    if "report" in result.seconds:  # a run that was finished before
+        return result
+    seconds = all_seconds(result.seconds, now - begun, now - done)
+    run_folder.record_seconds(result.run, seconds)
+    return replace(result, seconds=seconds)
+
+
+def all_seconds(seconds: dict[str, float], passed: float, report: float) -> dict[str, float]:
+    """The seconds of a fit with those of its report; they add up to the start-up and what has ``passed`` since."""
+    total = seconds.get("startup", 0.0) + passed
+    named = {k: v for k, v in seconds.items() if k not in ("other", "total")} | {"report": report}
+    every = {**named, "other": max(total - sum(named.values()), 0.0), "total": total}
+    return {k: round(v, 4) for k, v in every.items()}
 
 
 fit.__doc__ = f"{inspect.cleandoc(fit.__doc__ or '')}\n\n{reference.parameters()}"

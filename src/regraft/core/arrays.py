@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, hstack, issparse
 
 Ints = NDArray[np.integer[Any]]
 
@@ -18,22 +18,24 @@ def subsample(n: int, most: int) -> Ints:
 
 def stack_columns(blocks: list[Any]) -> Any:
     """Blocks of columns (n, d_i) as one: an array, or a sparse matrix where one of them is sparse."""
-    if not any(issparse(b) for b in blocks):
+    if not any(scipy.sparse.issparse(b) for b in blocks):
         kind = np.result_type(*blocks)
         return np.concatenate([b.astype(kind, copy=False) for b in blocks], 1)
-    return hstack([b if issparse(b) else _full(b) for b in blocks], format="csr", dtype=np.float32)
+    return scipy.sparse.hstack(
+        [b if scipy.sparse.issparse(b) else _full(b) for b in blocks], format="csr", dtype=np.float32
+    )
 
 
 def stack_rows(blocks: list[Any]) -> Any:
     """Blocks of rows (n_i, d) as one."""
-    if not any(issparse(b) for b in blocks):
+    if not any(scipy.sparse.issparse(b) for b in blocks):
         return np.concatenate(blocks)
     from scipy.sparse import vstack
 
     return vstack(blocks, format="csr")
 
 
-def _full(x: NDArray[Any]) -> csr_matrix:
+def _full(x: NDArray[Any]) -> Any:
     """An array as a sparse matrix without gaps: its zeros are values like others."""
     n, d = x.shape
-    return csr_matrix((x.ravel(), np.tile(np.arange(d), n), np.arange(n + 1) * d), shape=(n, d))
+    return scipy.sparse.csr_matrix((x.ravel(), np.tile(np.arange(d), n), np.arange(n + 1) * d), shape=(n, d))

@@ -106,6 +106,14 @@ def existing(where: str) -> Path:
     return Path(where).expanduser()
 
 
+def require_there(data: Any) -> None:
+    """Raises ``DataError`` where a path is named, alone or among others, and nothing is there."""
+    for one in data if isinstance(data, list | tuple) else [data]:
+        where = split_part(str(one))[0] if isinstance(one, str | PurePath) else "embedded:"
+        if not where.startswith("embedded:"):
+            existing(where)
+
+
 def is_there(data: str) -> bool:
     """Whether something is at a path, or at that of ``PATH#part``."""
     return _is_path(data) or ("#" in data and _is_path(data.rpartition("#")[0]))

@@ -13,7 +13,7 @@ from regraft.backbones.base import Body, Pretrained
 from regraft.core.errors import DataError
 from regraft.core.row_store import RowStore
 from regraft.data.items import Items
-from regraft.data.transforms.augment import Augmented, Policy
+from regraft.data.transforms.policy import Augmented, Policy
 from regraft.features.engines.torch import make_engine
 from regraft.features.extract import extract
 

@@ -24,18 +24,6 @@ from regraft.text.views import dictionary_of, steps, view
 TERMS = "tfidf.json"
 
 
-def parts_in(name: str, at: str = "+") -> list[str]:
-    """``A+B[x+y]`` -> ``A``, ``B[x+y]``: the parts between plus signs (or commas) outside brackets and braces."""
-    parts, depth = [""], 0
-    for letter in name:
-        depth += (letter in "[{") - (letter in "]}")
-        if letter == at and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [p.strip() for p in parts]
-
-
 class TfIdfNetwork(Mapped):
     """`tfidf` as a network: without features until it has `learned`."""
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
-from regraft.backbones.side_network import SMALL, beside
+from regraft.backbones.side_network import beside
 from regraft.core.errors import InputError, UnreadableItem
 from regraft.data.items import Items
 from regraft.data.tabular.cells import Cells
 from regraft.data.transforms.loaders import SMALL_SIDE, load_item, require_modality, sample_of
 from regraft.features.encoders.table import table_network
-from regraft.features.fusion import fuse, parts_in, tfidf
+from regraft.features.fusion import fuse, tfidf
+from regraft.options.network import SMALL, parts_in
 
 LOOKED_AT = 16
 

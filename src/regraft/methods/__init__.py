@@ -14,10 +14,9 @@ from __future__ import annotations
 from regraft.core.registry import Registry
 from regraft.options.base import Kind
 
-METHODS = Registry(
-    "method",
-    {
-        "linear-probe": "regraft.methods.probes.linear_probe",
+BY_KIND: dict[Kind, dict[str, str]] = {
+    "features": {"linear-probe": "regraft.methods.probes.linear_probe"},
+    "training": {
         "mlp-probe": "regraft.methods.probes.mlp_probe",
         "last-k": "regraft.methods.finetuning.last_k",
         "lp-ft": "regraft.methods.finetuning.lp_ft",
@@ -27,10 +26,14 @@ METHODS = Registry(
         "contrastive": "regraft.methods.finetuning.contrastive",
         "lora": "regraft.methods.finetuning.lora",
         "scratch": "regraft.methods.finetuning.scratch",
+    },
+    "adapting features": {
         "coral": "regraft.methods.adaptation.coral",
         "subspace-alignment": "regraft.methods.adaptation.subspace_alignment",
         "ot": "regraft.methods.adaptation.ot",
         "self-training": "regraft.methods.adaptation.self_training",
+    },
+    "adapting networks": {
         "adabn": "regraft.methods.adaptation.adabn",
         "deep-coral": "regraft.methods.adaptation.deep_coral",
         "dan": "regraft.methods.adaptation.dan",
@@ -43,13 +46,18 @@ METHODS = Registry(
         "mcc": "regraft.methods.adaptation.mcc",
         "shot": "regraft.methods.adaptation.shot",
         "pseudo-label": "regraft.methods.adaptation.pseudo_label",
-        "joint": "regraft.methods.multi_domain",
-        "auto": "regraft.methods.auto",
     },
-)
+    "domains": {"joint": "regraft.methods.multi_domain"},
+    "auto": {"auto": "regraft.methods.auto"},
+}
+"""The methods below their ``KIND``, so that options are checked before any of them, and what it learns with, is
+imported."""
+
+METHODS = Registry("method", {name: where for methods in BY_KIND.values() for name, where in methods.items()})
 
 
 def kind_of(name: str) -> Kind:
     """What the method of that name learns; raises ``UnknownName``."""
-    kind: Kind = METHODS.get(name).KIND
+    known = next((kind for kind, methods in BY_KIND.items() if name in methods), None)
+    kind: Kind = known or METHODS.get(name).KIND
     return kind

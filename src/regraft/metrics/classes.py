@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 from regraft.metrics import intervals
 from regraft.metrics.densities import brier_score
@@ -64,16 +64,16 @@ def classification(labels: Ints, probabilities: Floats, groups: NDArray[Any] | N
     Balanced accuracy and macro F1 leave out classes that neither the labels nor (for F1) the predictions hold. The
     interval of the accuracy is that of n items, or of ``groups`` (n,) where there are some.
     """
-    from sklearn.metrics import f1_score, recall_score
-
     predicted = probabilities.argmax(1)
     correct = predicted == labels
-    present = np.unique(labels)
+    k = probabilities.shape[1]
+    hits, true, said = (np.bincount(c, minlength=k) for c in (labels[correct], labels, predicted))
+    present, either = true > 0, true + said > 0
     return {
         "accuracy": float(correct.mean()),
         "accuracy_ci95": intervals.share(correct, groups),
-        "balanced_accuracy": float(recall_score(labels, predicted, labels=present, average="macro", zero_division=0)),
-        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
+        "balanced_accuracy": float((hits[present] / true[present]).mean()),
+        "macro_f1": float((2 * hits[either] / (true + said)[either]).mean()),
         "log_loss": log_loss(labels, probabilities),
         "brier": brier_score(np.eye(probabilities.shape[1])[labels], probabilities),
         "ece": expected_calibration_error(probabilities.max(1).astype(np.float64), correct.astype(np.float64)),
@@ -206,7 +206,7 @@ def accuracy_at_least(hits: float, n: float, doubt: float = 1 - SURE) -> float:
     """The accuracy that ``hits`` of ``n`` answers show with a doubt of at most ``doubt``: the lower end of the exact
     one-sided interval (Clopper and Pearson 1934).
     """
-    return float(betaincinv(hits, n - hits + 1, doubt)) if hits > 0 else 0.0
+    return float(scipy.special.betaincinv(hits, n - hits + 1, doubt)) if hits > 0 else 0.0
 
 
 def answers_needed(wanted: float, doubt: float = 1 - SURE) -> int:

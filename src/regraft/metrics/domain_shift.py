@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from regraft.metrics.validators import MOST_ROWS, spread
 
@@ -42,7 +42,7 @@ def mmd(source: Array, target: Array, *, seed: int = 0) -> float:
     """
     s, t = (spread(x, MOST_ROWS, seed).astype(np.float64) for x in (source, target))
     (n, m), both = (len(s), len(t)), np.concatenate([s, t])
-    distances = cdist(both, both, "sqeuclidean")
+    distances = scipy.spatial.distance.cdist(both, both, "sqeuclidean")
     kernel = np.exp(-distances / max(float(np.median(distances)), 1e-300))
     within_s = (kernel[:n, :n].sum() - n) / max(n * (n - 1), 1)
     within_t = (kernel[n:, n:].sum() - m) / max(m * (m - 1), 1)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import chdtri, stdtrit
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -45,9 +45,9 @@ def proportion(hits: int, n: int) -> tuple[float, float]:
     low, high = wilson(hits, n)
     few = 3 if n > 50 else 2
     if 0 < hits <= few:
-        low = float(chdtri(2 * hits, 0.95)) / (2 * n)
+        low = float(scipy.special.chdtri(2 * hits, 0.95)) / (2 * n)
     if 0 < n - hits <= few:
-        high = 1 - float(chdtri(2 * (n - hits), 0.95)) / (2 * n)
+        high = 1 - float(scipy.special.chdtri(2 * (n - hits), 0.95)) / (2 * n)
     return low, high
 
 
@@ -102,7 +102,7 @@ def design(values: Floats, groups: Groups) -> tuple[float, float]:
     alone = float(values.var()) / n
     alike = min(1.0, max(0.0, (variance / alone - 1) / (mean_size - 1))) if alone > 0 and mean_size > 1 else 1.0
     alike = (telling * alike + 1) / (telling + 1)
-    return 1 + (mean_size - 1) * alike, float(stdtrit(max(effective - 1, 1.0), 0.975))
+    return 1 + (mean_size - 1) * alike, float(scipy.special.stdtrit(max(effective - 1, 1.0), 0.975))
 
 
 def difference(ours: Floats, theirs: Floats, groups: Groups = None) -> list[float]:
@@ -189,7 +189,7 @@ def mean_of_classes(whole: Floats, halves: Floats, units: Ints, n: int, *, gain:
     error = math.sqrt(variance + lone.sum() / 12 / k**2)
     least = 1 / (float(units.sum()) + 2)  # where every half agrees, the rule of three
     freedom = _satterthwaite(of_class, units, n)
-    reach = float(stdtrit(freedom, 0.975)) * max(error, least)
+    reach = float(scipy.special.stdtrit(freedom, 0.975)) * max(error, least)
     slowly = 2 / 3 if units.mean() >= FEW_UNITS else 1 / 2
     centres = [figure - falls * part, figure - falls / ((n / half) ** slowly - 1)]
     low, high = min(centres) - reach, max(centres) + reach
@@ -236,7 +236,7 @@ def root_mean_square(squares: Floats, groups: Groups = None) -> list[float]:
     _, kurtosis, n = _kurtosis(squares, groups)
     freedom = 2 * n / (kurtosis - 1)
     scale = math.sqrt(float(squares.mean()) * freedom)
-    return [scale / math.sqrt(float(chdtri(freedom, q))) for q in (0.025, 0.975)]
+    return [scale / math.sqrt(float(scipy.special.chdtri(freedom, q))) for q in (0.025, 0.975)]
 
 
 def root_difference(ours: Floats, theirs: Floats, groups: Groups = None) -> list[float]:
@@ -250,7 +250,7 @@ def root_difference(ours: Floats, theirs: Floats, groups: Groups = None) -> list
     variance = min(variance, max(roots) ** 2)  # one item, or one group, has none of its own
     found, drawn, _ = max(_kurtosis(v, groups) for v in (a, b))
     wider = max(1.0, (drawn - 1) / max(found - 1, 0.1))
-    reach = float(stdtrit(max(n - 1, 1.0), 0.975)) * math.sqrt(variance * wider)
+    reach = float(scipy.special.stdtrit(max(n - 1, 1.0), 0.975)) * math.sqrt(variance * wider)
     return [gain - reach, gain + reach]
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import logsumexp, softmax
 
 Array = NDArray[Any]
 MOST_ROWS = 2000
@@ -33,13 +33,13 @@ class Seen:
 
 def probabilities(logits: Array) -> Array:
     """Logits (n, k) -> their softmax (n, k), in float64."""
-    return softmax(np.asarray(logits, np.float64), axis=1)
+    return scipy.special.softmax(np.asarray(logits, np.float64), axis=1)
 
 
 def row_entropy(logits: Array) -> Array:
     """(n, K) -> (n,) in nats."""
     z = np.asarray(logits, np.float64)
-    logs = z - logsumexp(z, axis=1, keepdims=True)
+    logs = z - scipy.special.logsumexp(z, axis=1, keepdims=True)
     return -(np.exp(logs) * logs).sum(1)
 
 
@@ -73,7 +73,7 @@ def soft_neighbourhood_density(rows: Array, temperature: float = 0.05) -> float:
     z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
     likeness = z @ z.T / temperature
     np.fill_diagonal(likeness, -np.inf)
-    logs = likeness - logsumexp(likeness, axis=1, keepdims=True)
+    logs = likeness - scipy.special.logsumexp(likeness, axis=1, keepdims=True)
     p = np.exp(logs)
     np.fill_diagonal(logs, 0.0)
     return float(-(p * logs).sum(1).mean())

@@ -31,25 +31,24 @@ class Gaussian(NamedTuple):
     def of(cls, x: NDArray[Any], labels: NDArray[Any], *, shrinkage: float | None = None) -> Gaussian:
         """Of rows (n, d) with class indices (n,): the covariance within classes, divided by n.
 
-        ``shrinkage``, 0..1, draws it towards a multiple of the identity; by default as far as Ledoit and Wolf 2004
-        (https://doi.org/10.1016/S0047-259X(03)00096-4) found best. At most 256 axes are kept, those of most variance.
+        ``shrinkage``, 0..1, draws it towards a multiple of the identity, by default as far as `shrinkage_of` says. At
+        most 256 axes are kept, those of most variance.
         """
-        from sklearn.covariance import ledoit_wolf_shrinkage
-        from sklearn.utils.extmath import randomized_svd
-
         x = np.asarray(x, np.float64)
         kinds, member = np.unique(labels, return_inverse=True)
         means = np.stack([x[member == k].mean(0) for k in range(len(kinds))])
         centred = x - means[member]
         n, d = x.shape
         if min(n, d) > 2 * MOST_AXES:
+            from sklearn.utils.extmath import randomized_svd
+
             _, s, right = randomized_svd(centred, MOST_AXES, n_iter=3, random_state=0)
         else:
             s, right = _axes(centred)
         variances, total = s**2 / n, float((centred**2).sum()) / n
         left = d - len(s)
         rest = max(total - float(variances.sum()), 0.0) / left if left else 0.0
-        share = ledoit_wolf_shrinkage(centred, assume_centered=True) if shrinkage is None else shrinkage
+        share = shrinkage_of(centred) if shrinkage is None else shrinkage
         least = max(1e-9 * total / d, 1e-30)
         variances = np.maximum((1 - share) * variances + share * total / d, least)
         return cls(means, right.T, variances, max((1 - share) * rest + share * total / d, least))
@@ -65,6 +64,20 @@ class Gaussian(NamedTuple):
             return within
         outside = np.maximum(cdist(x, self.means, "sqeuclidean") - cdist(flat, centres, "sqeuclidean"), 0)
         return within + outside / self.rest
+
+
+def shrinkage_of(centred: NDArray[Any]) -> float:
+    """How far the covariance of centred rows (n, d) is best drawn towards a multiple of the identity, 0..1: Ledoit and
+    Wolf 2004 (https://doi.org/10.1016/S0047-259X(03)00096-4), lemma 3.2 on.
+    """
+    n, d = centred.shape
+    squares = centred**2
+    trace = float(squares.sum()) / n
+    products = centred @ centred.T if n < d else centred.T @ centred
+    norm = float((products**2).sum()) / n**2
+    apart = (norm - trace**2 / d) / d
+    noise = min((float((squares.sum(1) ** 2).sum()) / n - norm) / (d * n), apart)
+    return noise / apart if d > 1 and noise > 0 else 0.0
 
 
 def _axes(centred: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

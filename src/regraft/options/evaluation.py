@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from regraft.core.errors import UnknownName
 from regraft.options.base import option
 
 CONTROLS = "majority,raw,random"
+KNOWN = ("majority", "raw", "random")
+"""Those of `regraft.pipelines.stages.controls`."""
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,12 @@ class EvaluationOptions:
                             tasks=("classification", "multilabel", "regression"),
                             scenarios=("single", "tasks", "domains"))  # fmt: skip
     refit: bool = option(True, "learn from all items in the end (probes)", flag="--refit/--no-refit")
+
+
+def check_controls(wanted: str) -> list[str]:
+    """The names in ``wanted``; raises ``UnknownName``."""
+    names = [n.strip() for n in wanted.split(",") if n.strip() and n.strip() != "none"]
+    for name in names:
+        if name not in KNOWN:
+            raise UnknownName("control", name, (*KNOWN, "none"))
+    return names

@@ -8,6 +8,8 @@ from typing import ClassVar
 from regraft.options.base import option
 
 MOST_PIXELS = 10_000
+SMALL = "small"
+"""What is written for the small network that learns beside a pretrained one."""
 BACKBONE = (
     "a network of 'regraft backbones', a folder of a transformer, hf/ORG/NAME, timm/NAME, vectors:FILE, tfidf, raw, "
     "random:NAME, NAME@BLOCK, NAME[VIEW] (pinyin, segment, lemma, gloss:FILE, ...), A+B for several side by side, "
@@ -32,3 +34,15 @@ class NetworkOptions:
     engine: str = option("auto", "how frozen networks are run: auto, torch")
     device: str = option("auto", "auto, cpu, cuda, mps")
     threads: int | None = option(None, "threads of the networks [default: all cores]")
+
+
+def parts_in(name: str, at: str = "+") -> list[str]:
+    """``A+B[x+y]`` -> ``A``, ``B[x+y]``: the parts between plus signs (or commas) outside brackets and braces."""
+    parts, depth = [""], 0
+    for letter in name:
+        depth += (letter in "[{") - (letter in "]}")
+        if letter == at and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [p.strip() for p in parts]

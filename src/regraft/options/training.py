@@ -5,14 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from regraft.core.errors import UnknownName
 from regraft.options.base import Kind, option
 from regraft.options.data import ONE_ANSWER
 
 STATISTICS = ("keep", "learn")
 SCHEDULES = ("cosine", "one-cycle")
 """Those of `regraft.training.schedule`."""
+MIXES = ("none", "mixup", "cutmix", "mosaic")
+POLICIES = ("none", "light", "standard", "strong")
+OPERATIONS = ("crop", "flip", "rotate", "shear", "shift", "brightness", "contrast", "saturation", "sharpness", "blur",
+              "erase", "trivial", "rand")  # fmt: skip
+"""Augmentation of pictures, as `regraft.data.transforms.augment` has it."""
 TRAINED: tuple[Kind, ...] = ("training", "adapting networks", "domains", "auto", "detector")
 """Kinds of methods that train a network."""
+DEFAULT_BUDGET = "10m"
 CLASSES = ("classification", "multilabel")
 AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light; for boxes standard]"
 MIX = "join pictures: none, mixup, cutmix, mosaic; for boxes mosaic, mixup, mosaic+mixup [default: none]"
@@ -63,5 +70,13 @@ class TrainingOptions:
     processes: int | None = trained(None, "train in so many processes, one GPU each [default: 1]", low=1,
                                     tasks=ONE_ANSWER, scenarios=("single",), reasons=(_ONE_PROCESS,))  # fmt: skip
     tensorboard: bool | None = trained(None, "write TensorBoard files too", flag="--tensorboard")
-    budget: str | None = option(None, "time for auto: 90s, 10m, 2h [default: 10m]", scenarios=("single", "tasks"),
+    budget: str | None = option(None, f"time for auto: 90s, 10m, 2h [default: {DEFAULT_BUDGET}]",
+                                scenarios=("single", "tasks"),
                                 tasks=ONE_ANSWER)  # fmt: skip
+
+
+def check_augmentation(wanted: str) -> None:
+    """Raises ``UnknownName`` where ``wanted`` is neither a policy nor a list of operations."""
+    for name in [] if wanted in POLICIES else [n.strip() for n in wanted.split(",")]:
+        if name not in OPERATIONS:
+            raise UnknownName("augmentation", name, [*POLICIES, *OPERATIONS])

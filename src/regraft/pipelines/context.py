@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -19,7 +19,9 @@ from regraft.features.runner import Runner
 from regraft.models.heads import LinearHead
 from regraft.options.fit import FitOptions
 from regraft.pipelines.run_folder import RunFolder
-from regraft.training.trainer import TrainingContext
+
+if TYPE_CHECKING:
+    from regraft.training.trainer import TrainingContext
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class FitContext:
     @property
     def training(self) -> TrainingContext:
         """The same for what trains, in the run's folder."""
+        from regraft.training.trainer import TrainingContext
+
         return TrainingContext(self.options, self.run.work, self.runner.device, self.store)
 
     def with_options(self, **values: Any) -> FitContext:

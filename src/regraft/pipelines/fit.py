@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError
-from regraft.data.open import open_data
+from regraft.core.registry import Registry
+from regraft.core.runtime import Stopwatch, importing, start_up
+from regraft.data.open import name_of, open_data, require_there
 from regraft.options.fit import FitOptions
-from regraft.pipelines.scenarios.base import Scenario
-from regraft.pipelines.scenarios.boxes import Boxes
-from regraft.pipelines.scenarios.multi_domain import MultiDomain
-from regraft.pipelines.scenarios.multi_task import Line, multi_task
-from regraft.pipelines.scenarios.single import Single
-from regraft.pipelines.scenarios.target_domain import Adaptation
+from regraft.pipelines.scenarios.base import STEPS, Line, Scenario
+from regraft.pipelines.validate import check, check_sharing, meaning_of
+
+if TYPE_CHECKING:
+    from regraft.backbones.base import Pretrained
+
+SCENARIOS = Registry(
+    "scenario",
+    {
+        "single": "regraft.pipelines.scenarios.single:Single",
+        "target": "regraft.pipelines.scenarios.target_domain:Adaptation",
+        "domains": "regraft.pipelines.scenarios.multi_domain:MultiDomain",
+        "tasks": "regraft.pipelines.scenarios.multi_task:shared",
+        "boxes": "regraft.pipelines.scenarios.boxes:Boxes",
+    },
+)
 
 
 def fit(data: Any, *, network: Pretrained | None = None, **given: Any) -> Any:
@@ -29,17 +40,22 @@ def fit(data: Any, *, network: Pretrained | None = None, **given: Any) -> Any:
     (the artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see
     `regraft.core.errors`.
     """
-    return _fit_one(data, FitOptions.of(**given), network)
+    watch, before = Stopwatch(*STEPS), start_up()
+    watch.seconds |= {} if before is None else {"startup": before}
+    return _fit_one(data, FitOptions.of(**given), network, watch)
 
 
 def carry_out(scenario: Scenario) -> Any:
     """The line of every fit."""
-    scenario.check()
-    if (done := scenario.finished()) is not None:
-        return done
-    scenario.prepare()
-    scenario.split()
-    scenario.load_network()
+    with scenario.watch("prepare"):
+        scenario.check()
+        if (done := scenario.finished()) is not None:
+            return done
+        scenario.prepare()
+    with scenario.watch("audit"):
+        scenario.split()
+    with scenario.watch("prepare"):
+        scenario.load_network()
     with scenario.run_folder() as scenario.run:
         result = complete(scenario)
     return result
@@ -47,33 +63,57 @@ def carry_out(scenario: Scenario) -> Any:
 
 def complete(scenario: Scenario) -> Any:
     """Its second half, in the run folder."""
-    scenario.extract()
-    scenario.learn()
-    scenario.evaluate()
-    scenario.refit()
-    scenario.save()
+    with scenario.watch("extract"):
+        scenario.extract()
+    with scenario.watch("fit"):
+        scenario.learn()
+    with scenario.watch("judge"):
+        scenario.evaluate()
+    with scenario.watch("fit"):
+        scenario.refit()
+    with scenario.watch("save"):
+        scenario.save()
     result = scenario.result()
     scenario.run.finish(asdict(result))
     return result
 
 
-def scenario_of(data: Any, options: FitOptions, network: Pretrained | None = None) -> Scenario:
-    """What the fit is to be carried out on; ``data`` is opened where it is one."""
+def scenario_of(data: Any, options: FitOptions, network: Pretrained | None, watch: Stopwatch) -> Scenario:
+    """What the fit is to be carried out on, imported once data and options are known to be right: what a scenario
+    learns with takes seconds to import, and what is wrong is said at once.
+    """
+    with watch("open"):
+        kind, *parts = _checked(data, options, network)
+    with watch("import"), importing():
+        make = SCENARIOS.get(kind)
+    scenario: Scenario = make(*parts)
+    scenario.watch = watch
+    return scenario
+
+
+def _checked(data: Any, options: FitOptions, network: Pretrained | None) -> tuple[Any, ...]:
+    """The kind of scenario and what it is made of; ``data`` is opened where it is one."""
     several = isinstance(data, list | tuple)
+    require_there(data)
     if options.scenario.share is not None or (several and options.training.method != "joint"):
-        return multi_task(data if several else [data], options, Line(_fit_one, complete))
+        check_sharing(options, len(data) if several else 1)
+        return "tasks", data if several else [data], options, Line(_fit_one, complete)
     if several:
         _no_network(network, "network= is for one data set; several data start from what --backbone or --init names.")
-        return MultiDomain(list(data), options)
+        check(options, meaning_of(options, several=True), [name_of(d) for d in data])
+        return "domains", list(data), options
     opened = open_data(data, format=options.data.format, hints=options.data.hints())
     if opened.target.task == "detection":
         _no_network(network, "network= is not for boxes; a detector starts from --detector, --backbone or --init.")
-        return Boxes(opened, data, options)
-    return (Single if options.scenario.target is None else Adaptation)(opened, data, options, network)
+        return "boxes", opened, data, options
+    for other in (options.data.val, options.scenario.target):
+        require_there(other)
+    check(options, meaning_of(options, task=opened.target.task), name_of(data))
+    return "single" if options.scenario.target is None else "target", opened, data, options, network
 
 
-def _fit_one(data: Any, options: FitOptions, network: Pretrained | None) -> Any:
-    return carry_out(scenario_of(data, options, network))
+def _fit_one(data: Any, options: FitOptions, network: Pretrained | None, watch: Stopwatch | None = None) -> Any:
+    return carry_out(scenario_of(data, options, network, watch or Stopwatch(*STEPS)))
 
 
 def _no_network(network: Pretrained | None, why: str) -> None:

@@ -84,6 +84,13 @@ class RunFolder:
         return self.path
 
 
+def record_seconds(run: str | Path, seconds: dict[str, float]) -> None:
+    """Puts the seconds of a run that is done into its record, those that came after it among them."""
+    record = read_settings(Path(run))
+    record["result"]["seconds"] = seconds
+    write_json(Path(run) / SETTINGS, record)
+
+
 def is_run(folder: Path) -> bool:
     """Whether a folder was made by a run, or is empty: only such a one is ever replaced."""
     return (folder / SETTINGS).is_file() or not any(folder.iterdir())

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from regraft.backbones.side_network import SMALL
 from regraft.core.errors import InputError, UnknownName
 from regraft.data.open import name_of
-from regraft.data.transforms.augment import Policy
-from regraft.features.engines import ENGINES
-from regraft.features.fusion import parts_in
 from regraft.methods import METHODS, kind_of
 from regraft.options.base import Scenario
+from regraft.options.evaluation import check_controls
 from regraft.options.fit import FitOptions, Meaning, raise_all
-from regraft.pipelines.stages.controls import check_controls
-from regraft.training.mixing import MIXES
+from regraft.options.network import SMALL, parts_in
+from regraft.options.scenario import SHARED
+from regraft.options.training import MIXES, check_augmentation
 
 NOT_RECORDED = ("overwrite", "resume", "share", "task_weights", "soft")
 
@@ -44,21 +42,43 @@ def meaning_of(options: FitOptions, *, several: bool = False, task: str | None =
     return Meaning(method, "adapting features" if kind == "auto" and adapting else kind, scenario, task)
 
 
-def check(options: FitOptions, meaning: Meaning, more: Sequence[str] = ()) -> None:
-    """Raises ``InputError`` naming every option that cannot be meant, with what would be right; ``more`` is what the
-    scenario says.
+def check_sharing(options: FitOptions, data: int) -> None:
+    """Raises ``InputError`` where so many ``data`` are several tasks and no way to share a network is named."""
+    how = options.scenario.share
+    if how is None:
+        raise InputError(
+            f"{data} data sets are several tasks: --share features fits them on one network, a head each; where "
+            "they are domains of one task, --method joint learns from all."
+        )
+    if how not in SHARED:
+        raise UnknownName("way to share", how, SHARED)
+
+
+def check(options: FitOptions, meaning: Meaning, names: str | list[str] = "the data") -> None:
+    """Raises ``InputError`` naming every option that cannot be meant for the data of these names, with what would be
+    right.
     """
-    said = map(InputError, (*more, *_scenario(options, meaning), *_network(options, meaning)))
+    said = map(InputError, (*_boxes(options, meaning, names), *_scenario(options, meaning),
+                            *_network(options, meaning)))  # fmt: skip
     raise_all([*options.wrong(meaning), *said, *_names(options)])
+
+
+def _boxes(options: FitOptions, meaning: Meaning, names: str | list[str]) -> Iterator[str]:
+    """A detector is for boxes."""
+    if options.network.detector is not None:
+        what = f"{names} is for {meaning.task}" if meaning.scenario != "domains" else "several data"
+        yield f"--detector {options.network.detector} is for pictures with boxes; {what}."
 
 
 def _names(options: FitOptions) -> Iterator[InputError]:
     """What is in no registry."""
     mix, augment, engine = options.training.mix, options.training.augment, options.network.engine
-    tried = [lambda: check_controls(options.evaluation.controls)]
+    tried: list[Callable[[], Any]] = [lambda: check_controls(options.evaluation.controls)]
     if augment:
-        tried.append(lambda: Policy(augment).operations)  # type: ignore[arg-type,return-value]
+        tried.append(lambda: check_augmentation(augment))
     if engine != "auto":
+        from regraft.features.engines import ENGINES
+
         tried.append(lambda: ENGINES.get(engine))
     for ask in tried:
         try:

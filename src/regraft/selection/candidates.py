@@ -16,12 +16,13 @@ from regraft.core.row_store import RowStore
 from regraft.core.runtime import say
 from regraft.data.dataset import Dataset
 from regraft.features.cost import cost, speed
-from regraft.features.fusion import TfIdfNetwork, learned, parts_in, parts_of
+from regraft.features.fusion import TfIdfNetwork, learned, parts_of
 from regraft.features.network import network_for
 from regraft.features.runner import Runner
 from regraft.features.source_logits import source_probabilities
 from regraft.methods.probes.logistic import by_own_units
 from regraft.metrics.intervals import paired_gain
+from regraft.options.network import parts_in
 from regraft.selection.scores import SCORES
 from regraft.selection.scores import probe as PROBE
 from regraft.selection.scores.base import Given, NotApplicable

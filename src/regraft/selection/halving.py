@@ -20,7 +20,7 @@ from regraft.core.runtime import say
 from regraft.data.dataset import Dataset
 from regraft.data.folds import hold_out
 from regraft.data.splits import Split
-from regraft.features.fusion import parts_in
+from regraft.options.network import parts_in
 from regraft.selection.candidates import Candidate, attempt, compared, names
 
 FIRST, LEAST_A_CLASS, MOST, TASTE = 8, 8, 3000, 32

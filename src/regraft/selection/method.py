@@ -33,7 +33,7 @@ from regraft.training.requirements import check
 from regraft.training.trainer import Initialization, TrainedNetwork, TrainingContext
 from regraft.training.validation import FROM
 
-DEFAULT_BUDGET, LEAST_EPOCHS, TRIAL_STEPS, USED = "10m", 2, 3, 0.8
+LEAST_EPOCHS, TRIAL_STEPS, USED = 2, 3, 0.8
 
 
 def auto(

@@ -15,7 +15,7 @@ from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError
 from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
-from regraft.data.transforms.augment import Policy
+from regraft.data.transforms.policy import Policy
 from regraft.features.labelled import LabelledFeatures, fresh_rows
 from regraft.methods.adaptation.on_networks import DomainPlan, Sizes, SourceTraining, take_statistics
 from regraft.methods.base import Options, gentle

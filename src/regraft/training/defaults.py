@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.types import Modality
-from regraft.data.transforms.augment import Policy, may_flip
+from regraft.data.transforms.policy import Policy, may_flip
 from regraft.methods.base import Options
 from regraft.options.fit import FitOptions
 from regraft.options.training import TrainingOptions

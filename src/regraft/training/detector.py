@@ -15,8 +15,8 @@ from regraft.core.errors import InputError
 from regraft.core.runtime import Stopwatch, say
 from regraft.data.dataset import Dataset
 from regraft.data.folds import hold_out
-from regraft.data.transforms.augment import may_flip
 from regraft.data.transforms.augment_boxes import BoxPolicy
+from regraft.data.transforms.policy import may_flip
 from regraft.methods.finetuning.detector import DEFAULT, SUMMARIES, phases
 from regraft.metrics.detection import best_threshold, mean_ap
 from regraft.models.detectors.apply import detections

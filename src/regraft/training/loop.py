@@ -38,7 +38,12 @@ from regraft.training.state import Progress, Settings, check_same, versions
 Trained = Learner | Detector
 """What is trained: it has a ``body`` of blocks that can be frozen, and a ``head``."""
 
-CHECKPOINT_SECONDS = 30.0
+CHECKPOINT_SECONDS, CHECKPOINT_SHARE = 30.0, 0.05
+"""How long inside of an epoch nothing is saved (0: after every step, whatever that costs); and the share of a run's
+time that saving may take in all.
+"""
+BYTES_A_SECOND, LAST_SECONDS = 200e6, 0.25
+"""What saving is reckoned to take before it was seen, and how long the last one may take in any case."""
 STEADY, DIVERGED = 0.9, 3.0
 """How much of the smoothed loss each step keeps, and how many times its best (or that of knowing nothing) it may be."""
 
@@ -91,6 +96,11 @@ def _in_team(
     run.go(None)
 
 
+def size(tensors: dict[str, dict[str, Tensor]]) -> int:
+    """Bytes."""
+    return sum(t.nbytes for table in tensors.values() for t in table.values())
+
+
 class Run:
     """A training on its way. In several processes there is one in each, and the first of them judges and saves."""
 
@@ -122,6 +132,7 @@ class Run:
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and bf16_pays(self.device.type))
         self.objective = Objective(settings, self.device, self.bf16)
         self.saved = self.since = time.monotonic()
+        self.saving, self.speed, self.saved_at = 0.0, BYTES_A_SECOND, -1
         self.done_here = 0
         self.waiting: dict[str, Tensor] = {}
         if settings.batch > len(data):
@@ -130,13 +141,42 @@ class Run:
     # -- state ---------------------------------------------------------------------------------------------------
 
     def save(self) -> None:
+        """Writes the state, from which the run goes on to the same bits."""
+        tensors = {"model": dict(self.learner.state_dict()), "average": self.average, "best": self.best}
+        self.write(tensors | {"optimiser": checkpoint.optimiser_tensors(self.optimiser, self.names)})
+
+    def write(self, tensors: dict[str, dict[str, Tensor]]) -> None:
+        """A checkpoint of these tensors, where this process is the one that saves."""
         if self.share[0]:
             return
-        tensors = {"model": dict(self.learner.state_dict()), "average": self.average, "best": self.best}
-        tensors["optimiser"] = checkpoint.optimiser_tensors(self.optimiser, self.names)
+        begun = time.monotonic()
         state = {"at": asdict(self.at), "settings": asdict(self.settings), "versions": versions()}
         checkpoint.save(self.folder, state, tensors)
-        self.saved = time.monotonic()
+        self.saved, self.saved_at = time.monotonic(), self.at.step
+        self.saving += self.saved - begun
+        self.speed = max(size(tensors), 1) / max(self.saved - begun, 1e-9)
+
+    def affords(self, tensors: int, anyway: float = 0.0) -> bool:
+        """Whether saving so many bytes too leaves all saving its share of the time this run has taken."""
+        allowed = CHECKPOINT_SHARE * (time.monotonic() - self.since)
+        cost = tensors / self.speed
+        return not CHECKPOINT_SECONDS or self.saving + cost <= allowed or cost <= anyway
+
+    def save_if_affordable(self) -> None:
+        """Saves, unless that would take too much of the time."""
+        held = size({"": dict(self.learner.state_dict())})
+        if self.affords(held * (5 if self.best else 4)):
+            self.save()
+
+    def save_last(self) -> None:
+        """The weights that a run has come to, which is all that is needed of one that has ended: other processes, and
+        who resumes what follows a training, take them from there.
+        """
+        if self.saved_at == self.at.step:
+            return
+        weights = {"model": self.best or self.average}
+        if self.team or self.affords(size(weights), LAST_SECONDS):
+            self.write(weights)
 
     def resume(self) -> None:
         """Goes on from the last checkpoint, where there is one."""
@@ -150,8 +190,9 @@ class Run:
             if state["at"][name] is None:
                 setattr(self.at, name, math.inf)
         self.learner.load_state_dict(tensors["model"])
-        here = {kind: {k: v.to(self.device) for k, v in tensors.get(kind, {}).items()} for kind in ("average", "best")}
-        self.average, self.best = here["average"], here["best"]
+        kinds = ("model", "average", "best")
+        here = {kind: {k: v.to(self.device) for k, v in tensors.get(kind, {}).items()} for kind in kinds}
+        self.average, self.best = here["average"] or here["model"], here["best"]
         self.waiting = tensors.get("optimiser", {})
         say(f"resumed at step {self.at.step}")
 
@@ -176,12 +217,14 @@ class Run:
                 self.judge(phase)
                 self.done_here += 1
                 self.at.epoch, self.at.batch = self.at.epoch + 1, 0
-                self.save()
+                self.save_if_affordable()
                 if self.report and not self.share[0]:
                     self.report(self.at)
             if self.spent():
                 say(f"{phase.name}: {self.at.stale} epochs brought nothing; it ends here")
             self.at.phase, self.at.epoch, self.at.batch, self.at.stale = self.at.phase + 1, 0, 0, 0
+        if self.done_here:
+            self.save_last()
         return True
 
     def begin(self, phase: Phase) -> None:
@@ -239,7 +282,7 @@ class Run:
             steps.append(self.one_step(phase, x.to(self.device), wanted.to(self.device)))
             self.at.step, self.at.batch = self.at.step + 1, self.at.batch + 1
             if time.monotonic() - self.saved > CHECKPOINT_SECONDS:
-                self.save()
+                self.save_if_affordable()
         self.note(phase, means(steps))
         return True
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-MIXES = ("none", "mixup", "cutmix", "mosaic")
 ALPHA = {"mixup": 0.2, "cutmix": 1.0}
 
 

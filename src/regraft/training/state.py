@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from regraft.core.errors import InputError
-from regraft.data.transforms.augment import DRAWN
+from regraft.data.transforms.policy import DRAWN
 from regraft.version import __version__
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from regraft.backbones.base import OWN, Body, Pretrained
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import bf16_pays
-from regraft.data.transforms.augment import Policy
+from regraft.data.transforms.policy import Policy
 from regraft.features.labelled import LabelledFeatures
 from regraft.methods.base import Phase
 from regraft.models.heads import LinearHead

@@ -57,6 +57,15 @@ def problems(found: Sequence[Any], most: int = 20) -> None:
             print(f"{kind}: and {len(alike) - each} more (--json lists them all)")
 
 
+def took(seconds: dict[str, float]) -> str:
+    """The seconds in all, and what they went to, the most first; what is less than a twentieth of a second is left
+    out.
+    """
+    parts = sorted(((s, step) for step, s in seconds.items() if step != "total" and s >= 0.05), reverse=True)
+    told = ", ".join(f"{'start-up' if step == 'startup' else step} {s:.1f}" for s, step in parts)
+    return f"{seconds['total']:.1f} s" + (f" ({told})" if told else "")
+
+
 _COLUMNS = {
     "rmse": "rmse", "rmse_ci95": "95 % interval", "mae": "mae", "r2": "r2", "nll": "nll", "coverage90": "cover 90 %",
     "accuracy": "accuracy", "map": "map", "accuracy_ci95": "95 % interval", "map_ci95": "95 % interval",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from regraft.cli.printing.basics import Written, box_figures, figures, problems, table
+from regraft.cli.printing.basics import Written, box_figures, figures, problems, table, took
 from regraft.core.types import Roles
 
 if TYPE_CHECKING:
@@ -73,9 +73,7 @@ def print_fits(result: dict[str, Any]) -> None:
         return print_detection(result) if result["task"] == "detection" else print_fit(result)
     for p in result["problems"]:
         print(f"{p['kind']}: {p['item']}: {p['message']}")
-    print(
-        f"{result['run']}: model/ answers {', '.join(result['tasks'])} in one pass; {result['seconds']['total']:.1f} s"
-    )
+    print(f"{result['run']}: model/ answers {', '.join(result['tasks'])} in one pass; {took(result['seconds'])}")
     return None
 
 
@@ -133,7 +131,7 @@ def print_fit(result: dict[str, Any]) -> None:
     for text in warnings(result):
         print(f"warning: {text}")
     problems(result["problems"])
-    print(f"{result['run']}: model/, report.html, predictions.csv; {result['seconds']['total']:.1f} s"
+    print(f"{result['run']}: model/, report.html, predictions.csv; {took(result['seconds'])}"
           f"{', features from the store' if result['cached'] else ''}")  # fmt: skip
 
 
@@ -185,7 +183,7 @@ def print_detection(result: dict[str, Any]) -> None:
         print(f"warning: {text}")
     problems(result["problems"])
     print(f"boxes are shown from a confidence of {result['decision']['threshold']:.3f} on")
-    print(f"{result['run']}: model/, report.html, detections.json; {result['seconds']['total']:.1f} s")
+    print(f"{result['run']}: model/, report.html, detections.json; {took(result['seconds'])}")
 
 
 def print_demo(found: DemoResult, page: Path, what: str) -> None:

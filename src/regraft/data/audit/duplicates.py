@@ -5,10 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from regraft.core.types import Modality
 from regraft.data.audit.facts import THUMB, Facts
@@ -106,7 +104,7 @@ def resembling(ours: NDArray[np.uint8], theirs: NDArray[np.uint8], modality: Mod
 def _detail(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Unit vectors of the thumbnails less their local mean; flat pictures become zero and resemble nothing."""
     x = thumbs.reshape(-1, THUMB, THUMB).astype(np.float32)
-    x = x - uniform_filter(x, (0, 9, 9), mode="nearest")
+    x = x - scipy.ndimage.uniform_filter(x, (0, 9, 9), mode="nearest")
     x = x.reshape(len(x), -1)
     x -= x.mean(1, keepdims=True)
     length = np.linalg.norm(x, axis=1, keepdims=True)
@@ -116,5 +114,5 @@ def _detail(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
 def clusters(n: int, *pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     """(n,) cluster numbers in which both of every pair have the same."""
     joined = np.concatenate([p.reshape(-1, 2) for p in pairs]) if pairs else np.zeros((0, 2), np.int64)
-    graph = coo_matrix((np.ones(len(joined)), (joined[:, 0], joined[:, 1])), shape=(n, n))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    graph = scipy.sparse.coo_matrix((np.ones(len(joined)), (joined[:, 0], joined[:, 1])), shape=(n, n))
+    return scipy.sparse.csgraph.connected_components(graph, directed=False)[1].astype(np.int64)

@@ -13,13 +13,13 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
 from PIL import Image
-from torchvision import tv_tensors
-from torchvision.transforms.v2 import functional as F
 
 from regraft.core.boxes import Boxes, areas, clip
 from regraft.core.errors import UnknownName
+from regraft.core.vision import torchvision
 from regraft.data.image.decoding import Picture
-from regraft.data.transforms.augment import MOVING, OPERATIONS, TRIVIAL, Operation, Rng
+from regraft.data.transforms.augment import MOVING, OPERATIONS, TRIVIAL, F
+from regraft.data.transforms.policy import Operation, Rng
 
 Step = Callable[[Picture, Boxes, Rng], tuple[Picture, Boxes]]
 GREY, LEAST_SIDE = 114, 2.0
@@ -128,9 +128,9 @@ def lifted(operation: Operation) -> Step:
     return apply
 
 
-def _bounding(boxes: Boxes, height: int, width: int) -> tv_tensors.BoundingBoxes:
-    return tv_tensors.BoundingBoxes(
-        torch.from_numpy(boxes.xyxy), format=tv_tensors.BoundingBoxFormat.XYXY, canvas_size=(height, width),
+def _bounding(boxes: Boxes, height: int, width: int) -> torchvision.tv_tensors.BoundingBoxes:
+    return torchvision.tv_tensors.BoundingBoxes(
+        torch.from_numpy(boxes.xyxy), format=torchvision.tv_tensors.BoundingBoxFormat.XYXY, canvas_size=(height, width),
         clamping_mode=None,
     )  # fmt: skip
 

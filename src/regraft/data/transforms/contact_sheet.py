@@ -13,9 +13,9 @@ from regraft.core.files import new_file, output
 from regraft.core.types import PreprocessSpec
 from regraft.data.dataset import Dataset
 from regraft.data.image.drawing import draw_boxes
-from regraft.data.transforms.augment import Augmented, Policy, may_flip
 from regraft.data.transforms.augment_boxes import BoxPolicy, resized
 from regraft.data.transforms.loaders import SMALL_SIDE, sample_of
+from regraft.data.transforms.policy import Augmented, Policy, may_flip
 
 TILE, LARGE_TILE, GAP = 128, 240, 6
 MOST_TILES = 200

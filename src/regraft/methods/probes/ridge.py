@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.sparse import issparse
-from scipy.special import stdtr
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 from threadpoolctl import threadpool_limits
 
 from regraft.core.errors import InputError
@@ -293,7 +292,7 @@ def coefficients(
         unsure = free <= 0 or len(s) < len(right)  # columns that say the same share no single answer
         noise = np.nan if unsure else spectrum.rest / free
         spread = np.sqrt(noise * (((maps @ right) ** 2 / s**2).sum(1) + np.append(np.zeros(len(right)), 1 / n)))
-        reach = np.nan if unsure else float(student.ppf(0.975, free))
+        reach = np.nan if unsure else float(stdtrit(free, 0.975))
         ends = np.stack([values - reach * spread, values + reach * spread], 1)
     else:
         at = values[-1] - maps[-1] @ linear.weight[:, 0]
@@ -324,7 +323,7 @@ def credible(spectrum: Spectrum, strengths: NDArray[Any], maps: NDArray[Any], at
                        for a in strengths])  # fmt: skip
     ends = []
     for level in (0.025, 0.975):
-        reach = float(student.ppf(1 - 0.025 * share.min(), spectrum.free))
+        reach = float(stdtrit(spectrum.free, 1 - 0.025 * share.min()))
         low, high = (middle - reach * spread).min(0), (middle + reach * spread).max(0)
         for _ in range(60):
             half = (low + high) / 2

@@ -14,6 +14,7 @@ from torch import Tensor
 from regraft.backbones import catalog as backbones
 from regraft.backbones import weights as files
 from regraft.core.errors import InputError, UnknownName, WeightsError
+from regraft.core.vision import torchvision
 from regraft.models.detectors import backbone_maps as trunks
 from regraft.models.detectors import rcnn, ssd
 from regraft.models.detectors.base import Detector, Origin
@@ -207,10 +208,8 @@ def _at_hand(name: str) -> str | None:
 
 
 def _of_torchvision(name: str, weights: str | Path | None, frame: tuple[int, int] | None) -> Detector:
-    from torchvision import models
-
     row, path = files.find(name, [_torchvision_row(name)], weights, embedded=NONE)
-    classes = models.get_model_weights(name).DEFAULT.meta["categories"][1:]  # type: ignore[attr-defined]
+    classes = torchvision.models.get_model_weights(name).DEFAULT.meta["categories"][1:]  # type: ignore[attr-defined]
     net = _whole(name, classes, frame)
     wanted = net.state_dict()
     state = {_today(k, wanted): v for k, v in _state(path, name).items()}
@@ -227,9 +226,7 @@ def _today(key: str, wanted: dict[str, Tensor]) -> str:
 
 
 def _torchvision_row(name: str) -> Row:
-    from torchvision import models
-
-    url = models.get_model_weights(name).DEFAULT.url  # type: ignore[attr-defined]
+    url = torchvision.models.get_model_weights(name).DEFAULT.url  # type: ignore[attr-defined]
     file = url.rpartition("/")[2]
     return Row((file, file.replace(".pth", ".safetensors"), f"{name}_coco.safetensors", f"{name}.pth"), url)
 

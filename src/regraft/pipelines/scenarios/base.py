@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from regraft.core.border import written_by_regraft
 from regraft.core.row_store import RowStore
@@ -14,6 +15,18 @@ from regraft.options.fit import FitOptions, Meaning, is_auto
 from regraft.pipelines import run_folder
 from regraft.pipelines.result import FitResult
 from regraft.pipelines.validate import check, recorded
+
+STEPS = ("open", "import", "prepare", "audit", "extract", "controls", "fit", "judge", "save")
+"""What the seconds of a fit are told by."""
+
+
+class Line(NamedTuple):
+    """How a task of several is carried out: the whole ``fit`` of its data, or the second half of one that was prepared
+    (see `regraft.pipelines.fit`).
+    """
+
+    fit: Callable[[Any, FitOptions, Any], Any]
+    complete: Callable[[Scenario], Any]
 
 
 class Scenario(ABC):
@@ -30,7 +43,7 @@ class Scenario(ABC):
 
     def __init__(self, options: FitOptions, names: str | list[str], meaning: Meaning) -> None:
         self.options, self.names, self.meaning = options.changed(method=meaning.method), names, meaning
-        self.watch = Stopwatch("prepare", "audit", "extract", "controls", "fit")
+        self.watch = Stopwatch(*STEPS)
 
     @cached_property
     def path(self) -> Path:
@@ -55,14 +68,7 @@ class Scenario(ABC):
 
     def check(self) -> None:
         """Raises ``InputError`` naming every option that cannot be meant."""
-        detector = self.options.network.detector
-        boxes = f"--detector {detector} is for pictures with boxes; {self.what}."
-        check(self.options, self.meaning, [] if detector is None else [boxes])
-
-    @property
-    def what(self) -> str:
-        """What is fitted, in words."""
-        return f"{self.names} is for {self.meaning.task}"
+        check(self.options, self.meaning, self.names)
 
     def finished(self) -> Any:
         """The result of the run that is to be resumed, where it was done already; else None."""

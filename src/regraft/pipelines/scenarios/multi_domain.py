@@ -65,11 +65,6 @@ class MultiDomain(Scenario):
         """The names of the domains."""
         return "+".join(map(_domain, self.data_names))
 
-    @property
-    def what(self) -> str:
-        """In words."""
-        return "several data"
-
     def split(self) -> None:
         """Each domain's training part, and what it is judged on; labels in the classes of all."""
         data = self.options.data

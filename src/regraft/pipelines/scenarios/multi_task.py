@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
-from regraft.backbones.base import Pretrained
-from regraft.core.errors import InputError, UnknownName
+from regraft.core.errors import InputError
 from regraft.core.files import write_json
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import say
@@ -22,13 +20,14 @@ from regraft.data.audit.audit import audited
 from regraft.data.frames import is_frame
 from regraft.data.names import short
 from regraft.data.open import name_of, open_data, split_part
-from regraft.features.fusion import parts_in, parts_of
+from regraft.features.fusion import parts_of
 from regraft.methods import METHODS, kind_of
 from regraft.models import artefact
 from regraft.options.fit import FitOptions, Meaning, is_auto, raise_all
+from regraft.options.network import parts_in
 from regraft.pipelines import run_folder
 from regraft.pipelines.result import FitResult, Shared
-from regraft.pipelines.scenarios.base import Scenario
+from regraft.pipelines.scenarios.base import Line, Scenario
 from regraft.pipelines.scenarios.single import Single
 from regraft.pipelines.stages.features import rows_of
 from regraft.pipelines.stages.learn import AlreadyTrained
@@ -41,28 +40,6 @@ Tasks = Mapping[str, tuple[Any, str | None]]
 """By name the data and the label's column."""
 
 
-class Line(NamedTuple):
-    """How a task of several is carried out: the whole ``fit`` of its data, or the second half of one that was prepared
-    (see `regraft.pipelines.fit`).
-    """
-
-    fit: Callable[[Any, FitOptions, Pretrained | None], Any]
-    complete: Callable[[Scenario], Any]
-
-
-def multi_task(data: Sequence[Any], options: FitOptions, line: Line) -> MultiTask:
-    """The scenario that ``--share`` names. Raises ``InputError`` where none is named."""
-    how = options.scenario.share
-    if how is None:
-        raise InputError(
-            f"{len(data)} data sets are several tasks: --share features fits them on one network, a head each; where "
-            "they are domains of one task, --method joint learns from all."
-        )
-    if how not in WAYS:
-        raise UnknownName("way to share", how, WAYS)
-    return WAYS[how](data, options, line)
-
-
 class MultiTask(Scenario):
     """A task for each of the data; with one table, for each of its columns in ``--label`` (with commas).
 
@@ -72,7 +49,6 @@ class MultiTask(Scenario):
     """
 
     results: dict[str, FitResult]
-    seconds: dict[str, float]
     problems: list[Problem]
     models: dict[str, artefact.Loaded]
 
@@ -80,7 +56,7 @@ class MultiTask(Scenario):
 
     def __init__(self, data: Sequence[Any], options: FitOptions, line: Line) -> None:
         super().__init__(options, [name_of(d) for d in data], self.meant(options.training.method or self.METHOD))
-        self.data, self.line, self.begun = data, line, time.perf_counter()
+        self.data, self.line = data, line
 
     @abstractmethod
     def meant(self, method: str) -> Meaning:
@@ -147,9 +123,9 @@ class MultiTask(Scenario):
     def result(self) -> Shared:
         """See `regraft.pipelines.result.Shared`."""
         results = {n: _moved(r, self.run.work / "tasks" / n, self.path / "tasks" / n) for n, r in self.results.items()}
-        self.seconds["total"] = round(time.perf_counter() - self.begun, 3)
+        seconds = {step: s for step, s in self.watch.record().items() if s}
         return Shared(str(self.path), next(iter(results.values())).backbone, str(self.options.training.method), results,
-                      {n: r.rows["computed"] for n, r in results.items()}, self.seconds, self.problems)  # fmt: skip
+                      {n: r.rows["computed"] for n, r in results.items()}, seconds, self.problems)  # fmt: skip
 
 
 class SharedFeatures(MultiTask):
@@ -171,16 +147,15 @@ class SharedFeatures(MultiTask):
 
     def learn(self) -> None:
         """A fit for each task, each judged as any other."""
-        self.results, self.seconds, self.models = {}, {}, {}
+        self.results, self.models = {}, {}
         first_data = next(iter(self.tasks.values()))[0]
         for name, (data, _) in self.tasks.items():
-            begun, own = time.perf_counter(), self.run.work / "tasks" / name
             say(f"task {name}")
             before = next(iter(self.models.values()), None)
             known = before[0].network if before and same_data(data, first_data) else None
-            self.results[name] = self.line.fit(data, self.of_task(name), known)
-            self.models[name] = artefact.load(own, before)
-            self.seconds[name] = round(time.perf_counter() - begun, 3)
+            with self.watch(name):
+                self.results[name] = self.line.fit(data, self.of_task(name), known)
+                self.models[name] = artefact.load(self.run.work / "tasks" / name, before)
             if is_auto(self.options.network.backbone):
                 self.options = self.options.changed(backbone=self.results[name].backbone, budget=None)
                 self.run.settings = self.settings
@@ -214,31 +189,31 @@ class SharedParameters(MultiTask):
 
     def learn(self) -> None:
         """One training for all tasks."""
-        self.jobs, begun = self._jobs(), time.perf_counter()
+        with self.watch("prepare"):
+            self.jobs = self._jobs()
         problems = {name: list(job.halves.problems) for name, job in self.jobs.items()}
         say(f"training {', '.join(self.jobs)} together")
-        learned = {name: self._task(job) for name, job in self.jobs.items()}
-        for name, job in self.jobs.items():
-            job.halves.problems[:] = problems[name]  # what could not be read is told once
-        first = next(iter(self.jobs.values()))
-        context = replace(first.context.training.inside("together"), options=self.options)
-        self.trained = train_tasks(learned, first.network, context)
+        with self.watch("together"):
+            learned = {name: self._task(job) for name, job in self.jobs.items()}
+            for name, job in self.jobs.items():
+                job.halves.problems[:] = problems[name]  # what could not be read is told once
+            first = next(iter(self.jobs.values()))
+            context = replace(first.context.training.inside("together"), options=self.options)
+            self.trained = train_tasks(learned, first.network, context)
         self.learned = learned
-        self.seconds = {"together": round(time.perf_counter() - begun, 3)}
 
     def evaluate(self) -> None:
         """Each task beside its probe and the network trained on it alone."""
         self.results = {}
         for name, job in self.jobs.items():
-            begun = time.perf_counter()
-            alone = None if self.options.evaluation.controls == "none" else self._alone(job, name)
-            job.method = AlreadyTrained(self.trained[name], alone)
-            job.others = tuple(j.halves.train for n, j in self.jobs.items() if n != name)
-            with run_folder.RunFolder(
-                job.path, job.settings, overwrite=job.path.exists(), resume=self.options.run.resume
-            ) as job.run:
-                self.results[name] = self.line.complete(job)
-            self.seconds[name] = round(time.perf_counter() - begun, 3)
+            with self.watch(name):
+                alone = None if self.options.evaluation.controls == "none" else self._alone(job, name)
+                job.method = AlreadyTrained(self.trained[name], alone)
+                job.others = tuple(j.halves.train for n, j in self.jobs.items() if n != name)
+                with run_folder.RunFolder(
+                    job.path, job.settings, overwrite=job.path.exists(), resume=self.options.run.resume
+                ) as job.run:
+                    self.results[name] = self.line.complete(job)
         self.models = {n: artefact.load(self.run.work / "tasks" / n) for n in self.tasks}
 
     def _jobs(self) -> dict[str, Single]:
@@ -279,6 +254,11 @@ class SharedParameters(MultiTask):
 
 
 WAYS: dict[str, type[MultiTask]] = {"features": SharedFeatures, "parameters": SharedParameters}
+
+
+def shared(data: Sequence[Any], options: FitOptions, line: Line) -> MultiTask:
+    """The scenario that ``--share`` names."""
+    return WAYS[str(options.scenario.share)](data, options, line)
 
 
 def named(data: Sequence[Any], label: str | None) -> Tasks:

@@ -24,7 +24,7 @@ from regraft.models.heads import LinearHead
 from regraft.models.learned import Learned as LearnedItems
 from regraft.options.fit import FitOptions, Meaning, is_auto
 from regraft.options.run import seconds_of
-from regraft.options.training import TRAINED
+from regraft.options.training import DEFAULT_BUDGET, TRAINED
 from regraft.pipelines.context import FitContext
 from regraft.pipelines.evidence.predictions import write_evidence, write_line
 from regraft.pipelines.result import FitResult
@@ -36,8 +36,6 @@ from regraft.pipelines.stages.learn import AlreadyTrained, Learned, head_learner
 from regraft.pipelines.stages.network import started
 from regraft.pipelines.stages.outcome import Outcome, answering, judge
 from regraft.pipelines.validate import meaning_of
-from regraft.selection import halving as search
-from regraft.selection.method import DEFAULT_BUDGET
 
 
 class Single(Scenario):
@@ -93,6 +91,8 @@ class Single(Scenario):
         self.options = self.options.changed(backbone=network.name)
 
     def _choose(self, part: Split) -> tuple[str, dict[str, Any]]:
+        from regraft.selection import halving as search
+
         left = self.watch.left(seconds_of(self.options.training.budget or DEFAULT_BUDGET))
         return search.choose(
             part, self.asked, seed=self.options.run.seed, left=left / (2 if self.meaning.method == "auto" else 1),

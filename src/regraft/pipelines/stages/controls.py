@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
-from regraft.core.errors import UnknownName
 from regraft.core.row_store import RowStore
 from regraft.core.types import LabelSpec
 from regraft.data.splits import Split
@@ -21,10 +20,9 @@ from regraft.features.labelled import LabelledFeatures
 from regraft.features.network import network_for
 from regraft.features.runner import Runner
 from regraft.models.model import Model
+from regraft.options.evaluation import check_controls
 from regraft.pipelines.context import Kept
 from regraft.tasks import TASKS
-
-KNOWN = ("majority", "raw", "random")
 
 
 @dataclass(frozen=True)
@@ -70,15 +68,6 @@ class ControlKit:
         runner = Runner(network, self.engine, self.device)
         judged = val.items.take(self.judged.items)
         return network, runner.stored(learning, self.store), runner.stored(judged, self.store)
-
-
-def check_controls(wanted: str) -> list[str]:
-    """The names in ``wanted``; raises ``UnknownName``."""
-    names = [n.strip() for n in wanted.split(",") if n.strip() and n.strip() != "none"]
-    for name in names:
-        if name not in KNOWN:
-            raise UnknownName("control", name, (*KNOWN, "none"))
-    return names
 
 
 def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Control]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,13 @@ from regraft.methods.probes import linear_probe as PROBE
 from regraft.models.model import Model
 from regraft.models.outliers import OutlierDetector
 from regraft.options.base import Kind
-from regraft.options.run import seconds_of
 from regraft.pipelines.context import FitContext
 from regraft.pipelines.stages.features import recompute_features
 from regraft.pipelines.stages.outliers import fit_outlier_detector
-from regraft.selection.method import DEFAULT_BUDGET, auto
 from regraft.tasks import Wanted
-from regraft.tasks.uncertainty import uncertainty
-from regraft.training.network import train_network
-from regraft.training.trainer import Initialization, TrainedNetwork
-from regraft.training.validation import promised
+
+if TYPE_CHECKING:
+    from regraft.training.trainer import TrainedNetwork
 
 LOOKED_AT = 2000
 """Of how many items a trained network's features are computed anew, to know what training items look like."""
@@ -80,39 +77,10 @@ def learn(context: FitContext, method: Any, train: LabelledFeatures) -> Learned:
     data = context.split.train
     probe = Model(context.network, fitted.head, data.target_name, data.target)
     if method.KIND == "features":
-        return Learned(_closed_form(context, probe, fitted, train), fitted.record, None)
-    truth = train.y if fitted.rows is None else train.y[fitted.rows]
-    probe.decision, _ = probe.decided(fitted.logits, truth)
-    trained, tried = _trained(context, method, fitted, train, fit_head)
-    if trained is None:
-        return Learned(_closed_form(context, probe, fitted, train), fitted.record | tried, None)
-    model = model_of(context, trained)
-    held = None if groups is None else groups[trained.positions]
-    truth = trained.labels if len(trained.labels) else train.y
-    model.decision = decided(context, model, trained.logits, truth, held)
-    if trained.logits is None and fitted.logits is not None and context.numbers:
-        # with few items the probe's errors are the only ones known; they carry no interval of another model
-        model.decision |= uncertainty(fitted.logits, train.y) | {"sigma_by": f"{len(train.y)} items, by the probe"}
-    if trained.chose and promised(context.options) is not None and trained.logits is not None:
-        text = "no group can be spared to find by what is promised: items that chose the epoch do it"
-        context.split.problems.append(Problem("promised-by-known-items", data.name, text))
-    return Learned(model, trained.record | tried, probe)
+        return Learned(closed_form(context, probe, fitted, train), fitted.record, None)
+    from regraft.pipelines.stages.train import learn_network  # what trains is imported where something does
 
-
-def _trained(
-    context: FitContext, method: Any, probe: Fitted, train: LabelledFeatures, fit_head: Callable[..., Fitted]
-) -> tuple[TrainedNetwork | None, dict[str, Any]]:
-    """The network that the method trains, None where the probe is better; and what was tried."""
-    if isinstance(method, AlreadyTrained):
-        return method.trained, {}
-    start = Initialization(context.network, probe.head, probe.record, context.warm)
-    data, groups = context.split.train, context.groups_of(train)
-    if method.KIND == "training":
-        return train_network(method, start, data, train, context.training, groups), {}
-    left = context.watch.left(seconds_of(context.options.training.budget or DEFAULT_BUDGET))
-    trained, steps = auto(start, data, train, context.training, learn=fit_head, left=left, groups=groups)
-    context.run.log("auto", auto=steps)
-    return trained, {"auto": steps}
+    return learn_network(context, method, probe, fitted, train, fit_head)
 
 
 def model_of(context: FitContext, trained: TrainedNetwork) -> Model:
@@ -121,7 +89,7 @@ def model_of(context: FitContext, trained: TrainedNetwork) -> Model:
     return Model(trained.network, trained.head, data.target_name, data.target)
 
 
-def _closed_form(context: FitContext, probe: Model, fitted: Fitted, train: LabelledFeatures) -> Model:
+def closed_form(context: FitContext, probe: Model, fitted: Fitted, train: LabelledFeatures) -> Model:
     """The probe as the model of the run."""
     rows = np.arange(len(train.y)) if fitted.rows is None else fitted.rows
     groups = context.groups_of(train)

@@ -13,7 +13,7 @@ from regraft.backbones.base import Pretrained
 from regraft.backbones.text.tokeniser import pack
 from regraft.core.row_store import RowStore
 from regraft.data.dataset import Dataset
-from regraft.data.transforms.augment import Policy
+from regraft.data.transforms.policy import Policy
 from regraft.features.activations import activation_views
 from regraft.training.feeds.base import Batches
 from regraft.training.feeds.features import RowBatches

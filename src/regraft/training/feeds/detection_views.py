@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from regraft.core.boxes import Boxes
-from regraft.data.transforms.augment import Rng
 from regraft.data.transforms.augment_boxes import BoxPolicy, mixup, mosaic, visible
+from regraft.data.transforms.policy import Rng
 from regraft.models.detectors.letterbox import brought, colour
 
 Labelled = tuple[NDArray[np.uint8], Boxes]

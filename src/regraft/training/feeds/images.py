@@ -14,8 +14,8 @@ from torch import Tensor
 from regraft.core.errors import DataError
 from regraft.core.types import PreprocessSpec
 from regraft.data.items import Items
-from regraft.data.transforms.augment import Augmented, Policy
 from regraft.data.transforms.loaders import batches
+from regraft.data.transforms.policy import Augmented, Policy
 from regraft.training.feeds.base import ALL, order
 
 NEIGHBOURS = 50
