@@ -9,6 +9,7 @@ from typing import Any
 from regraft.backbones.text.alignment import Alignment
 from regraft.commands.align import align
 from regraft.commands.augment import augment
+from regraft.commands.cache import cache
 from regraft.commands.convert import Conversion, convert
 from regraft.commands.demo import DemoResult
 from regraft.commands.demo import demo as _demo
@@ -19,7 +20,7 @@ from regraft.commands.insights import insights
 from regraft.commands.inspect import inspect
 from regraft.commands.predict import predict
 from regraft.commands.rank import rank
-from regraft.commands.runs import cache, list_backbones, list_methods, runs, verify
+from regraft.commands.runs import list_backbones, list_methods, runs, verify
 from regraft.commands.shift import shift
 from regraft.data.audit.inspection import Inspection
 from regraft.explanation.occlusion import Explanation
