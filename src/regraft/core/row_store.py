@@ -72,12 +72,14 @@ class RowStore:
     def table(self, recipe: Mapping[str, Any]) -> Table:
         """Opens, or begins, the table of ``recipe``; one that cannot be stored is kept as long as this store is."""
         name = digest(dict(recipe)).hex()
+        if name in self._in_memory:
+            return self._in_memory[name]
         folder = self.root / name
         closed = self.closed or ("is a link" if folder.is_symlink() else "")
         readable = False
         if not closed:
             try:
-                return _stored(folder, recipe)
+                return _stored(folder, recipe, self._in_memory)
             except OSError as error:
                 if error.errno in NO_PLACE:
                     with disk_errors(folder):
@@ -87,9 +89,7 @@ class RowStore:
                 closed = f"{error} No rows are stored."
             readable = (folder / "recipe.json").exists()
         _tell_once(closed)
-        if name not in self._in_memory:
-            self._in_memory[name] = Table(folder if readable else None, writable=False)
-        return self._in_memory[name]
+        return self._in_memory.setdefault(name, Table(folder if readable else None, writable=False))
 
     def tables(self) -> list[dict[str, Any]]:
         """What is stored, the latest used first: folder, network, bytes, time of last use."""
@@ -147,7 +147,7 @@ class RowStore:
         return found
 
 
-def _stored(folder: Path, recipe: Mapping[str, Any]) -> Table:
+def _stored(folder: Path, recipe: Mapping[str, Any], kept: dict[str, Table]) -> Table:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder.parent / MARK).exists():
         write_json(folder.parent / MARK, {"format": FORMAT})
@@ -159,7 +159,7 @@ def _stored(folder: Path, recipe: Mapping[str, Any]) -> Table:
         with alone:
             if alone.real:
                 sweep(folder)
-    return Table(folder)
+    return Table(folder, kept)
 
 
 def _deleted(folder: Path) -> bool:

@@ -56,11 +56,11 @@ def _matches(file: Path, expected: str) -> bool:
 
 class Table:
     """The rows of one recipe in ``folder``. New ones that cannot be stored stay in memory: all of them where there is
-    no folder or it is not ``writable``.
+    no folder or it is not ``writable``. ``kept`` are such tables of one store, by name.
     """
 
-    def __init__(self, folder: Path | None, *, writable: bool = True) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None, kept: dict[str, Table] | None = None, *, writable: bool = True) -> None:
+        self.folder, self._kept = folder, {} if kept is None else kept
         self._shards: list[Path | dict[str, NDArray[Any]] | None] = []
         self._where: dict[bytes, tuple[int, int]] = {}
         self._known: set[str] = set()
@@ -130,8 +130,9 @@ class Table:
             try:
                 _write(shard, keys, arrays)
             except DiskError as error:
-                say(f"{error} The rows are not stored.")
-                self._claims = None
+                if not self._kept:  # else it was said of another table
+                    say(f"{error} The rows are not stored.")
+                self._kept[self.folder.name], self._claims = self, None
             else:
                 self._known.add(shard.name)
                 self._open(shard)
