@@ -195,6 +195,11 @@ class Stopwatch:
         """Seconds of ``budget`` that have not passed yet."""
         return budget - (time.perf_counter() - self._start)
 
+    def move(self, seconds: float, source: str, to: str) -> None:
+        """Counts ``seconds`` that are being spent in the step ``source`` for another one."""
+        self.seconds[source] -= seconds
+        self.seconds[to] += seconds
+
     @contextlib.contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         start = time.perf_counter()

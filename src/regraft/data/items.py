@@ -79,6 +79,11 @@ class PictureFiles:
     def load(self, i: int) -> pictures.Picture:
         return pictures.decode(self.read(i))
 
+    def shape(self, i: int) -> tuple[int, int, int]:
+        """That of the loaded item, from the head of the file alone; raises ``UnreadableItem``."""
+        width, height, _ = pictures.shape_of(self.read(i))
+        return height, width, 3
+
     def take(self, indices: Indices) -> PictureFiles:
         return PictureFiles(self.tree, [self.paths[i] for i in indices], self.root, faults=self.faults)
 

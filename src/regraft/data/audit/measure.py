@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.errors import UnreadableItem
+from regraft.core.parallel import in_order
 from regraft.core.row_store import RowStore
 from regraft.core.row_table import Filling, Table
 from regraft.core.runtime import track
@@ -22,7 +22,7 @@ from regraft.data.items import Items, PictureArray
 from regraft.data.text.texts import TextFacts, text_facts
 
 RECIPE = {"network": "audit", "version": 2, "decoder": DECODER}
-CHUNK = 4096
+AHEAD = 64
 
 
 def facts(items: Items, store: RowStore) -> tuple[Facts | TextFacts, dict[int, str]]:
@@ -37,11 +37,12 @@ def facts(items: Items, store: RowStore) -> tuple[Facts | TextFacts, dict[int, s
     keys, filling = Keys(items), Filling(table)
     with table.in_use(), closing(keys.shares(table)) as shares:
         for todo in shares:
-            for i, found in track(_examined(items, todo), "checking pictures", len(todo)):
-                if isinstance(found, str):
-                    keys.failed[i] = found
-                else:
-                    filling.add(keys.of[i], found)
+            with closing(in_order(partial(_examined, items), todo, AHEAD)) as examined:
+                for i, found in track(examined, "checking pictures", len(todo)):
+                    if isinstance(found, str):
+                        keys.failed[i] = found
+                    else:
+                        filling.add(keys.of[i], found)
             filling.flush()
         return _of_table(keys, table), keys.failed
 
@@ -66,13 +67,8 @@ def _of_array(items: PictureArray) -> Facts:
     return Facts(np.arange(n), pixels, thumbs, np.tile(np.array(shape, np.int32), (n, 1)))
 
 
-def _examined(items: Items, todo: list[int]) -> Iterator[tuple[int, dict[str, NDArray[Any]] | str]]:
-    def one(i: int) -> tuple[int, dict[str, NDArray[Any]] | str]:
-        try:
-            return i, facts_of(items, i)
-        except UnreadableItem as error:
-            return i, str(error)
-
-    with ThreadPoolExecutor(2) as pool:
-        for start in range(0, len(todo), CHUNK):
-            yield from pool.map(one, todo[start : start + CHUNK])
+def _examined(items: Items, i: int) -> tuple[int, dict[str, NDArray[Any]] | str]:
+    try:
+        return i, facts_of(items, i)
+    except UnreadableItem as error:
+        return i, str(error)

@@ -67,7 +67,7 @@ class Adaptation(Single):
             self.goal, of_goal = rows_of(self.context, target.learn)
             self.shown, of_shown = rows_of(self.context, None if self.networks else target.judged)
             self.strange, of_strange = rows_of(self.context, None if self.networks else target.unknown)
-        self.computed = computed + more + of_goal + of_shown + of_strange
+        self.computed += computed + more + of_goal + of_shown + of_strange
 
     @property
     def networks(self) -> bool:
