@@ -19,6 +19,7 @@ from regraft.data.splits import Split, make_split
 from regraft.features.encoders.table import columns_of
 from regraft.features.fusion import learned as with_learned_maps
 from regraft.features.labelled import LabelledFeatures
+from regraft.features.network import default_backbone
 from regraft.features.runner import Runner
 from regraft.methods import METHODS
 from regraft.models import artefact
@@ -27,7 +28,7 @@ from regraft.models.learned import Learned as LearnedItems
 from regraft.options.fit import FitOptions, Meaning, is_auto
 from regraft.options.run import seconds_of
 from regraft.options.training import TRAINED
-from regraft.pipelines.context import FitContext
+from regraft.pipelines.context import FitContext, Kept
 from regraft.pipelines.evidence.predictions import write_evidence, write_line
 from regraft.pipelines.result import FitResult
 from regraft.pipelines.scenarios.base import Scenario
@@ -65,6 +66,7 @@ class Single(Scenario):
         self.tried: dict[str, Any] | None = None
         self.others: tuple[Dataset, ...] = ()
         self.computed = 0
+        self.made: dict[str, Pretrained] = {}
 
     def split(self) -> None:
         """The part train, and val or a fifth held out; of few items folds."""
@@ -80,7 +82,8 @@ class Single(Scenario):
         """Rows and what the audit wants of the pictures in one pass; its seconds count for the rows."""
         if self.meaning.kind != "adapting networks":
             start = time.perf_counter()
-            self.computed += first_pass(data, items, self.options, self.given, self.store, self.device)
+            self.computed += first_pass(data, items, self.options, self.given, self.store, self.device,
+                                        self.made)  # fmt: skip
             self.watch.move(time.perf_counter() - start, "audit", "extract")
 
     def load_network(self) -> None:
@@ -96,6 +99,8 @@ class Single(Scenario):
             self.options = self.options.changed(backbone=backbone, budget=budget)
         with self.watch("prepare"):
             network = self.given
+            if network is None and asked.init is None:
+                network = self.made.get(str(self.options.network.backbone or default_backbone(self.halves.train.items)))
             if network is None:
                 network, self.warm = started(self.halves, str(self.names), self.options.network)
                 network = with_learned_maps(network, self.halves.train.items)
@@ -129,7 +134,7 @@ class Single(Scenario):
         runner = Runner(self.network, self.options.network.engine, self.device)
         tried = self.run.kept("search", self.tried)
         self.context = FitContext(self.run, self.options, str(self.names), self.halves, self.network, self.warm, runner,
-                                  self.store, self.watch, tried, others=self.others)  # fmt: skip
+                                  self.store, self.watch, tried, kept=Kept(self.made), others=self.others)  # fmt: skip
         self.method = self.method or METHODS.get(self.meaning.method)
         split = self.halves
         if tried is not None and split.folds is not None:
