@@ -14,7 +14,7 @@ from regraft.backbones.base import Pretrained
 from regraft.core.errors import UnreadableItem
 from regraft.core.row_store import RowStore
 from regraft.core.row_table import Filling
-from regraft.core.runtime import track
+from regraft.core.runtime import keep_memory, track
 from regraft.data.digests import Keys
 from regraft.data.image.decoding import DECODER
 from regraft.data.items import Items
@@ -51,6 +51,7 @@ def extract(network: Pretrained, items: Items, engine: Engine, store: RowStore, 
     Memory is bounded by a shard (32 MB) and the batches in flight, besides the rows that are returned. A killed run
     goes on behind its last shard; what another process computes is waited for.
     """
+    keep_memory()
     table = store.table(recipe(network, engine))
     keys, filling, computed = Keys(items), Filling(table), 0
     with table.in_use(), closing(keys.shares(table)) as shares:

@@ -18,7 +18,7 @@ from regraft.core.errors import UnreadableItem
 from regraft.core.parallel import in_order
 from regraft.core.row_store import RowStore
 from regraft.core.row_table import Filling, Table
-from regraft.core.runtime import track
+from regraft.core.runtime import keep_memory, track
 from regraft.core.types import PreprocessSpec
 from regraft.data.audit.facts import looked_at
 from regraft.data.audit.measure import AHEAD, RECIPE
@@ -102,6 +102,7 @@ def one_pass(
     Where only one table lacks anything there is nothing to share, and nothing is done. What other processes compute is
     left to them. Memory is bounded by a batch a network, the pictures ahead of it, and a shard a table.
     """
+    keep_memory()
     keys = Keys(items)
     every, some = set(keys.of.values()), {keys.of[i] for i in learn.tolist() if i in keys.of}
     tables: list[_Wanted] = [_Facts(store), *(_Rows(n, e, store) for n, e in networks)]

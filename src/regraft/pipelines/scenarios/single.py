@@ -75,16 +75,19 @@ class Single(Scenario):
         with self.watch("audit"):
             self.halves = make_split(
                 self.opened, options.data.val, format=options.data.format, hints=options.data.hints(),
-                seed=options.run.seed, store=self.store, few=few, cv=options.evaluation.cv, look=self._look,
+                seed=options.run.seed, store=self.store, few=few, cv=options.evaluation.cv, look=self._at_first,
             )  # fmt: skip
 
-    def _look(self, data: Dataset, items: NDArray[np.int64]) -> None:
-        """Rows and what the audit wants of the pictures in one pass; its seconds count for the rows."""
+    def _at_first(self, data: Dataset, items: NDArray[np.int64]) -> None:
+        """`look_at` before the audit; its seconds count for the rows."""
+        start = time.perf_counter()
+        self.look_at(data, items)
+        self.watch.move(time.perf_counter() - start, "audit", "extract")
+
+    def look_at(self, data: Dataset, items: NDArray[np.int64]) -> None:
+        """Rows, and what the audit wants, of files of pictures in one pass, where rows are wanted of all."""
         if self.meaning.kind != "adapting networks":
-            start = time.perf_counter()
-            self.computed += first_pass(data, items, self.options, self.given, self.store, self.device,
-                                        self.made)  # fmt: skip
-            self.watch.move(time.perf_counter() - start, "audit", "extract")
+            self.computed += first_pass(data, items, self.options, self.given, self.store, self.device, self.made)
 
     def load_network(self) -> None:
         """The network that was named, or chosen by the training items, or the one given; with the maps that are learned

@@ -52,6 +52,10 @@ class Adaptation(Single):
                                   labels=asked.target_labels, seed=self.options.run.seed)  # fmt: skip
         if self.target.labelled is not None:
             learn_from(self.halves, self.target.labelled)
+        with self.watch("extract"):
+            for part in (self.target.learn, self.target.judged, self.target.unknown):
+                if part is not None:
+                    self.look_at(part, np.arange(len(part)))
         if self.networks:
             check_training(self.network, self.halves.train, self.options)
 

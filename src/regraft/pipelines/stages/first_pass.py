@@ -16,6 +16,7 @@ from regraft.features.one_pass import one_pass
 from regraft.features.runner import Runner
 from regraft.options.fit import FitOptions, is_auto
 from regraft.pipelines.stages.controls import check_controls, network_of
+from regraft.pipelines.stages.network import of_run
 
 
 def first_pass(
@@ -34,11 +35,13 @@ def first_pass(
     It may do less than all of it, or nothing: the steps of the fit compute what they miss, and say what is wrong.
     """
     asked, items = options.network, data.items
-    if not isinstance(items, PictureFiles) or asked.init is not None or is_auto(asked.backbone) or not len(learn):
+    if not isinstance(items, PictureFiles) or is_auto(asked.backbone) or not len(learn):
         return 0
     try:
         some = items.take(learn)
         name = asked.backbone or default_backbone(some)
+        if given is None and asked.init is not None:
+            given = of_run(asked)[1]
         network = given or made.get(name) or network_for(some, name, asked.weights, asked.size, trains=True)
         beside = [n for c in check_controls(options.evaluation.controls) if (n := network_of(c, network)) is not None]
         networks = [network, *(made.get(n) or network_for(some, n, size=None if n == "raw" else asked.size)
