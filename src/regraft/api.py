@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from regraft.backbones.text.alignment import Alignment
     from regraft.commands.align import align
     from regraft.commands.augment import augment
+    from regraft.commands.cache import cache
     from regraft.commands.convert import Conversion, convert
     from regraft.commands.demo import DemoResult
     from regraft.commands.evaluate import evaluate
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from regraft.commands.inspect import inspect
     from regraft.commands.predict import predict
     from regraft.commands.rank import rank
-    from regraft.commands.runs import cache, list_backbones, list_methods, runs, verify
+    from regraft.commands.runs import list_backbones, list_methods, runs, verify
     from regraft.commands.shift import shift
     from regraft.data.audit.inspection import Inspection
     from regraft.explanation.occlusion import Explanation
@@ -56,9 +57,9 @@ _WHERE = {
     "Shared": "regraft.pipelines.result",
     "Shift": "regraft.pipelines.shift",
     "TaskPredictor": "regraft.inference.multi_task",
-    **dict.fromkeys(("cache", "list_backbones", "list_methods", "runs", "verify"), "regraft.commands.runs"),
-    **{n: f"regraft.commands.{n}" for n in ("align", "augment", "convert", "evaluate", "explain", "fit", "insights",
-                                            "inspect", "predict", "rank", "shift")},
+    **dict.fromkeys(("list_backbones", "list_methods", "runs", "verify"), "regraft.commands.runs"),
+    **{n: f"regraft.commands.{n}" for n in ("align", "augment", "cache", "convert", "evaluate", "explain", "fit",
+                                            "insights", "inspect", "predict", "rank", "shift")},
     "report": "regraft.reports.page:write_report",
 }  # fmt: skip
 """The module of each name, and what it is called there where that is something else."""

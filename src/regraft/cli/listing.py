@@ -47,11 +47,28 @@ def runs(
 
 @app.command()
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="delete all stored features")] = False,
+    action: Annotated[
+        str, typer.Argument(metavar="[show|prune|verify|clear]", help="what to do with what is stored")
+    ] = "show",
+    to: Annotated[
+        float | None,
+        typer.Option(metavar="GB", help="prune: gigabytes the features may take [default: the quota]"),
+    ] = None,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="clear: features alone, not what engines remember of this machine")
+    ] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="the same as the action clear")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show, or clear, the stored features."""
+    """Show what is stored between runs: the features of items, and what engines remember.
+
+    prune deletes the features used longest ago, verify reads all against their checksums (damaged ones are deleted;
+    exit status 1), clear deletes everything but weights. Nothing that is deleted is lost: it is computed again.
+    REGRAFT_CACHE names the folder, REGRAFT_QUOTA_GB how much it may hold.
+    """
     from regraft.api import cache as run
 
-    found = run(clear=clear)
-    print_json(found) if as_json else printing.print_cache(found, clear)
+    found = run(action, to=to, rows=rows, clear=clear)
+    print_json(found) if as_json else printing.print_cache(found)
+    if found.get("damaged"):
+        raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Commands that list: ``runs``, ``backbones``, ``methods``, ``cache``, ``verify``."""
+"""Commands that list: ``runs``, ``backbones``, ``methods``, ``verify``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from regraft.core.errors import ArtefactError
 from regraft.core.files import path_of
-from regraft.core.row_store import RowStore
 from regraft.models import artefact
 from regraft.pipelines.run_folder import status_of
 
@@ -76,15 +75,6 @@ def list_methods() -> list[dict[str, str]]:
     from regraft.methods import METHODS
 
     return [{"name": name, "summary": METHODS.get(name).SUMMARY} for name in METHODS]
-
-
-def cache(*, clear: bool = False) -> dict[str, Any]:
-    """What the stored rows take on disk, by network; ``clear`` deletes them."""
-    store = RowStore()
-    freed = store.clear() if clear else 0
-    tables = store.tables()
-    return {"folder": str(store.root), "quota_bytes": store.quota, "bytes": sum(t["bytes"] for t in tables),
-            "freed_bytes": freed, "tables": tables}  # fmt: skip
 
 
 def verify(model: str) -> dict[str, Any]:

@@ -1,91 +1,34 @@
 """`RowStore`: features on disk, one row an item.
 
-A *table* holds the rows of one recipe (network, preprocessing, engine: whatever the numbers depend on) and lies in a
-folder named by the recipe's digest. Its rows lie in *shards*: folders written once under a temporary name and
-renamed, with a ``.npy`` file for each named array, the items' digests in ``keys.npy`` and a SHA-256 of each file in
-``shard.json``. A killed run loses at most the shard it was filling; a shard that does not match its digests is
-deleted and its rows are computed again. Tables used longest ago go first where the quota is passed.
+A *table* (`regraft.core.row_table`) holds the rows of one recipe (network, preprocessing, engine: whatever the numbers
+depend on) and lies in a folder named by the recipe's digest. Above the quota those used longest ago go first. A
+folder that cannot be written, or is not to be, is told of once; its rows then stay in memory.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import functools
 import json
 import os
 import shutil
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from regraft.core.errors import InputError
-from regraft.core.files import digest, disk_errors, new_folder, sha256, write_json
+from regraft.core.errors import DiskError, InputError
+from regraft.core.files import digest, disk_errors, why, write_json
+from regraft.core.locks import lock
+from regraft.core.row_table import Table, sweep
 from regraft.core.runtime import cache_dir, say
 
-KEY_BYTES = 16
 QUOTA_GB = 20.0
+FORMAT, MARK = 1, "format.json"
+NO_PLACE = (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)
+"""The path is a mistake, and no folder that happens to be closed."""
 
-
-class Table:
-    """The rows of one recipe."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._shards: list[Path] = []
-        self._where: dict[bytes, tuple[int, int]] = {}
-        for shard in sorted(folder.glob("shard-*")):
-            self._open(shard)
-
-    def _open(self, shard: Path) -> None:
-        try:
-            record = json.loads((shard / "shard.json").read_text())
-            damaged = [n for n, expected in record["sha256"].items() if sha256(shard / n) != expected]
-            keys = [] if damaged else [bytes(k) for k in np.load(shard / "keys.npy", allow_pickle=False)]
-        except OSError as error:  # not the shard's fault: it stays, and is not used
-            say(f"stored rows in {shard} cannot be read now ({error}); they are computed again")
-            return
-        except (ValueError, KeyError) as error:
-            damaged, keys = [str(error)], []
-        if damaged:
-            say(f"stored rows in {shard} are damaged ({', '.join(damaged)}); they are deleted and computed again")
-            shutil.rmtree(shard, ignore_errors=True)
-            return
-        for row, key in enumerate(keys):
-            self._where[key] = (len(self._shards), row)
-        self._shards.append(shard)
-
-    def __contains__(self, key: bytes) -> bool:
-        return key in self._where
-
-    def __len__(self) -> int:
-        return len(self._where)
-
-    def append(self, keys: Sequence[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Writes one shard: row i of each array belongs to ``keys[i]``."""
-        shard = self.folder / f"shard-{uuid.uuid4().hex[:12]}"
-        with new_folder(shard) as temporary:
-            packed = np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), KEY_BYTES)
-            for name, array in {**arrays, "keys": packed}.items():
-                np.save(temporary / f"{name}.npy", array, allow_pickle=False)
-            written = sorted(temporary.glob("*.npy"))
-            write_json(temporary / "shard.json", {"rows": len(keys), "sha256": {f.name: sha256(f) for f in written}})
-        self._open(shard)
-
-    def rows(self, keys: Sequence[bytes], name: str = "pooled") -> NDArray[Any]:
-        """The array ``name`` of the given items, in that order; every key must be in the table."""
-        places = np.array([self._where[k] for k in keys], dtype=np.int64).reshape(-1, 2)
-        out: NDArray[Any] | None = None
-        for shard in np.unique(places[:, 0]):
-            # mapped for this look only: a table may have more shards than a process may have open files
-            array = np.load(self._shards[shard] / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            if out is None:
-                out = np.empty((len(keys), *array.shape[1:]), array.dtype)
-            here = places[:, 0] == shard
-            out[here] = array[places[here, 1]]
-        assert out is not None, "rows of at least one key"
-        return out
+_tell_once = functools.cache(say)
 
 
 class RowStore:
@@ -96,48 +39,137 @@ class RowStore:
 
     def __init__(self, root: Path | None = None, quota: float | None = None) -> None:
         self.root = (cache_dir() / "rows") if root is None else root
+        self._own = (self.root.parent, self.root) if root is None else (self.root,)
         self.quota = _quota() if quota is None else quota
+        self._in_memory: dict[str, Table] = {}
+
+    @property
+    def linked(self) -> str:
+        """What is wrong where the folder is a link, behind which nothing is written nor deleted; else empty."""
+        for place in self._own:
+            if place.is_symlink():
+                return (f"{place} is a link to {os.readlink(place)}: no rows are stored there; name the folder itself "
+                        "in REGRAFT_CACHE.")  # fmt: skip
+        return ""
+
+    @property
+    def closed(self) -> str:
+        """Why nothing is to be stored here, in a sentence; empty where it is."""
+        if self.linked:
+            return self.linked
+        mark = self.root / MARK
+        if not mark.exists():
+            return ""
+        try:
+            found = json.loads(mark.read_text())["format"]
+        except (OSError, ValueError, KeyError, TypeError):
+            found = "unknown"
+        if found == FORMAT:
+            return ""
+        return (f"{self.root} is of the format {found} and this regraft's is {FORMAT}: no rows are stored there; "
+                "'regraft cache clear --rows' empties it, REGRAFT_CACHE names another place.")  # fmt: skip
 
     def table(self, recipe: Mapping[str, Any]) -> Table:
-        """Opens, or begins, the table of ``recipe``."""
-        folder = self.root / digest(dict(recipe)).hex()
-        with disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            if not (folder / "recipe.json").exists():
-                write_json(folder / "recipe.json", dict(recipe))
-            os.utime(folder)
-        return Table(folder)
+        """Opens, or begins, the table of ``recipe``; one that cannot be stored is kept as long as this store is."""
+        name = digest(dict(recipe)).hex()
+        if name in self._in_memory:
+            return self._in_memory[name]
+        folder = self.root / name
+        closed = self.closed or ("is a link" if folder.is_symlink() else "")
+        readable = False
+        if not closed:
+            try:
+                return _stored(folder, recipe, self._in_memory)
+            except OSError as error:
+                if error.errno in NO_PLACE:
+                    with disk_errors(folder):
+                        raise
+                closed = f"{self.root} cannot be written ({why(error)}): no rows are stored."
+            except DiskError as error:
+                closed = f"{error} No rows are stored."
+            readable = (folder / "recipe.json").exists()
+        _tell_once(closed)
+        return self._in_memory.setdefault(name, Table(folder if readable else None, writable=False))
 
     def tables(self) -> list[dict[str, Any]]:
         """What is stored, the latest used first: folder, network, bytes, time of last use."""
         found = []
-        for folder in self.root.glob("*/recipe.json"):
+        for folder in self.root.glob("*/recipe.json") if not self.linked else ():
+            if folder.parent.is_symlink():
+                continue
             try:
                 recipe = json.loads(folder.read_text())
-                files = [f.stat().st_size for f in folder.parent.rglob("*") if f.is_file()]
-            except FileNotFoundError:  # another process is at work there
+                size = sum(f.stat().st_size for f in folder.parent.rglob("*") if f.is_file())
+                used = folder.parent.stat().st_mtime
+            except (OSError, ValueError):  # another process is at work there
                 continue
-            found.append({"folder": folder.parent, "network": recipe.get("network", "?"), "bytes": sum(files),
-                          "used": folder.parent.stat().st_mtime})  # fmt: skip
+            found.append({"folder": folder.parent, "network": recipe.get("network", "?"), "bytes": size, "used": used})
         return sorted(found, key=lambda t: -t["used"])
 
-    def clean(self, keep: Path | None = None) -> int:
-        """Deletes the tables used longest ago until the quota is kept; returns the bytes freed."""
-        stored = self.tables()
+    def clean(self, keep: Path | None = None, quota: float | None = None) -> int:
+        """Deletes the tables used longest ago until the quota is kept; returns the bytes freed. Those that another
+        process reads stay.
+        """
+        most, stored = self.quota if quota is None else quota, self.tables()
         total, freed = sum(t["bytes"] for t in stored), 0
         for table in reversed(stored):
-            if total - freed <= self.quota:
+            if total - freed <= most:
                 break
-            if table["folder"] != keep:
-                shutil.rmtree(table["folder"], ignore_errors=True)
+            if table["folder"] != keep and _deleted(table["folder"]):
                 freed += table["bytes"]
         return freed
 
     def clear(self) -> int:
-        """Deletes every stored row; returns the bytes freed."""
-        freed = sum(t["bytes"] for t in self.tables())
-        shutil.rmtree(self.root, ignore_errors=True)
+        """Deletes every stored row that no other process reads; returns the bytes freed."""
+        if self.linked:
+            raise DiskError(self.linked)
+        foreign, freed = self.closed, self.clean(quota=-1)
+        if foreign:  # of another format, which may keep more than tables
+            shutil.rmtree(self.root, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (self.root / MARK).unlink()
+            self.root.rmdir()
         return freed
+
+    def verify(self) -> list[dict[str, Any]]:
+        """Reads every stored row against its checksum: for each table ``folder``, ``network``, ``rows`` that are whole
+        and how many shards were ``damaged``. These are deleted: their rows are computed again when they are wanted.
+        """
+        found = []
+        for table in self.tables():
+            shards = len([*table["folder"].glob("shard-*")])
+            opened = Table(table["folder"])
+            with opened.in_use():
+                opened.check([*opened])
+            left = len([*table["folder"].glob("shard-*")])
+            found.append({"folder": table["folder"], "network": table["network"], "rows": len(opened),
+                          "damaged": shards - left})  # fmt: skip
+        return found
+
+
+def _stored(folder: Path, recipe: Mapping[str, Any], kept: dict[str, Table]) -> Table:
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder.parent / MARK).exists():
+        write_json(folder.parent / MARK, {"format": FORMAT})
+    if not (folder / "recipe.json").exists():
+        write_json(folder / "recipe.json", dict(recipe))
+    os.utime(folder)
+    alone = lock(folder / "used", wait=False)
+    if alone is not None:
+        with alone:
+            if alone.real:
+                sweep(folder)
+    return Table(folder, kept)
+
+
+def _deleted(folder: Path) -> bool:
+    alone = lock(folder / "used", wait=False)
+    if alone is None:
+        say(f"{folder} is being read by another process; it stays")
+        return False
+    with alone:
+        shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def _quota() -> float:

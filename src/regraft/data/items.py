@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from regraft.data.names import shown
 from regraft.data.text.shortening import is_empty
 from regraft.data.trees import Tree
 
+Stamp = tuple[int, int, int]
 NO_FAULTS: Mapping[Any, str] = {}
 Indices = NDArray[np.integer[Any]]
 
@@ -48,18 +50,20 @@ class Items(Protocol):
 
 class PictureFiles:
     """Picture files in a folder or archive. ``root``, a prefix of the paths, is left out of the names; ``faults`` maps
-    those that cannot be read to why.
+    those that cannot be read to why. ``known`` are digests of files by path, with what each was like then.
     """
 
     modality: Modality = "image"
 
     def __init__(
-        self, tree: Tree, paths: Sequence[str], root: str = "", *, faults: Mapping[str, str] = NO_FAULTS
-    ) -> None:
+        self, tree: Tree, paths: Sequence[str], root: str = "", *, faults: Mapping[str, str] = NO_FAULTS,
+        known: dict[str, tuple[Stamp, bytes]] | None = None,
+    ) -> None:  # fmt: skip
         self.tree = tree
         self.paths = paths
         self.root = root
         self.faults = faults
+        self.known = {} if known is None else known
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -74,13 +78,34 @@ class PictureFiles:
         return self.tree.read(self.paths[i])
 
     def digest(self, i: int) -> bytes:
-        return hashlib.blake2b(self.read(i), digest_size=16).digest()
+        stamp, path = self._stamp(i), self.paths[i]
+        if stamp is not None and path in self.known and self.known[path][0] == stamp:
+            return self.known[path][1]
+        found = hashlib.blake2b(self.read(i), digest_size=16).digest()
+        if stamp is not None:
+            self.known[path] = stamp, found
+        return found
+
+    def _stamp(self, i: int) -> Stamp | None:
+        """What changes when the file does; None in an archive, or where there is no file."""
+        where = self.tree.where(self.paths[i])
+        try:
+            told = None if where is None else os.stat(where)
+        except (OSError, ValueError):
+            return None
+        return None if told is None else (told.st_ino, told.st_size, told.st_mtime_ns)
 
     def load(self, i: int) -> pictures.Picture:
         return pictures.decode(self.read(i))
 
+    def shape(self, i: int) -> tuple[int, int, int]:
+        """That of the loaded item, from the head of the file alone; raises ``UnreadableItem``."""
+        width, height, _ = pictures.shape_of(self.read(i))
+        return height, width, 3
+
     def take(self, indices: Indices) -> PictureFiles:
-        return PictureFiles(self.tree, [self.paths[i] for i in indices], self.root, faults=self.faults)
+        paths = [self.paths[i] for i in indices]
+        return PictureFiles(self.tree, paths, self.root, faults=self.faults, known=self.known)
 
 
 class RowsInMemory:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +20,9 @@ from regraft.data.folds import FEW, deal, hold_out, in_words
 from regraft.data.open import open_data
 from regraft.data.parts import evaluation_part, training_part
 from regraft.data.relabel import relabel
+
+Look = Callable[[Dataset, NDArray[np.int64]], None]
+"""What looks at a data set of which the items at some positions are to be learned from, or judged."""
 
 
 @dataclass
@@ -71,17 +76,20 @@ def make_split(
     store: RowStore | None = None,
     few: bool = False,
     cv: int | None = None,
+    look: Look | None = None,
 ) -> Split:
     """The part train, and: ``val`` if given, else the part val, else a stratified fifth of train. With ``few`` a
     cross-validation in place of a fifth of fewer than `cross_validation.FEW` items, with ``cv`` one of so many folds in
     any case, of the parts train and val together.
 
     Copies of a picture or text stay together, as groups do; where the data's own parts or ``val`` tear them, that is
-    listed.
+    listed. ``look`` may look at the items before they are audited.
     """
     store = store or RowStore()
     opened = open_data(data, format=format, hints=hints)
     training_part(opened)  # refuses data without one
+    if look is not None:
+        _look(look, opened, ["train"] if val is not None else ["train", "val"])
     whole, learn = audited_to_learn(opened, store)
     require_target(whole.data.take(learn))
     if val is None:
@@ -91,7 +99,17 @@ def make_split(
     judged = open_in_groups(val, format=format, hints=likewise)
     if judged.target.task != opened.target.task:
         raise DataError(f"{judged.name} is for {judged.target.task} and {opened.name} for {opened.target.task}.")
-    return _used_classes(judged_elsewhere(whole, learn, audited(evaluation_part(judged), store), val))
+    judged = evaluation_part(judged)
+    if look is not None:
+        look(judged, np.arange(len(judged)))
+    return _used_classes(judged_elsewhere(whole, learn, audited(judged, store), val))
+
+
+def _look(look: Look, data: Dataset, parts: list[str]) -> None:
+    learn = np.flatnonzero(np.isin(data.parts, parts)) if "train" in data.part_names else np.arange(len(data))
+    with suppress(DataError):  # said when the audit has told what can be read
+        require_target(data.take(learn))
+        look(data, learn)
 
 
 def judged_inside(

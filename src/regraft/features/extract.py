@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
 from regraft.core.errors import UnreadableItem
-from regraft.core.row_store import RowStore, Table
-from regraft.core.runtime import track
+from regraft.core.row_store import RowStore
+from regraft.core.row_table import Filling
+from regraft.core.runtime import keep_memory, track
 from regraft.data.digests import Keys
 from regraft.data.image.decoding import DECODER
 from regraft.data.items import Items
 from regraft.data.transforms.loaders import batches, load_item
 from regraft.features.engines.torch import Engine
-
-SHARD_BYTES, SHARD_SECONDS = 32 << 20, 20
 
 
 @dataclass
@@ -49,25 +48,24 @@ def recipe(network: Pretrained, engine: Engine) -> dict[str, Any]:
 def extract(network: Pretrained, items: Items, engine: Engine, store: RowStore, *, label: str = "") -> Extracted:
     """The pooled features of ``items``, from the store where it has them.
 
-    Memory is bounded by a shard (32 MB) and the batches in flight, besides the rows that are returned.
+    Memory is bounded by a shard (32 MB) and the batches in flight, besides the rows that are returned. A killed run
+    goes on behind its last shard; what another process computes is waited for.
     """
+    keep_memory()
     table = store.table(recipe(network, engine))
-    keys = Keys(items)
-    todo = keys.missing(table)
-    if items.modality == "text":  # texts of like length together: less padding
-        todo.sort(key=lambda i: _length(items, i), reverse=True)
-    pending: list[tuple[bytes, NDArray[Any]]] = []
-    flushed = time.monotonic()
-    for position, row in _forward(network, items, todo, engine, keys.failed, label or network.name):
-        pending.append((keys.of[position], row))
-        if len(pending) * row.nbytes >= SHARD_BYTES or time.monotonic() - flushed > SHARD_SECONDS:
-            _flush(table, pending)
-            flushed = time.monotonic()
-    _flush(table, pending)
+    keys, filling, computed = Keys(items), Filling(table), 0
+    with table.in_use(), closing(keys.shares(table)) as shares:
+        for todo in shares:
+            if items.modality == "text":  # texts of like length together: less padding
+                todo.sort(key=lambda i: _length(items, i), reverse=True)
+            for position, row in _forward(network, items, todo, engine, keys.failed, label or network.name):
+                filling.add(keys.of[position], {"pooled": row})
+            filling.flush()
+            computed += len(todo)
+        good = keys.stored(table)
+        rows = table.rows([keys.of[i] for i in good]) if good else np.zeros((0, network.width), np.float32)
     store.clean(keep=table.folder)
-    good = keys.stored(table)
-    rows = table.rows([keys.of[i] for i in good]) if good else np.zeros((0, network.width), np.float32)
-    return Extracted(rows, np.array(good, dtype=np.int64), keys.failed, len(todo))
+    return Extracted(rows, np.array(good, dtype=np.int64), keys.failed, computed)
 
 
 def _length(items: Items, i: int) -> int:
@@ -86,9 +84,3 @@ def _forward(
         if batch.positions:
             rows = engine.run(batch.data)["pooled"]
             yield from zip(batch.positions, rows, strict=False)
-
-
-def _flush(table: Table, pending: list[tuple[bytes, NDArray[Any]]]) -> None:
-    if pending:
-        table.append([k for k, _ in pending], {"pooled": np.stack([r for _, r in pending])})
-        pending.clear()

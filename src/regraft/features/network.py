@@ -10,7 +10,7 @@ from regraft.backbones.side_network import beside
 from regraft.core.errors import InputError, UnreadableItem
 from regraft.data.items import Items
 from regraft.data.tabular.cells import Cells
-from regraft.data.transforms.loaders import SMALL_SIDE, load_item, require_modality, sample_of
+from regraft.data.transforms.loaders import SMALL_SIDE, require_modality, sample_of, shape_of
 from regraft.features.encoders.table import table_network
 from regraft.features.fusion import fuse, tfidf
 from regraft.options.network import SMALL, parts_in
@@ -29,7 +29,7 @@ def default_backbone(items: Items) -> str:
     sides = [max(sample_of(items).shape[:2])]
     for i in range(min(len(items), LOOKED_AT)):
         try:
-            sides.append(max(load_item(items, i).shape[:2]))
+            sides.append(max(shape_of(items, i)[:2]))
         except UnreadableItem:
             continue
     return "regraft_tiny" if max(sides) <= SMALL_SIDE else "mobilenet_v2"

@@ -46,6 +46,11 @@ class Runner:
         for network, _ in self.parts:
             require_modality(items, network.spec, network.name)
 
+    def engines(self, items: Items) -> list[tuple[Pretrained, Engine]]:
+        """The networks that read the items themselves, ready to do so."""
+        self._require(items)
+        return [(network, engine) for network, engine in self.parts if engine is not None]
+
     def _one(self, network: Pretrained, engine: Engine | None, items: Items, store: RowStore) -> Extracted:
         if engine is not None:
             return extract(network, items, engine, store)

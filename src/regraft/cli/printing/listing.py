@@ -30,10 +30,19 @@ def print_backbones(found: list[dict[str, Any]]) -> None:
                      r["gigaops"], r["input"], r["licence"]] for r in found])  # fmt: skip
 
 
-def print_cache(found: dict[str, Any], cleared: bool) -> None:
-    """What the stored features take, by network."""
-    if cleared:
+def print_cache(found: dict[str, Any]) -> None:
+    """What is stored, by network, and what was done."""
+    if found["freed_bytes"]:
         print(f"freed {found['freed_bytes'] / 1e6:.1f} MB")
-    print(f"{found['bytes'] / 1e6:.1f} MB of {found['quota_bytes'] / 1e9:g} GB in {found['folder']}")
-    if found["tables"]:
+    if "damaged" in found:
+        damaged = [t for t in found["tables"] if t["damaged"]]
+        for one in damaged:
+            print(f"{one['folder']} ({one['network']}): {one['damaged']} damaged shards, deleted")
+        if not damaged:
+            print("all that is stored is whole")
+    print(f"{found['bytes'] / 1e6:.1f} MB of {found['quota_bytes'] / 1e9:g} GB in {found['folder']}, "
+          f"{found['engines_bytes'] / 1e6:.1f} MB that engines remember")  # fmt: skip
+    if found["note"]:
+        print(found["note"])
+    if found["tables"] and "damaged" not in found:
         table(["network", "MB"], [[t["network"], round(t["bytes"] / 1e6, 1)] for t in found["tables"]])

@@ -31,6 +31,11 @@ class Facts(NamedTuple):
 
 def facts_of(items: Items, i: int) -> dict[str, NDArray[np.generic]]:
     """The facts of one picture as named arrays; raises ``UnreadableItem``."""
+    return looked_at(items, i)[1]
+
+
+def looked_at(items: Items, i: int) -> tuple[Picture, dict[str, NDArray[np.generic]]]:
+    """One picture, decoded, and its facts; raises ``UnreadableItem``."""
     place, rotated, frames, bits = 0, False, 1, 0
     if isinstance(items, PictureFiles):
         picture, kind, rotated, frames, bits = examine(items.read(i))
@@ -40,7 +45,7 @@ def facts_of(items: Items, i: int) -> dict[str, NDArray[np.generic]]:
     else:
         picture = items.load(i)
     height, width = picture.shape[:2]
-    return {
+    return picture, {
         "pixels": np.frombuffer(pixel_digest(picture), np.uint8),
         "thumbs": thumbnail(picture),
         "info": np.array([height, width, rotated, place, frames, bits], np.int32),

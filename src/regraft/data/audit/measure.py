@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.errors import UnreadableItem
+from regraft.core.parallel import in_order
 from regraft.core.row_store import RowStore
+from regraft.core.row_table import Filling, Table
 from regraft.core.runtime import track
 from regraft.data.audit.duplicates import SMALLEST_SIDE
 from regraft.data.audit.facts import THUMB, Facts, facts_of, thumbnail
@@ -20,7 +22,7 @@ from regraft.data.items import Items, PictureArray
 from regraft.data.text.texts import TextFacts, text_facts
 
 RECIPE = {"network": "audit", "version": 2, "decoder": DECODER}
-CHUNK = 4096
+AHEAD = 64
 
 
 def facts(items: Items, store: RowStore) -> tuple[Facts | TextFacts, dict[int, str]]:
@@ -32,25 +34,27 @@ def facts(items: Items, store: RowStore) -> tuple[Facts | TextFacts, dict[int, s
     if isinstance(items, PictureArray):
         return _of_array(items), {}
     table = store.table(RECIPE)
-    keys = Keys(items)
-    todo = keys.missing(table)
-    pending: list[tuple[bytes, dict[str, NDArray[Any]]]] = []
-    for i, found in track(_examined(items, todo), "checking pictures", len(todo)):
-        if isinstance(found, str):
-            keys.failed[i] = found
-        else:
-            pending.append((keys.of[i], found))
-        if len(pending) == CHUNK:
-            _flush(table, pending)
-    _flush(table, pending)
+    keys, filling = Keys(items), Filling(table)
+    with table.in_use(), closing(keys.shares(table)) as shares:
+        for todo in shares:
+            with closing(in_order(partial(_examined, items), todo, AHEAD)) as examined:
+                for i, found in track(examined, "checking pictures", len(todo)):
+                    if isinstance(found, str):
+                        keys.failed[i] = found
+                    else:
+                        filling.add(keys.of[i], found)
+            filling.flush()
+        return _of_table(keys, table), keys.failed
+
+
+def _of_table(keys: Keys, table: Table) -> Facts:
     good = keys.stored(table)
     order = [keys.of[i] for i in good]
     if not good:
         none = (np.zeros(0, np.uint64), np.zeros((0, THUMB * THUMB), np.uint8), np.zeros((0, 6), np.int32))
-        return Facts(np.zeros(0, np.int64), *none), keys.failed
+        return Facts(np.zeros(0, np.int64), *none)
     pixels = np.ascontiguousarray(table.rows(order, "pixels")).view("<u8").reshape(-1).astype(np.uint64)
-    found_all = (pixels, table.rows(order, "thumbs"), table.rows(order, "info"))
-    return Facts(np.array(good, np.int64), *found_all), keys.failed
+    return Facts(np.array(good, np.int64), pixels, table.rows(order, "thumbs"), table.rows(order, "info"))
 
 
 def _of_array(items: PictureArray) -> Facts:
@@ -63,20 +67,8 @@ def _of_array(items: PictureArray) -> Facts:
     return Facts(np.arange(n), pixels, thumbs, np.tile(np.array(shape, np.int32), (n, 1)))
 
 
-def _examined(items: Items, todo: list[int]) -> Iterator[tuple[int, dict[str, NDArray[Any]] | str]]:
-    def one(i: int) -> tuple[int, dict[str, NDArray[Any]] | str]:
-        try:
-            return i, facts_of(items, i)
-        except UnreadableItem as error:
-            return i, str(error)
-
-    with ThreadPoolExecutor(2) as pool:
-        for start in range(0, len(todo), CHUNK):
-            yield from pool.map(one, todo[start : start + CHUNK])
-
-
-def _flush(table: Any, pending: list[tuple[bytes, dict[str, NDArray[Any]]]]) -> None:
-    if pending:
-        names = pending[0][1]
-        table.append([k for k, _ in pending], {n: np.stack([f[n] for _, f in pending]) for n in names})
-        pending.clear()
+def _examined(items: Items, i: int) -> tuple[int, dict[str, NDArray[Any]] | str]:
+    try:
+        return i, facts_of(items, i)
+    except UnreadableItem as error:
+        return i, str(error)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.errors import DataError, InputError, RegraftError, UnreadableItem
+from regraft.core.parallel import in_order
 from regraft.core.types import PreprocessSpec
 from regraft.data.image.decoding import fit
-from regraft.data.items import Items
+from regraft.data.items import Items, PictureFiles
 
 SMALL_SIDE = 64
 """Pictures of at most so many pixels a side are small."""
@@ -54,11 +53,21 @@ def load_item(items: Items, i: int) -> Any:
         raise UnreadableItem(f"it cannot be read: {reason}") from error
 
 
+def shape_of(items: Items, i: int) -> tuple[int, ...]:
+    """The shape of a loaded item; files of pictures are not decoded for it. Raises ``UnreadableItem``."""
+    found: tuple[int, ...] = items.shape(i) if isinstance(items, PictureFiles) else load_item(items, i).shape
+    return found
+
+
 def sample_of(items: Items) -> NDArray[Any]:
-    """The first item that can be read, among up to a thousand; raises ``DataError`` where there is none."""
+    """The first item that can be read, among up to a thousand, in the place of a file of a picture an empty picture of
+    its shape; raises ``DataError`` where there is none.
+    """
     why = "there is no item"
     for i in range(min(len(items), 1000)):
         try:
+            if isinstance(items, PictureFiles):
+                return np.broadcast_to(np.uint8(0), items.shape(i))
             return load_item(items, i)
         except UnreadableItem as error:
             why = f"{items.name(i)}: {error}"
@@ -92,33 +101,33 @@ def batches(
 ) -> Iterator[Batch]:
     """Yields the items at ``positions`` in batches of ``size``, decoded in threads ``ahead`` batches before use."""
     load = loader(items, spec)
-    chunks = [positions[i : i + size] for i in range(0, len(positions), size)]
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        queue: deque[Future[Batch]] = deque()
-        try:
-            for chunk in chunks:
-                queue.append(pool.submit(_load_batch, load, chunk, size))
-                if len(queue) > ahead:
-                    yield queue.popleft().result()
-            while queue:
-                yield queue.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
-
-def _load_batch(load: Callable[[int], Any], chunk: Sequence[int], size: int) -> Batch:
-    rows, good, failed = [], [], {}
-    for i in chunk:
+    def one(i: int) -> Any:
         try:
-            rows.append(load(i))
-            good.append(int(i))
+            return load(i)
         except UnreadableItem as error:
-            failed[int(i)] = str(error)
-    if not rows:
-        return Batch([], np.zeros((0,)), failed)
+            return error
+
+    made = in_order(one, positions, ahead * size)
+    try:
+        for start in range(0, len(positions), size):
+            chunk = positions[start : start + size]
+            yield _batch([(int(i), row) for i, row in zip(chunk, made, strict=False)], size)
+    finally:
+        made.close()
+
+
+def _batch(loaded: list[tuple[int, Any]], size: int) -> Batch:
+    failed = {i: str(row) for i, row in loaded if isinstance(row, UnreadableItem)}
+    good = [(i, row) for i, row in loaded if not isinstance(row, UnreadableItem)]
+    return Batch([i for i, _ in good], padded([row for _, row in good], size) if good else np.zeros((0,)), failed)
+
+
+def padded(rows: Sequence[Any], size: int) -> NDArray[Any]:
+    """At least one loaded item, and padding to ``size``, as one array."""
     if isinstance(rows[0], str):
         data = np.full(size, "", object)
     else:
         data = np.zeros((size, *rows[0].shape), rows[0].dtype)
     data[: len(rows)] = rows
-    return Batch(good, data, failed)
+    return data

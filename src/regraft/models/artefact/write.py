@@ -23,7 +23,7 @@ from torch import Tensor
 
 from regraft.backbones.base import Pretrained
 from regraft.backbones.weights import write_state
-from regraft.core.errors import ArtefactError
+from regraft.core.errors import ArtefactError, DiskError
 from regraft.core.files import disk_errors, new_file, new_folder, sha256, write_json, write_text
 from regraft.core.runtime import cache_dir, versions
 from regraft.features.fusion import fuse, parts_of
@@ -162,7 +162,10 @@ def _write_network(network: Pretrained, folder: Path, changed: bool) -> None:
     if "adapted_by" in network.provenance and not changed:  # one of several: nobody else will want its weights
         write_state(folder / BACKBONE, network.body.state_dict())
     elif network.body.state_dict() and not changed:
-        _link(_blob(network), folder / BACKBONE)
+        try:
+            _link(_blob(network), folder / BACKBONE)
+        except DiskError:  # of the store; if the run's own takes nothing either, it says so
+            write_state(folder / BACKBONE, network.body.state_dict())
     for name, data in network.files.items():
         (folder / TOKENIZER).mkdir(exist_ok=True)
         (folder / TOKENIZER / name).write_bytes(data)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
 from regraft.core.arrays import stack_rows
@@ -17,6 +19,7 @@ from regraft.data.splits import Split, make_split
 from regraft.features.encoders.table import columns_of
 from regraft.features.fusion import learned as with_learned_maps
 from regraft.features.labelled import LabelledFeatures
+from regraft.features.network import default_backbone
 from regraft.features.runner import Runner
 from regraft.methods import METHODS
 from regraft.models import artefact
@@ -25,13 +28,14 @@ from regraft.models.learned import Learned as LearnedItems
 from regraft.options.fit import FitOptions, Meaning, is_auto
 from regraft.options.run import seconds_of
 from regraft.options.training import DEFAULT_BUDGET, TRAINED
-from regraft.pipelines.context import FitContext
+from regraft.pipelines.context import FitContext, Kept
 from regraft.pipelines.evidence.predictions import write_evidence, write_line
 from regraft.pipelines.result import FitResult
 from regraft.pipelines.scenarios.base import Scenario
 from regraft.pipelines.stages.contamination import learned_from
 from regraft.pipelines.stages.evaluate import cross_validate, evaluate, share_seen_in_pretraining
 from regraft.pipelines.stages.features import rows_of
+from regraft.pipelines.stages.first_pass import first_pass
 from regraft.pipelines.stages.learn import AlreadyTrained, Learned, head_learner, known_items, learn, model_of
 from regraft.pipelines.stages.network import started
 from regraft.pipelines.stages.outcome import Outcome, answering, judge
@@ -60,6 +64,7 @@ class Single(Scenario):
         self.tried: dict[str, Any] | None = None
         self.others: tuple[Dataset, ...] = ()
         self.computed = 0
+        self.made: dict[str, Pretrained] = {}
 
     def split(self) -> None:
         """The part train, and val or a fifth held out; of few items folds."""
@@ -68,8 +73,19 @@ class Single(Scenario):
         with self.watch("audit"):
             self.halves = make_split(
                 self.opened, options.data.val, format=options.data.format, hints=options.data.hints(),
-                seed=options.run.seed, store=self.store, few=few, cv=options.evaluation.cv,
+                seed=options.run.seed, store=self.store, few=few, cv=options.evaluation.cv, look=self._at_first,
             )  # fmt: skip
+
+    def _at_first(self, data: Dataset, items: NDArray[np.int64]) -> None:
+        """`look_at` before the audit; its seconds count for the rows."""
+        start = time.perf_counter()
+        self.look_at(data, items)
+        self.watch.move(time.perf_counter() - start, "audit", "extract")
+
+    def look_at(self, data: Dataset, items: NDArray[np.int64]) -> None:
+        """Rows, and what the audit wants, of files of pictures in one pass, where rows are wanted of all."""
+        if self.meaning.kind != "adapting networks":
+            self.computed += first_pass(data, items, self.options, self.given, self.store, self.device, self.made)
 
     def load_network(self) -> None:
         """The network that was named, or chosen by the training items, or the one given; with the maps that are learned
@@ -84,6 +100,8 @@ class Single(Scenario):
             self.options = self.options.changed(backbone=backbone, budget=budget)
         with self.watch("prepare"):
             network = self.given
+            if network is None and asked.init is None:
+                network = self.made.get(str(self.options.network.backbone or default_backbone(self.halves.train.items)))
             if network is None:
                 network, self.warm = started(self.halves, str(self.names), self.options.network)
                 network = with_learned_maps(network, self.halves.train.items)
@@ -111,7 +129,7 @@ class Single(Scenario):
         with self.watch("extract"):
             self.train, computed = rows_of(self.context, split.train)
             self.judged, more = rows_of(self.context, split.val)
-        self.computed = computed + more
+        self.computed += computed + more
         self.run.log("extracted", rows=len(self.train.y) + len(self.judged.y), computed=self.computed)
 
     def begin(self) -> None:
@@ -119,7 +137,7 @@ class Single(Scenario):
         runner = Runner(self.network, self.options.network.engine, self.device)
         tried = self.run.kept("search", self.tried)
         self.context = FitContext(self.run, self.options, str(self.names), self.halves, self.network, self.warm, runner,
-                                  self.store, self.watch, tried, others=self.others)  # fmt: skip
+                                  self.store, self.watch, tried, kept=Kept(self.made), others=self.others)  # fmt: skip
         self.method = self.method or METHODS.get(self.meaning.method)
         split = self.halves
         if tried is not None and split.folds is not None:

@@ -52,6 +52,10 @@ class Adaptation(Single):
                                   labels=asked.target_labels, seed=self.options.run.seed)  # fmt: skip
         if self.target.labelled is not None:
             learn_from(self.halves, self.target.labelled)
+        with self.watch("extract"):
+            for part in (self.target.learn, self.target.judged, self.target.unknown):
+                if part is not None:
+                    self.look_at(part, np.arange(len(part)))
         if self.networks:
             check_training(self.network, self.halves.train, self.options)
 
@@ -67,7 +71,7 @@ class Adaptation(Single):
             self.goal, of_goal = rows_of(self.context, target.learn)
             self.shown, of_shown = rows_of(self.context, None if self.networks else target.judged)
             self.strange, of_strange = rows_of(self.context, None if self.networks else target.unknown)
-        self.computed = computed + more + of_goal + of_shown + of_strange
+        self.computed += computed + more + of_goal + of_shown + of_strange
 
     @property
     def networks(self) -> bool:

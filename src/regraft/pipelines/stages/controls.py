@@ -72,18 +72,24 @@ class ControlKit:
 
 def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Control]:
     """The controls in ``wanted`` (comma-separated; ``none`` for none), on the very items of the run itself."""
-    names = check_controls(wanted)
-    base, alone = network.name.partition("@")[0].partition("[")[0], len(parts_of(network)) == 1
-    raw = "tfidf" if kit.split.train.modality == "text" else "raw"
     found = []
-    for name in names:
+    for name in check_controls(wanted):
         if name == "majority":
             found.append(constant(kit.split.train.target, kit.train.y, len(kit.judged.y)))
-        elif name == "raw" and base != raw:
-            found.append(_features(raw, kit))
-        elif name == "random" and base not in ("raw", "tfidf") and not base.startswith("random:") and alone:
-            found.append(_features(f"random:{network.name}", kit))
+        elif (beside := network_of(name, network)) is not None:
+            found.append(_features(beside, kit))
     return found
+
+
+def network_of(control: str, network: Pretrained) -> str | None:
+    """The name of the network that a control runs beside ``network``; None where that would tell nothing more."""
+    base, alone = network.name.partition("@")[0].partition("[")[0], len(parts_of(network)) == 1
+    raw = "tfidf" if network.spec.modality == "text" else "raw"
+    if control == "raw" and base != raw:
+        return raw
+    if control == "random" and base not in ("raw", "tfidf") and not base.startswith("random:") and alone:
+        return f"random:{network.name}"
+    return None
 
 
 def constant(target: LabelSpec, labels: NDArray[Any], n: int) -> Control:

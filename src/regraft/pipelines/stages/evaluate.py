@@ -63,7 +63,7 @@ def cross_validate(context: FitContext, method: Any, rows: LabelledFeatures, fol
     number, rounds = folds[:, rows.items], list[Outcome]()
     count = int((number.max(1) + 1).sum())
     steps = iter(track(range(count), "cross-validation", count))
-    kept = Kept()
+    kept = Kept({**context.kept.networks})
     for i, fold in enumerate(number):
         outcomes = []
         for f in range(int(fold.max()) + 1):

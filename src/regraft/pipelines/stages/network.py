@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -24,13 +26,12 @@ def started(split: Split, data: str, asked: NetworkOptions) -> tuple[Pretrained,
     What of the head could be kept, and what not, is listed in the problems of ``split``, that of ``data``. Raises
     ``InputError`` where the run's network is of another architecture than ``--backbone``.
     """
-    init, backbone, weights, size = asked.init, asked.backbone, asked.weights, asked.size
+    init, backbone, weights = asked.init, asked.backbone, asked.weights
     if init is None:
-        return network_for(split.train.items, backbone, weights, size, trains=True), None
+        return network_for(split.train.items, backbone, weights, asked.size, trains=True), None
     if weights is not None:
         raise InputError(f"--init {init} brings its own weights; leave out --weights {weights}.")
-    model, manifest = artefact.load(init)
-    network = model.network
+    model, network, manifest = of_run(asked)
     named = backbone not in (None, network.name)
     if named and not _same_architecture(network_for(split.train.items, backbone, trains=True), network):
         raise InputError(f"--init {init} holds the network {network.name}, and --backbone asks for {backbone}: the "
@@ -38,16 +39,24 @@ def started(split: Split, data: str, asked: NetworkOptions) -> tuple[Pretrained,
     if network.spec.modality != split.train.modality:
         raise InputError(f"--init {init} holds a network on {network.spec.modality} items; those of the data are "
                          f"{split.train.modality} items.")  # fmt: skip
-    if size is not None:
-        network = fuse([catalog.fed(p, size) for p in parts_of(network)])
-    network.provenance = {k: v for k, v in network.provenance.items() if k not in ("adapted_by", "digest")}
-    network.provenance |= {"init": init, "trained_on": manifest["record"].get("data")}
     head, problem = brought(model, split.train.classes, init)
     record = manifest["record"]
     if (record.get("refit") or record.get("cross_validation")) and record.get("data") == data:
         head, problem = None, Problem("init", init, "the body is taken; its head has learned from items judged here")
     split.problems.append(problem)
     return network, head
+
+
+def of_run(asked: NetworkOptions) -> tuple[Model, Pretrained, dict[str, Any]]:
+    """The model of the run ``--init``, its network as a fit begins with it, and its manifest."""
+    assert asked.init is not None
+    model, manifest = artefact.load(asked.init)
+    network = model.network
+    if asked.size is not None:
+        network = fuse([catalog.fed(p, asked.size) for p in parts_of(network)])
+    network.provenance = {k: v for k, v in network.provenance.items() if k not in ("adapted_by", "digest")}
+    network.provenance |= {"init": asked.init, "trained_on": manifest["record"].get("data")}
+    return model, network, manifest
 
 
 def _same_architecture(a: Pretrained, b: Pretrained) -> bool:

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from regraft.core.boxes import Boxes
 from regraft.core.errors import DataError, UnreadableItem
-from regraft.core.row_store import RowStore, Table
+from regraft.core.locks import Lock
+from regraft.core.row_store import RowStore
+from regraft.core.row_table import Table
 from regraft.core.runtime import track
 from regraft.data.items import Items
 from regraft.models.detectors.base import Batch, Detector
@@ -72,7 +74,7 @@ class FrameBatches:
 class MapBatches:
     """The maps behind the frozen blocks of some views, in the rows of a store; epochs take the views in turn.
 
-    ``keys`` hold a row's name by view and item.
+    ``keys`` hold a row's name by view and item; ``used`` keeps other processes from deleting the table.
     """
 
     table: Table
@@ -80,6 +82,7 @@ class MapBatches:
     maps: int
     frame: tuple[int, int]
     seed: int
+    used: Lock
 
     def __len__(self) -> int:
         return len(self.keys[0])
@@ -116,7 +119,9 @@ def stored_maps(
         "weights": weights_of(detector, first_trained_block), "frame": frame, "most": most, "view": str(feed.view),
         "torch": torch.__version__,
     })  # fmt: skip
+    used = table.in_use()
     keys = [[_key(feed, number, i) for i in range(len(feed))] for number in range(views)]
+    table.check(key for some in keys for key in some)
     todo = [(number, i) for number in range(views) for i in range(len(feed)) if keys[number][i] not in table]
     device = next(detector.parameters()).device
     detector.eval()
@@ -134,7 +139,7 @@ def stored_maps(
         arrays["boxes"] = torch.cat([xyxy, labels[..., None].float()], 2).numpy()
         table.append([keys[number][i] for number, i in some], arrays)
     store.clean(keep=table.folder)
-    return MapBatches(table, keys, maps, frame, feed.seed)
+    return MapBatches(table, keys, maps, frame, feed.seed, used)
 
 
 def weights_of(detector: Detector, first_trained_block: int) -> str:
