@@ -7,9 +7,10 @@ from typing import Any
 
 from regraft.backbones.side_network import SMALL
 from regraft.core.errors import InputError, UnknownName
+from regraft.core.runtime import resolve_device
 from regraft.data.open import name_of
 from regraft.data.transforms.augment import Policy
-from regraft.features.engines import ENGINES
+from regraft.features.engines import require
 from regraft.features.fusion import parts_in
 from regraft.methods import METHODS, kind_of
 from regraft.options.base import Scenario
@@ -52,12 +53,12 @@ def check(options: FitOptions, meaning: Meaning) -> None:
 
 def _names(options: FitOptions) -> Iterator[InputError]:
     """What is in no registry."""
-    mix, augment, engine = options.training.mix, options.training.augment, options.network.engine
+    mix, augment, network = options.training.mix, options.training.augment, options.network
     tried = [lambda: check_controls(options.evaluation.controls)]
     if augment:
         tried.append(lambda: Policy(augment).operations)  # type: ignore[arg-type,return-value]
-    if engine != "auto":
-        tried.append(lambda: ENGINES.get(engine))
+    if network.engine != "auto":
+        tried.append(lambda: require(network.engine, resolve_device(network.device)))  # type: ignore[arg-type,return-value]
     for ask in tried:
         try:
             ask()
