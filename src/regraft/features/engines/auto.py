@@ -25,11 +25,11 @@ from regraft.features.engines.base import ENGINES, Engine, Unconvertible, full_b
 from regraft.features.engines.graphs import remembered, version
 
 PLAIN = "torch"
-LEAST_ITEMS, LEAST_SECONDS = 128, 3.0
+LEAST_ITEMS, LEAST_SECONDS = 128, 5.0
 """From so much work on other ways of PyTorch are tried, which costs a second or two."""
 CONVERT_ITEMS, CONVERT_SECONDS = 512, 20.0
 """From so much work on it repays to convert the network as well, which costs about ten seconds."""
-TRIED_AT_ONCE, MOST_BATCHES = 8, 4
+MOST_BATCHES = 4
 PARITY, GAIN = 0.999, 1.1
 
 
@@ -129,10 +129,11 @@ def nominal_seconds(network: Pretrained) -> float:
 
 
 def _first(network: Pretrained, items: Items) -> list[NDArray[Any]]:
-    """A few batches of the first items that can be read."""
-    count = TRIED_AT_ONCE * min(MOST_BATCHES, max(2, len(items) // 64))
-    work = batches(items, range(min(count, len(items))), network.spec, TRIED_AT_ONCE)
-    return [batch.data for batch in work if len(batch.positions) == TRIED_AT_ONCE]
+    """A few batches, each a quarter of the full one, of the first items; those that can all be read."""
+    size = full_batch(network.spec) // 4
+    count = size * min(MOST_BATCHES, max(2, len(items) // (8 * size)))
+    work = batches(items, range(min(count, len(items))), network.spec, size)
+    return [batch.data for batch in work if len(batch.positions) == size]
 
 
 def fastest(
