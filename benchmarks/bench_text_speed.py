@@ -27,7 +27,7 @@ import torch
 from common import need, write
 from regraft.backbones import catalog
 from regraft.backbones.huggingface.text import minilm_folder
-from regraft.features.engines.torch import make_engine
+from regraft.features.engines.base import make_engine
 
 TURNS, BATCH = 3, 32
 

@@ -18,7 +18,7 @@ from regraft.core.row_store import RowStore
 from regraft.core.types import LabelSpec, PreprocessSpec
 from regraft.data.transforms.loaders import Batch
 from regraft.features import extract as extraction
-from regraft.features.engines.torch import make_engine
+from regraft.features.engines.base import make_engine
 from regraft.features.engines.torch_text import padded
 from regraft.features.network import default_backbone
 from regraft.models import artefact

@@ -9,7 +9,7 @@ import pytest
 from regraft.backbones import catalog
 from regraft.backbones.text.vectors import read
 from regraft.core.errors import WeightsError
-from regraft.features.engines.torch import make_engine
+from regraft.features.engines.base import make_engine
 from tests.backbones.tiny_text import array
 
 WORDS = ["good", "film", "好吃", ". . ."]

@@ -11,8 +11,11 @@ from torch import nn
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
 from regraft.backbones.blocks import CHAINS, chain_of
+from regraft.core.runtime import bf16_pays
 from regraft.data.image.decoding import decode, fit
-from regraft.features.engines.torch import ENGINES, TorchEngine, make_engine
+from regraft.features.engines.auto import least_cosine
+from regraft.features.engines.base import ENGINES, Engine, make_engine, missing
+from regraft.features.engines.torch import TorchEngine
 
 SMALL = {
     "regraft_tiny": 64, "alexnet": 64, "convnext_tiny": 64, "densenet121": 64, "efficientnet_b0": 64, "googlenet": 64,
@@ -174,16 +177,41 @@ def test_rebuilding_gives_the_same_features(network: Pretrained) -> None:
         assert torch.equal(again.body.features(x), network.body.features(x))
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
-def test_a_row_does_not_depend_on_its_neighbours(network: Pretrained, engine: str) -> None:
-    run = make_engine(network, engine)
-    run.batch = min(run.batch, 8)
-    rng = np.random.default_rng(0)
-    data = rng.integers(0, 255, (run.batch, side_of(network), side_of(network), 3), dtype=np.uint8)
-    whole = run.run(data)["pooled"]
+def usable(name: str) -> bool:
+    return not missing(ENGINES.get(name)) and (bf16_pays() or not ENGINES.get(name).BF16)
+
+
+def rows_alone_and_together(run: Engine, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows (8, D) of pictures together, and the row (D,) of the sixth at another place, beside padding."""
+    data = np.random.default_rng(0).integers(0, 255, (8, side, side, 3), dtype=np.uint8)
     alone = np.zeros_like(data)
     alone[0] = data[5]
-    assert (run.run(alone)["pooled"][0] == whole[5]).all(), "equal to the bit, at another place, beside padding"
+    return run.run(data)["pooled"], run.run(alone)["pooled"][0]
+
+
+@pytest.mark.parametrize("engine", ["torch", pytest.param("torch-bf16", marks=pytest.mark.skipif(
+    not bf16_pays(), reason="no bfloat16 here"))])  # fmt: skip
+def test_a_row_does_not_depend_on_its_neighbours(network: Pretrained, engine: str) -> None:
+    together, alone = rows_alone_and_together(make_engine(network, engine), side_of(network))
+    assert (alone == together[5]).all(), "equal to the bit"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_engines_take_every_family(name: str, fresh_cache: Path) -> None:
+    """Converted, to the bit without neighbours, near PyTorch in float32, and alike in batches of any shape."""
+    network = catalog.fed(catalog.load(f"random:{name}"), SMALL[name])
+    plain, _ = rows_alone_and_together(TorchEngine(network), SMALL[name])
+    data = np.random.default_rng(0).integers(0, 255, (8, SMALL[name], SMALL[name], 3), dtype=np.uint8)
+    for engine in filter(usable, ENGINES):
+        run = make_engine(network, engine)
+        assert run.describe()["engine"] == engine, "none falls back"
+        together, alone = rows_alone_and_together(run, SMALL[name])
+        assert (alone == together[5]).all() and least_cosine(together, plain) > 0.999
+        near = (2e-2 if ENGINES.get(engine).BF16 else 1e-5) * np.abs(plain).max()
+        for some in (data[:1], np.concatenate([data] * 4)):
+            rows = run.run(some)["pooled"][: len(data)]
+            assert np.abs(rows - together[: len(rows)]).max() <= near, (engine, len(some))
 
 
 @pytest.mark.parametrize(("name", "least"), [("mobilenet_v2", 40), ("squeezenet1_0", 28)])

@@ -9,7 +9,7 @@ import pytest
 from regraft.core.registry import Registry
 from regraft.core.types import LabelSpec
 from regraft.data.formats import FORMATS
-from regraft.features.engines.torch import ENGINES
+from regraft.features.engines.base import ENGINES
 from regraft.methods import METHODS
 from regraft.models.heads import HEADS
 from regraft.selection.scores import SCORES

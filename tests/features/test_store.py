@@ -10,7 +10,7 @@ from regraft.core.errors import InputError
 from regraft.core.row_store import RowStore
 from regraft.data.items import PictureArray
 from regraft.data.open import open_data
-from regraft.features.engines.torch import make_engine
+from regraft.features.engines.base import make_engine
 from regraft.features.extract import extract
 from regraft.features.network import network_for
 

@@ -50,7 +50,7 @@ class Tokens(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         patches = self.projection(x).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.class_token.expand(len(x), -1, -1), patches], 1)
+        tokens = torch.cat([self.class_token.expand(x.shape[0], -1, -1), patches], 1)
         return self.dropout(tokens + self.positions)
 
 

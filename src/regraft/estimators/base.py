@@ -30,7 +30,7 @@ from regraft.data.frames import is_frame
 from regraft.data.inputs import as_items, as_read_by
 from regraft.data.items import Items, TableRows
 from regraft.features.encoders.table import TableNetwork
-from regraft.features.engines.torch import ENGINES
+from regraft.features.engines import require
 from regraft.features.fingerprints import fingerprints
 from regraft.features.fusion import learned, parts_of
 from regraft.features.network import network_for
@@ -61,9 +61,7 @@ class OnNetwork(BaseEstimator):
         seed = getattr(self, "seed", 0)
         if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
             raise InputError(f"seed is {seed!r}; it must be a whole number from 0.")
-        resolve_device(str(self.device))
-        if self.engine != "auto":
-            ENGINES.get(str(self.engine))
+        require(str(self.engine), resolve_device(str(self.device)))
 
     def _items(self, x: Any, network: Pretrained | None = None) -> Items:
         """``x`` as items to learn from; with ``network`` as what that reads, a table by the names it has learned."""

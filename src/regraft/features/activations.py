@@ -14,7 +14,7 @@ from regraft.core.errors import DataError
 from regraft.core.row_store import RowStore
 from regraft.data.items import Items
 from regraft.data.transforms.policy import Augmented, Policy
-from regraft.features.engines.torch import make_engine
+from regraft.features.engines.base import make_engine
 from regraft.features.extract import extract
 
 

@@ -19,7 +19,7 @@ from regraft.data.digests import Keys
 from regraft.data.image.decoding import DECODER
 from regraft.data.items import Items
 from regraft.data.transforms.loaders import batches, load_item
-from regraft.features.engines.torch import Engine
+from regraft.features.engines.base import Engine
 
 
 @dataclass

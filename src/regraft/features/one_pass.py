@@ -26,7 +26,7 @@ from regraft.data.digests import Keys
 from regraft.data.image.decoding import Picture, fit
 from regraft.data.items import PictureFiles
 from regraft.data.transforms.loaders import load_item, padded
-from regraft.features.engines.torch import Engine
+from regraft.features.engines.base import Engine
 from regraft.features.extract import recipe
 
 Fitted = dict[str, Any]

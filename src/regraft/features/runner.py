@@ -14,7 +14,8 @@ from regraft.core.runtime import track
 from regraft.data.items import Items
 from regraft.data.transforms.loaders import batches, require_modality
 from regraft.features.encoders.base import Mapped
-from regraft.features.engines.torch import Engine, make_engine
+from regraft.features.engines.auto import AutoEngine
+from regraft.features.engines.base import Engine, batch_for, make_engine
 from regraft.features.extract import Extracted, extract
 from regraft.features.fusion import parts_of
 
@@ -42,9 +43,11 @@ class Runner:
         return _side_by_side([self._one(p, e, items, store) for p, e in self.parts])
 
     def _require(self, items: Items) -> None:
-        """All items on their way into a network pass here."""
-        for network, _ in self.parts:
+        """All items on their way into a network pass here; the first of them decide what ``auto`` is."""
+        for network, engine in self.parts:
             require_modality(items, network.spec, network.name)
+            if isinstance(engine, AutoEngine):
+                engine.settle(items)
 
     def engines(self, items: Items) -> list[tuple[Pretrained, Engine]]:
         """The networks that read the items themselves, ready to do so."""
@@ -58,12 +61,15 @@ class Runner:
         return Extracted(*network.rows_of(items), 0)
 
     def stream(self, items: Items, label: str) -> Iterator[Extracted]:
-        """Rows computed afresh, batch by batch in the order of the items; positions count from the first item."""
+        """Rows computed afresh, batch by batch in the order of the items; positions count from the first item.
+
+        Few items come in a small batch, so that a single one costs a single one.
+        """
         self._require(items)
         count = -(-len(items) // self.batch)
         if len(self.parts) == 1 and self.parts[0][1] is not None:
             (network, engine), *_ = self.parts
-            work = batches(items, range(len(items)), network.spec, self.batch)
+            work = batches(items, range(len(items)), network.spec, batch_for(len(items), self.batch))
             for batch in track(work, label, count):
                 rows = np.zeros((0, network.width), np.float32)
                 if batch.positions:
@@ -80,7 +86,7 @@ class Runner:
         if engine is None:
             return self._one(network, engine, items, RowStore())
         rows, positions, failed = [np.zeros((0, network.width), np.float32)], [], {}
-        for batch in batches(items, range(len(items)), network.spec, engine.batch):
+        for batch in batches(items, range(len(items)), network.spec, batch_for(len(items), engine.batch)):
             failed.update(batch.failed)
             if batch.positions:
                 rows.append(engine.run(batch.data)["pooled"][: len(batch.positions)])

@@ -17,6 +17,7 @@ from regraft.data.formats.table import Read
 from regraft.data.items import Items, PictureFiles, Texts
 from regraft.data.names import shown
 from regraft.data.open import is_there, open_inputs
+from regraft.features.engines.base import SHAPES
 from regraft.inference.answer_files import Row
 from regraft.inference.base import BasePredictor
 from regraft.inference.sorting import Sorter
@@ -57,13 +58,18 @@ class Rows:
         return (content(items, i) for items, i in islice(places, first))
 
     def stream(self, skip: int) -> Iterator[tuple[Row, Items, int]]:
-        """Each record, and the item it is of."""
+        """Each record, and the item it is of; but for the first ``skip``. Of few items some are answered to again, so
+        that those that follow come in batches of the same size as they would have without.
+        """
         for text, items in self.sources:
             start = min(skip, len(items))
             skip -= start
-            rest = items.take(np.arange(start, len(items))) if start else items
+            first = min(start, max(0, len(items) - SHAPES[-1] - 1)) if start < len(items) else start
+            rest = items.take(np.arange(first, len(items))) if first else items
             for answers in self.predictor.stream(rest):
                 for position, row in self.predictor.describe(rest, answers):
+                    if position < start - first:
+                        continue
                     if self.sorter:
                         self.sorter.add(rest, position, row)
                     yield {**row, "input": as_typed(text, row["input"], rest)}, rest, position

@@ -16,6 +16,10 @@ BACKBONE = (
     "A+small for one and a small one that learns beside it, auto or auto:A,B to have one chosen [default: regraft_tiny "
     "for pictures up to 64 pixels, else mobilenet_v2; minilm for texts where installed]"
 )
+ENGINE = (
+    "what runs frozen networks on pictures: torch, torch-bf16, openvino, openvino-bf16, onnxruntime, or auto: the one "
+    "remembered for the network on this machine, for much work the fastest, for little torch"
+)
 DETECTOR = "for pictures with boxes: yolo, yolo-tiny, yolo-s ... yolo-x, fasterrcnn, ssd [default: yolo]"
 
 
@@ -31,7 +35,7 @@ class NetworkOptions:
     detector: str | None = option(None, DETECTOR)
     size: int | None = option(None, "pixels a side of the pictures fed [default: the network's]", low=8,
                               high=MOST_PIXELS)  # fmt: skip
-    engine: str = option("auto", "how frozen networks are run: auto, torch")
+    engine: str = option("auto", ENGINE)
     device: str = option("auto", "auto, cpu, cuda, mps")
     threads: int | None = option(None, "threads of the networks [default: all cores]")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from regraft.core.errors import InputError, UnknownName
+from regraft.core.runtime import resolve_device
 from regraft.data.open import name_of
 from regraft.methods import METHODS, kind_of
 from regraft.options.base import Scenario
@@ -72,14 +73,14 @@ def _boxes(options: FitOptions, meaning: Meaning, names: str | list[str]) -> Ite
 
 def _names(options: FitOptions) -> Iterator[InputError]:
     """What is in no registry."""
-    mix, augment, engine = options.training.mix, options.training.augment, options.network.engine
+    mix, augment, network = options.training.mix, options.training.augment, options.network
     tried: list[Callable[[], Any]] = [lambda: check_controls(options.evaluation.controls)]
     if augment:
         tried.append(lambda: check_augmentation(augment))
-    if engine != "auto":
-        from regraft.features.engines import ENGINES
+    if network.engine != "auto":
+        from regraft.features.engines import require
 
-        tried.append(lambda: ENGINES.get(engine))
+        tried.append(lambda: require(network.engine, resolve_device(network.device)))
     for ask in tried:
         try:
             ask()

@@ -1,5 +1,5 @@
-"""What runs a frozen network over items; one file an engine."""
+"""What runs a frozen network over items; one file an engine, one interface (`base.py`), one choice (`auto.py`)."""
 
-from regraft.features.engines.torch import ENGINES, TorchEngine
+from regraft.features.engines.base import ENGINES, Engine, make_engine, require
 
-__all__ = ["ENGINES", "TorchEngine"]
+__all__ = ["ENGINES", "Engine", "make_engine", "require"]

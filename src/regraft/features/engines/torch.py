@@ -1,37 +1,28 @@
-"""How a frozen network is run. An engine takes fixed batches of prepared items and gives named arrays."""
+"""PyTorch as an engine: eager, channels last, without gradients."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
-from regraft.core.registry import Registry
-
-
-class Engine(Protocol):
-    """Runs one frozen network on batches of ``batch`` items."""
-
-    batch: int
-
-    def describe(self) -> dict[str, Any]:
-        """What the numbers depend on besides the network: goes into the key of every stored row."""
-        ...
-
-    def run(self, data: NDArray[Any]) -> dict[str, NDArray[np.floating[Any]]]:
-        """Uint8 (B, height, width, channels), float (B, columns) or str (B,) -> ``{"pooled": (B, D)}``."""
-        ...
+from regraft.features.engines.base import full_batch
 
 
 class TorchEngine:
     """PyTorch in float32, channels last, no gradients."""
 
+    NEEDS: ClassVar[tuple[str, ...]] = ()
+    INSTALL: ClassVar[str] = "torch"
+    BF16: ClassVar[bool] = False
+    CPU: ClassVar[bool] = False
+
     def __init__(self, network: Pretrained, device: str = "cpu") -> None:
         self.spec = spec = network.spec
-        self.batch = 32 if spec.height * spec.width > 64 * 64 else 256
+        self.batch = full_batch(spec)
         self.device = device
         self.table = spec.modality == "table"
         self.body = network.body.to(device).eval()
@@ -58,14 +49,15 @@ class TorchEngine:
             return {"pooled": self.body.features(self.normalise(data)).cpu().numpy()}
 
 
-ENGINES = Registry("engine", {"torch": "regraft.features.engines.torch:TorchEngine"})
+class TorchBf16(TorchEngine):
+    """The same, with what multiplies in bfloat16; rows are float32."""
 
+    BF16 = True
 
-def make_engine(network: Pretrained, name: str = "auto", device: str = "cpu") -> Engine:
-    """The engine called ``name``; ``auto`` takes the first there is. Networks on texts have an engine of their own."""
-    if network.spec.modality == "text":
-        from regraft.features.engines.torch_text import TextEngine
+    def describe(self) -> dict[str, Any]:
+        return {**super().describe(), "engine": "torch-bf16", "precision": "bfloat16"}
 
-        return TextEngine(network, device)
-    engine: Engine = ENGINES.get(next(iter(ENGINES)) if name == "auto" else name)(network, device)
-    return engine
+    def run(self, data: NDArray[Any]) -> dict[str, NDArray[np.floating[Any]]]:
+        x = self.normalise(data)
+        with torch.inference_mode(), torch.autocast(self.device.partition(":")[0], torch.bfloat16):
+            return {"pooled": self.body.features(x).float().cpu().numpy()}

@@ -1,0 +1,73 @@
+"""OpenVINO as an engine, on the CPU: in float32, and in bfloat16 where the machine multiplies it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from regraft.features.engines.graphs import ConvertedEngine, Run
+
+TELEMETRY = "openvino_telemetry"
+
+
+@contextmanager
+def silent() -> Iterator[Any]:
+    """OpenVINO without its telemetry, which is sent wherever nobody has opted out: this process does not import it."""
+    known = TELEMETRY in sys.modules
+    if not known:
+        sys.modules[TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        import openvino
+
+        yield openvino
+    finally:
+        if not known:
+            sys.modules.pop(TELEMETRY, None)
+
+
+class OpenVino(ConvertedEngine):
+    """OpenVINO in float32: each size of batch is compiled on its own."""
+
+    LIBRARY, NAME = "openvino", "openvino"
+    NEEDS, INSTALL = ("openvino",), "openvino"
+    HINT = "f32"
+
+    def convert(self, program: Any) -> Any:
+        with silent() as openvino:
+            return openvino.convert_model(program)
+
+    def write(self, graph: Any, folder: Path) -> None:
+        with silent() as openvino:
+            openvino.save_model(graph, folder / "graph.xml", compress_to_fp16=False)
+
+    def read(self, folder: Path) -> Any:
+        with silent() as openvino:
+            return openvino.Core().read_model(folder / "graph.xml")
+
+    def ready(self, graph: Any, batch: int) -> Run:
+        spec = self.network.spec
+        with silent() as openvino:
+            fixed = graph.clone()
+            fixed.reshape([batch, spec.height, spec.width, 1 if spec.colour == "grey" else 3])
+            how = {"INFERENCE_PRECISION_HINT": self.HINT, "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+                   "PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}  # fmt: skip
+            request = openvino.Core().compile_model(fixed, "CPU", how).create_infer_request()
+
+        def run(data: NDArray[Any]) -> NDArray[Any]:
+            request.infer({0: np.ascontiguousarray(data)}, share_inputs=True)
+            return np.array(request.get_output_tensor(0).data, np.float32)
+
+        return run
+
+
+class OpenVinoBf16(OpenVino):
+    """The same with what multiplies in bfloat16; rows are float32."""
+
+    NAME, HINT, PRECISION, BF16 = "openvino-bf16", "bf16", "bfloat16", True
