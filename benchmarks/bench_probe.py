@@ -105,7 +105,7 @@ def main(n: int, d: int, k: int, turns: int) -> None:
             start = time.perf_counter()
             found[name] = way()
             seconds[name].append(time.perf_counter() - start)
-            print(f"turn {turn + 1}, {name}: {seconds[name][-1]:.1f} s", flush=True)
+            print(f"turn {turn + 1}, {name}: {seconds[name][-1]:.1f} s", found[name], flush=True)
     start = time.perf_counter()
     spec = LabelSpec("classification", tuple(f"c{i}" for i in range(k)))
     probe = fit_features(x, y, spec)
