@@ -441,12 +441,13 @@ def detection(r: dict[str, Any]) -> list[str]:
 def startup(r: dict[str, Any]) -> list[str]:
     versions = [v for v in ("before", "now") if v in next(iter(r["seconds"].values()))]
     out = ["## Start-up, and the rest of a fit (`bench_startup.py`)", "",
-           f"Seconds by the clock (of the processor), medians of {r['rounds']} rounds in turns, on a warm disk; threads: "
-           f"{r['threads']}; load of the machine at the end: {r['load_average'][0]:.1f}.", ""]  # fmt: skip
+           f"Seconds by the clock (of the processor), medians of {r['rounds']} rounds in turns, on a warm disk; "
+           f"threads: {r['threads']}; load of the machine at the end: {r['load_average'][0]:.1f}.", ""]  # fmt: skip
     rows: list[list[Any]] = []
     for name, of in r["seconds"].items():
         if "beyond torch" in of["now"]:
-            rows += [[f"{name}: {part}", *(f"{of[v][part]:.2f}" for v in versions)] for part in ("torch", "beyond torch")]
+            parts = ("torch", "beyond torch")
+            rows += [[f"{name}: {part}", *(f"{of[v][part]:.2f}" for v in versions)] for part in parts]
         else:
             rows.append([name, *(f"{of[v]['clock']:.2f} ({of[v]['processor']:.2f})" for v in versions)])
     return out + table(["", *versions], rows)
