@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from regraft.core.runtime import importing
 from regraft.options import reference
 from regraft.pipelines import run_folder
 from regraft.pipelines.fit import fit as fit_one
@@ -24,12 +25,12 @@ def fit(data: Any, **options: Any) -> FitResult | Shared:
     begun = time.perf_counter()
     result: FitResult | Shared = fit_one(data, **options)
     done = time.perf_counter()
-    from regraft.reports.page import write_report  # it draws: no fit that is refused needs that
-
+    with importing():
+        from regraft.reports.page import write_report  # it draws: no fit that is refused needs that
     for one in result.tasks.values() if isinstance(result, Shared) else [result]:
         write_report(one.run)
     now = time.perf_counter()
-    if "report" in result.seconds:  # a run that was finished before
+    if "report" in result.seconds or "open" not in result.seconds:  # a run that was finished before, or by 0.1
         return result
     seconds = all_seconds(result.seconds, now - begun, now - done)
     run_folder.record_seconds(result.run, seconds)
