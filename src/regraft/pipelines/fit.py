@@ -38,8 +38,9 @@ def carry_out(scenario: Scenario) -> Any:
     if (done := scenario.finished()) is not None:
         return done
     scenario.prepare()
-    scenario.split()
-    scenario.load_network()
+    with scenario.early():
+        scenario.split()
+        scenario.load_network()
     with scenario.run_folder() as scenario.run:
         result = complete(scenario)
     return result
