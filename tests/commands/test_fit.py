@@ -190,7 +190,7 @@ def test_existing_out_is_refused_unless_told(shapes: Path, at: Path) -> None:
 
 STAGES = {
     "extracting": "regraft.features.engines.torch.TorchEngine.run",
-    "storing rows": "regraft.features.extract._flush",
+    "storing rows": "regraft.core.row_table.Filling.flush",
     "choosing": "regraft.methods.probes.linear_probe._choose",
     "controls": "regraft.pipelines.stages.evaluate.run_controls",
     "writing predictions": "regraft.pipelines.evidence.predictions.csv.writer",

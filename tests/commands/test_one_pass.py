@@ -1,6 +1,9 @@
 """A fit decodes each picture once, and nothing of it shows in what it gives."""
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -68,7 +71,7 @@ def test_each_picture_is_decoded_once(
     assert max(decoded.values()) <= 2, "what cannot be read is tried by the audit too"
     decoded.clear()
     assert regraft.fit("photos", out="again", **options).cached and not decoded.keys() & good
-    monkeypatch.setattr("regraft.pipelines.scenarios.single.first_pass", lambda *_: 0)
+    monkeypatch.setattr("regraft.pipelines.scenarios.single.one_pass", lambda *_: 0)
     monkeypatch.setenv("REGRAFT_CACHE", str(tmp_path / "another"))
     regraft.fit("photos", out="step by step", **options)
     assert kept("once") == kept("step by step")
@@ -89,3 +92,43 @@ def test_results_of_threads_keep_their_order() -> None:
     assert [*in_order(str, [], 4)] == []
     with pytest.raises(ZeroDivisionError):
         [*in_order(lambda x: 1 // x, [1, 0, 1], 4)]
+
+
+MEASURED = """
+import io, resource, sys, hashlib
+import numpy as np
+from PIL import Image
+from regraft.core.row_store import RowStore
+from regraft.data.items import PictureFiles
+from regraft.data.memory import Memory
+from regraft.features.network import network_for
+from regraft.features.one_pass import one_pass
+from regraft.features.runner import Runner
+
+class Made(Memory):
+    def read(self, name):
+        rng = np.random.default_rng(int(name))
+        picture = Image.fromarray(rng.integers(0, 255, (14, 14, 3), dtype=np.uint8)).resize((128, 128))
+        file = io.BytesIO()
+        picture.save(file, "JPEG")
+        return file.getvalue()
+
+n = int(sys.argv[1])
+items = PictureFiles(Made({}), [str(i) for i in range(n)])
+networks = [network_for(items, name) for name in ("regraft_tiny", "raw", "random:regraft_tiny")]
+pairs = [pair for network in networks for pair in Runner(network).engines(items)]
+for network, engine in pairs:
+    network.spec = engine.spec = type(engine.spec)(**{**engine.spec.to_json(), "height": 32, "width": 32})
+assert one_pass(items, np.arange(n), pairs, RowStore()) == 3 * n
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_pictures(fresh_cache: Path) -> None:
+    def megabytes(n: int) -> int:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "REGRAFT_CACHE": str(fresh_cache / str(n))}
+        done = subprocess.run([sys.executable, "-c", MEASURED, str(n)], env=environment, stdout=subprocess.PIPE)
+        return int(done.stdout)
+
+    assert megabytes(4000) - megabytes(1000) < 40

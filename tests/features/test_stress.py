@@ -4,8 +4,10 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import signal
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -182,20 +184,57 @@ def test_a_file_is_read_against_its_checksum_once(network: Any, tmp_path: Path, 
     assert work(network, Slow(), tmp_path).computed == 0
 
 
-def test_a_folder_that_is_closed(network: Any, tmp_path: Path, monkeypatch: Any, said: list[str]) -> None:
-    work(network, Slow(), tmp_path / "rows", 0, 100)
-    before = finished(tmp_path)
+def in_child(network: Any, root: Path, before: Any) -> tuple[dict[str, Any], list[str]]:
+    """What an extraction gives, twice, in a process that did ``before`` first; and what it said."""
 
-    def refused(*_: Any, **__: Any) -> None:
-        raise PermissionError(13, "Permission denied")  # chmod does not hold root back
+    def child(out: Any) -> None:
+        lines: list[str] = []
+        for module, name in ((row_table, "say"), (row_store, "_tell_once")):
+            setattr(module, name, lambda line: lines.append(line) if line not in lines else None)
+        before()
+        store = RowStore(root)
+        found = [extract(network, ITEMS, Slow(), store) for _ in range(2)]
+        out.send(({"rows": found[0].rows, "computed": [f.computed for f in found]}, lines))
 
-    monkeypatch.setattr(os, "utime", refused)
-    monkeypatch.setattr(Path, "mkdir", lambda *a, **k: refused() if not Path(a[0]).exists() else None)
-    store = RowStore(tmp_path / "rows")
-    found = extract(network, ITEMS, Slow(), store)
-    assert found.computed == 60, "what is stored is read all the same"
-    assert extract(network, ITEMS, Slow(), store).computed == 0, "the rest is kept as long as the store is"
-    assert len(said) == 1 and "no rows are stored" in said[0] and finished(tmp_path) == before
+    ours, theirs = fork.Pipe()
+    process = fork.Process(target=child, args=(theirs,))
+    process.start()
+    assert ours.poll(60), "the process died"
+    answer: tuple[dict[str, Any], list[str]] = ours.recv()
+    process.join()
+    return answer
+
+
+def test_a_folder_that_may_not_be_written(network: Any, tmp_path: Path) -> None:
+    root = Path(tempfile.mkdtemp()) / "rows"  # pytest's own folders are closed to others
+    try:
+        whole = work(network, Slow(), tmp_path / "whole")
+        work(network, Slow(), root, 0, 100)
+        for place in (root.parent, *root.rglob("*"), root):
+            os.chmod(place, 0o555 if place.is_dir() else 0o444)
+        before = sorted(root.rglob("*"))
+        found, said = in_child(network, root, lambda: os.getuid() or os.setuid(65534))  # nothing holds root back
+        assert found["computed"] == [60, 0] and np.array_equal(found["rows"], whole.rows), "stored rows are read"
+        assert len(said) == 1 and "cannot be written" in said[0] and sorted(root.rglob("*")) == before
+        os.chmod(root, 0)
+        found, said = in_child(network, root, lambda: os.getuid() or os.setuid(65534))
+        assert found["computed"] == [160, 0] and len(said) == 1, "where nothing can be read either"
+    finally:
+        os.chmod(root, 0o755)
+        for place in (root.parent, *(p for p in root.rglob("*") if p.is_dir())):
+            os.chmod(place, 0o755)
+        shutil.rmtree(root.parent)
+
+
+def test_a_disk_that_is_full(network: Any, tmp_path: Path) -> None:
+    def full() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    whole = work(network, Slow(), tmp_path / "whole")
+    found, said = in_child(network, tmp_path / "rows", full)
+    assert found["computed"] == [160, 0] and np.array_equal(found["rows"], whole.rows)
+    assert len(said) == 1 and "disk is full" in said[0] and not finished(tmp_path / "rows")
 
 
 @pytest.mark.parametrize("case", ["link", "dangling", "inside", "format", "broken format", "full"])

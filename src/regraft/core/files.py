@@ -42,7 +42,8 @@ def disk_errors(path: Path) -> Iterator[None]:
     except BrokenPipeError:  # of who reads what is printed, not of the disk
         raise
     except OSError as error:
-        if error.errno in _FULL:
+        # NumPy tells of a write that came to an end too early without a number
+        if error.errno in _FULL or (error.errno is None and "requested and" in str(error)):
             raise DiskError(
                 f"The disk is full while writing {path}: free some space or choose another place "
                 "(--out for runs, REGRAFT_CACHE for stored features)."

@@ -47,7 +47,7 @@ class RowStore:
     def linked(self) -> str:
         """What is wrong where the folder is a link, behind which nothing is written nor deleted; else empty."""
         for place in self._own:
-            if place.is_symlink():
+            if os.path.islink(place):
                 return (f"{place} is a link to {os.readlink(place)}: no rows are stored there; name the folder itself "
                         "in REGRAFT_CACHE.")  # fmt: skip
         return ""
@@ -58,7 +58,7 @@ class RowStore:
         if self.linked:
             return self.linked
         mark = self.root / MARK
-        if not mark.exists():
+        if not os.path.exists(mark):  # unlike Path's, it answers in a closed folder too
             return ""
         try:
             found = json.loads(mark.read_text())["format"]
@@ -75,7 +75,7 @@ class RowStore:
         if name in self._in_memory:
             return self._in_memory[name]
         folder = self.root / name
-        closed = self.closed or ("is a link" if folder.is_symlink() else "")
+        closed = self.closed or (f"{folder} is a link: no rows are stored there." if os.path.islink(folder) else "")
         readable = False
         if not closed:
             try:
@@ -87,7 +87,7 @@ class RowStore:
                 closed = f"{self.root} cannot be written ({why(error)}): no rows are stored."
             except DiskError as error:
                 closed = f"{error} No rows are stored."
-            readable = (folder / "recipe.json").exists()
+            readable = os.path.exists(folder / "recipe.json")
         _tell_once(closed)
         return self._in_memory.setdefault(name, Table(folder if readable else None, writable=False))
 
@@ -95,7 +95,7 @@ class RowStore:
         """What is stored, the latest used first: folder, network, bytes, time of last use."""
         found = []
         for folder in self.root.glob("*/recipe.json") if not self.linked else ():
-            if folder.parent.is_symlink():
+            if os.path.islink(folder.parent):
                 continue
             try:
                 recipe = json.loads(folder.read_text())

@@ -52,10 +52,11 @@ def carry_out(scenario: Scenario) -> Any:
         if (done := scenario.finished()) is not None:
             return done
         scenario.prepare()
-    with scenario.watch("audit"):
-        scenario.split()
-    with scenario.watch("prepare"):
-        scenario.load_network()
+    with scenario.early():
+        with scenario.watch("audit"):
+            scenario.split()
+        with scenario.watch("prepare"):
+            scenario.load_network()
     with scenario.run_folder() as scenario.run:
         result = complete(scenario)
     return result

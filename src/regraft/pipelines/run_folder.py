@@ -57,6 +57,13 @@ class RunFolder:
             with suppress(DiskError):
                 self._is("interrupted")
 
+    def settled(self, settings: dict[str, Any]) -> RunFolder:
+        """The same with the settings as they have become."""
+        if settings != self.settings:
+            self.settings = settings
+            self._is("running", process=this_process())
+        return self
+
     def _is(self, status: str, **more: Any) -> None:
         write_json(self.work / SETTINGS, {"status": status, "settings": self.settings, **more})
 

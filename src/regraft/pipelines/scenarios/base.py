@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,6 +92,10 @@ class Scenario(ABC):
         """What is computed on, with how many threads, and where rows are kept."""
         set_threads(self.options.network.threads)
         self.device, self.store = resolve_device(self.options.network.device), RowStore()
+
+    def early(self) -> AbstractContextManager[None]:
+        """Around the steps after which the folder of the run is there at the latest."""
+        return nullcontext()
 
     @abstractmethod
     def split(self) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -14,12 +17,14 @@ from regraft.core.arrays import stack_rows
 from regraft.core.runtime import say
 from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
+from regraft.data.items import PictureFiles
 from regraft.data.open import name_of
 from regraft.data.splits import Split, make_split
 from regraft.features.encoders.table import columns_of
 from regraft.features.fusion import learned as with_learned_maps
 from regraft.features.labelled import LabelledFeatures
 from regraft.features.network import default_backbone
+from regraft.features.one_pass import one_pass
 from regraft.features.runner import Runner
 from regraft.methods import METHODS
 from regraft.models import artefact
@@ -31,15 +36,16 @@ from regraft.options.training import DEFAULT_BUDGET, TRAINED
 from regraft.pipelines.context import FitContext, Kept
 from regraft.pipelines.evidence.predictions import write_evidence, write_line
 from regraft.pipelines.result import FitResult
+from regraft.pipelines.run_folder import RunFolder
 from regraft.pipelines.scenarios.base import Scenario
 from regraft.pipelines.stages.contamination import learned_from
 from regraft.pipelines.stages.evaluate import cross_validate, evaluate, share_seen_in_pretraining
 from regraft.pipelines.stages.features import rows_of
-from regraft.pipelines.stages.first_pass import first_pass
+from regraft.pipelines.stages.first_pass import networks_of
 from regraft.pipelines.stages.learn import AlreadyTrained, Learned, head_learner, known_items, learn, model_of
 from regraft.pipelines.stages.network import started
 from regraft.pipelines.stages.outcome import Outcome, answering, judge
-from regraft.pipelines.validate import meaning_of
+from regraft.pipelines.validate import meaning_of, recorded
 
 
 class Single(Scenario):
@@ -65,6 +71,8 @@ class Single(Scenario):
         self.others: tuple[Dataset, ...] = ()
         self.computed = 0
         self.made: dict[str, Pretrained] = {}
+        self._begun: RunFolder | None = None
+        self._may_begin = False
 
     def split(self) -> None:
         """The part train, and val or a fifth held out; of few items folds."""
@@ -83,9 +91,41 @@ class Single(Scenario):
         self.watch.move(time.perf_counter() - start, "audit", "extract")
 
     def look_at(self, data: Dataset, items: NDArray[np.int64]) -> None:
-        """Rows, and what the audit wants, of files of pictures in one pass, where rows are wanted of all."""
-        if self.meaning.kind != "adapting networks":
-            self.computed += first_pass(data, items, self.options, self.given, self.store, self.device, self.made)
+        """Rows, and what the audit wants, of files of pictures in one pass, where rows are wanted of all of ``items``.
+
+        It may do less, or nothing: later steps compute what they miss.
+        """
+        if self.meaning.kind == "adapting networks" or not isinstance(data.items, PictureFiles):
+            return
+        some = data.items.take(items)
+        networks = networks_of(some, self.options, self.given, self.made)
+        if networks:
+            asked = self.options.network
+            engines = [e for n in networks for e in Runner(n, asked.engine, self.device).engines(some)]
+            self._begin(networks[0])
+            self.computed += one_pass(data.items, items, engines, self.store)
+
+    @contextmanager
+    def early(self) -> Iterator[None]:
+        self._may_begin = True
+        try:
+            yield
+        except BaseException:
+            if self._begun is not None:
+                self._begun.__exit__(*sys.exc_info())
+            raise
+        self._may_begin = False
+
+    def _begin(self, network: Pretrained) -> None:
+        """The run folder before the first pass, which may take most of the time: what is stopped there is resumed."""
+        run = self.options.run
+        if self._may_begin and not run.resume:
+            self._may_begin = False
+            settings = recorded(self.options.changed(backbone=network.name), self.names)
+            self._begun = RunFolder(self.path, settings, overwrite=run.overwrite)
+
+    def run_folder(self) -> RunFolder:
+        return super().run_folder() if self._begun is None else self._begun.settled(self.settings)
 
     def load_network(self) -> None:
         """The network that was named, or chosen by the training items, or the one given; with the maps that are learned
