@@ -126,6 +126,7 @@ def test_every_method_says_what_it_is() -> None:
 def test_words_that_options_offer_are_those_that_are_known() -> None:
     """Options lie below what they choose from, so they name it; here the two are compared."""
     from regraft.data.formats import FORMATS
+    from regraft.data.transforms.augment import OPERATIONS, POLICIES
     from regraft.methods.multi_task import WEIGHTS
     from regraft.options import data, scenario, training
     from regraft.pipelines.scenarios.multi_task import WAYS
@@ -133,3 +134,4 @@ def test_words_that_options_offer_are_those_that_are_known() -> None:
 
     assert set(data.FORMATS) == set(FORMATS) and set(training.SCHEDULES) == set(SCHEDULES)
     assert set(scenario.SHARED) == set(WAYS) and set(scenario.TASK_WEIGHTS) == set(WEIGHTS)
+    assert set(training.OPERATIONS) == set(OPERATIONS) and set(training.POLICIES) == set(POLICIES)
