@@ -90,9 +90,14 @@ def _row(row: Any, columns: int) -> NDArray[np.float64]:
 def batches(
     items: Items, positions: Sequence[int], spec: PreprocessSpec, size: int, *, ahead: int = 2
 ) -> Iterator[Batch]:
-    """Yields the items at ``positions`` in batches of ``size``, decoded in threads ``ahead`` batches before use."""
+    """Yields the items at ``positions`` in batches of ``size``, decoded in threads ``ahead`` batches before use; a
+    single batch without threads.
+    """
     load = loader(items, spec)
     chunks = [positions[i : i + size] for i in range(0, len(positions), size)]
+    if len(chunks) == 1:
+        yield _load_batch(load, chunks[0], size)
+        return
     with ThreadPoolExecutor(max_workers=2) as pool:
         queue: deque[Future[Batch]] = deque()
         try:
