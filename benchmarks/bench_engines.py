@@ -73,7 +73,7 @@ def one_picture(network: Pretrained, name: str, photo: Path) -> dict[str, float]
     items = open_inputs(str(photo)).items
     assert isinstance(items, PictureFiles)
     load, runner, engine = loader(items, network.spec), Runner(network, name), make_engine(network, name)
-    decoded = load(0)[None]
+    decoded = np.stack([load(0)])
     ways = {"whole": lambda: list(runner.stream(items, "x")), "decoding": lambda: load(0),
             "pass": lambda: engine.run(decoded)}  # fmt: skip
     found = {k: 1000 * statistics.median(v) for k, v in in_turns(ways, ALONE).items()}

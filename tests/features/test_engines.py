@@ -15,6 +15,7 @@ from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError
 from regraft.core.runtime import bf16_pays, show_progress
 from regraft.data.items import PictureArray
+from regraft.data.transforms import loaders
 from regraft.features.engines import auto, base, graphs
 from regraft.features.engines.base import ENGINES, SHAPES, Unconvertible, batch_for, make_engine, missing, require
 from regraft.features.engines.torch import TorchEngine
@@ -82,8 +83,15 @@ def test_a_single_picture_costs_a_single_picture(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(TorchEngine, "run", lambda self, data: sizes.append(len(data)) or run(self, data))
     runner = Runner(small())
     for n in (1, 5, 20, 300):
-        assert sum(len(found.rows) for found in runner.stream(items(n), "x")) == n
+        with monkeypatch.context() as patch:
+            if n < 300:
+                patch.setattr(loaders, "ThreadPoolExecutor", lambda **_: pytest.fail("a thread for one batch"))
+            rows_of(runner, n)
     assert sizes == [1, 8, 32, 256, 256]
+
+
+def rows_of(runner: Runner, n: int) -> None:
+    assert sum(len(found.rows) for found in runner.stream(items(n), "x")) == n
 
 
 def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, shapes: Path, tmp_path: Path) -> None:

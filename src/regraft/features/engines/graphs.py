@@ -67,11 +67,15 @@ class Prepared(nn.Module):
         return self.body.features(x.permute(0, 3, 1, 2).float() * self.scale + self.shift)
 
 
+def shape_of(network: Pretrained, batch: int) -> list[int]:
+    """The shape of a batch of pictures as the network is fed them."""
+    spec = network.spec
+    return [batch, spec.height, spec.width, 1 if spec.colour == "grey" else 3]
+
+
 def exported(network: Pretrained) -> Any:
     """The prepared network as a program of `torch.export` whose batch may have any size."""
-    spec = network.spec
-    channels = 1 if spec.colour == "grey" else 3
-    example = torch.zeros(2, spec.height, spec.width, channels, dtype=torch.uint8)
+    example = torch.zeros(shape_of(network, 2), dtype=torch.uint8)
     with torch.no_grad():
         return torch.export.export(Prepared(network), (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
 
@@ -194,12 +198,12 @@ class ConvertedEngine(ABC):
 
     def _convert(self) -> None:
         """Raises ``Unconvertible`` where the library cannot take the network, or gives no rows of it."""
-        spec, width = self.network.spec, self.network.width
+        width = self.network.width
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 self._graph = self.convert(exported(self.network))
-            rows = self.run(np.zeros((1, spec.height, spec.width, 1 if spec.colour == "grey" else 3), np.uint8))
+            rows = self.run(np.zeros(shape_of(self.network, 1), np.uint8))
         except Exception as error:
             said = " ".join(str(error).split()) or type(error).__name__
             raise Unconvertible(said if len(said) <= 200 else f"{said[:200]} ...") from error

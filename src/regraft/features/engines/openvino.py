@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from regraft.features.engines.graphs import ConvertedEngine, Run
+from regraft.features.engines.graphs import ConvertedEngine, Run, shape_of
 
 TELEMETRY = "openvino_telemetry"
 
@@ -32,6 +33,13 @@ def silent() -> Iterator[Any]:
             sys.modules.pop(TELEMETRY, None)
 
 
+@cache
+def core() -> Any:
+    """What reads and compiles graphs, one a process."""
+    with silent() as openvino:
+        return openvino.Core()
+
+
 class OpenVino(ConvertedEngine):
     """OpenVINO in float32: each size of batch is compiled on its own."""
 
@@ -48,17 +56,14 @@ class OpenVino(ConvertedEngine):
             openvino.save_model(graph, folder / "graph.xml", compress_to_fp16=False)
 
     def read(self, folder: Path) -> Any:
-        with silent() as openvino:
-            return openvino.Core().read_model(folder / "graph.xml")
+        return core().read_model(folder / "graph.xml")
 
     def ready(self, graph: Any, batch: int) -> Run:
-        spec = self.network.spec
-        with silent() as openvino:
-            fixed = graph.clone()
-            fixed.reshape([batch, spec.height, spec.width, 1 if spec.colour == "grey" else 3])
-            how = {"INFERENCE_PRECISION_HINT": self.HINT, "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                   "PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}  # fmt: skip
-            request = openvino.Core().compile_model(fixed, "CPU", how).create_infer_request()
+        fixed = graph.clone()
+        fixed.reshape(shape_of(self.network, batch))
+        how = {"INFERENCE_PRECISION_HINT": self.HINT, "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+               "PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}  # fmt: skip
+        request = core().compile_model(fixed, "CPU", how).create_infer_request()
 
         def run(data: NDArray[Any]) -> NDArray[Any]:
             request.infer({0: np.ascontiguousarray(data)}, share_inputs=True)
