@@ -17,8 +17,8 @@ TOGETHER = 8
 
 
 def in_order(make: Callable[[T], U], items: Sequence[T], ahead: int) -> Generator[U, None, None]:
-    """``make`` of each of ``items``, in their order; threads are about ``ahead`` items before who takes the results. Few
-    items are made as they are asked for, without threads.
+    """``make`` of each of ``items``, in their order; threads are about ``ahead`` items before who takes the results.
+    Few items are made as they are asked for, without threads.
     """
     if len(items) <= TOGETHER:
         yield from map(make, items)
