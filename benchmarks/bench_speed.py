@@ -214,6 +214,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.contender:
         return contender(asked.contender)
+    os.environ["REGRAFT_CACHE"] = tempfile.mkdtemp(prefix="regraft-bench-cache-")  # nothing is remembered at first
     for part in asked.parts:
         if part == "one":
             figures = one(50)

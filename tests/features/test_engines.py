@@ -12,10 +12,10 @@ import pytest
 import regraft
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
+from regraft.core import parallel
 from regraft.core.errors import InputError
 from regraft.core.runtime import bf16_pays, show_progress
 from regraft.data.items import PictureArray
-from regraft.data.transforms import loaders
 from regraft.features.engines import auto, base, graphs
 from regraft.features.engines.base import ENGINES, SHAPES, Unconvertible, batch_for, make_engine, missing, require
 from regraft.features.engines.torch import TorchEngine
@@ -84,8 +84,8 @@ def test_a_single_picture_costs_a_single_picture(monkeypatch: pytest.MonkeyPatch
     runner = Runner(small())
     for n in (1, 5, 20, 300):
         with monkeypatch.context() as patch:
-            if n < 300:
-                patch.setattr(loaders, "ThreadPoolExecutor", lambda **_: pytest.fail("a thread for one batch"))
+            if n < 8:
+                patch.setattr(parallel, "ThreadPoolExecutor", lambda *_: pytest.fail("a thread for a few items"))
             rows_of(runner, n)
     assert sizes == [1, 8, 32, 256, 256]
 
