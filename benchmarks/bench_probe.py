@@ -8,7 +8,7 @@ strength, and on rows of which neither has seen any.
 
     python benchmarks/bench_probe.py [ROWS] [COLUMNS] [CLASSES] [TURNS]
 
-50,000 x 1,280 x 10 and 5 turns by default (ten minutes or more on two cores, 2 GB). Other sizes write nothing: 5000 256
+50,000 x 1,280 x 10 and 5 turns by default, 2 GB; scikit-learn takes minutes a turn. Other sizes write nothing: 5000 256
 10 1 takes a minute.
 """
 
