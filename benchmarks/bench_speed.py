@@ -220,7 +220,7 @@ def main() -> None:
             figures = one(50)
         else:
             figures = end_to_end(asked.photos, asked.rounds, tuple(asked.networks.split(",")), asked.engine)
-        keep("speed", PARTS, part, figures)
+        keep("speed", PARTS, part, figures, command=f"python benchmarks/bench_speed.py {' '.join(sys.argv[1:])}")
     return None
 
 
