@@ -16,6 +16,8 @@ from regraft.core import parallel
 from regraft.core.errors import InputError
 from regraft.core.runtime import bf16_pays, show_progress
 from regraft.data.items import PictureArray
+from regraft.data.open import open_data
+from regraft.features import labelled
 from regraft.features.engines import auto, base, graphs
 from regraft.features.engines.base import ENGINES, SHAPES, Unconvertible, batch_for, make_engine, missing, require
 from regraft.features.engines.torch import TorchEngine
@@ -273,3 +275,12 @@ def test_rows_of_zeros_and_of_no_numbers() -> None:
     assert auto.least_cosine(zeros, zeros) == 1 and auto.least_cosine(ones, zeros) == 0
     assert auto.least_cosine(np.full((1, 3), np.nan, np.float32), ones) == -1
     assert issubclass(Unconvertible, regraft.core.errors.RegraftError)
+
+
+def test_a_network_that_a_fit_has_trained_is_not_tried_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its training and its judged items must not be run by engines of their own, nor each fit convert a network."""
+    data, asked = open_data("embedded:digits"), []
+    monkeypatch.setattr(labelled, "Runner", lambda *how: asked.append(how[1]) or Runner(*how))
+    for engine in ("auto", "torch"):
+        labelled.fresh_rows(catalog.load("regraft_tiny"), data, np.arange(3), engine, "cpu")
+    assert asked == ["torch", "torch"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -209,6 +209,16 @@ class Pretrained:
             )
         channels = 1 if self.spec.colour == "grey" else 3
         return torch.zeros(n, channels, self.spec.height, self.spec.width, device=device)
+
+    def watched(self, layers: Sequence[nn.Module], look: Callable[[nn.Module, Any, Any], None]) -> None:
+        """One pass of `example`; ``look`` is given each of ``layers`` with what it takes and gives."""
+        hooks = [layer.register_forward_hook(look) for layer in layers]
+        try:
+            with torch.inference_mode():
+                self.body.features(self.example())
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def digest(self) -> str:
         """Names graph, weights and preprocessing: two networks with the same digest give the same features."""

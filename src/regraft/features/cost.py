@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from regraft.backbones.base import Pretrained
@@ -44,14 +43,7 @@ def _largest_layer(network: Pretrained) -> int:
         some = [t for t in (*given, found) if isinstance(t, Tensor)]
         most = max(most, sum(t.numel() * t.element_size() for t in some))
 
-    leaves = [m for m in network.body.modules() if not any(True for _ in m.children())]
-    hooks = [m.register_forward_hook(look) for m in leaves]
-    try:
-        with torch.inference_mode():
-            network.body.features(network.example())
-    finally:
-        for hook in hooks:
-            hook.remove()
+    network.watched([m for m in network.body.modules() if not any(True for _ in m.children())], look)
     return most
 
 

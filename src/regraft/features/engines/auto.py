@@ -116,14 +116,7 @@ def nominal_seconds(network: Pretrained) -> float:
         counted[0] += found.numel() * weight.numel() / weight.shape[0]  # type: ignore[union-attr,operator,index]
         counted[1] += found.numel()
 
-    layers = [m for m in network.body.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    hooks = [m.register_forward_hook(look) for m in layers]
-    try:
-        with torch.inference_mode():
-            network.body.features(network.example())
-    finally:
-        for hook in hooks:
-            hook.remove()
+    network.watched([m for m in network.body.modules() if isinstance(m, nn.Conv2d | nn.Linear)], look)
     return counted[0] / 60e9 + counted[1] * 2.5e-9
 
 

@@ -53,14 +53,12 @@ class Boxes(Scenario):
     def split(self) -> None:
         """The part train, and val or a fifth held out."""
         data = self.options.data
-        with self.watch("audit"):
-            self.halves = split_boxes(self.opened, data.val, format=data.format, seed=self.options.run.seed,
-                                      store=self.store, hints=data.hints())  # fmt: skip
+        self.halves = split_boxes(self.opened, data.val, format=data.format, seed=self.options.run.seed,
+                                  store=self.store, hints=data.hints())  # fmt: skip
 
     def load_network(self) -> None:
         """The detector; its backbone, where none was named, is the one whose weights are on this machine."""
-        with self.watch("prepare"):
-            self.detector = started(self.halves, self.options).to(self.device)
+        self.detector = started(self.halves, self.options).to(self.device)
         if self.options.network.backbone is None:
             self.options = self.options.changed(backbone=catalog.named(self.detector.recipe)[1])
 

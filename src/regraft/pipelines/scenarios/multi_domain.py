@@ -19,7 +19,7 @@ from regraft.data.names import short
 from regraft.data.open import name_of, split_part
 from regraft.data.relabel import relabel
 from regraft.data.splits import Split, make_split
-from regraft.features.labelled import LabelledFeatures, fresh_rows
+from regraft.features.labelled import LabelledFeatures, fresh_rows, own_engine
 from regraft.methods import multi_domain as METHOD
 from regraft.methods.adaptation.on_networks import SourceTraining
 from regraft.models import artefact
@@ -68,16 +68,14 @@ class MultiDomain(Scenario):
     def split(self) -> None:
         """Each domain's training part, and what it is judged on; labels in the classes of all."""
         data = self.options.data
-        with self.watch("audit"):
-            splits = [make_split(d, v, format=data.format, hints=data.hints(), seed=self.options.run.seed,
-                                 store=self.store)
-                      for d, v in zip(self.data, _judged_on(data.val, len(self.data)), strict=True)]  # fmt: skip
+        splits = [make_split(d, v, format=data.format, hints=data.hints(), seed=self.options.run.seed,
+                             store=self.store)
+                  for d, v in zip(self.data, _judged_on(data.val, len(self.data)), strict=True)]  # fmt: skip
         self.domains, self.classes = _domains(self.data_names, splits)
 
     def load_network(self) -> None:
         """One for all domains, settled by the first."""
-        with self.watch("prepare"):
-            self.network, _ = started(self.domains[0].split, self.data_names[0], self.options.network)
+        self.network, _ = started(self.domains[0].split, self.data_names[0], self.options.network)
         for domain in self.domains:
             check_training(self.network, domain.split.train, self.options)
         self.options = self.options.changed(backbone=self.network.name)
@@ -89,9 +87,8 @@ class MultiDomain(Scenario):
 
     def learn(self) -> None:
         """The body, heads and statistics of all domains, and what training items look like to each."""
-        with self.watch("fit"):
-            joint = self.joint = train_domains(self.path.name, self.domains, self.classes, self.network, self.training)
-            self.models = [self._model(joint.heads[i], i, d) for i, d in enumerate(self.domains)]
+        joint = self.joint = train_domains(self.path.name, self.domains, self.classes, self.network, self.training)
+        self.models = [self._model(joint.heads[i], i, d) for i, d in enumerate(self.domains)]
         for model, domain, unseen in zip(self.models, self.domains, joint.unseen, strict=True):
             self._decide(model, domain, unseen)
             if self.options.evaluation.outliers:
@@ -213,7 +210,8 @@ class MultiDomain(Scenario):
         splits, how = [d.split for d in self.domains], "a part held out of each domain"
         how = how if self.options.data.val is None else "data of each domain that was named"
         return FitResult(
-            run=str(self.path), task="classification", method="joint", backbone=self.network.name, engine="torch",
+            run=str(self.path), task="classification", method="joint", backbone=self.network.name,
+            engine=own_engine(self.options.network.engine),
             metrics=self.figures, gain=None, seconds=self.watch.record(), cached=False,
             items={"train": sum(len(s.train) for s in splits), "val": self.figures["items"]}, classes=self.classes,
             split=f"judged on {how}", choice=self.joint.record, decision={}, seen=self.seen[0],

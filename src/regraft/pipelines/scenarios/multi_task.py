@@ -229,8 +229,10 @@ class SharedParameters(MultiTask):
                          Meaning(self.METHOD, "training", "tasks", opened.target.task))  # fmt: skip
             job.check()
             job.prepare()
-            job.split()
-            job.load_network()
+            with job.watch("audit"):
+                job.split()
+            with job.watch("prepare"):
+                job.load_network()
             check_training(job.network, job.halves.train, job.options)
             job.run = self.run
             job.begin()

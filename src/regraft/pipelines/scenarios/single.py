@@ -78,11 +78,10 @@ class Single(Scenario):
         """The part train, and val or a fifth held out; of few items folds."""
         options = self.options
         few = self.meaning.kind == "features" and self.meaning.scenario == "single" and options.evaluation.refit
-        with self.watch("audit"):
-            self.halves = make_split(
-                self.opened, options.data.val, format=options.data.format, hints=options.data.hints(),
-                seed=options.run.seed, store=self.store, few=few, cv=options.evaluation.cv, look=self._at_first,
-            )  # fmt: skip
+        self.halves = make_split(
+            self.opened, options.data.val, format=options.data.format, hints=options.data.hints(),
+            seed=options.run.seed, store=self.store, few=few, cv=options.evaluation.cv, look=self._at_first,
+        )  # fmt: skip
 
     def _at_first(self, data: Dataset, items: NDArray[np.int64]) -> None:
         """`look_at` before the audit; its seconds count for the rows."""
@@ -138,13 +137,12 @@ class Single(Scenario):
                 backbone, self.tried = self._choose(self.halves)
             budget = self.options.training.budget if self.meaning.method == "auto" else None
             self.options = self.options.changed(backbone=backbone, budget=budget)
-        with self.watch("prepare"):
-            network = self.given
-            if network is None and asked.init is None:
-                network = self.made.get(str(self.options.network.backbone or default_backbone(self.halves.train.items)))
-            if network is None:
-                network, self.warm = started(self.halves, str(self.names), self.options.network)
-                network = with_learned_maps(network, self.halves.train.items)
+        network = self.given
+        if network is None and asked.init is None:
+            network = self.made.get(str(self.options.network.backbone or default_backbone(self.halves.train.items)))
+        if network is None:
+            network, self.warm = started(self.halves, str(self.names), self.options.network)
+            network = with_learned_maps(network, self.halves.train.items)
         self.network = network
         self.options = self.options.changed(backbone=network.name)
 
@@ -166,9 +164,8 @@ class Single(Scenario):
             say(str(split.train.roles))
         judged = f", {len(split.val or ())} to judge on" if split.folds is None else ""
         say(f"{len(split.train)} items to learn from{judged}: {split.how}")
-        with self.watch("extract"):
-            self.train, computed = rows_of(self.context, split.train)
-            self.judged, more = rows_of(self.context, split.val)
+        self.train, computed = rows_of(self.context, split.train)
+        self.judged, more = rows_of(self.context, split.val)
         self.computed += computed + more
         self.run.log("extracted", rows=len(self.train.y) + len(self.judged.y), computed=self.computed)
 
@@ -192,8 +189,7 @@ class Single(Scenario):
     def learn(self) -> None:
         """A head, or a trained network; and what the training items look like to it."""
         context, train, problems = self.context, self.train, self.halves.problems
-        with self.watch("fit"):
-            self.learned = learn(context, self.method, train)
+        self.learned = learn(context, self.method, train)
         model, choice = self.learned.model, self.learned.choice
         problems += [Problem("stopped-early", self.halves.train.name, why) for why in choice.get("stopped_early", ())]
         event = "fitted" if self.learned.probe is None else "trained"
@@ -209,8 +205,7 @@ class Single(Scenario):
         split, model = self.halves, self.learned.model
         rounds: list[Outcome] = []
         if split.folds is not None:
-            with self.watch("judge"):
-                rounds = cross_validate(self.context, self.method, self.train, split.folds)
+            rounds = cross_validate(self.context, self.method, self.train, split.folds)
         elif split.val is not None and len(self.judged.y):
             rounds = [evaluate(self.context, self.learned, self.train, self.judged, self._alone())]
         self.figures: dict[str, Any] = {"val": None, "controls": {}}
@@ -251,8 +246,7 @@ class Single(Scenario):
         if self.refitted:
             x = stack_rows([self.train.x, self.judged.x])
             y = np.concatenate([self.train.y, self.judged.y])
-            with self.watch("fit"):
-                fitted = head_learner(self.context, self.method)(x, y, record=self.choice)
+            fitted = head_learner(self.context, self.method)(x, y, record=self.choice)
             self.learned.model.head, self.choice = fitted.head, fitted.record
 
     def save(self) -> None:

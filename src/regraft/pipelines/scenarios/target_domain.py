@@ -65,12 +65,11 @@ class Adaptation(Single):
         self.run.log("start", settings=self.settings, split=self.halves.how, columns=self.halves.columns)
         split, target = self.halves, self.target
         split.problems += target.problems
-        with self.watch("extract"):
-            self.train, computed = rows_of(self.context, split.train)
-            self.judged, more = rows_of(self.context, None if self.networks else split.val)
-            self.goal, of_goal = rows_of(self.context, target.learn)
-            self.shown, of_shown = rows_of(self.context, None if self.networks else target.judged)
-            self.strange, of_strange = rows_of(self.context, None if self.networks else target.unknown)
+        self.train, computed = rows_of(self.context, split.train)
+        self.judged, more = rows_of(self.context, None if self.networks else split.val)
+        self.goal, of_goal = rows_of(self.context, target.learn)
+        self.shown, of_shown = rows_of(self.context, None if self.networks else target.judged)
+        self.strange, of_strange = rows_of(self.context, None if self.networks else target.unknown)
         self.computed += computed + more + of_goal + of_shown + of_strange
 
     @property
@@ -80,11 +79,10 @@ class Adaptation(Single):
 
     def learn(self) -> None:
         """The source's model, and what the method makes of it."""
-        with self.watch("fit"):
-            if self.networks:
-                self._train()
-            else:
-                self._fit()
+        if self.networks:
+            self._train()
+        else:
+            self._fit()
 
     def _train(self) -> None:
         context, source, rows = self.context, self.halves.train, self.train
@@ -163,10 +161,9 @@ class Adaptation(Single):
         if not self.refitted:
             return
         x, y = stack_rows([train.x, val.x]), np.concatenate([train.y, val.y])
-        with self.watch("fit"):
-            if self.after is not self.before:
-                self.after.model.head = self.adapted(self.method, x, y).head
-            self.before.model.head = self._again(x, y).head
+        if self.after is not self.before:
+            self.after.model.head = self.adapted(self.method, x, y).head
+        self.before.model.head = self._again(x, y).head
 
     def save(self) -> None:
         """Both models, the adapted one in ``model/``."""
