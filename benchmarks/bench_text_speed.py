@@ -1,25 +1,27 @@
-"""How many texts a second: regraft's engine against a plain loop over sentence-transformers, the same network.
+"""How many texts a second: regraft's engines against a plain loop over sentence-transformers, the same network.
 
-Both run on one thread on 1,500 film reviews, or as many as the argument says (a fixed draw of
-shared/data/reviews_en.csv.gz), tokenising included, in
-turns, three times; the ratio is that of each turn, its median is what counts. The plain loop takes 32 texts at a time
-as they come, in float32. A third way, not plain, hands all texts to sentence-transformers at once, which sorts them.
+``python benchmarks/bench_text_speed.py [COUNT [THREADS ...]]``: all run on 1,500 film reviews, or as many as COUNT
+says (a fixed draw of shared/data/reviews_en.csv.gz), on one thread and on all cores, tokenising included, in turns,
+five times; the ratio is that of each turn, its median is what counts. The plain loop takes 32 texts at a time as they
+come, in float32. ``sorting``, not plain, hands all texts to sentence-transformers at once, which sorts them.
+``regraft`` is the engine that ``auto`` takes where there are many texts, found and converted before, ``torch`` what it
+takes for few.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
+import json
 import os
 import random
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("RAYON_NUM_THREADS", "1")
 
 import numpy as np
 import torch
@@ -27,20 +29,43 @@ import torch
 from common import need, write
 from regraft.backbones import catalog
 from regraft.backbones.huggingface.text import minilm_folder
-from regraft.features.engines.base import make_engine
+from regraft.data.items import Texts
+from regraft.features.engines import auto
+from regraft.features.engines.auto import least_cosine
+from regraft.features.engines.base import Engine, make_engine, plain_engine
 
-TURNS, BATCH = 3, 32
+TURNS, BATCH, MANY = 5, 32, 20_000
 
 
-def main(count: int = 1500) -> None:
+def main(count: int = 1500, *threads: int) -> None:
+    """Each number of threads in a process of its own."""
+    found = {}
+    for n in threads or (1, os.cpu_count() or 1):
+        env = {**os.environ, "OMP_NUM_THREADS": str(n), "RAYON_NUM_THREADS": str(n)}
+        done = subprocess.run(
+            [sys.executable, __file__, "--one", str(count)], env=env, text=True, stdout=subprocess.PIPE
+        )
+        if done.returncode:
+            sys.exit(done.returncode)
+        found[f"threads_{n}"] = json.loads(done.stdout.splitlines()[-1])
+        print(n, found[f"threads_{n}"], flush=True)
+    write("text_speed", {"seeds": "0", "texts": count, "turns": TURNS, "load": os.getloadavg()[0], **found})
+
+
+def one(count: int) -> dict[str, Any]:
+    """All ways in this process."""
     import sentence_transformers
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     with gzip.open(need("data/reviews_en.csv.gz")[0], "rt", encoding="utf-8") as file:
         texts = random.Random(0).sample([row["text"] for row in csv.DictReader(file)], count)
     whole = sentence_transformers.SentenceTransformer(str(minilm_folder()), device="cpu")
     theirs = sentence_transformers.SentenceTransformer(modules=[whole[0], whole[1]], device="cpu")  # not normalised
-    engine = make_engine(catalog.load("minilm"))
+    network = catalog.load("minilm")
+    begun = time.perf_counter()
+    engines = {"regraft": auto.chosen(network, "cpu", Texts((texts * MANY)[:MANY], "reviews")),
+               "torch": make_engine(network, plain_engine(network, "cpu"))}  # fmt: skip
+    first = time.perf_counter() - begun
 
     def plain() -> np.ndarray:
         chunks = [texts[i : i + BATCH] for i in range(0, count, BATCH)]
@@ -49,15 +74,18 @@ def main(count: int = 1500) -> None:
     def sorting() -> np.ndarray:
         return np.asarray(theirs.encode(texts, batch_size=BATCH, show_progress_bar=False))
 
-    def ours() -> np.ndarray:
+    def ours(engine: Engine) -> np.ndarray:
         order = sorted(range(count), key=lambda i: -len(texts[i]))  # as `features.extract` does
         rows = [engine.run(np.array([texts[i] for i in order[s : s + engine.batch]], object))["pooled"]
                 for s in range(0, count, engine.batch)]  # fmt: skip
         return np.concatenate(rows)[np.argsort(order)]
 
-    ways: dict[str, Callable[[], np.ndarray]] = {"plain": plain, "sorting": sorting, "regraft": ours}
+    ways: dict[str, Callable[[], np.ndarray]] = {
+        "plain": plain, "sorting": sorting, **{name: partial(ours, e) for name, e in engines.items()}
+    }  # fmt: skip
     theirs.encode(texts[:BATCH], show_progress_bar=False)
-    engine.run(np.array(texts[:BATCH], object))
+    for engine in engines.values():
+        engine.run(np.array(texts[:BATCH], object))
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     rows: dict[str, np.ndarray] = {}
     for _ in range(TURNS):
@@ -65,24 +93,15 @@ def main(count: int = 1500) -> None:
             start = time.perf_counter()
             rows[name] = way()
             seconds[name].append(time.perf_counter() - start)
-    a, b = rows["plain"].astype(np.float64), rows["regraft"].astype(np.float64)
-    cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
-    figures: dict[str, Any] = {
-        "texts": count,
-        "threads": 1,
-        "load": os.getloadavg()[0],
+    return {
         "sentence_transformers": sentence_transformers.__version__,
-        "engine": engine.describe(),
+        "engine": engines["regraft"].describe()["engine"],
+        "seconds_to_choose": round(first, 2),
         "texts_a_second": {name: count / statistics.median(s) for name, s in seconds.items()},
-        "seconds": seconds,
-        "times_the_plain_loop": _ratio(seconds["plain"], seconds["regraft"]),
-        "times_the_sorting_loop": _ratio(seconds["sorting"], seconds["regraft"]),
-        "cosine_least": float(cosine.min()),
-        "cosine_mean": float(cosine.mean()),
+        "times_the_plain_loop": {name: _ratio(seconds["plain"], seconds[name]) for name in engines},
+        "times_the_sorting_loop": {name: _ratio(seconds["sorting"], seconds[name]) for name in engines},
+        "cosine_least": {name: least_cosine(rows[name], rows["plain"]) for name in engines},
     }
-    for key in ("texts_a_second", "times_the_plain_loop", "times_the_sorting_loop", "cosine_least"):
-        print(f"{key}: {figures[key]}")
-    write("text_speed", figures)
 
 
 def _ratio(slow: list[float], fast: list[float]) -> float:
@@ -90,4 +109,7 @@ def _ratio(slow: list[float], fast: list[float]) -> float:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    if sys.argv[1:2] == ["--one"]:
+        print(json.dumps(one(int(sys.argv[2]))))
+    else:
+        main(*map(int, sys.argv[1:]))

@@ -204,10 +204,15 @@ def text(r: dict[str, Any]) -> list[str]:
 
 
 def text_speed(r: dict[str, Any]) -> list[str]:
-    return [f"Texts a second through minilm, {r['texts']:,} texts on {r['threads']} thread(s): "
-            f"{r['times_the_plain_loop']:.2f} times the plain sentence-transformers loop (batches of 32, unsorted, "
-            f"float32), {r['times_the_sorting_loop']:.2f} times the same with sorting; cosine to its features at least "
-            f"{r['cosine_least']:.4f} (`bench_text_speed.py`).", ""]  # fmt: skip
+    rows = [[name.replace("threads_", ""), one["engine"], *(f"{n:.0f}" for n in one["texts_a_second"].values()),
+             *(f"{n:.2f}" for n in one["times_the_plain_loop"].values()), f"{min(one['cosine_least'].values()):.4f}"]
+            for name, one in r.items() if name.startswith("threads_")]  # fmt: skip
+    return ["", f"Texts a second through minilm, {r['texts']:,} film reviews, {r['turns']} turns: the plain loop over "
+            "sentence-transformers (batches of 32, unsorted, float32), the same with sorting, regraft's engine for "
+            "many texts (found and converted before) and the one for few, PyTorch; times the plain loop; the least "
+            "cosine to its rows (`bench_text_speed.py`).", "",
+            *table(["threads", "engine", "plain", "sorting", "regraft", "for few", "times plain", "for few", "cosine"],
+                   rows)]  # fmt: skip
 
 
 def probe(r: dict[str, Any]) -> list[str]:

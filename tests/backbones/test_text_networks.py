@@ -15,11 +15,13 @@ from regraft.backbones.text import catalog as names
 from regraft.backbones.text.tokeniser import pack, windows
 from regraft.core.errors import InputError, UnknownName, WeightsError
 from regraft.core.row_store import RowStore
+from regraft.core.runtime import bf16_pays
 from regraft.core.types import LabelSpec, PreprocessSpec
 from regraft.data.transforms.loaders import Batch
 from regraft.features import extract as extraction
-from regraft.features.engines.base import make_engine
-from regraft.features.engines.torch_text import padded
+from regraft.features.engines.auto import least_cosine
+from regraft.features.engines.base import TEXT_ENGINES, make_engine, missing
+from regraft.features.engines.texts import padded
 from regraft.features.network import default_backbone
 from regraft.models import artefact
 from regraft.models.heads import HEADS
@@ -125,7 +127,7 @@ def test_windows_hold_every_token_once(tiny: Path) -> None:
 
 def test_long_texts_are_the_mean_of_their_windows(tiny: Path) -> None:
     network = catalog.load(str(tiny))
-    engine = make_engine(network)
+    engine = make_engine(network, "torch")
     row = network.tokeniser.encode([TEXTS[-1]])[0]
     parts = windows(row, network.spec.tokens, network.tokeniser)
     assert network.spec.tokens == 40 and len(parts) == 2
@@ -135,11 +137,16 @@ def test_long_texts_are_the_mean_of_their_windows(tiny: Path) -> None:
     assert np.allclose(engine.run(array(TEXTS))["pooled"][-1], wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("by", [*TEXT_ENGINES])
 @pytest.mark.parametrize("name", ["tiny", "tiny[pinyin]@layer.0", "minilm"])
-def test_a_row_does_not_depend_on_its_neighbours(tiny: Path, name: str) -> None:
+def test_a_row_does_not_depend_on_its_neighbours(tiny: Path, fresh_cache: Path, name: str, by: str) -> None:
     if name == "minilm" and not catalog.is_here("minilm"):
         pytest.skip("the package of minilm is not installed")
-    engine = make_engine(catalog.load(name.replace("tiny", str(tiny))))
+    if missing(TEXT_ENGINES.get(by)) or (by.endswith("bf16") and not bf16_pays()):
+        pytest.skip("not on this machine")
+    network = catalog.load(name.replace("tiny", str(tiny)))
+    engine = make_engine(network, by)
+    assert engine.describe()["engine"] == by
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(VOCABULARY[5:], rng.integers(1, 30))) for _ in range(60)] + TEXTS
     together = engine.run(array(texts))["pooled"]
@@ -148,6 +155,8 @@ def test_a_row_does_not_depend_on_its_neighbours(tiny: Path, name: str) -> None:
     for i in (0, 7, len(texts) - 3, len(texts) - 1):
         assert (engine.run(array([texts[i], "", ""]))["pooled"][0] == together[i]).all(), "equal to the bit, alone"
     assert together.dtype == np.float32 and np.isfinite(together).all()
+    plain = make_engine(network, "torch").run(array(texts))["pooled"]
+    assert least_cosine(together, plain) > (0.999 if by.endswith("bf16") else 0.999999)
 
 
 def test_rows_are_stored_and_found_again(tiny: Path, tmp_path: Path, monkeypatch) -> None:

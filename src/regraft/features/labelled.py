@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from regraft.backbones.base import Pretrained
 from regraft.core.row_store import RowStore
 from regraft.data.dataset import Dataset
+from regraft.features.engines.base import plain_engine
 from regraft.features.runner import Runner
 
 
@@ -42,13 +43,15 @@ def fresh_rows(
 ) -> LabelledFeatures:
     """The rows of the items that can be read."""
     with tempfile.TemporaryDirectory() as folder:
-        found = Runner(network, own_engine(engine), device).stored(data.items.take(items), RowStore(Path(folder)))
+        found = Runner(network, own_engine(network, engine, device), device).stored(
+            data.items.take(items), RowStore(Path(folder))
+        )
     read = items[found.positions]
     return LabelledFeatures(found.rows, data.y[read], read)
 
 
-def own_engine(engine: str) -> str:
+def own_engine(network: Pretrained, engine: str, device: str) -> str:
     """What runs a network that a fit has trained, and that only few items see: ``auto`` would time and convert it anew
     in every fit, and could run some of its items by one engine and some by another.
     """
-    return "torch" if engine == "auto" else engine
+    return plain_engine(network, device) if engine == "auto" else engine

@@ -18,26 +18,27 @@ from torch import nn
 from regraft.backbones.base import Pretrained
 from regraft.core.errors import DiskError
 from regraft.core.files import digest, write_json
+from regraft.core.registry import Registry
 from regraft.core.runtime import bf16_pays, say
 from regraft.data.items import Items
 from regraft.data.transforms.loaders import batches
-from regraft.features.engines.base import ENGINES, Engine, Unconvertible, full_batch, missing
+from regraft.features.engines.base import ENGINES, Engine, Unconvertible, engines_for, full_batch, missing, plain_engine
 from regraft.features.engines.graphs import remembered, version
 
 PLAIN = "torch"
 LEAST_ITEMS, LEAST_SECONDS = 128, 5.0
 """From so much work on other ways of PyTorch are tried, which costs a second or two."""
-CONVERT_ITEMS, CONVERT_SECONDS = 512, 20.0
-"""From so much work on it repays to convert the network as well, which costs about ten seconds."""
+CONVERT_ITEMS, CONVERT_SECONDS, CONVERT_TEXTS = 512, 20.0, 100.0
+"""From so much work it repays to convert the network as well, which costs about ten seconds; texts gain less by it."""
 MOST_BATCHES = 4
 PARITY, GAIN = 0.999, 1.1
 
 
 class AutoEngine:
-    """Decides at the first items it is to run (`settle`) and keeps to it; before, it is PyTorch in float32.
+    """Decides at the first items it is to run (`settle`) and keeps to it; before, it is PyTorch (`plain_engine`).
 
     What was found for this network on this machine before counts, whatever the number of items. Else little work is
-    run by PyTorch in float32, and for more the candidates are timed on the first items. How much work it is follows
+    run by PyTorch, and for more the candidates are timed on the first items. How much work it is follows
     from the network and the number of items alone, so that a fit repeated gives the same rows.
     """
 
@@ -55,7 +56,7 @@ class AutoEngine:
     def engine(self) -> Engine:
         """What runs the network."""
         if self._settled is None:
-            self._settled = _built(PLAIN, self.network, self.device)
+            self._settled = _built(plain_engine(self.network, self.device), self.network, self.device)
         return self._settled
 
     def describe(self) -> dict[str, Any]:
@@ -66,20 +67,18 @@ class AutoEngine:
 
 
 def _built(name: str, network: Pretrained, device: str) -> Engine:
-    engine: Engine = ENGINES.get(name)(network, device)
+    engine: Engine = engines_for(network).get(name)(network, device)
     return engine
 
 
 def chosen(network: Pretrained, device: str, items: Items) -> Engine:
     """The engine for these items: the one remembered, else the fastest of those that are worth a try."""
-    place = _place(network, device)
-    wanted, known = candidates(network, device, len(items)), recall(place)
+    place, plain = _place(network, device), plain_engine(network, device)
+    wanted, known = candidates(network, device, items), recall(place, engines_for(network))
     if known is None or not set(wanted) <= set(known["tried"]):
-        if len(wanted) == 1 and known is None:
-            return _built(PLAIN, network, device)
-        data = _first(network, items)
+        data = [] if len(wanted) == 1 and known is None else _first(network, items)
         if not data:
-            return _built(PLAIN, network, device)
+            return _built(plain, network, device)
         engine, known = fastest(network, device, wanted, data)
         _remember(place, known)
         return engine
@@ -87,27 +86,36 @@ def chosen(network: Pretrained, device: str, items: Items) -> Engine:
         return _built(str(known["engine"]), network, device)
     except Unconvertible as error:
         say(f"{known['engine']} cannot run {network.name} ({error}); torch runs it")
-        return _built(PLAIN, network, device)
+        return _built(plain, network, device)
 
 
-def candidates(network: Pretrained, device: str, count: int) -> list[str]:
-    """The engines that are worth a try for so many items, PyTorch in float32 first. ONNX Runtime is left out where
-    OpenVINO multiplies in bfloat16, which it was never faster than.
+def candidates(network: Pretrained, device: str, items: Items) -> list[str]:
+    """The engines that are worth a try for these items: PyTorch in float32 first, or for little work what runs it. ONNX
+    Runtime is left out where OpenVINO multiplies in bfloat16, which it was never faster than.
     """
-    names, bf16, cpu = [PLAIN], bf16_pays(device), device == "cpu"
-    seconds = count * nominal_seconds(network) if count >= LEAST_ITEMS else 0.0
-    if seconds >= LEAST_SECONDS:
-        names += ["torch-bf16"]
-        if count >= CONVERT_ITEMS and seconds >= CONVERT_SECONDS:
-            names += ["openvino-bf16", "openvino"]
-            names += ["onnxruntime"] if missing(ENGINES.get("openvino")) or not bf16 else []
-    kinds = {name: ENGINES.get(name) for name in names}
-    return [n for n, k in kinds.items() if not missing(k) and (cpu or not k.CPU) and (bf16 or not k.BF16)]
+    count, texts = len(items), network.spec.modality == "text"
+    bf16, plain = bf16_pays(device), plain_engine(network, device)
+    seconds = nominal_seconds(network) * (_tokens(network, items) / 8 if texts else 1) * count
+    if count < LEAST_ITEMS or seconds < (CONVERT_TEXTS if texts else LEAST_SECONDS):
+        return [plain]
+    names = [PLAIN, "torch-bf16"]
+    if count >= CONVERT_ITEMS and seconds >= CONVERT_SECONDS:
+        names += ["openvino-bf16", "openvino"]
+        names += ["onnxruntime"] if missing(ENGINES.get("openvino")) or not bf16 else []
+    kinds = {name: engines_for(network).get(name) for name in names if name in engines_for(network)}
+    return [n for n, k in kinds.items() if not missing(k) and (device == "cpu" or not k.CPU) and (bf16 or not k.BF16)]
+
+
+def _tokens(network: Pretrained, items: Items) -> float:
+    """The tokens of one text, the mean of the first 64 that can be read."""
+    read = [row for batch in batches(items, range(min(64, len(items))), network.spec, 64) if batch.positions
+            for row in network.tokeniser.encode(batch.data[: len(batch.positions)].tolist())]  # fmt: skip
+    return sum(map(len, read)) / max(1, len(read))
 
 
 def nominal_seconds(network: Pretrained) -> float:
-    """What PyTorch in float32 takes for one item on two common cores, by the multiplications of the layers and the
-    numbers they give: a rough figure, but the same whatever else the machine does.
+    """What PyTorch in float32 takes for one item (a text of 8 tokens) on two common cores, by the multiplications of
+    the layers and the numbers they give: a rough figure, but the same whatever else the machine does.
     """
     counted = [0.0, 0.0]
 
@@ -122,7 +130,7 @@ def nominal_seconds(network: Pretrained) -> float:
 
 def _first(network: Pretrained, items: Items) -> list[NDArray[Any]]:
     """A few batches, each a quarter of the full one, of the first items; those that can all be read."""
-    size = full_batch(network.spec) // 4
+    size = 64 if network.spec.modality == "text" else full_batch(network.spec) // 4
     count = size * min(MOST_BATCHES, max(2, len(items) // (8 * size)))
     work = batches(items, range(min(count, len(items))), network.spec, size)
     return [batch.data for batch in work if len(batch.positions) == size]
@@ -199,11 +207,11 @@ def _place(network: Pretrained, device: str) -> Path:
     return remembered() / network.digest() / f"choice-{key}.json"
 
 
-def recall(place: Path) -> dict[str, Any] | None:
-    """What was found before; None where nothing was, or what is there is no such record."""
+def recall(place: Path, kinds: Registry) -> dict[str, Any] | None:
+    """What was found of these ``kinds`` before; None where nothing was, or what is there is no such record."""
     try:
         found = json.loads(place.read_text(encoding="utf-8"))
-        return found if found["engine"] in ENGINES and found["engine"] in found["tried"] else None
+        return found if found["engine"] in kinds and found["engine"] in found["tried"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError, RegraftError
@@ -67,9 +68,37 @@ ENGINES = Registry(
     },
 )
 
+TEXT_ENGINES = Registry(
+    "engine on texts",
+    {
+        "torch": "regraft.features.engines.torch_text:TorchText",
+        "torch-bf16": "regraft.features.engines.torch_text:TorchTextBf16",
+        "openvino": "regraft.features.engines.openvino_text:OpenVinoText",
+        "openvino-bf16": "regraft.features.engines.openvino_text:OpenVinoTextBf16",
+    },
+)
+
+
+def engines_for(network: Pretrained) -> Registry:
+    """The engines that can run networks of this kind."""
+    return TEXT_ENGINES if network.spec.modality == "text" else ENGINES
+
+
+def multiplies(network: Pretrained) -> bool:
+    """Whether a network on texts has layers that multiply, and does not only look vectors up."""
+    return any(isinstance(m, nn.Linear) for m in network.body.modules())
+
+
+def plain_engine(network: Pretrained, device: str) -> str:
+    """The engine of little work, which is tried against no other: PyTorch, on texts in bfloat16 where that pays."""
+    texts = network.spec.modality == "text" and multiplies(network)
+    return "torch-bf16" if texts and bf16_pays(device) else "torch"
+
 
 def full_batch(spec: PreprocessSpec) -> int:
-    """How many items an engine runs at once: pictures 32, small ones and rows of numbers more."""
+    """How many items an engine runs at once: pictures 32, small ones and rows of numbers more, texts most."""
+    if spec.modality == "text":
+        return 2048
     return 32 if spec.height * spec.width > 64 * 64 else 256
 
 
@@ -102,13 +131,9 @@ def require(name: str, device: str = "cpu") -> None:
 def make_engine(network: Pretrained, name: str = "auto", device: str = "cpu") -> Engine:
     """The engine called ``name`` for this network; ``auto`` chooses by the items it is to run (`AutoEngine`).
 
-    Networks on texts have an engine of their own, rows of numbers run on torch. Where a network cannot be converted,
-    torch runs it, and one line says so.
+    Rows of numbers run on torch. Where a network cannot be converted, or texts have no such engine, torch runs it, and
+    one line says so.
     """
-    if network.spec.modality == "text":
-        from regraft.features.engines.torch_text import TextEngine
-
-        return TextEngine(network, device)
     if network.spec.modality == "table":
         name = "torch"
     if name == "auto":
@@ -116,9 +141,12 @@ def make_engine(network: Pretrained, name: str = "auto", device: str = "cpu") ->
 
         return AutoEngine(network, device)
     require(name, device)
+    kinds = engines_for(network)
     try:
-        engine: Engine = ENGINES.get(name)(network, device)
+        if name not in kinds:
+            raise Unconvertible("it reads texts")
+        engine: Engine = kinds.get(name)(network, device)
     except Unconvertible as error:
         say(f"{name} cannot run {network.name} ({error}); torch runs it")
-        engine = ENGINES.get("torch")(network, device)
+        engine = kinds.get(plain_engine(network, device))(network, device)
     return engine

@@ -162,6 +162,14 @@ class ConvertedEngine(ABC):
         if not self.kept.is_there():
             self._convert()
 
+    def program(self) -> Any:
+        """The network as a program of `torch.export`."""
+        return exported(self.network)
+
+    def trial(self) -> NDArray[Any]:
+        """What a converted network is tried on: one item."""
+        return np.zeros(shape_of(self.network, 1), np.uint8)
+
     @abstractmethod
     def convert(self, program: Any) -> Any:
         """The graph of an exported program."""
@@ -202,8 +210,8 @@ class ConvertedEngine(ABC):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._graph = self.convert(exported(self.network))
-            rows = self.run(np.zeros(shape_of(self.network, 1), np.uint8))
+                self._graph = self.convert(self.program())
+            rows = self.run(self.trial())
         except Exception as error:
             said = " ".join(str(error).split()) or type(error).__name__
             raise Unconvertible(said if len(said) <= 200 else f"{said[:200]} ...") from error

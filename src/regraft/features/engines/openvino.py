@@ -61,9 +61,13 @@ class OpenVino(ConvertedEngine):
     def ready(self, graph: Any, batch: int) -> Run:
         fixed = graph.clone()
         fixed.reshape(shape_of(self.network, batch))
+        return self.compiled(fixed)
+
+    def compiled(self, graph: Any) -> Run:
+        """What runs a graph."""
         how = {"INFERENCE_PRECISION_HINT": self.HINT, "INFERENCE_NUM_THREADS": torch.get_num_threads(),
                "PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}  # fmt: skip
-        request = core().compile_model(fixed, "CPU", how).create_infer_request()
+        request = core().compile_model(graph, "CPU", how).create_infer_request()
 
         def run(data: NDArray[Any]) -> NDArray[Any]:
             request.infer({0: np.ascontiguousarray(data)}, share_inputs=True)

@@ -211,7 +211,7 @@ class MultiDomain(Scenario):
         how = how if self.options.data.val is None else "data of each domain that was named"
         return FitResult(
             run=str(self.path), task="classification", method="joint", backbone=self.network.name,
-            engine=own_engine(self.options.network.engine),
+            engine=own_engine(self.network, self.options.network.engine, self.device),
             metrics=self.figures, gain=None, seconds=self.watch.record(), cached=False,
             items={"train": sum(len(s.train) for s in splits), "val": self.figures["items"]}, classes=self.classes,
             split=f"judged on {how}", choice=self.joint.record, decision={}, seen=self.seen[0],
