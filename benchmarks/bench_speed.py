@@ -1,7 +1,11 @@
 """How fast frozen features are, beside what a user would write in PyTorch: ``python benchmarks/bench_speed.py [PART]``.
 
 ``end_to_end``: JPEG photos on disk to rows on disk. Each contender runs in a process of its own, in turns; its seconds
-begin when everything is imported. ``one``: one picture through a loaded model beside the network's own pass.
+begin when everything is imported; what the pipeline's own parts allow is measured beside them: the core-seconds of
+decoding and of the network, over the cores. ``one``: one picture through a loaded model beside the engine's own pass
+and decoding. ``fit``: the whole command ``regraft fit`` on hymenoptera with nothing stored, controls, intervals and
+report included, against fastai's fine_tune(3) in turns; REGRAFT_PEER names a Python that has fastai (2.8).
+``accuracy``: that fit with every engine.
 """
 
 from __future__ import annotations
@@ -21,9 +25,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from common import keep, need, unzipped
+from common import keep, need, regraft_fit, unzipped
 
-PARTS = ("end_to_end", "one")
+PARTS = ("end_to_end", "one", "fit", "accuracy")
 NETWORKS = ("mobilenet_v2", "resnet18", "resnet50")
 ENOUGH = 5
 PEERS = ("plain", "best", "regraft")
@@ -124,6 +128,22 @@ def run(peer: str, folder: Path, name: str, engine: str) -> dict[str, Any]:
     return found
 
 
+def core_seconds(folder: Path, name: str, engine: str) -> dict[str, float]:
+    """Seconds of one core for one photo: decoding it, and the network's pass in a full batch."""
+    from regraft.backbones import catalog
+    from regraft.data.image.decoding import decode, fit
+    from regraft.features.engines.base import make_engine
+
+    network, files = catalog.load(f"random:{name}"), sorted(folder.glob("*.jpg"))[:200]
+    runs = make_engine(network, engine)
+    begun = time.perf_counter()
+    pictures = [fit(decode(f.read_bytes()), network.spec) for f in files]
+    decoding = (time.perf_counter() - begun) / len(files)
+    batch, cores = np.stack(pictures[: runs.batch]), os.cpu_count() or 1
+    passed = _ms(lambda: runs.run(batch), 15)["median"] / 1000 / len(batch) * cores
+    return {"decoding": decoding, "network": passed, "images_a_second": cores / (decoding + passed)}
+
+
 def spread(values: list[float]) -> dict[str, float]:
     """Median, least and most."""
     return {"median": statistics.median(values), "least": min(values), "most": max(values)}
@@ -141,7 +161,10 @@ def end_to_end(count: int, rounds: int, networks: tuple[str, ...], engine: str) 
                 for peer in PEERS:
                     last = run(peer, folder, name, engine)
                     seconds[peer].append(last["seconds"])
+            parts = core_seconds(folder, name, last["engine"])
+            rate = count / statistics.median(seconds["regraft"])
             found[name] = {
+                "core_seconds_a_photo": parts, "share_of_what_parts_allow": rate / parts["images_a_second"],
                 "engine": last["engine"], "first_run_seconds": first["seconds"],
                 "seconds": {p: spread(s) for p, s in seconds.items()},
                 "images_a_second": {p: count / statistics.median(s) for p, s in seconds.items()},
@@ -152,43 +175,82 @@ def end_to_end(count: int, rounds: int, networks: tuple[str, ...], engine: str) 
     return found
 
 
-def one(rounds: int) -> dict[str, Any]:
-    """Milliseconds of one picture: through a loaded model, the network's own pass, and decoding."""
-    import torch
+def here() -> list[str]:
+    """The engines that run here."""
+    from regraft.core.runtime import bf16_pays
+    from regraft.features.engines.base import ENGINES, missing
 
+    return [n for n in ENGINES if not missing(ENGINES.get(n)) and (bf16_pays() or not ENGINES.get(n).BF16)]
+
+
+def one(rounds: int) -> dict[str, Any]:
+    """Milliseconds of one picture: through a loaded model, the engine's own pass, and decoding."""
     import regraft
     from regraft.data.image.decoding import decode, fit
 
     work = Path(tempfile.mkdtemp(prefix="regraft-bench-"))
     data = unzipped(need("data/hymenoptera.zip")[0]) / "hymenoptera_data"
     weights = need("weights/mobilenet_v2_imagenet.safetensors")[0]
+    file = next((data / "val").rglob("*.jpg"))
     found: dict[str, Any] = {}
-    for engine in ("torch", "openvino", "onnxruntime"):
-        try:
-            run_of = regraft.fit(str(data / "train"), weights=str(weights), backbone="mobilenet_v2", controls="none",
-                                 engine="torch", out=str(work / engine)).run  # fmt: skip
-            model = regraft.load(run_of, engine=engine)
-        except regraft.RegraftError as error:
-            found[engine] = {"not_run": str(error)}
-            continue
-        file = next((data / "val").rglob("*.jpg"))
-        spec = model.model.network.spec
-        picture = fit(decode(file.read_bytes()), spec)
-        network = network_of("mobilenet_v2")
-        x = torch.from_numpy(picture)[None].permute(0, 3, 1, 2).float() / 255
-
-        def plain(network: Any = network, x: Any = x) -> None:
-            with torch.inference_mode():
-                network(x)
-
+    for name in here():
+        kept = regraft.fit(str(data / "train"), weights=str(weights), backbone="mobilenet_v2", controls="none",
+                           engine=name, out=str(work / name)).run  # fmt: skip
+        model = regraft.load(kept, engine=name)
+        network = model.model.network
+        engine = next(e for _, e in model.runner.parts if e is not None)
+        picture = fit(decode(file.read_bytes()), network.spec)[None]
         timed = {
-            "predict": _ms(lambda m=model, f=file: m.predict([str(f)]), rounds),  # type: ignore[misc]
-            "plain_pass": _ms(plain, rounds),
-            "decode": _ms(lambda f=file, s=spec: fit(decode(f.read_bytes()), s), rounds),
-        }  # type: ignore[misc]
-        found[engine] = {**timed, "times_plain_pass_and_decode": timed["predict"]["median"] /
-                         (timed["plain_pass"]["median"] + timed["decode"]["median"])}  # fmt: skip
-        print(engine, found[engine])
+            "predict": _ms(lambda m=model: m.predict([str(file)]), rounds),  # type: ignore[misc]
+            "pass": _ms(lambda e=engine, p=picture: e.run(p), rounds),  # type: ignore[misc]
+            "decode": _ms(lambda s=network.spec: fit(decode(file.read_bytes()), s), rounds),  # type: ignore[misc]
+        }
+        found[name] = {**timed, "times_pass_and_decode": timed["predict"]["median"] /
+                       (timed["pass"]["median"] + timed["decode"]["median"])}  # fmt: skip
+        print(name, found[name]["times_pass_and_decode"], flush=True)
+    return found
+
+
+def hymenoptera(work: Path, name: str, *words: str) -> tuple[dict[str, Any], float]:
+    """The whole command with nothing stored, and its seconds."""
+    data, weights = need("data/hymenoptera.zip", "weights/mobilenet_v2_imagenet.safetensors")
+    os.environ["REGRAFT_CACHE"] = tempfile.mkdtemp(dir=work)
+    return regraft_fit(work, name, str(data), "--backbone", "mobilenet_v2", "--weights", str(weights), *words)
+
+
+def fit(rounds: int) -> dict[str, Any]:
+    """Seconds of both, start-up included, in turns."""
+    data, weights = need("data/hymenoptera.zip", "weights/mobilenet_v2_imagenet.safetensors")
+    work = Path(tempfile.mkdtemp(prefix="regraft-bench-"))
+    folder, python = next(unzipped(data).rglob("train")).parent, os.environ.get("REGRAFT_PEER", sys.executable)
+    ours: list[dict[str, float]] = []
+    theirs: list[dict[str, float]] = []
+    for seed in range(rounds):
+        result, seconds = hymenoptera(work, str(seed), "--seed", str(seed))
+        ours.append({"seconds": seconds, "accuracy": result["metrics"]["val"]["accuracy"]})
+        begun = time.perf_counter()
+        done = subprocess.run([python, str(Path(__file__).with_name("peer_fastai.py")), str(folder), str(weights),
+                               str(seed)], capture_output=True, text=True)  # fmt: skip
+        if done.returncode:
+            sys.exit(f"fastai is not there (REGRAFT_PEER names a Python that has it), or failed: {done.stderr[-600:]}")
+        theirs.append({"seconds": round(time.perf_counter() - begun, 1),
+                       "accuracy": json.loads(done.stdout.splitlines()[-1])["accuracy"]})  # fmt: skip
+        print(ours[-1], theirs[-1], flush=True)
+    return {"rounds": rounds, "regraft": ours, "fastai": theirs, "times_faster": spread(
+        [b["seconds"] / a["seconds"] for a, b in zip(ours, theirs, strict=True)])}  # fmt: skip
+
+
+def accuracy(_: int) -> dict[str, Any]:
+    """Judged photos that are right, by engine."""
+    work = Path(tempfile.mkdtemp(prefix="regraft-bench-"))
+    found = {}
+    for name in here():
+        result, seconds = hymenoptera(work, name, "--engine", name, "--controls", "none")
+        figures = result["metrics"]["val"]
+        found[name] = {"engine": result["engine"], "accuracy": figures["accuracy"],
+                       "right": round(figures["accuracy"] * result["items"]["val"]), "of": result["items"]["val"],
+                       "seconds": seconds}  # fmt: skip
+        print(name, found[name], flush=True)
     return found
 
 
@@ -218,6 +280,8 @@ def main() -> None:
     for part in asked.parts:
         if part == "one":
             figures = one(50)
+        elif part != "end_to_end":
+            figures = {"fit": fit, "accuracy": accuracy}[part](asked.rounds)
         else:
             figures = end_to_end(asked.photos, asked.rounds, tuple(asked.networks.split(",")), asked.engine)
         keep("speed", PARTS, part, figures, command=f"python benchmarks/bench_speed.py {' '.join(sys.argv[1:])}")

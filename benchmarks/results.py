@@ -471,6 +471,61 @@ def startup(r: dict[str, Any]) -> list[str]:
     return out + table(["", *versions], rows)
 
 
+def of(values: dict[str, float], digits: int = 1) -> str:
+    """A median with the least and the most."""
+    return f"{values['median']:.{digits}f} ({values['least']:.{digits}f} to {values['most']:.{digits}f})"
+
+
+def speed(r: dict[str, Any]) -> list[str]:
+    out = ["## Frozen features (`bench_speed.py`)", ""]
+    if "end_to_end" in r:
+        e = r["end_to_end"]
+        out += [f"{e['photos']:,} JPEG photos of 500 x 375 pixels on disk to rows on disk, {e['rounds']} rounds in "
+                "turns, the engine chosen and the network converted before; plain is eager float32 with torchvision's "
+                "transform and a loader of 2 workers, best is PyTorch in bfloat16, channels last, inference mode. Times faster: "
+                "median (least to most) over the rounds.", ""]  # fmt: skip
+        out += table(["network", "engine", "images a second", "plain", "best", "times plain", "times best",
+                      "of what its parts allow", "first run, s"], [
+            [name, n["engine"], *(f"{n['images_a_second'][p]:.0f}" for p in ("regraft", "plain", "best")),
+             of(n["times_faster"]["plain"]), of(n["times_faster"]["best"]),
+             f"{n['share_of_what_parts_allow']:.0%}" if "share_of_what_parts_allow" in n else "-",
+             f"{n['first_run_seconds']:.1f}"] for name, n in e.items() if isinstance(n, dict)])  # fmt: skip
+    if "one" in r:
+        out += ["", "One picture through a loaded model (hymenoptera, mobilenet_v2), milliseconds, medians of 50.", ""]
+        out += table(["engine", "predict", "the engine's own pass", "decoding", "times both"], [
+            [name, *(f"{n[k]['median']:.1f}" for k in ("predict", "pass", "decode")),
+             f"{n['times_pass_and_decode']:.2f}"] for name, n in r["one"].items()])  # fmt: skip
+    if "fit" in r:
+        f = r["fit"]
+        mean = {k: sum(x["accuracy"] for x in f[k]) / f["rounds"] for k in ("regraft", "fastai")}
+        middle = {k: sorted(x["seconds"] for x in f[k])[f["rounds"] // 2] for k in ("regraft", "fastai")}
+        out += ["", f"The whole command `regraft fit` on hymenoptera with nothing stored, controls, intervals and "
+                f"report included, against fastai's fine_tune(3), {f['rounds']} rounds in turns: {middle['regraft']:.1f} and "
+                f"{middle['fastai']:.1f} s, {of(f['times_faster'])} times as fast; accuracy {mean['regraft']:.4f} and "
+                f"{mean['fastai']:.4f}.", ""]  # fmt: skip
+    if "accuracy" in r:
+        out += ["", "Hymenoptera by engine, photos that are right:", ""]
+        out += table(["engine", "right"], [[n, f"{v['right']} of {v['of']}"] for n, v in r["accuracy"].items()])
+    return out
+
+
+def stress(r: dict[str, Any]) -> list[str]:
+    out = ["## Under stress (`bench_stress.py`)", ""]
+    if "memory" in r:
+        out += ["Peak of the memory above what the process takes before the first picture, pictures of 224 x 224 "
+                "pixels through squeezenet1_1 into a store:", ""]  # fmt: skip
+        out += table(["pictures", "engine", "MB above idle", "of these rows, MB", "seconds"], [
+            [f"{int(n):,}", v["engine"], f"{v['above_idle_megabytes']:.0f}", f"{v['row_megabytes']:.0f}",
+             f"{v['seconds']:.0f}"] for n, v in r["memory"].items()])  # fmt: skip
+    if "kills" in r:
+        k = r["kills"]
+        out += ["", f"{k['rounds']} extractions of {k['pictures']} pictures, {k['killed']} of them killed with -9 at a "
+                f"random moment, each resumed by the next: rows {'equal' if k['equal_to_the_bit'] else 'NOT equal'} to "
+                "the bit to those of an undisturbed one, "
+                f"{k['pictures_of_finished_shards_run_again']} pictures of finished shards run again.", ""]  # fmt: skip
+    return out
+
+
 SECTIONS = {
     "spine": spine,
     "pictures": pictures,
@@ -487,6 +542,8 @@ SECTIONS = {
     "tables": tables,
     "calibration": calibration,
     "startup": startup,
+    "speed": speed,
+    "stress": stress,
 }
 
 
