@@ -160,10 +160,3 @@ def engine_of_saved(networks: tuple[Pretrained, ...], name: str, device: str) ->
         return INT8
     say(f"the model learned from rows in int8, not to be had here ({lacks[0]}): its figures are not of this engine")
     return name
-
-
-def without_int8(network: Pretrained) -> Pretrained:
-    """The same network, carrying no quantised graph."""
-    found = copy.copy(network)
-    found.provenance, found.int8 = {k: v for k, v in network.provenance.items() if k != "int8"}, {}
-    return found

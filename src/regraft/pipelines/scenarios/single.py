@@ -22,6 +22,7 @@ from regraft.data.open import name_of
 from regraft.data.splits import Split, make_split
 from regraft.features.encoders.table import columns_of
 from regraft.features.fusion import learned as with_learned_maps
+from regraft.features.fusion import without_int8
 from regraft.features.labelled import LabelledFeatures
 from regraft.features.network import default_backbone
 from regraft.features.one_pass import one_pass
@@ -43,7 +44,6 @@ from regraft.pipelines.stages.contamination import learned_from
 from regraft.pipelines.stages.evaluate import cross_validate, evaluate, share_seen_in_pretraining
 from regraft.pipelines.stages.features import rows_of
 from regraft.pipelines.stages.first_pass import networks_of
-from regraft.pipelines.stages.int8 import for_engine
 from regraft.pipelines.stages.learn import AlreadyTrained, Learned, head_learner, known_items, learn, model_of
 from regraft.pipelines.stages.network import started
 from regraft.pipelines.stages.outcome import Outcome, answering, judge
@@ -151,9 +151,13 @@ class Single(Scenario):
         self.options = self.options.changed(backbone=network.name)
 
     def _for_engine(self, network: Pretrained, part: Split) -> tuple[Pretrained, int]:
-        engine, seed = self.options.network.engine, self.options.run.seed
+        """The network as the engine runs it, and the forward passes that this cost."""
+        if self.options.network.engine != INT8:
+            return without_int8(network), 0
+        from regraft.pipelines.stages.int8 import quantised  # what proves it is imported where it is asked for
+
         with self.watch("extract"):
-            return for_engine(network, part, engine, seed=seed, device=self.device, store=self.store)
+            return quantised(network, part, seed=self.options.run.seed, device=self.device, store=self.store)
 
     def _choose(self, part: Split) -> tuple[str, dict[str, Any]]:
         from regraft.selection import halving as search

@@ -18,7 +18,7 @@ from regraft.core.runtime import say
 from regraft.data.splits import Split
 from regraft.features.engines import Unconvertible
 from regraft.features.engines.auto import least_cosine
-from regraft.features.engines.openvino_int8 import MOST, calibrated, without_int8
+from regraft.features.engines.openvino_int8 import MOST, calibrated
 from regraft.features.fusion import fuse, parts_of
 from regraft.features.runner import Runner
 from regraft.options.network import INT8
@@ -30,16 +30,11 @@ COMPARED, MOST_LOST = 500, 0.005
 FLOAT = "openvino"
 
 
-def for_engine(
-    network: Pretrained, split: Split, engine: str, *, seed: int, device: str, store: RowStore
-) -> tuple[Pretrained, int]:
-    """The network as ``engine`` runs it, and the forward passes that this cost: in int8 where that was asked for, with
-    what was found in ``provenance``; else with no quantised graph that it may have from another fit. Raises
-    ``InputError`` where int8 is refused.
+def quantised(network: Pretrained, split: Split, *, seed: int, device: str, store: RowStore) -> tuple[Pretrained, int]:
+    """The network on pictures, carrying the graph in int8 that was calibrated on some of the training pictures, with
+    what was found in ``provenance["int8"]``; and the forward passes that this cost. Raises ``InputError`` where it is
+    refused. Networks on other items stay as they are.
     """
-    if engine != INT8:
-        parts = parts_of(network)
-        return (fuse([*map(without_int8, parts)]) if any(p.int8 for p in parts) else network), 0
     if network.spec.modality != "image":
         return network, 0
     data = split.train
