@@ -104,6 +104,23 @@ def test_the_model_carries_its_graph(run: Path, fresh_cache: Path, monkeypatch: 
     assert "not to be had here (openvino is not installed): its figures are not of this engine" in told()
 
 
+def test_what_is_carried_may_be_wrong(run: Path) -> None:
+    """A record that is none carries nothing; a graph that is none is told of."""
+    network = regraft.load(run).model.network
+    whole = dict(network.int8)
+    for broken in (b"", b"[]", b'{"network": 1}', whole[int8.RECORD].replace(b'"network": "', b'"network": "0')):
+        network.int8[int8.RECORD] = broken
+        assert not int8.carries(network)
+    for lost in whole:
+        network.int8 = {name: data for name, data in whole.items() if name != lost}
+        assert not int8.carries(network)
+    network.int8 = {**whole, int8.GRAPH: b"<net/>"}
+    with pytest.raises(
+        InputError, match="graph in int8 that regraft_tiny carries cannot be read.*take --engine openvi"
+    ):
+        make_engine(network, INT8).run(pictures()[:1])
+
+
 def test_a_fit_in_int8_is_told_and_repeated(run: Path, tmp_path: Path, told) -> None:
     proof = regraft.load(run).model.network.provenance["int8"]
     assert proof["items"] == 90 and proof["openvino"] == proof[INT8] == 1 and 0.9 < proof["cosine"] < 1

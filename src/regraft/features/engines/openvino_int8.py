@@ -62,18 +62,29 @@ class OpenVinoInt8(OpenVino):
 
     def graph(self) -> Any:
         if self._graph is None:
-            self._graph = core().read_model(self.network.int8[GRAPH], self.network.int8[WEIGHTS])
+            try:
+                self._graph = core().read_model(self.network.int8[GRAPH], self.network.int8[WEIGHTS])
+            except RuntimeError as error:
+                raise InputError(
+                    f"The graph in int8 that {self.network.name} carries cannot be read by this OpenVINO (another "
+                    "version wrote it, or it is damaged); take --engine openvino."
+                ) from error
         return self._graph
 
 
 def _record(network: Pretrained) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(network.int8[RECORD])
-    return found
+    """What a graph was made of; nothing where none is carried, or not all of it."""
+    try:
+        found = json.loads(network.int8[RECORD]) if {GRAPH, WEIGHTS} <= network.int8.keys() else {}
+        return found if {"network", "calibration"} <= found.keys() else {}
+    except (KeyError, ValueError, AttributeError):
+        return {}
 
 
 def carries(network: Pretrained) -> bool:
     """Whether it carries a quantised graph of the very weights that it has now."""
-    return bool(network.int8) and _record(network)["network"] == network.digest()
+    found = _record(network)
+    return bool(found) and found["network"] == network.digest()
 
 
 def require_nncf() -> None:
