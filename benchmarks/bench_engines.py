@@ -1,7 +1,8 @@
 """Pictures a second of every engine, the network alone: ``python benchmarks/bench_engines.py [NETWORK ...]``.
 
 Pictures of 224 x 224 pixels lie in memory as bytes, in batches of 32 and of 1. All engines run in turns, TURNS times; a
-figure is the median over the turns, a ratio that of each turn. Rows are compared with those of PyTorch in float32.
+figure is the median over the turns, a ratio that of each turn. Rows are compared with those of PyTorch in float32; int8
+is calibrated on the pictures of the batch.
 ``one_picture`` is a file on disk through a loaded network, beside its decoding and the engine's own pass, the median
 of 50.
 """
@@ -25,12 +26,15 @@ from common import write
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
 from regraft.core.runtime import bf16_pays
-from regraft.data.items import PictureFiles
+from regraft.data.items import PictureArray, PictureFiles
 from regraft.data.open import open_inputs
 from regraft.data.transforms.loaders import loader
 from regraft.features.engines.auto import least_cosine
 from regraft.features.engines.base import ENGINES, Engine, make_engine, missing
+from regraft.features.engines.graphs import version
+from regraft.features.engines.openvino_int8 import calibrated
 from regraft.features.runner import Runner
+from regraft.options.network import INT8
 
 NETWORKS = ("mobilenet_v2", "resnet18", "resnet50")
 TURNS, ALONE = 7, 50
@@ -38,7 +42,8 @@ TURNS, ALONE = 7, 50
 
 def here() -> list[str]:
     """The engines of this machine."""
-    return [n for n in ENGINES if not missing(ENGINES.get(n)) and (bf16_pays() or not ENGINES.get(n).BF16)]
+    known = [n for n in ENGINES if n != INT8 or version("nncf")]
+    return [n for n in known if not missing(ENGINES.get(n)) and (bf16_pays() or not ENGINES.get(n).BF16)]
 
 
 def in_turns(ways: dict[str, Callable[[], Any]], turns: int) -> dict[str, list[float]]:
@@ -86,10 +91,11 @@ def measured(name: str, photo: Path) -> dict[str, Any]:
         Image.fromarray(np.random.default_rng(0).integers(0, 255, (12, 12, 3), np.uint8)).resize((640, 448))
     )
     crops = np.stack([data[10 * (i % 8) : 10 * (i % 8) + 224, 50 * (i // 8) : 50 * (i // 8) + 224] for i in range(32)])
-    engines, seconds = {}, {}
+    engines, networks, seconds = {}, {}, {}
     for engine in here():
         begun = time.perf_counter()
-        engines[engine] = make_engine(network, engine)
+        networks[engine] = calibrated(network, PictureArray(crops, "crops")) if engine == INT8 else network
+        engines[engine] = make_engine(networks[engine], engine)
         seconds[engine] = round(time.perf_counter() - begun, 2)
     rows = {n: e.run(crops)["pooled"] for n, e in engines.items()}
     found = {
@@ -97,7 +103,7 @@ def measured(name: str, photo: Path) -> dict[str, Any]:
         "batch_1": speeds(engines, crops[:1]),
         "cosine_least": {n: least_cosine(r, rows["torch"]) for n, r in rows.items()},
         "seconds_to_make": seconds,
-        "one_picture": {n: one_picture(network, n, photo) for n in engines},
+        "one_picture": {n: one_picture(networks[n], n, photo) for n in engines},
     }
     for n in engines:
         print(f"{name} {n}: {found['batch_32'][n]['items_a_second']:.0f} a second, "

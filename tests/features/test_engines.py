@@ -20,12 +20,14 @@ from regraft.data.open import open_data
 from regraft.features import labelled
 from regraft.features.engines import auto, base, graphs
 from regraft.features.engines.base import ENGINES, SHAPES, Unconvertible, batch_for, make_engine, missing, require
+from regraft.features.engines.openvino_int8 import calibrated
 from regraft.features.engines.torch import TorchEngine
 from regraft.features.runner import Runner
+from regraft.options.network import INT8
 
 FAMILIES = ("regraft_tiny", "mobilenet_v2", "resnet18", "squeezenet1_1")
 PAIRS = [(family, engine) for family in FAMILIES for engine in ENGINES
-         if engine != "onnxruntime" or family in ("regraft_tiny", "squeezenet1_1")]  # fmt: skip
+         if engine not in ("onnxruntime", INT8) or family in ("regraft_tiny", "squeezenet1_1")]  # fmt: skip
 """More families and engines in tests/conformance/test_backbones.py, slowly."""
 
 
@@ -60,11 +62,14 @@ def test_engines_agree(family: str, name: str) -> None:
     network = small(family)
     side = network.spec.height
     data = pictures(40, 40)[:32, :side, :side]
+    if name == INT8:
+        pytest.importorskip("nncf")
+        network = calibrated(network, PictureArray(data, "x"))
     engine, plain = make_engine(network, name), TorchEngine(network).run(data)["pooled"]
     assert engine.describe()["engine"] == name and json.dumps(engine.describe())
     rows = engine.run(data)["pooled"]
     assert rows.shape == (32, network.width) and rows.dtype == np.float32
-    least, near = (0.999, 2e-2) if ENGINES.get(name).BF16 else (0.999999, 1e-5)
+    least, near = (0.999, 2e-2) if ENGINES.get(name).BF16 else (0.99 if name == INT8 else 0.999999, 1e-5)
     assert auto.least_cosine(rows, plain) >= least
     for shape in SHAPES:
         beside = np.zeros_like(data[:shape])

@@ -146,7 +146,8 @@ class Pretrained:
     ``recipe`` is what it takes to build the same network again without its weights (see `catalog.rebuild`);
     ``provenance`` tells a person where the weights come from. ``seen`` are the `pixel_digest`s, as uint64, of the
     pictures whose labels the pretraining saw, where they are known. ``files`` are what preparing the input needs
-    besides the spec, by name: the tokeniser, the words, the dictionary of a view.
+    besides the spec, by name: the tokeniser, the words, the dictionary of a view. ``int8`` are the files of the graph
+    that was quantised for it, see `regraft.features.engines.openvino_int8`; none where nobody did.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Pretrained:
     provenance: dict[str, Any] = field(default_factory=dict)
     seen: Any = None
     files: dict[str, bytes] = field(default_factory=dict)
+    int8: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def has_learned(self) -> bool:

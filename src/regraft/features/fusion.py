@@ -6,6 +6,7 @@ What must be learned from the training part before it gives features (`tfidf`) i
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,17 @@ def parts_of(network: Pretrained) -> tuple[Pretrained, ...]:
 def learned(network: Pretrained, items: Items) -> Pretrained:
     """The network with all that must be learned from training items learned from ``items``."""
     return fuse([p.fitted(items) if isinstance(p, Mapped) else p for p in parts_of(network)])
+
+
+def without_int8(network: Pretrained) -> Pretrained:
+    """The same network without the quantised graph that it, or a part of it, has from another fit."""
+    parts = parts_of(network)
+    if not any(p.int8 for p in parts):
+        return network
+    kept = [copy.copy(p) for p in parts]
+    for part in kept:
+        part.provenance, part.int8 = {k: v for k, v in part.provenance.items() if k != "int8"}, {}
+    return fuse(kept)
 
 
 def learns(network: Pretrained) -> bool:

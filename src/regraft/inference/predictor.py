@@ -15,7 +15,9 @@ from regraft.core.types import Hints, Problem, Roles
 from regraft.data.items import Items
 from regraft.data.tabular.cells import Cells
 from regraft.features.encoders.table import TableNetwork
+from regraft.features.engines.openvino_int8 import engine_of_saved
 from regraft.features.extract import Extracted
+from regraft.features.fusion import parts_of
 from regraft.features.runner import Runner
 from regraft.inference.base import BasePredictor
 from regraft.models.model import Model
@@ -35,6 +37,10 @@ class Answers:
     scores: dict[str, NDArray[np.float64]] | None = None
 
 
+def _runner(model: Model, engine: str, device: str) -> Runner:
+    return Runner(model.network, engine_of_saved(parts_of(model.network), engine, device), device)
+
+
 class Predictor(BasePredictor[Answers]):
     """A model of classes or numbers. ``classes_`` are the class names in the order of the probabilities."""
 
@@ -44,7 +50,7 @@ class Predictor(BasePredictor[Answers]):
                  runner: Runner | None = None) -> None:  # fmt: skip
         self.model = model
         self.manifest = manifest
-        self.runner = runner or Runner(model.network, engine, resolve_device(device))
+        self.runner = runner or _runner(model, engine, resolve_device(device))
         self.modality = model.network.spec.modality
         self.hints = Hints(kept=Roles.from_json(manifest["record"].get("columns")))
         self.classes_ = np.array(model.target.classes)

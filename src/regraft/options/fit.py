@@ -11,7 +11,7 @@ from regraft.core.errors import InputError
 from regraft.options.base import SCENARIO_WORDS, TASK_WORDS, Declared, Kind, Scenario, declared
 from regraft.options.data import DataOptions
 from regraft.options.evaluation import EvaluationOptions
-from regraft.options.network import NetworkOptions
+from regraft.options.network import INT8, NetworkOptions
 from regraft.options.run import RunOptions, seconds_of
 from regraft.options.scenario import ScenarioOptions
 from regraft.options.training import TRAINED, TrainingOptions
@@ -238,4 +238,12 @@ def _folds(given: dict[str, Any], meaning: Meaning) -> str | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _range_test, _chosen, _folds)
+def _int8(given: dict[str, Any], meaning: Meaning) -> str | None:
+    alone = meaning.kind == "features" and meaning.scenario == "single" and given["share"] is None
+    if given["engine"] == INT8 and not alone and meaning.task != "detection":
+        return (f"--engine {INT8} is for a method on features, such as linear-probe, of one data set: it is calibrated "
+                "once, for a network that stays as it is.")  # fmt: skip
+    return None
+
+
+RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _range_test, _chosen, _folds, _int8)

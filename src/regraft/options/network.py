@@ -16,9 +16,12 @@ BACKBONE = (
     "A+small for one and a small one that learns beside it, auto or auto:A,B to have one chosen [default: regraft_tiny "
     "for pictures up to 64 pixels, else mobilenet_v2; minilm for texts where installed]"
 )
+INT8 = "openvino-int8"
+"""The engine that is calibrated on training pictures, and has to prove itself."""
 ENGINE = (
-    "what runs frozen networks on pictures: torch, torch-bf16, openvino, openvino-bf16, onnxruntime, or auto: the one "
-    "remembered for the network on this machine, for much work the fastest, for little torch"
+    "what runs frozen networks on pictures: torch, torch-bf16, openvino, openvino-bf16, onnxruntime, openvino-int8 "
+    "(calibrated on training pictures, refused where the probe loses by it), or auto: the one remembered for the "
+    "network on this machine, for much work the fastest, for little torch"
 )
 DETECTOR = "for pictures with boxes: yolo, yolo-tiny, yolo-s ... yolo-x, fasterrcnn, ssd [default: yolo]"
 

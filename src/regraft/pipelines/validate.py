@@ -12,7 +12,7 @@ from regraft.methods import METHODS, kind_of
 from regraft.options.base import Scenario
 from regraft.options.evaluation import check_controls
 from regraft.options.fit import FitOptions, Meaning, raise_all
-from regraft.options.network import SMALL, parts_in
+from regraft.options.network import INT8, SMALL, parts_in
 from regraft.options.scenario import SHARED
 from regraft.options.training import MIXES, check_augmentation
 
@@ -81,6 +81,10 @@ def _names(options: FitOptions) -> Iterator[InputError]:
         from regraft.features.engines import require
 
         tried.append(lambda: require(network.engine, resolve_device(network.device)))
+    if network.engine == INT8:
+        from regraft.features.engines.openvino_int8 import require_nncf
+
+        tried.append(require_nncf)
     for ask in tried:
         try:
             ask()

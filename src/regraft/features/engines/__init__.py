@@ -1,5 +1,5 @@
 """What runs a frozen network over items; one file an engine, one interface (`base.py`), one choice (`auto.py`)."""
 
-from regraft.features.engines.base import ENGINES, Engine, make_engine, require
+from regraft.features.engines.base import ENGINES, Engine, Unconvertible, make_engine, require
 
-__all__ = ["ENGINES", "Engine", "make_engine", "require"]
+__all__ = ["ENGINES", "Engine", "Unconvertible", "make_engine", "require"]

@@ -64,6 +64,7 @@ ENGINES = Registry(
         "torch-bf16": "regraft.features.engines.torch:TorchBf16",
         "openvino": "regraft.features.engines.openvino:OpenVino",
         "openvino-bf16": "regraft.features.engines.openvino:OpenVinoBf16",
+        "openvino-int8": "regraft.features.engines.openvino_int8:OpenVinoInt8",
         "onnxruntime": "regraft.features.engines.onnxruntime:OnnxRuntime",
     },
 )
@@ -126,6 +127,11 @@ def require(name: str, device: str = "cpu") -> None:
     if engine.BF16 and not bf16_pays(device):
         raise InputError(f"--engine {name}: the device {device} gains nothing by bfloat16; take --engine "
                          f"{name.removesuffix('-bf16')}.")  # fmt: skip
+
+
+def uncalibrated(name: str) -> str:
+    """The engine of networks that nobody calibrates, beside those that ``name`` runs: int8's own library in float32."""
+    return name.removesuffix("-int8")
 
 
 def make_engine(network: Pretrained, name: str = "auto", device: str = "cpu") -> Engine:

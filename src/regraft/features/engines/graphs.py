@@ -192,10 +192,11 @@ class ConvertedEngine(ABC):
 
     def run(self, data: NDArray[Any]) -> dict[str, NDArray[np.floating[Any]]]:
         if len(data) not in self._runs:
-            self._runs[len(data)] = self.ready(self._loaded(), len(data))
+            self._runs[len(data)] = self.ready(self.graph(), len(data))
         return {"pooled": self._runs[len(data)](data)}
 
-    def _loaded(self) -> Any:
+    def graph(self) -> Any:
+        """The graph, read or converted where it is not here yet."""
         if self._graph is None:
             folder = self.kept.checked()
             if folder is None:

@@ -11,7 +11,7 @@ from regraft.core.files import path_of, sha256
 
 FORMAT, FORMAT_VERSION, TASKS_VERSION, OWN_VERSION = "regraft-artefact", 1, 2, 3
 MANIFEST, MODEL, BACKBONE = "manifest.json", "model.safetensors", "backbone.safetensors"
-TOKENIZER, PARTS, LEARNED = "tokenizer", "parts", "learned.safetensors"
+TOKENIZER, PARTS, LEARNED, INT8 = "tokenizer", "parts", "learned.safetensors", "int8"
 
 Kind = Literal["model", "tasks", "detector"]
 """What a folder may hold: a model of classes or numbers, several such by task, or what finds boxes."""

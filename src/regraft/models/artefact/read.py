@@ -20,6 +20,7 @@ from regraft.features.encoders.tfidf import TfIdf
 from regraft.features.fusion import TERMS, fuse, parts_of, tfidf
 from regraft.models.artefact.manifest import (
     BACKBONE,
+    INT8,
     LEARNED,
     MODEL,
     PARTS,
@@ -51,6 +52,7 @@ def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor]) 
         return table_network(TableMap.from_bytes(files[COLUMNS]))
     network = catalog.rebuild(entry["name"], entry["recipe"], PreprocessSpec.from_json(entry["spec"]), body, files)
     network.provenance = entry["provenance"]
+    network.int8 = {f.name: f.read_bytes() for f in sorted((folder / INT8).glob("*"))}
     architecture = entry["recipe"].get("of", entry["recipe"])["architecture"]
     network.seen = catalog.seen_by(architecture, entry["provenance"]["weights"])
     return network
@@ -111,7 +113,7 @@ def parameters(found: Saved) -> int:
 
 def _same_network(a: dict[str, Any], b: dict[str, Any]) -> bool:
     """Whether two manifests name the same network, to the bit, whose weights do not lie in ``MODEL``."""
-    files = [{k: v for k, v in m["files"].items() if k.startswith((BACKBONE, PARTS, TOKENIZER))} for m in (a, b)]
+    files = [{k: v for k, v in m["files"].items() if k.startswith((BACKBONE, PARTS, TOKENIZER, INT8))} for m in (a, b)]
     return bool(a["network"] == b["network"] and files[0] == files[1])
 
 

@@ -4,7 +4,9 @@
 ``model.safetensors``     the head, what the training data looks like, and the network where it was changed
 ``backbone.safetensors``  the network where it was not changed: a hard link into a store by content
 ``tokenizer/``            for networks on texts: what turns texts into token numbers, and a view's dictionary
-``parts/0``, ``parts/1``  ... hold both for each part of a fusion
+``int8/``                 the graph that was quantised for the network, where its rows were learned from: OpenVINO's
+                          own format, operations and numbers, and what it was calibrated on
+``parts/0``, ``parts/1``  ... hold all three for each part of a fusion
 ``learned.safetensors``   what the items that it learned from are recognised by
 ``metrics.json``          the figures measured before the refit
 ``README.md``             the model card
@@ -26,11 +28,13 @@ from regraft.backbones.weights import write_state
 from regraft.core.errors import ArtefactError, DiskError
 from regraft.core.files import disk_errors, new_file, new_folder, sha256, write_json, write_text
 from regraft.core.runtime import cache_dir, versions
+from regraft.features.engines import openvino_int8
 from regraft.features.fusion import fuse, parts_of
 from regraft.models.artefact.manifest import (
     BACKBONE,
     FORMAT,
     FORMAT_VERSION,
+    INT8,
     LEARNED,
     MANIFEST,
     MODEL,
@@ -169,6 +173,9 @@ def _write_network(network: Pretrained, folder: Path, changed: bool) -> None:
     for name, data in network.files.items():
         (folder / TOKENIZER).mkdir(exist_ok=True)
         (folder / TOKENIZER / name).write_bytes(data)
+    if openvino_int8.carries(network):
+        (folder / INT8).mkdir()
+        openvino_int8.write(network.int8, folder / INT8)
 
 
 def _blob(network: Pretrained) -> Path:

@@ -22,6 +22,7 @@ from regraft.data.open import name_of
 from regraft.data.splits import Split, make_split
 from regraft.features.encoders.table import columns_of
 from regraft.features.fusion import learned as with_learned_maps
+from regraft.features.fusion import without_int8
 from regraft.features.labelled import LabelledFeatures
 from regraft.features.network import default_backbone
 from regraft.features.one_pass import one_pass
@@ -31,6 +32,7 @@ from regraft.models import artefact
 from regraft.models.heads import LinearHead
 from regraft.models.learned import Learned as LearnedItems
 from regraft.options.fit import FitOptions, Meaning, is_auto
+from regraft.options.network import INT8
 from regraft.options.run import seconds_of
 from regraft.options.training import DEFAULT_BUDGET, TRAINED
 from regraft.pipelines.context import FitContext, Kept
@@ -94,7 +96,8 @@ class Single(Scenario):
 
         It may do less, or nothing: later steps compute what they miss.
         """
-        if self.meaning.kind == "adapting networks" or not isinstance(data.items, PictureFiles):
+        calibrates = self.options.network.engine == INT8  # which is done on the training part, not known yet
+        if self.meaning.kind == "adapting networks" or calibrates or not isinstance(data.items, PictureFiles):
             return
         some = data.items.take(items)
         networks = networks_of(some, self.options, self.given, self.made)
@@ -143,8 +146,18 @@ class Single(Scenario):
         if network is None:
             network, self.warm = started(self.halves, str(self.names), self.options.network)
             network = with_learned_maps(network, self.halves.train.items)
-        self.network = network
+        self.network, computed = self._for_engine(network, self.halves)
+        self.computed += computed
         self.options = self.options.changed(backbone=network.name)
+
+    def _for_engine(self, network: Pretrained, part: Split) -> tuple[Pretrained, int]:
+        """The network as the engine runs it, and the forward passes that this cost."""
+        if self.options.network.engine != INT8:
+            return without_int8(network), 0
+        from regraft.pipelines.stages.int8 import quantised  # what proves it is imported where it is asked for
+
+        with self.watch("extract"):
+            return quantised(network, part, seed=self.options.run.seed, device=self.device, store=self.store)
 
     def _choose(self, part: Split) -> tuple[str, dict[str, Any]]:
         from regraft.selection import halving as search
@@ -164,6 +177,8 @@ class Single(Scenario):
             say(str(split.train.roles))
         judged = f", {len(split.val or ())} to judge on" if split.folds is None else ""
         say(f"{len(split.train)} items to learn from{judged}: {split.how}")
+        if proof := self.network.provenance.get("int8"):
+            self.run.log("calibrated", **proof)
         self.train, computed = rows_of(self.context, split.train)
         self.judged, more = rows_of(self.context, split.val)
         self.computed += computed + more
@@ -184,7 +199,7 @@ class Single(Scenario):
     def _chosen_by(self, part: Split) -> Pretrained:
         """The network that a part of the training items would choose."""
         network = self.options.changed(backbone=self._choose(part)[0], init=None, weights=None).network
-        return started(part, str(self.names), network)[0]
+        return self._for_engine(started(part, str(self.names), network)[0], part)[0]
 
     def learn(self) -> None:
         """A head, or a trained network; and what the training items look like to it."""

@@ -13,6 +13,7 @@ from regraft.core.runtime import track
 from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
 from regraft.data.splits import part_of_split
+from regraft.features.engines.base import uncalibrated
 from regraft.features.fusion import learned as with_learned_maps
 from regraft.features.fusion import learns
 from regraft.features.labelled import LabelledFeatures
@@ -40,7 +41,8 @@ def evaluate(
     with context.watch("controls"):
         kit = ControlKit(split, train, judged, partial(head_learner(context, own=False),
                                                        groups=context.groups_of(train)),
-                         options.network.engine, context.runner.device, context.store, options.network.size,
+                         uncalibrated(options.network.engine), context.runner.device, context.store,
+                         options.network.size,
                          context.kept)  # fmt: skip
         controls = run_controls(options.evaluation.controls, context.network, kit)
         if probe is not None:
