@@ -482,8 +482,8 @@ def speed(r: dict[str, Any]) -> list[str]:
         e = r["end_to_end"]
         out += [f"{e['photos']:,} JPEG photos of 500 x 375 pixels on disk to rows on disk, {e['rounds']} rounds in "
                 "turns, the engine chosen and the network converted before; plain is eager float32 with torchvision's "
-                "transform and a loader of 2 workers, best is PyTorch in bfloat16, channels last, inference mode. Times "
-                "faster: median (least to most) over the rounds.", ""]  # fmt: skip
+                "transform and a loader of 2 workers, best is PyTorch in bfloat16, channels last, inference mode; "
+                "times faster with the least and the most of the rounds.", ""]  # fmt: skip
         out += table(["network", "engine", "images a second", "plain", "best", "times plain", "times best",
                       "of what its parts allow", "first run, s"], [
             [name, n["engine"], *(f"{n['images_a_second'][p]:.0f}" for p in ("regraft", "plain", "best")),
@@ -500,9 +500,10 @@ def speed(r: dict[str, Any]) -> list[str]:
         mean = {k: sum(x["accuracy"] for x in f[k]) / f["rounds"] for k in ("regraft", "fastai")}
         middle = {k: sorted(x["seconds"] for x in f[k])[f["rounds"] // 2] for k in ("regraft", "fastai")}
         out += ["", f"The whole command `regraft fit` on hymenoptera with nothing stored, controls, intervals and "
-                f"report included, against fastai's fine_tune(3), {f['rounds']} rounds in turns: {middle['regraft']:.1f} "
-                f"and {middle['fastai']:.1f} s, {of(f['times_faster'])} times as fast; accuracy {mean['regraft']:.4f} and "
-                f"{mean['fastai']:.4f}.", ""]  # fmt: skip
+                f"report included, against fastai's fine_tune(3), {f['rounds']} rounds in turns: "
+                f"{middle['regraft']:.1f} "
+                f"and {middle['fastai']:.1f} s, {of(f['times_faster'])} times as fast; accuracy "
+                f"{mean['regraft']:.4f} and {mean['fastai']:.4f}.", ""]  # fmt: skip
     if "accuracy" in r:
         out += ["", "Hymenoptera by engine, photos that are right:", ""]
         out += table(["engine", "right"], [[n, f"{v['right']} of {v['of']}"] for n, v in r["accuracy"].items()])

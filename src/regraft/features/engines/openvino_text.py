@@ -51,7 +51,7 @@ class OpenVinoText(TextEngine, OpenVino):
 
     def forward(self, x: Tensor) -> NDArray[np.float32]:
         if self._run is None:
-            self._run = self.compiled(self._loaded())
+            self._run = self.compiled(self.graph())
         found: NDArray[np.float32] = self._run(x.numpy())
         return found
 
