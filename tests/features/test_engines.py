@@ -63,7 +63,8 @@ def test_engines_agree(family: str, name: str) -> None:
     side = network.spec.height
     data = pictures(40, 40)[:32, :side, :side]
     if name == INT8:
-        pytest.importorskip("nncf")
+        if not graphs.version("nncf"):
+            pytest.skip("nncf is not installed (extra int8)")
         network = calibrated(network, PictureArray(data, "x"))
     engine, plain = make_engine(network, name), TorchEngine(network).run(data)["pooled"]
     assert engine.describe()["engine"] == name and json.dumps(engine.describe())

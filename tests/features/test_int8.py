@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from regraft.features.fusion import parts_of
 from regraft.models import artefact
 from regraft.options.network import INT8
 
-pytest.importorskip("nncf")
+pytestmark = pytest.mark.skipif(find_spec("nncf") is None, reason="nncf is not installed (extra int8)")
 
 COUNT = 90
 
@@ -249,8 +250,8 @@ def test_a_cpu_without_units_for_int8_gives_the_same_rows(run: Path, tmp_path: P
 
 @pytest.mark.slow
 def test_ants_and_bees(shared: Path, tmp_path: Path) -> None:
-    """Within one picture of float32's 0.9542 on the 153 of the part val (measured: 0.9608)."""
+    """Of the 153 of the part val within one of the 146 that float32 has right (measured: 147)."""
     weights = shared / "weights/mobilenet_v2_imagenet.safetensors"
     found = regraft.fit(str(shared / "data/hymenoptera.zip"), weights=str(weights), engine=INT8, controls="none",
                         out=str(tmp_path / "r"))  # fmt: skip
-    assert found.engine == INT8 and abs(found.metrics["val"]["accuracy"] - 0.9542) <= 1 / 153
+    assert found.engine == INT8 and abs(round(153 * found.metrics["val"]["accuracy"]) - 146) <= 1
