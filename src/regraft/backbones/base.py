@@ -7,7 +7,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -146,9 +146,11 @@ class Pretrained:
     ``recipe`` is what it takes to build the same network again without its weights (see `catalog.rebuild`);
     ``provenance`` tells a person where the weights come from. ``seen`` are the `pixel_digest`s, as uint64, of the
     pictures whose labels the pretraining saw, where they are known. ``files`` are what preparing the input needs
-    besides the spec, by name: the tokeniser, the words, the dictionary of a view.
+    besides the spec, by name: the tokeniser, the words, the dictionary of a view. ``outputs`` are the names of
+    what engines give.
     """
 
+    outputs: ClassVar[tuple[str, ...]] = ("pooled",)
     name: str
     body: Body
     head: nn.Module | None
@@ -158,6 +160,11 @@ class Pretrained:
     provenance: dict[str, Any] = field(default_factory=dict)
     seen: Any = None
     files: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def batch(self) -> int:
+        """How many items are run at once: pictures 32, small ones and rows of numbers more."""
+        return 32 if self.spec.height * self.spec.width > 64 * 64 else 256
 
     @property
     def has_learned(self) -> bool:

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from regraft.backbones.base import Pretrained
 from regraft.core.errors import DiskError
 from regraft.core.files import digest, write_json
 from regraft.core.runtime import bf16_pays, say
-from regraft.data.items import Items
-from regraft.data.transforms.loaders import batches
-from regraft.features.engines.base import ENGINES, Engine, Unconvertible, full_batch, missing
+from regraft.features.engines.base import ENGINES, SHAPES, Engine, FrozenNetwork, Unconvertible, missing
 from regraft.features.engines.graphs import remembered, version
 
 PLAIN = "torch"
@@ -32,6 +30,9 @@ CONVERT_ITEMS, CONVERT_SECONDS = 512, 20.0
 MOST_BATCHES = 4
 PARITY, GAIN = 0.999, 1.1
 
+Sample = Callable[[int, int], Iterable[NDArray[Any]]]
+"""(size, count) -> at most ``count`` batches, each of ``size`` of the first items, prepared for the network."""
+
 
 class AutoEngine:
     """Decides at the first items it is to run (`settle`) and keeps to it; before, it is PyTorch in float32.
@@ -41,15 +42,15 @@ class AutoEngine:
     from the network and the number of items alone, so that a fit repeated gives the same rows.
     """
 
-    def __init__(self, network: Pretrained, device: str = "cpu") -> None:
+    def __init__(self, network: FrozenNetwork, device: str = "cpu") -> None:
         self.network, self.device = network, device
-        self.batch = full_batch(network.spec)
+        self.batch = network.batch
         self._settled: Engine | None = None
 
-    def settle(self, items: Items) -> None:
-        """Chooses the engine, where none is chosen yet."""
+    def settle(self, count: int, sample: Sample) -> None:
+        """Chooses the engine for ``count`` items, where none is chosen yet."""
         if self._settled is None:
-            self._settled = chosen(self.network, self.device, items)
+            self._settled = chosen(self.network, self.device, count, sample)
 
     @property
     def engine(self) -> Engine:
@@ -65,19 +66,20 @@ class AutoEngine:
         return self.engine.run(data)
 
 
-def _built(name: str, network: Pretrained, device: str) -> Engine:
+def _built(name: str, network: FrozenNetwork, device: str) -> Engine:
     engine: Engine = ENGINES.get(name)(network, device)
     return engine
 
 
-def chosen(network: Pretrained, device: str, items: Items) -> Engine:
-    """The engine for these items: the one remembered, else the fastest of those that are worth a try."""
+def chosen(network: FrozenNetwork, device: str, count: int, sample: Sample) -> Engine:
+    """The engine for ``count`` items: the one remembered, else the fastest of those that are worth a try."""
     place = _place(network, device)
-    wanted, known = candidates(network, device, len(items)), recall(place)
+    wanted, known = candidates(network, device, count), recall(place)
     if known is None or not set(wanted) <= set(known["tried"]):
         if len(wanted) == 1 and known is None:
             return _built(PLAIN, network, device)
-        data = _first(network, items)
+        size = max(SHAPES[1], network.batch // 4)
+        data = [*sample(size, min(MOST_BATCHES, max(2, count // (8 * size))))]
         if not data:
             return _built(PLAIN, network, device)
         engine, known = fastest(network, device, wanted, data)
@@ -90,7 +92,7 @@ def chosen(network: Pretrained, device: str, items: Items) -> Engine:
         return _built(PLAIN, network, device)
 
 
-def candidates(network: Pretrained, device: str, count: int) -> list[str]:
+def candidates(network: FrozenNetwork, device: str, count: int) -> list[str]:
     """The engines that are worth a try for so many items, PyTorch in float32 first. ONNX Runtime is left out where
     OpenVINO multiplies in bfloat16, which it was never faster than.
     """
@@ -105,7 +107,7 @@ def candidates(network: Pretrained, device: str, count: int) -> list[str]:
     return [n for n, k in kinds.items() if not missing(k) and (cpu or not k.CPU) and (bf16 or not k.BF16)]
 
 
-def nominal_seconds(network: Pretrained) -> float:
+def nominal_seconds(network: FrozenNetwork) -> float:
     """What PyTorch in float32 takes for one item on two common cores, by the multiplications of the layers and the
     numbers they give: a rough figure, but the same whatever else the machine does.
     """
@@ -120,23 +122,15 @@ def nominal_seconds(network: Pretrained) -> float:
     return counted[0] / 60e9 + counted[1] * 2.5e-9
 
 
-def _first(network: Pretrained, items: Items) -> list[NDArray[Any]]:
-    """A few batches, each a quarter of the full one, of the first items; those that can all be read."""
-    size = full_batch(network.spec) // 4
-    count = size * min(MOST_BATCHES, max(2, len(items) // (8 * size)))
-    work = batches(items, range(min(count, len(items))), network.spec, size)
-    return [batch.data for batch in work if len(batch.positions) == size]
-
-
 def fastest(
-    network: Pretrained, device: str, names: list[str], data: list[NDArray[Any]]
+    network: FrozenNetwork, device: str, names: list[str], data: list[NDArray[Any]]
 ) -> tuple[Engine, dict[str, Any]]:
     """The engine of ``names`` that runs the batches fastest, of those whose rows are near enough to PyTorch's in
     float32; and what was found of each. A later name must be a tenth faster than an earlier one.
     """
     tried: dict[str, Any] = {}
     found: dict[str, Engine] = {}
-    rows: NDArray[Any] | None = None
+    rows: Rows = {}
     best = PLAIN
     for name in names:
         try:
@@ -146,8 +140,8 @@ def fastest(
             tried[name] = {"left_out": str(error)}
             say(f"{name} cannot run {network.name}: {error}")
             continue
-        rows = own if rows is None else rows
-        likeness = least_cosine(own, rows)
+        rows = rows or own
+        likeness = min(least_cosine(own[k], rows[k]) for k in rows)
         tried[name] = {"items_a_second": round(rate, 2), "cosine": round(likeness, 7)}
         if likeness < PARITY:
             tried[name]["left_out"] = f"a cosine of {likeness:.4f} to float32"
@@ -159,21 +153,25 @@ def fastest(
     return found[best], {"engine": best, "network": network.name, "tried": tried}
 
 
-def _timed(engine: Engine, data: list[NDArray[Any]]) -> tuple[NDArray[Any], float]:
-    """The rows of all batches, and items a second in the fastest of them but for the first."""
-    rows, seconds = [], []
+Rows = dict[str, NDArray[Any]]
+
+
+def _timed(engine: Engine, data: list[NDArray[Any]]) -> tuple[Rows, float]:
+    """Each output for all batches, and items a second in the fastest of them but for the first."""
+    rows, seconds = list[Rows](), []
     for batch in data:
         begun = time.perf_counter()
-        rows.append(engine.run(batch)["pooled"])
+        rows.append(engine.run(batch))
         seconds.append(time.perf_counter() - begun)
-    return np.concatenate(rows), len(data[0]) / max(min(seconds[1:] or seconds), 1e-9)
+    whole = {k: np.concatenate([one[k] for one in rows]) for k in rows[0]}
+    return whole, len(data[0]) / max(min(seconds[1:] or seconds), 1e-9)
 
 
 def least_cosine(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """The smallest cosine between rows (n, D) of both; rows of zeros are alike; -1 where a number is none."""
+    """The smallest cosine between rows (n, ...) of both; rows of zeros are alike; -1 where a number is none."""
     if not np.isfinite(a).all():
         return -1.0
-    x, y = a.astype(np.float64), b.astype(np.float64)
+    x, y = (one.reshape(len(one), -1).astype(np.float64) for one in (a, b))
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     both = (np.abs(x).max(1, initial=0) == 0) & (np.abs(y).max(1, initial=0) == 0)
     cosines = np.where(both, 1.0, (x * y).sum(1) / np.where(lengths > 0, lengths, 1.0))
@@ -193,7 +191,7 @@ def machine(device: str) -> str:
     return f"{device}, {platform.machine()}, {kind}, {os.cpu_count()} cores"
 
 
-def _place(network: Pretrained, device: str) -> Path:
+def _place(network: FrozenNetwork, device: str) -> Path:
     libraries = {name: version(name) for name in ("torch", "openvino", "onnxruntime")}
     key = digest({"format": 1, "machine": machine(device), **libraries}).hex()[:12]
     return remembered() / network.digest() / f"choice-{key}.json"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,38 @@ from regraft.core.registry import Registry
 from regraft.core.runtime import bf16_pays, say
 from regraft.core.types import PreprocessSpec
 
+if TYPE_CHECKING:
+    from torch import nn
+
 SHAPES = (1, 8, 32)
 """The batches that few items are run in: the smallest that holds them all. More come in an engine's full batch."""
+
+
+class FrozenNetwork(Protocol):
+    """What engines run: a `Pretrained`, or the network of a detector in one frame.
+
+    ``body.features`` takes a float batch prepared as ``spec`` says and gives a tensor (B, ...), or one for each of
+    ``outputs``; ``batch`` items are run at once; ``digest`` names graph, weights and preprocessing.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def body(self) -> Any: ...
+
+    @property
+    def spec(self) -> PreprocessSpec: ...
+
+    @property
+    def outputs(self) -> tuple[str, ...]: ...
+
+    @property
+    def batch(self) -> int: ...
+
+    def digest(self) -> str: ...
+
+    def watched(self, layers: Sequence[nn.Module], look: Callable[[nn.Module, Any, Any], None]) -> None: ...
 
 
 class Engine(Protocol):
@@ -33,7 +64,9 @@ class Engine(Protocol):
         ...
 
     def run(self, data: NDArray[Any]) -> dict[str, NDArray[np.floating[Any]]]:
-        """Uint8 (B, height, width, channels), float (B, columns) or str (B,) -> ``{"pooled": (B, D)}``."""
+        """Uint8 (B, height, width, channels), float (B, columns) or str (B,) -> (B, ...) of each output, in
+        float32 (numeric rows: float64): of a `Pretrained` ``{"pooled": (B, D)}``.
+        """
         ...
 
 
@@ -49,7 +82,7 @@ class BuiltEngine(Engine, Protocol):
     BF16: ClassVar[bool]
     CPU: ClassVar[bool]
 
-    def __init__(self, network: Pretrained, device: str = "cpu") -> None: ...
+    def __init__(self, network: FrozenNetwork, device: str = "cpu") -> None: ...
 
 
 class Unconvertible(RegraftError):
@@ -66,11 +99,6 @@ ENGINES = Registry(
         "onnxruntime": "regraft.features.engines.onnxruntime:OnnxRuntime",
     },
 )
-
-
-def full_batch(spec: PreprocessSpec) -> int:
-    """How many items an engine runs at once: pictures 32, small ones and rows of numbers more."""
-    return 32 if spec.height * spec.width > 64 * 64 else 256
 
 
 def batch_for(count: int, full: int) -> int:
@@ -99,7 +127,7 @@ def require(name: str, device: str = "cpu") -> None:
                          f"{name.removesuffix('-bf16')}.")  # fmt: skip
 
 
-def make_engine(network: Pretrained, name: str = "auto", device: str = "cpu") -> Engine:
+def make_engine(network: FrozenNetwork, name: str = "auto", device: str = "cpu") -> Engine:
     """The engine called ``name`` for this network; ``auto`` chooses by the items it is to run (`AutoEngine`).
 
     Networks on texts have an engine of their own, rows of numbers run on torch. Where a network cannot be converted,
@@ -108,6 +136,7 @@ def make_engine(network: Pretrained, name: str = "auto", device: str = "cpu") ->
     if network.spec.modality == "text":
         from regraft.features.engines.torch_text import TextEngine
 
+        assert isinstance(network, Pretrained), "texts are read by networks of backbones/text"
         return TextEngine(network, device)
     if network.spec.modality == "table":
         name = "torch"
