@@ -1,6 +1,4 @@
-"""A detector applied to pictures: threads decode each and bring it into its frame, an engine runs the network, boxes are
-decoded from what it gives, in float32.
-"""
+"""A detector applied to pictures: threads decode them and bring them into its frame, an engine runs the network."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from regraft.data.image.tiling import merged, tiles
 from regraft.data.items import Items
 from regraft.data.transforms.loaders import padded, shape_of
 from regraft.data.writers.detections import Answer
-from regraft.features.engines.auto import AutoEngine
+from regraft.features.engines.auto import AutoEngine, Sample
 from regraft.features.engines.base import Engine, batch_for, make_engine, require
 from regraft.models.detectors.base import BATCH, FLOOR, Detector, outside
 from regraft.models.detectors.bn_folding import folded
@@ -63,11 +61,15 @@ class DetectorRunner:
     @property
     def engine(self) -> str:
         """The name of the engine that runs the frame most pictures have."""
-        return str(next(iter(self._engines.values()), self._of(self.detector.frame)).describe()["engine"])
+        first = next(iter(self._engines), self.detector.frame)
+        return str(self._of(first).describe()["engine"])
 
-    def _of(self, frame: Frame) -> Engine:
+    def _of(self, frame: Frame, count: int = 0, sample: Sample = lambda size, count: ()) -> Engine:
         if frame not in self._engines:
-            self._engines[frame] = make_engine(FrozenDetector(self.detector, frame), self.asked, self.device)
+            engine = make_engine(FrozenDetector(self.detector, frame), self.asked, self.device)
+            if isinstance(engine, AutoEngine):
+                engine.settle(count, sample)
+            self._engines[frame] = engine
         return self._engines[frame]
 
     def settle(self, items: Items) -> None:
@@ -78,8 +80,6 @@ class DetectorRunner:
             return
         frames = Counter(self._frame_at(items, i) for i in range(min(len(items), LOOKED_AT)))
         frame = max(frames, key=lambda f: (f is not None, frames[f]), default=None) or self.detector.frame
-        engine = self._of(frame)
-        assert isinstance(engine, AutoEngine)
 
         def sample(size: int, count: int) -> Iterator[NDArray[np.uint8]]:
             wanted = iter([p for p in self.framed(items.take(np.arange(min(2 * size * count, len(items)))))
@@ -87,7 +87,7 @@ class DetectorRunner:
             while len(some := [p.pixels for p in islice(wanted, size)]) == size and (count := count - 1) >= 0:
                 yield np.stack(some)
 
-        engine.settle(len(items), sample)
+        self._of(frame, len(items), sample)
 
     def _frame_at(self, items: Items, i: int) -> Frame | None:
         try:
