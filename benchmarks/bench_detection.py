@@ -1,6 +1,6 @@
 """Detectors on BCCD's blood cells: what each reaches, what transfer is worth, and what it costs.
 
-Needs the shared data and weights. Parts (all without arguments): bccd, fewer, fusion, heads, formats, speed.
+Needs the shared data and weights. Parts (all without arguments): bccd, fewer, fusion, heads, formats.
 `bccd` takes about two hours and a half on two cores, `fewer` half an hour. Settings were chosen on val; the figures are
 of test, whose pictures no fit has seen.
 """
@@ -21,7 +21,7 @@ import torch
 
 from common import SHARED, keep, need, regraft_fit, save_plot, unzipped, written
 
-PARTS = ("bccd", "fewer", "fusion", "heads", "formats", "speed")
+PARTS = ("bccd", "fewer", "fusion", "heads", "formats")
 SEEDS = (0, 1, 2)
 DETECTORS: dict[str, list[str]] = {
     "yolo": ["--detector", "yolo", "--epochs", "16"],
@@ -226,32 +226,6 @@ def formats(work: Path) -> None:
     }, seeds="0, 1, 2")  # fmt: skip
 
 
-def speed(work: Path) -> None:
-    """`predict` of YOLOX-nano at 416 against the same network in eager float32, picture by picture, in turns."""
-    from regraft.data.open import open_data
-    from regraft.models.detectors import catalog
-    from regraft.models.detectors.bn_folding import folded
-
-    items = open_data(f"{bccd()}#test").items
-    pictures = [items.load(i) for i in range(32)]
-    plain = catalog.load("yolo", frame=(416, 416))
-    ours = folded(plain)
-    ratios, rates = [], []
-    for turn in range(6):
-        seconds = []
-        for net in (plain, ours):
-            begun = time.perf_counter()
-            net.detections(pictures)
-            seconds.append(time.perf_counter() - begun)
-        if turn:
-            ratios.append(seconds[0] / seconds[1])
-            rates.append(len(pictures) / seconds[1])
-    keep("detection", PARTS, "speed", {
-        "pictures_a_second": float(np.median(rates)), "times_faster": float(np.median(ratios)), "all": ratios,
-        "threads": torch.get_num_threads(), "pictures": "640 x 480 BCCD, decoded; letterbox, network, boxes",
-    }, seeds="0, 1, 2")  # fmt: skip
-
-
 if __name__ == "__main__":
     ways = {
         "bccd": bccd_part,
@@ -259,7 +233,6 @@ if __name__ == "__main__":
         "fusion": fusion,
         "heads": heads,
         "formats": formats,
-        "speed": speed,
     }
     os.environ.setdefault("REGRAFT_WEIGHTS", str(SHARED / "weights"))
     with tempfile.TemporaryDirectory() as folder:

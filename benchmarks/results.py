@@ -448,10 +448,23 @@ def detection(r: dict[str, Any]) -> list[str]:
                 f"{f['pictures_with_as_many_boxes']} with as many boxes, {f['pictures_with_the_same_classes']} with the "  # noqa: E501
                 f"same classes; no corner moved by more than {f['largest_difference_of_a_corner_in_pixels']:.1e} "
                 "pixels.", ""]  # fmt: skip
-    if "speed" in r:
-        s = r["speed"]
-        out += [f"YOLOX-nano at 416 from decoded picture to boxes: {s['times_faster']:.2f} times eager float32 of the "
-                f"same network ({s['pictures_a_second']:.0f} a second here, {s['threads']} threads).", ""]  # fmt: skip
+    return out
+
+
+def detector_speed(r: dict[str, Any]) -> list[str]:
+    one, eight = (r["times_faster"][k] for k in ("plain 1", "plain 8"))
+    out = ["## Boxes, the speed (`bench_detector_speed.py`)", "",
+           f"YOLOX-nano at 416, {r['pictures']:,} JPEG files to boxes on {r['threads']} threads: "
+           f"{r['pictures_a_second']['regraft']:.0f} pictures a second by {r['engine']}, {one['median']:.2f} times the "
+           f"plain PyTorch float32 loop ({one['least']:.2f} to {one['most']:.2f}) and {eight['median']:.2f} times the "
+           f"same in batches of 8 ({eight['least']:.2f} to {eight['most']:.2f}; processes of their own, in turns, "
+           f"{r['rounds']} rounds). The first run, which chooses and converts, takes {r['first_run_seconds']:.1f} s, "
+           f"later ones {r['seconds']['regraft']['median']:.1f} s.", ""]  # fmt: skip
+    parts = ", ".join(f"{k} {v:.1f}" for k, v in r["milliseconds_a_picture"].items())
+    out += [f"Milliseconds a picture, each step by itself: {parts}.", ""]
+    if "map" in r:
+        by = "; ".join(f"{k} {v['map']:.4f} (mAP50 {v['map50']:.4f})" for k, v in r["map"].items() if k != "epochs")
+        out += [f"mAP on BCCD's test pictures after {r['map']['epochs']} epochs: {by}.", ""]
     return out
 
 
@@ -537,6 +550,7 @@ SECTIONS = {
     "text_speed": text_speed,
     "probe": probe,
     "detection": detection,
+    "detector_speed": detector_speed,
     "domains": domains,
     "uncertainty": uncertainty,
     "coverage": coverage,

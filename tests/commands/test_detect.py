@@ -98,7 +98,7 @@ def test_boxes_as_files(run: Path, data: Path, tmp_path: Path) -> None:
         ({"form": "coco"}, "needs --out"),
         ({"sort_into": "x"}, "are not for detectors"),
         ({"overwrite": True}, "are not for detectors"),
-        ({"engine": "torch"}, "are not for detectors"),
+        ({"engine": "tensors"}, "no engine 'tensors'"),
         ({"out": str(tmp_path / "found")}, "exists"),
         ({"form": "voc", "out": "x"}, "no format"),
     ]

@@ -109,7 +109,7 @@ def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, shapes
     with pytest.raises(InputError, match=r"needs onnxruntime and onnxscript: pip install 'regraft\[onnx\]'"):
         regraft.fit(str(shapes), engine="onnxruntime", out=str(tmp_path / "r"))
     assert not (tmp_path / "r").exists()
-    assert auto.candidates(small("resnet18"), "cpu", range(10**6)) in (["torch"], ["torch", "torch-bf16"])
+    assert auto.candidates(small("resnet18"), "cpu", 10**6) in (["torch"], ["torch", "torch-bf16"])
 
 
 def test_engines_of_another_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,8 +165,8 @@ def many(monkeypatch: pytest.MonkeyPatch, fresh_cache: Path) -> None:
     """64 items are many, and two more engines to try: one always faster, one wrong."""
     monkeypatch.setitem(ENGINES._entries, "counting", f"{__name__}:Counting")
     monkeypatch.setitem(ENGINES._entries, "wrong", f"{__name__}:Wrong")
-    monkeypatch.setattr(auto, "candidates", lambda network, device, items:
-                        ["torch", "counting", "wrong"] if len(items) >= 64 else ["torch"])  # fmt: skip
+    monkeypatch.setattr(auto, "candidates", lambda network, device, count, longer=1.0:
+                        ["torch", "counting", "wrong"] if count >= 64 else ["torch"])  # fmt: skip
     timed = auto._timed
     speeds = {TorchEngine: 1.0, Counting: 2.0, Wrong: 3.0}
     monkeypatch.setattr(auto, "_timed", lambda engine, data: (timed(engine, data)[0], speeds[type(engine)]))
@@ -224,10 +224,8 @@ def _npz(folder: Path) -> Path:
 
 def test_little_work_stays_on_torch(fresh_cache: Path) -> None:
     tiny, net = small(), catalog.load("random:mobilenet_v2")
-    assert auto.candidates(tiny, "cpu", range(1500)) == ["torch"] and auto.candidates(net, "cpu", range(127)) == [
-        "torch"
-    ]
-    assert set(auto.candidates(net, "cpu", range(400))) <= {"torch", "torch-bf16"}
+    assert auto.candidates(tiny, "cpu", 1500) == ["torch"] and auto.candidates(net, "cpu", 127) == ["torch"]
+    assert set(auto.candidates(net, "cpu", 400)) <= {"torch", "torch-bf16"}
     assert 0.01 < auto.nominal_seconds(net) < 0.05 and auto.nominal_seconds(tiny) < 0.002
     runner = Runner(tiny)
     assert next(iter(runner.stream(items(300), "x"))).rows.shape == (256, 320)

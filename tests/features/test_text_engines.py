@@ -47,16 +47,18 @@ def test_many_texts_choose_among_engines_on_texts(
 ) -> None:
     """The same rule and the same record as for pictures; what only reads pictures is not tried."""
     network, items = catalog.load(str(tiny)), Texts([f"{t} {i}" for i in range(100) for t in TEXTS])
-    assert auto.candidates(network, "cpu", items) == [plain_engine(network, "cpu")]
+    assert auto.candidates(network, "cpu", len(items), 5.0) == [plain_engine(network, "cpu")]
     monkeypatch.setattr(auto, "CONVERT_TEXTS", 1e-9)
     monkeypatch.setattr(auto, "CONVERT_SECONDS", 1e-9)
-    wanted = auto.candidates(network, "cpu", items)
+    wanted = auto.candidates(network, "cpu", len(items), 5.0)
     assert wanted[0] == "torch" and "onnxruntime" not in wanted
     runner = Runner(network)
     assert sum(len(found.rows) for found in runner.stream(items, "x")) == len(items)
     record = json.loads(next(fresh_cache.glob("engines/*/choice-*.json")).read_text())
     assert set(record["tried"]) == set(wanted) and record["engine"] == runner.engine
-    assert auto.chosen(network, "cpu", Texts(TEXTS[:1])).describe()["engine"] == record["engine"], "as remembered"
+    assert auto.chosen(network, "cpu", 1, lambda *_: [array(TEXTS[:1])]).describe()["engine"] == record["engine"], (
+        "as remembered"
+    )
 
 
 def test_engines_that_take_no_texts_and_networks_that_gain_nothing(tiny: Path, tmp_path: Path, told) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -147,9 +147,11 @@ class Pretrained:
     ``provenance`` tells a person where the weights come from. ``seen`` are the `pixel_digest`s, as uint64, of the
     pictures whose labels the pretraining saw, where they are known. ``files`` are what preparing the input needs
     besides the spec, by name: the tokeniser, the words, the dictionary of a view. ``int8`` are the files of the graph
-    that was quantised for it, see `regraft.features.engines.openvino_int8`; none where nobody did.
+    that was quantised for it, see `regraft.features.engines.openvino_int8`; none where nobody did. ``outputs`` are the
+    names of what engines give.
     """
 
+    outputs: ClassVar[tuple[str, ...]] = ("pooled",)
     name: str
     body: Body
     head: nn.Module | None
@@ -160,6 +162,13 @@ class Pretrained:
     seen: Any = None
     files: dict[str, bytes] = field(default_factory=dict)
     int8: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def batch(self) -> int:
+        """How many items are run at once: pictures 32, small ones and rows of numbers more, texts most."""
+        if self.spec.modality == "text":
+            return 2048
+        return 32 if self.spec.height * self.spec.width > 64 * 64 else 256
 
     @property
     def has_learned(self) -> bool:

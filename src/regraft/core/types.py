@@ -134,7 +134,8 @@ class PreprocessSpec:
 
     Pictures: decoded to uint8; if ``resize`` is given, the shorter side is brought to that many pixels and the
     middle (``height`` x ``width``) is cut out, else the picture is stretched to ``height`` x ``width``; then
-    channels in the order of ``colour``, values in 0..1, less ``mean``, divided by ``std``.
+    channels in the order of ``colour``, values in 0..1, less ``mean``, divided by ``std``; without these, as they are,
+    in 0..255.
     Numeric rows: ``columns`` values, taken as they are.
     Texts: the steps of ``view`` in their order (see `regraft.text.views`), then the network's own tokeniser; what is
     longer than ``tokens`` tokens is cut into windows of at most that many.

@@ -30,8 +30,7 @@ from regraft.methods.finetuning.detector import DEFAULT
 from regraft.metrics.detection import evaluate
 from regraft.models.artefact import detector as artefact
 from regraft.models.detectors import catalog
-from regraft.models.detectors.apply import detections
-from regraft.models.detectors.bn_folding import folded
+from regraft.models.detectors.apply import DetectorRunner
 from regraft.models.learned import Learned
 from regraft.options.fit import FitOptions, Meaning, raise_all
 from regraft.training import detector as training
@@ -48,6 +47,7 @@ class Detector(BaseEstimator):
     backbone : the body of ``fasterrcnn`` and ``ssd``; weights : a weights file that takes the place of the catalog's.
     epochs, lr, batch, blocks, augment, mix, multi_scale, size : as on the command line.
     threshold : the score from which boxes are told of; by default chosen inside the training pictures.
+    engine : what runs the fitted network, see docs/engines.md.
 
     After ``fit``: ``classes_`` the names that were in ``y``, ``threshold_``, ``record_`` of the training, and
     ``problems_``, what was wrong with boxes, by their place in ``y``.
@@ -69,6 +69,7 @@ class Detector(BaseEstimator):
         multi_scale: bool = False,
         size: int | None = None,
         threshold: float | None = None,
+        engine: str = "auto",
         device: str = "auto",
         seed: int = 0,
     ) -> None:
@@ -85,6 +86,7 @@ class Detector(BaseEstimator):
         self.multi_scale = multi_scale
         self.size = size
         self.threshold = threshold
+        self.engine = engine
         self.device = device
         self.seed = seed
 
@@ -127,7 +129,7 @@ class Detector(BaseEstimator):
             self.record_, decision = training.train_detector(network, data, context, Stopwatch())
         self.learned_ = Learned.of(items, network=None, store=store)
         self.network_ = network.requires_grad_(False).eval()
-        self._ready = folded(self.network_)
+        self._ready = DetectorRunner(self.network_, self.engine, resolve_device(self.device))
         if self.threshold is not None:
             decision = {"threshold": self.threshold, "chosen_by": "the user"}
         self.decision_ = decision
@@ -140,7 +142,7 @@ class Detector(BaseEstimator):
         Raises ``DataError`` naming the first picture that cannot be read.
         """
         check_is_fitted(self)
-        found = detections(self._ready, _pictures(X), self.threshold_)
+        found = self._ready.detections(_pictures(X), self.threshold_)
         return [{"boxes": f.xyxy, "labels": self.classes_[f.labels], "scores": f.scores} for f in found]
 
     def score(self, X: Any, y: Sequence[dict[str, Any]]) -> float:
@@ -172,7 +174,7 @@ class Detector(BaseEstimator):
         truth, _ = _truth(entries, self.classes_)
         truth, problems = _checked(truth, entries, items, tuple(map(str, self.classes_)))
         _warn([*_others(entries, self.classes_), *problems], depth + 1)
-        found: list[Found] = detections(self._ready, items)
+        found: list[Found] = self._ready.detections(items)
         return evaluate(list(truth), found, list(map(str, self.classes_)))
 
     def save(self, folder: str | Path) -> Path:

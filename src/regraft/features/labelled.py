@@ -43,15 +43,15 @@ def fresh_rows(
 ) -> LabelledFeatures:
     """The rows of the items that can be read."""
     with tempfile.TemporaryDirectory() as folder:
-        found = Runner(network, own_engine(network, engine, device), device).stored(
+        found = Runner(network, own_engine(engine, plain_engine(network, device)), device).stored(
             data.items.take(items), RowStore(Path(folder))
         )
     read = items[found.positions]
     return LabelledFeatures(found.rows, data.y[read], read)
 
 
-def own_engine(network: Pretrained, engine: str, device: str) -> str:
+def own_engine(engine: str, plain: str = "torch") -> str:
     """What runs a network that a fit has trained, and that only few items see: ``auto`` would time and convert it anew
-    in every fit, and could run some of its items by one engine and some by another.
+    in every fit, and could run some of its items by one engine and some by another. It means ``plain`` here.
     """
-    return plain_engine(network, device) if engine == "auto" else engine
+    return plain if engine == "auto" else engine

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
+from functools import partial, reduce
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
 from regraft.core.arrays import stack_columns
@@ -47,7 +49,7 @@ class Runner:
         for network, engine in self.parts:
             require_modality(items, network.spec, network.name)
             if isinstance(engine, AutoEngine):
-                engine.settle(items)
+                engine.settle(len(items), partial(_first, network, items))
 
     def engines(self, items: Items) -> list[tuple[Pretrained, Engine]]:
         """The networks that read the items themselves, ready to do so."""
@@ -92,6 +94,12 @@ class Runner:
                 rows.append(engine.run(batch.data)["pooled"][: len(batch.positions)])
                 positions += batch.positions
         return Extracted(np.concatenate(rows[1:] or rows), np.array(positions, np.int64), failed, len(positions))
+
+
+def _first(network: Pretrained, items: Items, size: int, count: int) -> Iterator[NDArray[Any]]:
+    """The first items as a `Sample`; batches of which all can be read."""
+    work = batches(items, range(min(size * count, len(items))), network.spec, size)
+    yield from (batch.data for batch in work if len(batch.positions) == size)
 
 
 def _side_by_side(found: list[Extracted]) -> Extracted:

@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from functools import reduce
+from itertools import chain
 from typing import Any
 
 from regraft.core.errors import ArtefactError, InputError, UnknownName
 from regraft.core.files import output
 from regraft.data.image.video import frames, is_video
 from regraft.data.inputs import as_items
-from regraft.data.items import Items
+from regraft.data.items import Items, JoinedItems
 from regraft.data.writers.detections import WRITERS, Answer, record, write_found
 from regraft.inference.detector import BoxPredictor
 from regraft.inference.streaming import as_typed
-from regraft.models.detectors.apply import Named, answered, loaded
-from regraft.models.detectors.base import BATCH
+from regraft.models.detectors.apply import DetectorRunner, Framed, Named, loaded
 
 
-def box_answers(predictor: BoxPredictor, inputs: list[str], size: int | None = None) -> Iterator[Answer]:
+def box_answers(
+    predictor: BoxPredictor, inputs: list[str], size: int | None = None, *, keep: bool = False
+) -> Iterator[Answer]:
     """What is found on each picture of ``inputs`` from the predictor's threshold on, in their order; videos give a
     picture a frame.
 
-    With ``size`` a picture is looked at in overlapping tiles of at most so many pixels a side.
+    With ``size`` a picture is looked at in overlapping tiles of at most so many pixels a side. With ``keep`` the
+    answers hold the pictures.
     """
-    sources = [(text, None if is_video(text) else _items(text)) for text in inputs]
-    pictures = chain.from_iterable(_pictures(text, items) for text, items in sources)
-    while some := list(islice(pictures, BATCH)):
-        yield from answered(predictor.detector, some, predictor.threshold, size)
+    runner, sources = predictor.runner, [(text, None if is_video(text) else _items(text)) for text in inputs]
+    files = [items for _, items in sources if items is not None]
+    if files and size is None:
+        runner.settle(reduce(JoinedItems, files))
+    if size is not None:
+        for text, items in sources:
+            yield from (runner.tiled(*one, size, predictor.threshold) for one in _pictures(text, items))
+        return
+    framed = chain.from_iterable(_framed(runner, text, items, keep) for text, items in sources)
+    yield from runner.answers(framed, predictor.threshold)
+
+
+def _framed(runner: DetectorRunner, text: str, items: Items | None, keep: bool) -> Iterator[Framed]:
+    """The pictures of one argument in their frames."""
+    if items is None:
+        yield from (runner.in_frame(name, picture, keep) for name, picture in frames(text))
+    else:
+        for one in runner.framed(items, keep):
+            yield one._replace(name=as_typed(text, one.name, items))
 
 
 def _items(text: str) -> Items:
@@ -62,7 +80,7 @@ def predict_boxes(
     if folder is not None and folder.exists():
         raise ArtefactError(f"{out} exists: choose another --out; nothing was touched.")
     counts = [0, 0]
-    answers = _counted(box_answers(predictor, inputs, tiles), counts)
+    answers = _counted(box_answers(predictor, inputs, tiles, keep=form == "pictures"), counts)
     if folder is None:
         rows = [record(answer, predictor.detector.classes) for answer in answers]
         return rows, counts[0], counts[1]

@@ -15,20 +15,21 @@ from regraft.data.inputs import as_items
 from regraft.data.items import Items
 from regraft.data.writers.detections import Answer, record
 from regraft.inference.base import BasePredictor
-from regraft.models.detectors.apply import stream
+from regraft.models.detectors.apply import DetectorRunner
 from regraft.models.detectors.base import Detector
-from regraft.models.detectors.bn_folding import folded
 
 
 class BoxPredictor(BasePredictor[dict[int, Answer]]):
     """A detector. ``classes_`` are the class names that labels index, ``threshold`` the least score that is shown."""
 
-    USELESS = ("label", "text", "image", "encoding", "adapt", "resume", "overwrite", "sort_into", "copy", "engine")
+    USELESS = ("label", "text", "image", "encoding", "adapt", "resume", "overwrite", "sort_into", "copy")
     WHY = "are not for detectors"
     modality: Modality = "image"
 
-    def __init__(self, detector: Detector, manifest: dict[str, Any], *, device: str = "auto") -> None:
-        self.detector = folded(detector).to(resolve_device(device))
+    def __init__(self, detector: Detector, manifest: dict[str, Any], *, engine: str = "auto",
+                 device: str = "auto") -> None:  # fmt: skip
+        self.runner = DetectorRunner(detector, engine, resolve_device(device))
+        self.detector = self.runner.detector
         self.manifest, self.hints = manifest, Hints()
         self.classes_ = np.array(detector.classes)
         self.threshold = float(manifest["target"]["decision"].get("threshold", 0.3))
@@ -44,7 +45,7 @@ class BoxPredictor(BasePredictor[dict[int, Answer]]):
         self, items: Items, label: str = "detections", threshold: float | None = None
     ) -> Iterator[dict[int, Answer]]:
         """What is found on each picture, by its position, batch by batch in their order."""
-        return stream(self.detector, items, self.threshold if threshold is None else threshold, label)
+        return self.runner.stream(items, self.threshold if threshold is None else threshold, label)
 
     def failed(self, answers: dict[int, Answer]) -> dict[int, str]:
         return {i: one.error for i, one in answers.items() if one.error}

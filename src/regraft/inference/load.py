@@ -23,7 +23,7 @@ def load_any(path: str | Path, *, engine: str = "auto", device: str = "auto") ->
         return Predictor(found, manifest, engine=engine, device=device)
     if isinstance(found, dict):
         return TaskPredictor(found, manifest, engine=engine, device=device)
-    return BoxPredictor(found, manifest, device=device)
+    return BoxPredictor(found, manifest, engine=engine, device=device)
 
 
 def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Predictor:

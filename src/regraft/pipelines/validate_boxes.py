@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from regraft.core.errors import InputError
+from regraft.core.runtime import resolve_device
+from regraft.features.engines import require
 from regraft.methods.finetuning.detector import DEFAULT
 from regraft.models.artefact import detector as artefact
 from regraft.models.detectors import catalog
@@ -25,15 +27,14 @@ def with_defaults(options: FitOptions) -> FitOptions:
 
 def check(options: FitOptions, meaning: Meaning) -> None:
     """Raises ``InputError`` naming every option that cannot be meant."""
-    controls, method, engine = options.evaluation.controls, meaning.method, options.network.engine
+    controls, method, network = options.evaluation.controls, meaning.method, options.network
     said = []
     if controls not in ("none", CONTROLS, CONTROL):
         said.append(f"--controls {controls} is not for detectors; theirs is {CONTROL}, or none.")
     if controls == method:
         said.append(f"--controls {CONTROL}: the method is its own control; leave one of the two out.")
-    if engine not in ("auto", "torch"):
-        said.append(f"--engine {engine} is not for detectors; they run on torch.")
     if not options.evaluation.refit:
         said.append("--no-refit: detectors are not trained again on the judged pictures.")
     raise_all([*options.wrong(meaning), *map(InputError, [*said, *boxes.wrong(options)])])
-    catalog.check(str(options.network.detector), options.network.backbone)
+    catalog.check(str(network.detector), network.backbone)
+    require(network.engine, resolve_device(network.device))

@@ -19,7 +19,6 @@ from regraft.data.transforms.augment_boxes import BoxPolicy
 from regraft.data.transforms.policy import may_flip
 from regraft.methods.finetuning.detector import DEFAULT, SUMMARIES, phases
 from regraft.metrics.detection import best_threshold, mean_ap
-from regraft.models.detectors.apply import detections
 from regraft.models.detectors.base import BATCH, Detector, Framed
 from regraft.models.detectors.letterbox import scaled_frames
 from regraft.options.fit import FitOptions
@@ -144,10 +143,10 @@ class _Inner:
         self.kept: list[Framed] = []
 
     def found(self, detector: Detector) -> list[Found]:
-        if not detector.first_trained_block:
-            return detections(detector, self.data.items)
-        self.kept = self.kept or list(self.framed(detector))
-        answers = {i: f for some in self.kept for i, f in zip(some.positions, detector.answers(some), strict=True)}
+        if detector.first_trained_block:
+            self.kept = self.kept or list(self.framed(detector))
+        looked = self.kept if detector.first_trained_block else self.framed(detector)
+        answers = {i: f for some in looked for i, f in zip(some.positions, detector.answers(some), strict=True)}
         return [answers[i] for i in range(len(self.data))]
 
     def framed(self, detector: Detector) -> Iterator[Framed]:

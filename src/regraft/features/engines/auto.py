@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from regraft.backbones.base import Pretrained
 from regraft.core.errors import DiskError
 from regraft.core.files import digest, write_json
 from regraft.core.registry import Registry
 from regraft.core.runtime import bf16_pays, say
-from regraft.data.items import Items
-from regraft.data.transforms.loaders import batches
-from regraft.features.engines.base import ENGINES, Engine, Unconvertible, engines_for, full_batch, missing, plain_engine
+from regraft.features.engines.base import (
+    ENGINES,
+    SHAPES,
+    Engine,
+    FrozenNetwork,
+    Unconvertible,
+    engines_for,
+    missing,
+    plain_engine,
+)
 from regraft.features.engines.graphs import remembered, version
 
 PLAIN = "torch"
@@ -30,8 +37,12 @@ LEAST_ITEMS, LEAST_SECONDS = 128, 5.0
 """From so much work on other ways of PyTorch are tried, which costs a second or two."""
 CONVERT_ITEMS, CONVERT_SECONDS, CONVERT_TEXTS = 512, 20.0, 100.0
 """From so much work it repays to convert the network as well, which costs about ten seconds; texts gain less by it."""
-MOST_BATCHES = 4
+MOST_BATCHES, TEXTS, EXAMPLE_TOKENS = 4, 64, 8
+"""How many batches are timed; of texts so many each, by `nominal_seconds` on texts of so many tokens."""
 PARITY, GAIN = 0.999, 1.1
+
+Sample = Callable[[int, int], Iterable[NDArray[Any]]]
+"""(size, count) -> at most ``count`` batches, each of ``size`` of the first items, prepared for the network."""
 
 
 class AutoEngine:
@@ -42,15 +53,15 @@ class AutoEngine:
     from the network and the number of items alone, so that a fit repeated gives the same rows.
     """
 
-    def __init__(self, network: Pretrained, device: str = "cpu") -> None:
+    def __init__(self, network: FrozenNetwork, device: str = "cpu") -> None:
         self.network, self.device = network, device
-        self.batch = full_batch(network.spec)
+        self.batch = network.batch
         self._settled: Engine | None = None
 
-    def settle(self, items: Items) -> None:
-        """Chooses the engine, where none is chosen yet."""
+    def settle(self, count: int, sample: Sample) -> None:
+        """Chooses the engine for ``count`` items, where none is chosen yet."""
         if self._settled is None:
-            self._settled = chosen(self.network, self.device, items)
+            self._settled = chosen(self.network, self.device, count, sample)
 
     @property
     def engine(self) -> Engine:
@@ -66,17 +77,21 @@ class AutoEngine:
         return self.engine.run(data)
 
 
-def _built(name: str, network: Pretrained, device: str) -> Engine:
+def _built(name: str, network: FrozenNetwork, device: str) -> Engine:
     engine: Engine = engines_for(network).get(name)(network, device)
     return engine
 
 
-def chosen(network: Pretrained, device: str, items: Items) -> Engine:
-    """The engine for these items: the one remembered, else the fastest of those that are worth a try."""
-    place, plain = _place(network, device), plain_engine(network, device)
-    wanted, known = candidates(network, device, items), recall(place, engines_for(network))
+def chosen(network: FrozenNetwork, device: str, count: int, sample: Sample) -> Engine:
+    """The engine for ``count`` items: the one remembered, else the fastest of those that are worth a try."""
+    place, plain, texts = _place(network, device), plain_engine(network, device), network.spec.modality == "text"
+    longer = _tokens(network, sample) / EXAMPLE_TOKENS if texts else 1.0
+    wanted, known = candidates(network, device, count, longer), recall(place, engines_for(network))
     if known is None or not set(wanted) <= set(known["tried"]):
-        data = [] if len(wanted) == 1 and known is None else _first(network, items)
+        if len(wanted) == 1 and known is None:
+            return _built(plain, network, device)
+        size = TEXTS if texts else max(SHAPES[1], network.batch // 4)
+        data = [*sample(size, min(MOST_BATCHES, max(2, count // (8 * size))))]
         if not data:
             return _built(plain, network, device)
         engine, known = fastest(network, device, wanted, data)
@@ -89,15 +104,15 @@ def chosen(network: Pretrained, device: str, items: Items) -> Engine:
         return _built(plain, network, device)
 
 
-def candidates(network: Pretrained, device: str, items: Items) -> list[str]:
-    """The engines that are worth a try for these items: PyTorch in float32 first, or for little work what runs it. ONNX
-    Runtime is left out where OpenVINO multiplies in bfloat16, which it was never faster than.
+def candidates(network: FrozenNetwork, device: str, count: int, longer: float = 1.0) -> list[str]:
+    """The engines that are worth a try for ``count`` items, each ``longer`` times as much work as `nominal_seconds`
+    says: PyTorch in float32 first, or for little work what runs it. ONNX Runtime is left out where OpenVINO multiplies
+    in bfloat16, which it was never faster than.
     """
-    count, texts = len(items), network.spec.modality == "text"
-    bf16, plain = bf16_pays(device), plain_engine(network, device)
-    seconds = nominal_seconds(network) * (_tokens(network, items) / 8 if texts else 1) * count
+    texts, bf16 = network.spec.modality == "text", bf16_pays(device)
+    seconds = nominal_seconds(network) * longer * count
     if count < LEAST_ITEMS or seconds < (CONVERT_TEXTS if texts else LEAST_SECONDS):
-        return [plain]
+        return [plain_engine(network, device)]
     names = [PLAIN, "torch-bf16"]
     if count >= CONVERT_ITEMS and seconds >= CONVERT_SECONDS:
         names += ["openvino-bf16", "openvino"]
@@ -106,14 +121,13 @@ def candidates(network: Pretrained, device: str, items: Items) -> list[str]:
     return [n for n, k in kinds.items() if not missing(k) and (device == "cpu" or not k.CPU) and (bf16 or not k.BF16)]
 
 
-def _tokens(network: Pretrained, items: Items) -> float:
-    """The tokens of one text, the mean of the first 64 that can be read."""
-    read = [row for batch in batches(items, range(min(64, len(items))), network.spec, 64) if batch.positions
-            for row in network.tokeniser.encode(batch.data[: len(batch.positions)].tolist())]  # fmt: skip
+def _tokens(network: Any, sample: Sample) -> float:
+    """The tokens of one text, the mean of the first ones."""
+    read = [row for texts in sample(TEXTS, 1) for row in network.tokeniser.encode(texts.tolist())]
     return sum(map(len, read)) / max(1, len(read))
 
 
-def nominal_seconds(network: Pretrained) -> float:
+def nominal_seconds(network: FrozenNetwork) -> float:
     """What PyTorch in float32 takes for one item (a text of 8 tokens) on two common cores, by the multiplications of
     the layers and the numbers they give: a rough figure, but the same whatever else the machine does.
     """
@@ -128,23 +142,15 @@ def nominal_seconds(network: Pretrained) -> float:
     return counted[0] / 60e9 + counted[1] * 2.5e-9
 
 
-def _first(network: Pretrained, items: Items) -> list[NDArray[Any]]:
-    """A few batches, each a quarter of the full one, of the first items; those that can all be read."""
-    size = 64 if network.spec.modality == "text" else full_batch(network.spec) // 4
-    count = size * min(MOST_BATCHES, max(2, len(items) // (8 * size)))
-    work = batches(items, range(min(count, len(items))), network.spec, size)
-    return [batch.data for batch in work if len(batch.positions) == size]
-
-
 def fastest(
-    network: Pretrained, device: str, names: list[str], data: list[NDArray[Any]]
+    network: FrozenNetwork, device: str, names: list[str], data: list[NDArray[Any]]
 ) -> tuple[Engine, dict[str, Any]]:
     """The engine of ``names`` that runs the batches fastest, of those whose rows are near enough to PyTorch's in
     float32; and what was found of each. A later name must be a tenth faster than an earlier one.
     """
     tried: dict[str, Any] = {}
     found: dict[str, Engine] = {}
-    rows: NDArray[Any] | None = None
+    rows: Rows = {}
     best = PLAIN
     for name in names:
         try:
@@ -154,8 +160,8 @@ def fastest(
             tried[name] = {"left_out": str(error)}
             say(f"{name} cannot run {network.name}: {error}")
             continue
-        rows = own if rows is None else rows
-        likeness = least_cosine(own, rows)
+        rows = rows or own
+        likeness = min(least_cosine(own[k], rows[k]) for k in rows)
         tried[name] = {"items_a_second": round(rate, 2), "cosine": round(likeness, 7)}
         if likeness < PARITY:
             tried[name]["left_out"] = f"a cosine of {likeness:.4f} to float32"
@@ -167,21 +173,25 @@ def fastest(
     return found[best], {"engine": best, "network": network.name, "tried": tried}
 
 
-def _timed(engine: Engine, data: list[NDArray[Any]]) -> tuple[NDArray[Any], float]:
-    """The rows of all batches, and items a second in the fastest of them but for the first."""
-    rows, seconds = [], []
+Rows = dict[str, NDArray[Any]]
+
+
+def _timed(engine: Engine, data: list[NDArray[Any]]) -> tuple[Rows, float]:
+    """Each output for all batches, and items a second in the fastest of them but for the first."""
+    rows, seconds = list[Rows](), []
     for batch in data:
         begun = time.perf_counter()
-        rows.append(engine.run(batch)["pooled"])
+        rows.append(engine.run(batch))
         seconds.append(time.perf_counter() - begun)
-    return np.concatenate(rows), len(data[0]) / max(min(seconds[1:] or seconds), 1e-9)
+    whole = {k: np.concatenate([one[k] for one in rows]) for k in rows[0]}
+    return whole, len(data[0]) / max(min(seconds[1:] or seconds), 1e-9)
 
 
 def least_cosine(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """The smallest cosine between rows (n, D) of both; rows of zeros are alike; -1 where a number is none."""
+    """The smallest cosine between rows (n, ...) of both; rows of zeros are alike; -1 where a number is none."""
     if not np.isfinite(a).all():
         return -1.0
-    x, y = a.astype(np.float64), b.astype(np.float64)
+    x, y = (one.reshape(len(one), -1).astype(np.float64) for one in (a, b))
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     both = (np.abs(x).max(1, initial=0) == 0) & (np.abs(y).max(1, initial=0) == 0)
     cosines = np.where(both, 1.0, (x * y).sum(1) / np.where(lengths > 0, lengths, 1.0))
@@ -201,7 +211,7 @@ def machine(device: str) -> str:
     return f"{device}, {platform.machine()}, {kind}, {os.cpu_count()} cores"
 
 
-def _place(network: Pretrained, device: str) -> Path:
+def _place(network: FrozenNetwork, device: str) -> Path:
     libraries = {name: version(name) for name in ("torch", "openvino", "onnxruntime")}
     key = digest({"format": 1, "machine": machine(device), **libraries}).hex()[:12]
     return remembered() / network.digest() / f"choice-{key}.json"

@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
-from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError, RegraftError
 from regraft.core.registry import Registry
 from regraft.core.runtime import bf16_pays, say
 from regraft.core.types import PreprocessSpec
 
+if TYPE_CHECKING:
+    from torch import nn
+
 SHAPES = (1, 8, 32)
 """The batches that few items are run in: the smallest that holds them all. More come in an engine's full batch."""
+
+
+class FrozenNetwork(Protocol):
+    """What engines run: a `Pretrained`, or the network of a detector in one frame.
+
+    ``body.features`` takes a float batch prepared as ``spec`` says and gives a tensor (B, ...), or one for each of
+    ``outputs``; ``batch`` items are run at once; ``digest`` names graph, weights and preprocessing.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def body(self) -> Any: ...
+
+    @property
+    def spec(self) -> PreprocessSpec:
+        """How an item becomes its input."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[str, ...]: ...
+
+    @property
+    def batch(self) -> int: ...
+
+    def digest(self) -> str: ...
+
+    def watched(self, layers: Sequence[nn.Module], look: Callable[[nn.Module, Any, Any], None]) -> None: ...
 
 
 class Engine(Protocol):
@@ -34,7 +65,9 @@ class Engine(Protocol):
         ...
 
     def run(self, data: NDArray[Any]) -> dict[str, NDArray[np.floating[Any]]]:
-        """Uint8 (B, height, width, channels), float (B, columns) or str (B,) -> ``{"pooled": (B, D)}``."""
+        """Uint8 (B, height, width, channels), float (B, columns) or str (B,) -> (B, ...) of each output, in
+        float32 (numeric rows: float64): of a `Pretrained` ``{"pooled": (B, D)}``.
+        """
         ...
 
 
@@ -50,7 +83,7 @@ class BuiltEngine(Engine, Protocol):
     BF16: ClassVar[bool]
     CPU: ClassVar[bool]
 
-    def __init__(self, network: Pretrained, device: str = "cpu") -> None: ...
+    def __init__(self, network: FrozenNetwork, device: str = "cpu") -> None: ...
 
 
 class Unconvertible(RegraftError):
@@ -80,27 +113,22 @@ TEXT_ENGINES = Registry(
 )
 
 
-def engines_for(network: Pretrained) -> Registry:
+def engines_for(network: FrozenNetwork) -> Registry:
     """The engines that can run networks of this kind."""
     return TEXT_ENGINES if network.spec.modality == "text" else ENGINES
 
 
-def multiplies(network: Pretrained) -> bool:
+def multiplies(network: FrozenNetwork) -> bool:
     """Whether a network on texts has layers that multiply, and does not only look vectors up."""
+    from torch import nn
+
     return any(isinstance(m, nn.Linear) for m in network.body.modules())
 
 
-def plain_engine(network: Pretrained, device: str) -> str:
+def plain_engine(network: FrozenNetwork, device: str) -> str:
     """The engine of little work, which is tried against no other: PyTorch, on texts in bfloat16 where that pays."""
     texts = network.spec.modality == "text" and multiplies(network)
     return "torch-bf16" if texts and bf16_pays(device) else "torch"
-
-
-def full_batch(spec: PreprocessSpec) -> int:
-    """How many items an engine runs at once: pictures 32, small ones and rows of numbers more, texts most."""
-    if spec.modality == "text":
-        return 2048
-    return 32 if spec.height * spec.width > 64 * 64 else 256
 
 
 def batch_for(count: int, full: int) -> int:
@@ -134,7 +162,7 @@ def uncalibrated(name: str) -> str:
     return name.removesuffix("-int8")
 
 
-def make_engine(network: Pretrained, name: str = "auto", device: str = "cpu") -> Engine:
+def make_engine(network: FrozenNetwork, name: str = "auto", device: str = "cpu") -> Engine:
     """The engine called ``name`` for this network; ``auto`` chooses by the items it is to run (`AutoEngine`).
 
     Rows of numbers run on torch. Where a network cannot be converted, or texts have no such engine, torch runs it, and

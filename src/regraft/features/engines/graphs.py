@@ -22,17 +22,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from regraft.backbones.base import Pretrained
 from regraft.core.errors import DiskError
 from regraft.core.files import digest, new_folder, sha256, write_json
 from regraft.core.runtime import cache_dir, say
-from regraft.features.engines.base import Unconvertible, full_batch
+from regraft.features.engines.base import FrozenNetwork, Unconvertible
 
 FORMAT, RECORD = 1, "graph.json"
 MOST_BYTES = 4e9
 """Beyond so much the networks used longest ago are forgotten."""
 
-Run = Callable[[NDArray[Any]], NDArray[Any]]
+Run = Callable[[NDArray[Any]], list[NDArray[Any]]]
+"""A batch -> each output of the network, in their order."""
 
 
 def remembered() -> Path:
@@ -54,36 +54,45 @@ class Prepared(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, network: Pretrained) -> None:
+    def __init__(self, network: FrozenNetwork) -> None:
         super().__init__()
         self.body = copy.deepcopy(network.body).to("cpu").eval()
-        self.body = self.body.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.body = self.body.to(memory_format=torch.contiguous_format)
+        self.scales = bool(network.spec.std)
         mean, std = torch.tensor(network.spec.mean).double(), torch.tensor(network.spec.std).double()
-        self.register_buffer("scale", (1 / (255 * std)).float().view(1, -1, 1, 1))
-        self.register_buffer("shift", (-mean / std).float().view(1, -1, 1, 1))
+        self.register_buffer("scale", (1 / (255 * std)).float().reshape(1, len(std), 1, 1))
+        self.register_buffer("shift", (-mean / std).float().reshape(1, len(std), 1, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Uint8 (B, height, width, channels) -> (B, D)."""
-        return self.body.features(x.permute(0, 3, 1, 2).float() * self.scale + self.shift)
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Uint8 (B, height, width, channels) -> (B, ...) of each output."""
+        x = x.permute(0, 3, 1, 2).float()
+        found = self.body.features(x * self.scale + self.shift if self.scales else x)
+        return (found,) if isinstance(found, Tensor) else tuple(found)
 
 
-def shape_of(network: Pretrained, batch: int) -> list[int]:
+def shape_of(network: FrozenNetwork, batch: int) -> list[int]:
     """The shape of a batch of pictures as the network is fed them."""
     spec = network.spec
     return [batch, spec.height, spec.width, 1 if spec.colour == "grey" else 3]
 
 
-def exported(network: Pretrained) -> Any:
+def exported(network: FrozenNetwork) -> Any:
     """The prepared network as a program of `torch.export` whose batch may have any size."""
     example = torch.zeros(shape_of(network, 2), dtype=torch.uint8)
     with torch.no_grad():
         return torch.export.export(Prepared(network), (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
 
 
+def shapes_of(program: Any) -> list[tuple[int, ...]]:
+    """What one item gives of each output, by an exported program."""
+    outputs = next(node for node in program.graph.nodes if node.op == "output").args[0]
+    return [(1, *(int(n) for n in one.meta["val"].shape[1:])) for one in outputs]
+
+
 class KeptGraph:
     """Where the graph of one network lies, made by a library of some versions: files and their digests."""
 
-    def __init__(self, network: Pretrained, library: str, versions: dict[str, str]) -> None:
+    def __init__(self, network: FrozenNetwork, library: str, versions: dict[str, str]) -> None:
         self.network = network.name
         key = digest({"format": FORMAT, **versions}).hex()[:12]
         self.folder = remembered() / network.digest() / f"{library}-{key}"
@@ -152,9 +161,9 @@ class ConvertedEngine(ABC):
     BF16: ClassVar[bool] = False
     CPU: ClassVar[bool] = True
 
-    def __init__(self, network: Pretrained, device: str = "cpu") -> None:
+    def __init__(self, network: FrozenNetwork, device: str = "cpu") -> None:
         self.network = network
-        self.batch = full_batch(network.spec)
+        self.batch = network.batch
         self.versions = {"torch": torch.__version__, **{n: version(n) for n in self.NEEDS}}
         self.kept = KeptGraph(network, self.LIBRARY, self.versions)
         self._graph: Any = None
@@ -193,7 +202,7 @@ class ConvertedEngine(ABC):
     def run(self, data: NDArray[Any]) -> dict[str, NDArray[np.floating[Any]]]:
         if len(data) not in self._runs:
             self._runs[len(data)] = self.ready(self.graph(), len(data))
-        return {"pooled": self._runs[len(data)](data)}
+        return dict(zip(self.network.outputs, self._runs[len(data)](data), strict=True))
 
     def graph(self) -> Any:
         """The graph, read or converted where it is not here yet."""
@@ -207,15 +216,17 @@ class ConvertedEngine(ABC):
 
     def _convert(self) -> None:
         """Raises ``Unconvertible`` where the library cannot take the network, or gives no rows of it."""
-        width = self.network.width
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._graph = self.convert(self.program())
+                program = self.program()
+                wanted = shapes_of(program)
+                self._graph = self.convert(program)
             rows = self.run(self.trial())
         except Exception as error:
             said = " ".join(str(error).split()) or type(error).__name__
             raise Unconvertible(said if len(said) <= 200 else f"{said[:200]} ...") from error
-        if rows["pooled"].shape != (1, width):
-            raise Unconvertible(f"its rows have the shape {rows['pooled'].shape} and not {(1, width)}")
+        if [one.shape for one in rows.values()] != wanted:
+            shapes = [one.shape for one in rows.values()]
+            raise Unconvertible(f"what it gives has the shapes {shapes} and not {wanted}")
         self.kept.keep(lambda folder: self.write(self._graph, folder))

@@ -38,7 +38,7 @@ class OnnxRuntime(ConvertedEngine):
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
 
-        def run(data: NDArray[Any]) -> NDArray[Any]:
-            return np.asarray(session.run(None, {name: data})[0], np.float32)
+        def run(data: NDArray[Any]) -> list[NDArray[Any]]:
+            return [np.asarray(one, np.float32) for one in session.run(None, {name: data})]
 
         return run

@@ -69,9 +69,10 @@ class OpenVino(ConvertedEngine):
                "PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}  # fmt: skip
         request = core().compile_model(graph, "CPU", how).create_infer_request()
 
-        def run(data: NDArray[Any]) -> NDArray[Any]:
+        def run(data: NDArray[Any]) -> list[NDArray[Any]]:
             request.infer({0: np.ascontiguousarray(data)}, share_inputs=True)
-            return np.array(request.get_output_tensor(0).data, np.float32)
+            places = range(len(self.network.outputs))
+            return [np.array(request.get_output_tensor(i).data, np.float32) for i in places]
 
         return run
 

@@ -31,7 +31,7 @@ from regraft.core.runtime import say
 from regraft.data.digests import Keys
 from regraft.data.items import Items
 from regraft.data.transforms.loaders import batches
-from regraft.features.engines.base import ENGINES, Unconvertible, full_batch, missing
+from regraft.features.engines.base import ENGINES, Unconvertible, missing
 from regraft.features.engines.graphs import KeptGraph, version
 from regraft.features.engines.openvino import OpenVino, core, silent
 from regraft.options.network import INT8
@@ -52,18 +52,18 @@ class OpenVinoInt8(OpenVino):
                 f"--engine {INT8}: {network.name} was not calibrated; 'regraft fit DATA --engine {INT8}' does that, "
                 "and the model it saves keeps it. Take --engine auto here."
             )
-        self.network, self.batch = network, full_batch(network.spec)
+        self.network, self.carrier, self.batch = network, network, network.batch
         self.versions = {"torch": torch.__version__, "openvino": version("openvino")}
         self._graph: Any = None
         self._runs = {}
 
     def describe(self) -> dict[str, Any]:
-        return {**super().describe(), "calibration": _record(self.network)["calibration"]}
+        return {**super().describe(), "calibration": _record(self.carrier)["calibration"]}
 
     def graph(self) -> Any:
         if self._graph is None:
             try:
-                self._graph = core().read_model(self.network.int8[GRAPH], self.network.int8[WEIGHTS])
+                self._graph = core().read_model(self.carrier.int8[GRAPH], self.carrier.int8[WEIGHTS])
             except RuntimeError as error:
                 raise InputError(
                     f"The graph in int8 that {self.network.name} carries cannot be read by this OpenVINO (another "

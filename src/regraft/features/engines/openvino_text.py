@@ -34,6 +34,7 @@ class OpenVinoText(TextEngine, OpenVino):
             raise Unconvertible("it multiplies nothing, so that there is nothing to gain")
         TextEngine.__init__(self, network, device)
         self._run: Any = None
+        self.example = network.example
         OpenVino.__init__(self, network, device)
 
     def program(self) -> Any:
@@ -41,7 +42,7 @@ class OpenVinoText(TextEngine, OpenVino):
         body = self.network.body.to("cpu").eval()
         free = torch.export.Dim.DYNAMIC
         with torch.no_grad():
-            return torch.export.export(_Texts(body), (self.network.example(2),), dynamic_shapes=({0: free, 2: free},))
+            return torch.export.export(_Texts(body), (self.example(2),), dynamic_shapes=({0: free, 2: free},))
 
     def trial(self) -> NDArray[Any]:
         return np.array(["a"], object)
@@ -52,7 +53,7 @@ class OpenVinoText(TextEngine, OpenVino):
     def forward(self, x: Tensor) -> NDArray[np.float32]:
         if self._run is None:
             self._run = self.compiled(self.graph())
-        found: NDArray[np.float32] = self._run(x.numpy())
+        found: NDArray[np.float32] = self._run(x.numpy())[0]
         return found
 
 

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from regraft.backbones.base import Pretrained
 from regraft.backbones.text.tokeniser import pack, windows
-from regraft.features.engines.base import full_batch
 
 TOKENS_A_BATCH = {"cpu": 512}
 """By device, 8192 on any accelerator. Large ones gain nothing on a CPU, and the last of a length is never full."""
@@ -36,7 +35,7 @@ class TextEngine(ABC):
     FILLED: ClassVar[bool] = True
 
     def __init__(self, network: Pretrained, device: str = "cpu") -> None:
-        self.batch = full_batch(network.spec)
+        self.batch = network.batch
         self.at_once = TOKENS_A_BATCH.get(device, 8192)
         self.longest = network.spec.tokens
         self.tokeniser = network.tokeniser

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from regraft.backbones.base import Pretrained
-from regraft.features.engines.base import full_batch
+from regraft.features.engines.base import FrozenNetwork
 
 
 class TorchEngine:
@@ -20,16 +21,17 @@ class TorchEngine:
     BF16: ClassVar[bool] = False
     CPU: ClassVar[bool] = False
 
-    def __init__(self, network: Pretrained, device: str = "cpu") -> None:
+    def __init__(self, network: FrozenNetwork, device: str = "cpu") -> None:
         self.spec = spec = network.spec
-        self.batch = full_batch(spec)
+        self.batch, self.outputs = network.batch, network.outputs
         self.device = device
         self.table = spec.modality == "table"
         self.body = network.body.to(device).eval()
         if not self.table:
-            self.body = self.body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self.mean = torch.tensor(spec.mean, device=device).view(1, -1, 1, 1)
-            self.std = torch.tensor(spec.std, device=device).view(1, -1, 1, 1)
+            self.body = self.body.to(memory_format=torch.channels_last)
+            self.mean, self.std = (
+                torch.tensor(v, device=device).reshape(1, len(v), 1, 1) for v in (spec.mean, spec.std)
+            )
 
     def describe(self) -> dict[str, Any]:
         kind = torch.backends.cpu.get_cpu_capability() if self.device == "cpu" else self.device
@@ -42,11 +44,17 @@ class TorchEngine:
         x = torch.from_numpy(data).to(self.device)
         if self.table:
             return x
-        return (x.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
+        x = x.permute(0, 3, 1, 2).float()
+        return (x / 255 - self.mean) / self.std if self.spec.std else x
 
     def run(self, data: NDArray[Any]) -> dict[str, NDArray[np.floating[Any]]]:
         with torch.inference_mode():
-            return {"pooled": self.body.features(self.normalise(data)).cpu().numpy()}
+            return self.named(self.body.features(self.normalise(data)))
+
+    def named(self, found: Tensor | Sequence[Tensor]) -> dict[str, NDArray[np.floating[Any]]]:
+        """What the network gives, by the names of its outputs."""
+        each = (found,) if isinstance(found, Tensor) else found
+        return {name: one.cpu().numpy() for name, one in zip(self.outputs, each, strict=True)}
 
 
 class TorchBf16(TorchEngine):
@@ -60,4 +68,5 @@ class TorchBf16(TorchEngine):
     def run(self, data: NDArray[Any]) -> dict[str, NDArray[np.floating[Any]]]:
         x = self.normalise(data)
         with torch.inference_mode(), torch.autocast(self.device.partition(":")[0], torch.bfloat16):
-            return {"pooled": self.body.features(x).float().cpu().numpy()}
+            found = self.body.features(x)
+            return self.named(found.float() if isinstance(found, Tensor) else [one.float() for one in found])

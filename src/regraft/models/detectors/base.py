@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from regraft.core.boxes import Found
 from regraft.models.detectors.coco_classes import same
-from regraft.models.detectors.letterbox import brought, colour
+from regraft.models.detectors.letterbox import brought
 
 Maps = list[Tensor]
 FLOOR, MOST, CANDIDATES, BATCH = 0.01, 100, 1000, 8
@@ -158,9 +158,22 @@ class Detector(nn.Module, ABC):
     def learned(self, maps: Maps, batch: Batch) -> dict[str, Tensor]:
         """The losses of the head on what the last block gives: their weighted sum ``loss``, and its parts."""
 
+    @property
     @abstractmethod
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what `raw_outputs` gives."""
+
+    @abstractmethod
+    def raw_outputs(self, maps: Maps) -> list[Tensor]:
+        """What the last block gives -> all that costs convolutions, (N, ...) each: an engine runs up to here."""
+
+    @abstractmethod
+    def decoded(self, outputs: Sequence[Tensor], frame: tuple[int, int], floor: float) -> list[InFrame]:
+        """What the outputs, in float32, say of each frame, with a score of at least ``floor``, without doubles."""
+
     def found(self, maps: Maps, frame: tuple[int, int], floor: float) -> list[InFrame]:
-        """What the head finds in each frame, with a score of at least ``floor``, without doubles."""
+        """`decoded`, from what the last block gives."""
+        return self.decoded([one.float() for one in self.raw_outputs(maps)], frame, floor)
 
     @abstractmethod
     def rows(self, kept: dict[int, int], classes: int) -> None:
@@ -240,8 +253,8 @@ class Detector(nn.Module, ABC):
             chosen = [i for i, f in enumerate(frames) if f == frame]
             for start in range(0, len(chosen), BATCH):
                 some = chosen[start : start + BATCH]
-                x, ratios = zip(*(brought(colour(pictures[i]), frame, self.stretches) for i in some), strict=True)
-                maps = self.through([torch.stack(x).to(device)], 0, self.first_trained_block)
+                x, ratios = zip(*(brought(pictures[i], frame, self.stretches) for i in some), strict=True)
+                maps = self.through([as_frames(x).to(device)], 0, self.first_trained_block)
                 yield Framed(some, [shapes[i] for i in some], ratios, frame, maps)
 
     @torch.inference_mode()
@@ -249,14 +262,19 @@ class Detector(nn.Module, ABC):
         """What is found in each picture of a batch of `framed`."""
         self.eval()
         found = self.found(self.through(some.maps, self.first_trained_block), some.frame, floor)
-        return [_outside(one, r, *s) for one, r, s in zip(found, some.ratios, some.shapes, strict=True)]
+        return [outside(one, r, *s) for one, r, s in zip(found, some.ratios, some.shapes, strict=True)]
 
     def copy(self) -> Detector:
         """A detector with weights of its own."""
         return copy.deepcopy(self)
 
 
-def _outside(one: InFrame, ratio: NDArray[np.float64], height: int, width: int) -> Found:
+def as_frames(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """Pictures in one frame, uint8 (height, width, 3), as one batch (N, 3, height, width)."""
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+
+
+def outside(one: InFrame, ratio: NDArray[np.float64], height: int, width: int) -> Found:
     """From the frame's pixels to those of the picture."""
     xyxy = one.xyxy.double().cpu().numpy() / ratio
     xyxy = xyxy.clip(0, np.array([width, height, width, height], np.float64))

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 PAD, MULTIPLE = 114, 32
 
@@ -20,19 +19,24 @@ def ratio_of(height: int, width: int, frame: tuple[int, int]) -> float:
     return min(frame[0] / height, frame[1] / width)
 
 
-def letterbox(picture: NDArray[np.uint8], frame: tuple[int, int]) -> tuple[Tensor, float]:
-    """Uint8 (h, w, 3) -> uint8 (3, height, width) and the ratio; bilinear between pixels, without blurring first."""
+def letterbox(picture: NDArray[np.uint8], frame: tuple[int, int]) -> tuple[NDArray[np.uint8], float]:
+    """Uint8 (h, w, 3) -> uint8 (height, width, 3) and the ratio; bilinear between pixels, without blurring first."""
     ratio = ratio_of(picture.shape[0], picture.shape[1], frame)
-    out = torch.full((3, *frame), PAD, dtype=torch.uint8)
     inside = resized(picture, max(1, int(picture.shape[0] * ratio)), max(1, int(picture.shape[1] * ratio)))
-    out[:, : inside.shape[1], : inside.shape[2]] = inside
+    if inside.shape[:2] == frame:
+        return inside, ratio
+    out = np.full((*frame, 3), PAD, np.uint8)
+    out[: inside.shape[0], : inside.shape[1]] = inside
     return out, ratio
 
 
-def brought(picture: NDArray[np.uint8], frame: tuple[int, int], stretch: bool) -> tuple[Tensor, NDArray[np.float64]]:
-    """Uint8 (h, w, 3) -> uint8 (3, height, width), letterboxed or stretched to fill the frame, and by how much left,
-    top, right and bottom of a box are enlarged by that.
+def brought(
+    picture: NDArray[np.uint8], frame: tuple[int, int], stretch: bool
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Uint8 (h, w), (h, w, 1) or (h, w, 3) -> uint8 (height, width, 3), letterboxed or stretched to fill the frame, and
+    by how much left, top, right and bottom of a box are enlarged by that.
     """
+    picture = colour(picture)
     if not stretch:
         out, ratio = letterbox(picture, frame)
         return out, np.full(4, ratio)
@@ -40,12 +44,15 @@ def brought(picture: NDArray[np.uint8], frame: tuple[int, int], stretch: bool) -
     return resized(picture, *frame), np.array([frame[1] / width, frame[0] / height] * 2)
 
 
-def resized(picture: NDArray[np.uint8], height: int, width: int) -> Tensor:
-    """Uint8 (h, w, 3) -> uint8 (3, height, width)."""
-    x = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
-    if x.shape[1:] == (height, width):
-        return x
-    return torch.nn.functional.interpolate(x[None].float(), (height, width), mode="bilinear")[0].round().byte()
+def resized(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Uint8 (h, w, 3) -> uint8 (height, width, 3). All but the filter is done by NumPy: threads that call it would each
+    get threads of torch's for a single picture.
+    """
+    if picture.shape[:2] == (height, width):
+        return picture
+    x = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)[None]
+    out = torch.nn.functional.interpolate(x, (height, width), mode="bilinear")[0].permute(1, 2, 0).numpy()
+    return np.rint(out).astype(np.uint8)
 
 
 def frame_for(shapes: Sequence[tuple[int, int]], size: int) -> tuple[int, int]:

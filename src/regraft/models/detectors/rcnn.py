@@ -70,9 +70,17 @@ class FasterRcnn(Detector):
         parts = {name: found[theirs] for theirs, name in PARTS.items()}
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
-    def found(self, maps: Maps, frame: tuple[int, int], floor: float) -> list[InFrame]:
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The maps of the pyramid: proposals and regions, whose number the picture decides, are left to PyTorch."""
+        return (*self.roi_heads.box_roi_pool.featmap_names, "pool")
+
+    def raw_outputs(self, maps: Maps) -> list[Tensor]:
+        return maps
+
+    def decoded(self, outputs: Sequence[Tensor], frame: tuple[int, int], floor: float) -> list[InFrame]:
         self.roi_heads.score_thresh, self.roi_heads.nms_thresh = floor, self.overlap
-        answers = self._run(maps, frame, None)[0]
+        answers = self._run([*outputs], frame, None)[0]
         return [InFrame(a["boxes"], a["scores"], a["labels"] - 1) for a in answers]
 
     def _run(self, maps: Maps, frame: tuple[int, int], targets: list[dict[str, Tensor]] | None) -> Any:

@@ -37,6 +37,7 @@ class Ssd(Detector):
     ) -> None:
         super().__init__(classes, frame, {"kind": self.kind, **recipe})
         self.backbone, self.head = backbone, tools.head
+        self._known: dict[tuple[tuple[int, int], torch.device], Tensor] = {}
         self._tools = [tools]  # no module of the detector: its head would be there twice
         self.mean, self.std = tools.transform.image_mean, tools.transform.image_std
         self.overlap = 0.5
@@ -65,10 +66,17 @@ class Ssd(Detector):
         parts = {"boxes": found["bbox_regression"], "classes": found["classification"]}
         return {"loss": parts["boxes"] + parts["classes"], **parts}
 
-    def found(self, maps: Maps, frame: tuple[int, int], floor: float) -> list[InFrame]:
-        tools, (outputs, anchors) = self._tools[0], self._outputs(maps, frame)
+    outputs = ("bbox_regression", "cls_logits")
+
+    def raw_outputs(self, maps: Maps) -> list[Tensor]:
+        found = self.head(maps)
+        return [found[name] for name in self.outputs]
+
+    def decoded(self, outputs: Sequence[Tensor], frame: tuple[int, int], floor: float) -> list[InFrame]:
+        tools, named = self._tools[0], dict(zip(self.outputs, outputs, strict=True))
         tools.score_thresh, tools.nms_thresh, tools.detections_per_img = floor, self.overlap, MOST
-        answers = tools.postprocess_detections(outputs, anchors, [frame] * len(maps[0]))
+        n = len(outputs[0])
+        answers = tools.postprocess_detections(named, [self._anchors(frame)] * n, [frame] * n)
         return [InFrame(a["boxes"], a["scores"], a["labels"] - 1) for a in answers]
 
     def _outputs(self, maps: Maps, frame: tuple[int, int]) -> tuple[dict[str, Tensor], list[Tensor]]:
@@ -76,6 +84,16 @@ class Ssd(Detector):
         outputs = {k: v.float() for k, v in self.head(maps).items()}
         floats = [m.float() for m in maps]
         return outputs, self._tools[0].anchor_generator(framed(floats[0], frame), floats)
+
+    def _anchors(self, frame: tuple[int, int]) -> Tensor:
+        """(A, 4) for a frame; which maps it has is found by one pass."""
+        device = next(self.parameters()).device
+        if (frame, device) not in self._known:
+            with torch.inference_mode(False), torch.no_grad():  # what is kept may be copied later
+                maps = self.through([torch.zeros((1, 3, *frame), dtype=torch.uint8, device=device)])
+                found = self._tools[0].anchor_generator(framed(maps[0], frame), [m.float() for m in maps])
+            self._known[frame, device] = found[0]
+        return self._known[frame, device]
 
     def rows(self, kept: dict[int, int], classes: int) -> None:
         of_classes: Any = self.head.get_submodule("classification_head")

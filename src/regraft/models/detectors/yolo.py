@@ -60,17 +60,25 @@ class Yolo(Detector):
         with torch.autocast(raw.device.type, enabled=False):
             return simota.losses(raw, boxes, batch.labels, simota.grid(*batch.frame, raw.device), l1=True)
 
-    def found(self, maps: Maps, frame: tuple[int, int], floor: float) -> list[InFrame]:
-        raw = self.head(maps).float()
-        boxes = simota.decode(raw[..., :4], simota.grid(*frame, raw.device))
-        scores, labels = (raw[..., 5:].sigmoid() * raw[..., 4:5].sigmoid()).max(2)
-        xyxy = torch.cat([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], 2)
-        return [self._kept(*one, floor) for one in zip(xyxy, scores, labels, strict=True)]
+    outputs = ("raw",)
 
-    def _kept(self, xyxy: Tensor, scores: Tensor, labels: Tensor, floor: float) -> InFrame:
+    def raw_outputs(self, maps: Maps) -> list[Tensor]:
+        return [self.head(maps)]
+
+    def decoded(self, outputs: Sequence[Tensor], frame: tuple[int, int], floor: float) -> list[InFrame]:
+        (raw,), at = outputs, simota.grid(*frame, outputs[0].device)
+        objectness = raw[..., 4].sigmoid()
+        return [self._kept(*one, at, floor) for one in zip(raw, objectness, strict=True)]
+
+    def _kept(self, raw: Tensor, objectness: Tensor, at: simota.Grid, floor: float) -> InFrame:
+        """Of the places of one picture; a score is at most the objectness, and most places go by that."""
+        there = (objectness >= floor).nonzero()[:, 0]
+        scores, labels = (raw[there, 5:].sigmoid() * objectness[there, None]).max(1)
         best = (scores >= floor).nonzero()[:, 0]
         best = best[scores[best].argsort(descending=True, stable=True)[:CANDIDATES]]
-        xyxy, scores, labels = xyxy[best], scores[best], labels[best]
+        scores, labels, places = scores[best], labels[best], there[best]
+        boxes = simota.decode(raw[places, :4], simota.Grid(at.cells[places], at.strides[places]))
+        xyxy = torch.cat([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], 1)
         kept = batched_nms(xyxy, scores, labels, self.overlap)[:MOST]
         return InFrame(xyxy[kept], scores[kept], labels[kept])
 

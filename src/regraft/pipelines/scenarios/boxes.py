@@ -14,12 +14,12 @@ from regraft.core.types import Problem
 from regraft.data.box_splits import BoxSplit, split_boxes
 from regraft.data.dataset import Dataset
 from regraft.data.open import name_of
+from regraft.features.labelled import own_engine
 from regraft.metrics.detection import evaluate, map_gain
 from regraft.models.artefact import detector as artefact
 from regraft.models.detectors import catalog
-from regraft.models.detectors.apply import detections
+from regraft.models.detectors.apply import DetectorRunner
 from regraft.models.detectors.base import Detector
-from regraft.models.detectors.bn_folding import folded
 from regraft.options.fit import FitOptions, Meaning
 from regraft.pipelines.evidence.detections import write_detections
 from regraft.pipelines.result import FitResult
@@ -75,7 +75,7 @@ class Boxes(Scenario):
         """By COCO's figures; beside the same detector from random weights, where that was asked for."""
         val, by, figures = self.halves.val, self.halves.val_groups, dict[str, Any](val=None, controls={})
         if val is not None:
-            self.found = detections(folded(self.detector), val.items)
+            self.found = self._runner(self.detector).detections(val.items)
             write_detections(self.run.work, val, self.found, self.decision["threshold"])
             figures["val"] = evaluate(list(val.y), self.found, val.classes, by)
             if self.halves.copied is not None:
@@ -85,6 +85,9 @@ class Boxes(Scenario):
             with self.watch("controls"):
                 self.gain = self._over_control()
         self.run.log("judged", val=figures["val"], gain=self.gain)
+
+    def _runner(self, detector: Detector) -> DetectorRunner:
+        return DetectorRunner(detector, own_engine(self.options.network.engine), self.device)
 
     def _without_copies(self, val: Dataset, found: list[Found]) -> dict[str, Any]:
         """The figures of the judged pictures that have no copy in training."""
@@ -114,7 +117,7 @@ class Boxes(Scenario):
         except TrainingError as error:
             problems.append(Problem("no-control", name, f"from random weights it did not learn: {error}"))
             return None
-        truth, theirs, by = list(val.y), detections(folded(control), val.items), self.halves.val_groups
+        truth, theirs, by = list(val.y), self._runner(control).detections(val.items), self.halves.val_groups
         self.figures["controls"][CONTROL] = evaluate(truth, theirs, val.classes, by)
         if self.figures["val"]["map"] is None:
             return None
@@ -138,7 +141,8 @@ class Boxes(Scenario):
         network, train = self.options.network, self.halves.train
         return FitResult(
             run=str(self.path), task="detection", method=self.meaning.method, detector=network.detector,
-            backbone=str(network.backbone or network.detector), engine="torch", metrics=self.figures, gain=self.gain,
+            backbone=str(network.backbone or network.detector), engine=own_engine(network.engine), metrics=self.figures,
+            gain=self.gain,
             seconds=self.watch.record(), cached=False, items={"train": len(train), "val": self.judged_on},
             boxes=train.class_counts(), classes=train.classes, split=self.halves.how, choice=self.choice,
             decision=self.decision, problems=[asdict(p) for p in self.halves.problems],

@@ -19,6 +19,7 @@ from regraft.data.names import short
 from regraft.data.open import name_of, split_part
 from regraft.data.relabel import relabel
 from regraft.data.splits import Split, make_split
+from regraft.features.engines.base import plain_engine
 from regraft.features.labelled import LabelledFeatures, fresh_rows, own_engine
 from regraft.methods import multi_domain as METHOD
 from regraft.methods.adaptation.on_networks import SourceTraining
@@ -211,7 +212,7 @@ class MultiDomain(Scenario):
         how = how if self.options.data.val is None else "data of each domain that was named"
         return FitResult(
             run=str(self.path), task="classification", method="joint", backbone=self.network.name,
-            engine=own_engine(self.network, self.options.network.engine, self.device),
+            engine=own_engine(self.options.network.engine, plain_engine(self.network, self.device)),
             metrics=self.figures, gain=None, seconds=self.watch.record(), cached=False,
             items={"train": sum(len(s.train) for s in splits), "val": self.figures["items"]}, classes=self.classes,
             split=f"judged on {how}", choice=self.joint.record, decision={}, seen=self.seen[0],

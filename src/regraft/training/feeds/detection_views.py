@@ -64,6 +64,8 @@ def plain(
     picture: NDArray[np.uint8], boxes: Boxes, frame: tuple[int, int], stretch: bool = False
 ) -> tuple[Tensor, Boxes]:
     """The letterboxed or stretched picture, and its boxes, without crowds, in the frame's pixels."""
-    x, ratio = brought(colour(picture), frame, stretch)
+    x, ratio = brought(picture, frame, stretch)
     boxes = boxes.take(~boxes.crowd)
-    return x, visible(Boxes(boxes.xyxy * ratio, boxes.labels), frame[1], frame[0])
+    return torch.from_numpy(np.array(x)).permute(2, 0, 1), visible(
+        Boxes(boxes.xyxy * ratio, boxes.labels), frame[1], frame[0]
+    )
