@@ -64,5 +64,5 @@ def test_who_wants_one_kind_is_told_of_another(saved: Path) -> None:
                              ({"out": "x.csv"}, "answers 2 tasks: --out takes a .jsonl")):  # fmt: skip
         with pytest.raises(InputError, match=message):
             regraft.predict(tasks, ["x.png"], **options)
-    with pytest.raises(InputError, match="^--label, --text, --image, --encoding, --adapt and --engine are not for det"):
+    with pytest.raises(InputError, match="^--label, --text, --image, --encoding and --adapt are not for det"):
         regraft.evaluate(boxes, "embedded:digits", adapt="tent")

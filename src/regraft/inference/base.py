@@ -13,7 +13,7 @@ from regraft.data.inputs import as_read_by
 from regraft.data.items import Items
 
 A = TypeVar("A")
-_FLAGS, _DEFAULTS = {"form": "--as"}, {"engine": "auto"}
+_FLAGS = {"form": "--as"}
 
 
 class BasePredictor(ABC, Generic[A]):
@@ -70,6 +70,6 @@ class BasePredictor(ABC, Generic[A]):
     def refuse(self, options: Mapping[str, Any]) -> None:
         """Raises ``InputError`` where an option is given that has no use for this model."""
         useless = [name for name in options if name in self.USELESS]
-        if any(options[name] and options[name] != _DEFAULTS.get(name) for name in useless):
+        if any(options[name] for name in useless):
             flags = [_FLAGS.get(name, f"--{name.replace('_', '-')}") for name in useless]
             raise InputError(f"{', '.join(flags[:-1])} and {flags[-1]} {self.WHY}.")

@@ -54,7 +54,7 @@ def evaluated(
 ) -> Evaluation:  # fmt: skip
     """What the ``predictor`` of ``model`` is worth on ``data``, see `regraft.commands.evaluate.evaluate`."""
     predictor.refuse({"label": hints.label, "text": hints.text, "image": hints.image, "encoding": hints.encoding,
-                      "adapt": adapt, "engine": engine})  # fmt: skip
+                      "adapt": adapt})  # fmt: skip
     if isinstance(predictor, BoxPredictor):
         return _boxes(predictor, model, open_boxes(data, format, hints), unseen)
     if isinstance(predictor, TaskPredictor):
