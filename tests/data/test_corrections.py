@@ -79,9 +79,7 @@ def test_what_a_spreadsheet_makes_of_a_name_is_that_name(tmp_path: Path) -> None
         ([("row 0", "good"), ("row 1", "bad"), ("row 0", "bad")], "row 0 is to be good in row 2 and bad in row 4"),
     ],
 )
-def test_what_could_mean_something_else_is_refused(
-    rows: list[tuple[str, ...]], message: str, tmp_path: Path
-) -> None:
+def test_what_could_mean_something_else_is_refused(rows: list[tuple[str, ...]], message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message.replace("?", r"\?")):
         corrected(texts(), write(tmp_path / "c.csv", *rows))
 

@@ -80,8 +80,8 @@ def corrected(data: Dataset, path: Path) -> Dataset:
     moved = [r for r in rows if r.digest and digest_of(data.items, place[r.item]) != r.digest]
     if moved:
         raise DataError(
-            f"{path}: {_some(moved)} changed since the audit, so nobody knows whether the correction still holds: audit "
-            "again, or empty the cells below digest where it does."
+            f"{path}: {_some(moved)} changed since the audit, so nobody knows whether the correction still holds: "
+            "audit again, or empty the cells below digest where it does."
         )
     marks = DROP not in data.classes
     out = np.array([place[r.item] for r in rows if marks and r.new == DROP], np.int64)
@@ -129,8 +129,10 @@ def _read(path: Path) -> tuple[list[_Row], list[Problem]]:
 def _require_there(path: Path, data: Dataset, rows: Sequence[_Row], gone: Sequence[_Row]) -> None:
     lost = [r for r in gone if r.new != DROP] or (gone if len(gone) == len(rows) else [])
     if lost:
-        raise DataError(f"--corrections {path}: {_some(lost)} {_are(lost)} not in {data.name}, whose items are named as "
-                        f"{data.items.name(0)!r} is: name the data that was audited, or take these rows out.")  # fmt: skip
+        raise DataError(
+            f"--corrections {path}: {_some(lost)} {_are(lost)} not in {data.name}, whose items are named as "
+            f"{data.items.name(0)!r} is: name the data that was audited, or take these rows out."
+        )
 
 
 def _labels(path: Path, data: Dataset, rows: Sequence[_Row]) -> list[Any]:

@@ -109,7 +109,8 @@ class MultiTask(Scenario):
         """The options of one task's own fit."""
         return self.options.changed(
             share=None, task_weights=None, soft=None, overwrite=False, label=self.tasks[name][1],
-            corrections=self.files[name], out=str(self.run.work / "tasks" / name), drop=not_looked_at(self.tasks, name, self.options.data.drop),
+            corrections=self.files[name], out=str(self.run.work / "tasks" / name),
+            drop=not_looked_at(self.tasks, name, self.options.data.drop),
         )  # fmt: skip
 
     def save(self) -> None:
