@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 
 import regraft
 from regraft.core.errors import ArtefactError, DataError, InputError
+from tests.commands.test_detect import write_coco
 from tests.conftest import shape, write_shapes
 
 
@@ -54,7 +55,7 @@ def test_flipped_labels_are_found(flipped: tuple[Path, dict[str, str]], audited:
     suggested = {f.item: f.suggested for f in audited.findings if f.item in right}
     assert np.mean([suggested[item] == true[item] for item in right]) > 0.9
     errors = [f for f in audited.findings if f.kinds[0] == "label-error"]
-    assert [f.quality for f in errors] == sorted(f.quality for f in errors)
+    assert [f.self_confidence for f in errors] == sorted(f.self_confidence for f in errors)
     assert audited.findings[: len(errors)] == errors
     assert sum(p["items"] for p in audited.pairs) == audited.counts["label-error"] == len(found)
 
@@ -112,7 +113,7 @@ def test_nothing_that_is_there_is_written_over(flipped: tuple[Path, dict[str, st
 
 @pytest.fixture(scope="module")
 def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Large pictures in two classes, with a copy of each kind, one of them with another label; and one that is blank."""
+    """Large pictures in two classes, with a copy of each kind, one of them with another label."""
     root, rng = tmp_path_factory.mktemp("copies"), np.random.default_rng(3)
     for kind in ("disc", "square"):
         (root / kind).mkdir()
@@ -223,3 +224,23 @@ def test_the_command_prints_json_and_teaches(shapes: Path, tmp_path: Path) -> No
     assert f"regraft fit {shapes} --corrections {tmp_path / 'b'}/audit.csv" in done.stdout
     told = subprocess.run([*command[:4], "audit", "--help"], capture_output=True, text=True, check=True).stdout
     assert "new_label" in told and "--corrections audit.csv" in re.sub(r"\s+", " ", told)
+
+
+def test_boxes_beside_a_detector(tmp_path: Path) -> None:
+    data = write_coco(tmp_path / "squares")
+    with pytest.raises(InputError, match="has boxes: name a MODEL"):
+        regraft.audit(str(data), out=str(tmp_path / "a"))
+    run = regraft.fit(str(data), out=str(tmp_path / "r"), size=64, epochs=1, batch=4, method="scratch")
+    found = regraft.audit(str(data), run.run, out=str(tmp_path / "a"))
+    assert found.task == "detection" and found.items == 10 and found.threshold == run.decision["threshold"]
+    assert found.learned == {"exact": 8, "near": 0}
+    assert any(p.kind == "trained-on-these-labels" for p in found.problems)
+    assert sum(found.counts.values()) == len(found.findings) == len(rows_of(tmp_path / "a"))
+    # one epoch from random weights finds no square: all nine are doubted in one way or another
+    given = {(f.item, *f.box) for f in found.findings if f.kind != "missing"}
+    assert len(given) == 9
+    assert "data:image/jpeg;base64," in (tmp_path / "a/audit.html").read_text()
+    with pytest.raises(InputError, match="--cv and --accept are for labels"):
+        regraft.audit(str(data), run.run, cv=3, out=str(tmp_path / "b"))
+    with pytest.raises(DataError, match="has boxes: correct their own files"):
+        regraft.fit(str(data), corrections=str(tmp_path / "a/audit.csv"), out=str(tmp_path / "r2"))

@@ -24,13 +24,10 @@ FAR = 3.5
 
 @dataclass(frozen=True)
 class LabelErrors:
-    """``wrong`` (n,) marks likely label errors; ``quality`` (n,) in 0..1 is lower the more likely; ``joint`` (K, K)
-    counts items by given (row) and estimated true class.
-    """
+    """``wrong`` (n,) marks likely label errors; ``self_confidence`` (n,) in 0..1 is lower the more likely."""
 
     wrong: NDArray[np.bool_]
-    quality: Floats
-    joint: Ints
+    self_confidence: Floats
 
 
 def self_confidence(labels: Ints, p: Floats) -> Floats:
@@ -47,57 +44,43 @@ def normalised_margin(labels: Ints, p: Floats) -> Floats:
     return found
 
 
-def confident_joint(labels: Ints, p: Floats) -> Ints:
-    """(K, K) how many items of a given class (row) are confidently of each class: their probability of it is at least
-    the mean one of the items so labelled; of several such classes the most probable (section 3.1, equation 1).
+def confident_classes(labels: Ints, p: Floats) -> Ints:
+    """(n,) of which class an item confidently is, -1 of none: the probability of the class is at least the mean one of
+    the items so labelled; of several such classes the most probable (section 3.1, equation 1).
     """
-    k = p.shape[1]
-    thresholds = np.array([p[labels == c, c].mean() if (labels == c).any() else np.inf for c in range(k)])
+    thresholds = np.array([p[labels == c, c].mean() if (labels == c).any() else np.inf for c in range(p.shape[1])])
     above = p >= thresholds - 1e-6  # where all are as sure, all are confident
-    sure = above.any(1)
-    likely = np.where(above, p, -np.inf).argmax(1)
-    found = np.zeros((k, k), np.int64)
-    np.add.at(found, (labels[sure], likely[sure]), 1)
+    found: Ints = np.where(above.any(1), np.where(above, p, -np.inf).argmax(1), -1)
     return found
 
 
-def calibrated_joint(labels: Ints, p: Floats) -> Ints:
-    """(K, K) the `confident_joint` with each row brought to the number of items so labelled (equation 3), in whole
-    items: the largest remainders are rounded up.
-    """
-    counted, given = confident_joint(labels, p), np.bincount(labels, minlength=p.shape[1])
-    rows = counted.sum(1, keepdims=True)
-    # a class without a confident item has no known noise
-    shares = np.where(rows > 0, counted / np.maximum(rows, 1), np.eye(len(given)))
-    exact = shares * given[:, None]
-    found = np.floor(exact + 1e-9).astype(np.int64)
-    for row, wanted, left in zip(found, exact, given - found.sum(1), strict=True):
-        row[np.argsort(row - wanted, kind="stable")[:left]] += 1
+def confident_joint(labels: Ints, p: Floats) -> Ints:
+    """(K, K) how many items of a given class (row) are confidently of each class."""
+    likely, found = confident_classes(labels, p), np.zeros((p.shape[1],) * 2, np.int64)
+    np.add.at(found, (labels[likely >= 0], likely[likely >= 0]), 1)
     return found
 
 
 def label_errors(labels: Ints, p: Floats) -> LabelErrors:
-    """Confident learning, pruned by noise rate (section 3.3): of the items of a given class as many as the calibrated
-    joint says to be of another, those whose probability of it exceeds that of the given one most; not those whose given
-    class is the most probable. The quality is the `normalised_margin`.
+    """Confident learning: as many items as are confidently of another class than the given one, which is not the most
+    probable either; those of the lowest `self_confidence`, but for classes of no more than five items. How this does
+    beside pruning by noise rate is measured in `benchmarks/bench_audit.py`.
     """
-    joint, wrong = calibrated_joint(labels, p), np.zeros(len(labels), bool)
-    for given in np.flatnonzero(np.bincount(labels, minlength=p.shape[1]) > LEAST):
-        rows = np.flatnonzero(labels == given)
-        for true in np.flatnonzero(joint[given]):
-            if true != given:
-                margin = p[rows, true] - p[rows, given]
-                least = np.sort(margin)[-joint[given, true]]
-                wrong[rows[margin >= least]] = True
-    return LabelErrors(wrong & (p.argmax(1) != labels), normalised_margin(labels, p), joint)
+    likely, quality = confident_classes(labels, p), self_confidence(labels, p)
+    able = (np.bincount(labels, minlength=p.shape[1]) > LEAST)[labels] & (p.argmax(1) != labels)
+    count = int((able & (likely >= 0) & (likely != labels)).sum())
+    rows = np.flatnonzero(able)
+    wrong = np.zeros(len(labels), bool)
+    wrong[rows[np.argsort(quality[rows], kind="stable")[:count]]] = True
+    return LabelErrors(wrong, quality)
 
 
 def label_errors_of_several(labels: NDArray[Any], p: Floats) -> tuple[NDArray[np.bool_], Floats]:
-    """(n, K) which marks of several classes an item are likely wrong, and the quality of each: `label_errors` of one
-    class against the rest, for every class.
+    """(n, K) which marks of several classes an item are likely wrong, and the self-confidence of each: `label_errors`
+    of one class against the rest, for every class.
     """
     each = [label_errors(y.astype(np.int64), np.stack([1 - q, q], 1)) for y, q in zip(labels.T, p.T, strict=True)]
-    return np.stack([e.wrong for e in each], 1), np.stack([e.quality for e in each], 1)
+    return np.stack([e.wrong for e in each], 1), np.stack([e.self_confidence for e in each], 1)
 
 
 def robust_z(residuals: Floats) -> Floats:

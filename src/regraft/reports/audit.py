@@ -45,7 +45,7 @@ def write_audit(folder: Path, found: Audit, data: Dataset, boxes: Sequence[Found
     write_text(folder / "audit.html", page)
 
 
-_COLUMNS = (ITEM, "kinds", "label", "suggested", NEW, "probability", "self_confidence", "quality", "z", "near",
+_COLUMNS = (ITEM, "kinds", "label", "suggested", NEW, "probability", "self_confidence", "margin", "z", "near",
             "near_label", "unlike", "neighbours", "part", "content", DIGEST)  # fmt: skip
 _BOX_COLUMNS = (ITEM, "kind", "label", "suggested", "score", "overlap", "left", "top", "right", "bottom", "found_left",
                 "found_top", "found_right", "found_bottom", "part", "learned")  # fmt: skip
@@ -54,7 +54,7 @@ _BOX_COLUMNS = (ITEM, "kind", "label", "suggested", "score", "overlap", "left", 
 def _row(f: Finding, data: Dataset, i: int) -> dict[str, str]:
     """A row to fill in; it is read back by ITEM, NEW and DIGEST alone."""
     figures = {n: "" if (v := getattr(f, n)) is None else f"{v:.6g}"
-               for n in ("probability", "self_confidence", "quality", "z", "unlike")}  # fmt: skip
+               for n in ("probability", "self_confidence", "margin", "z", "unlike")}  # fmt: skip
     content = "" if data.modality == "image" else _content(data, i)
     content = f" {content}" if content.startswith(_FORMULA) else content  # no formula to a spreadsheet
     return {ITEM: f.item, "kinds": "|".join(f.kinds), "label": f.label, "suggested": f.suggested,

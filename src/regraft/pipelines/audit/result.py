@@ -29,12 +29,14 @@ BOX_KINDS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One item and what is to be looked at. ``kinds`` are some of `KINDS`; ``label`` is the given one and ``suggested``
-    what models that had not seen it say, with its ``probability`` (None for numbers); ``self_confidence`` is the
-    probability of the given label and ``quality``, in 0..1, lower the more likely it is wrong (of several classes those
-    of the worst; of numbers ``z``, the robust standard deviations it lies off, tells). ``near`` names a copy, with
-    ``near_label``; ``unlike`` says how far beyond the threshold an outlier lies. ``neighbours`` are the labels of the
-    items that look most alike to the network, ``accepted`` whether the suggestion is to be taken.
+    """One item and what is to be looked at.
+
+    ``kinds`` are some of `KINDS`; ``label`` is the given one and ``suggested`` what models that had not seen it say,
+    with its ``probability``. ``self_confidence`` is the probability of the given label, by which errors are listed, and
+    ``margin`` that less the largest of another, brought to 0..1: of several classes those of the worst; of numbers
+    ``z`` tells, the robust standard deviations it lies off. ``near`` names a copy, with ``near_label``; ``unlike`` says
+    how far beyond the threshold an outlier lies. ``neighbours`` are the labels of the items that look most alike to the
+    network, ``accepted`` whether the suggestion is to be taken.
     """
 
     item: str
@@ -45,7 +47,7 @@ class Finding:
     digest: str
     probability: float | None = None
     self_confidence: float | None = None
-    quality: float | None = None
+    margin: float | None = None
     z: float | None = None
     near: str = ""
     near_label: str = ""

@@ -13,13 +13,13 @@ from regraft.metrics.label_errors import (
     FAR,
     label_errors,
     label_errors_of_several,
+    normalised_margin,
     robust_z,
-    self_confidence,
 )
 from regraft.tasks import LabelKind
 
 CLOSE = 0.6
-"""Below this quality, a margin of 0.2 between the given label and another, an item is hard to tell."""
+"""Below this normalised margin, 0.2 between the given label and another, an item is hard to tell."""
 Floats = NDArray[np.float64]
 
 
@@ -54,25 +54,22 @@ def verdicts(kind: LabelKind, y: NDArray[Any], said: Floats, classes: Sequence[s
 
 
 def _of_classes(y: NDArray[Any], p: Floats, classes: Sequence[str]) -> Verdicts:
-    found = label_errors(y, p)
+    found, margin = label_errors(y, p), normalised_margin(y, p)
     others = p.copy()
     others[np.arange(len(y)), y] = -np.inf
     best = others.argmax(1)
-    figures = {"probability": p[np.arange(len(y)), best], "self_confidence": self_confidence(y, p),
-               "quality": found.quality}  # fmt: skip
-    hard = ~found.wrong & (found.quality < CLOSE)
-    return Verdicts(found.wrong, hard, found.quality, [classes[k] for k in best], figures)
+    figures = {"probability": p[np.arange(len(y)), best], "self_confidence": found.self_confidence, "margin": margin}
+    order = np.where(found.wrong, found.self_confidence, margin)
+    return Verdicts(found.wrong, ~found.wrong & (margin < CLOSE), order, [classes[k] for k in best], figures)
 
 
 def _of_several(kind: LabelKind, y: NDArray[Any], p: Floats, classes: Sequence[str]) -> Verdicts:
-    marks, quality = label_errors_of_several(y, p)
+    marks, sure = label_errors_of_several(y, p)
     wrong = np.asarray(marks.any(1))
-    worst = quality.argmin(1)
+    worst, lowest = sure.argmin(1), sure.min(1)
     flip = marks.copy()
     flip[np.flatnonzero(~wrong), worst[~wrong]] = True  # what is merely hard would be otherwise in its worst mark
-    sure = np.where(y == 1, p, 1 - p)  # of the given mark
-    lowest = quality.min(1)
-    figures = {"probability": np.where(flip, 1 - sure, 1.0).min(1), "self_confidence": sure.min(1), "quality": lowest}
+    figures = {"probability": np.where(flip, 1 - sure, 1.0).min(1), "self_confidence": lowest, "margin": lowest}
     suggested = [in_words(kind, row, classes) for row in np.where(flip, 1 - y, y)]
     return Verdicts(wrong, ~wrong & (lowest < CLOSE), lowest, suggested, figures)
 
