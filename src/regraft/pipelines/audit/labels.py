@@ -16,7 +16,7 @@ from regraft.core.errors import DataError
 from regraft.core.row_store import RowStore
 from regraft.core.types import Problem
 from regraft.data.audit.audit import Audited, audited
-from regraft.data.audit.checks import require_target, target_problems
+from regraft.data.audit.checks import require_target, share_seen, target_problems
 from regraft.data.audit.duplicates import exact_pairs, near_pairs
 from regraft.data.corrections import digest_of
 from regraft.data.dataset import Dataset
@@ -107,6 +107,10 @@ def _rows(
     found = Runner(network, engine, device).stored(data.items, store)
     problems += [Problem("unreadable", data.items.name(i), f"{why}; it is set aside")
                  for i, why in sorted(found.failed.items())]  # fmt: skip
+    looked, known = whole.facts, network.seen
+    if looked is not None and known is not None and (share := share_seen(looked.pixels, known)):
+        text = f"the pretraining of {network.name} saw {100 * share:.0f} % of these items with their labels"
+        problems.append(Problem("seen-in-pretraining", data.name, text))
     at = found.positions
     groups = None if whole.groups is None else whole.groups[at]
     folds = deal(data.y[at], groups, cv, seed)
