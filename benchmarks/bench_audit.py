@@ -1,5 +1,5 @@
 """Label errors that were planted, and found again: 5 % of the labels flipped, five times. Needs the shared data and
-weights, and the extras text and bench (cleanlab); takes about ten minutes on two cores.
+weights, and the extras text and bench (cleanlab); takes about a quarter of an hour on two cores.
 
 Parts (all without arguments): cifar, english, chinese. What regraft suggests stands beside what cleanlab finds in the
 same probabilities, by its default (pruning by noise rate) and by the same rule.

@@ -12,7 +12,6 @@ import pytest
 from regraft.core.boxes import Boxes, Found
 from regraft.metrics.label_errors import (
     confident_classes,
-    confident_joint,
     label_errors,
     label_errors_of_several,
     normalised_margin,
@@ -21,6 +20,13 @@ from regraft.metrics.label_errors import (
 from regraft.pipelines.audit.boxes import doubts
 from regraft.pipelines.audit.verdicts import verdicts
 from regraft.tasks import TASKS
+
+
+def confident_joint(labels: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """(K, K) how many items of a given class (row) are confidently of each."""
+    likely, found = confident_classes(labels, p), np.zeros((p.shape[1],) * 2, int)
+    np.add.at(found, (labels[likely >= 0], likely[likely >= 0]), 1)
+    return found
 
 
 @pytest.fixture

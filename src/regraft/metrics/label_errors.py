@@ -54,17 +54,10 @@ def confident_classes(labels: Ints, p: Floats) -> Ints:
     return found
 
 
-def confident_joint(labels: Ints, p: Floats) -> Ints:
-    """(K, K) how many items of a given class (row) are confidently of each class."""
-    likely, found = confident_classes(labels, p), np.zeros((p.shape[1],) * 2, np.int64)
-    np.add.at(found, (labels[likely >= 0], likely[likely >= 0]), 1)
-    return found
-
-
 def label_errors(labels: Ints, p: Floats) -> LabelErrors:
-    """Confident learning: as many items as are confidently of another class than the given one, which is not the most
-    probable either; those of the lowest `self_confidence`, but for classes of no more than five items. How this does
-    beside pruning by noise rate is measured in `benchmarks/bench_audit.py`.
+    """Confident learning: of the items whose given class is not the most probable one, as many as are confidently of
+    another class, those of the lowest `self_confidence`; none of classes of five items or fewer. How this does beside
+    pruning by noise rate is measured in `benchmarks/bench_audit.py`.
     """
     likely, quality = confident_classes(labels, p), self_confidence(labels, p)
     able = (np.bincount(labels, minlength=p.shape[1]) > LEAST)[labels] & (p.argmax(1) != labels)
