@@ -394,6 +394,43 @@ def tables(r: dict[str, Any]) -> list[str]:
     return out
 
 
+def audit(r: dict[str, Any]) -> list[str]:
+    parts = {k: v for k, v in r.items() if isinstance(v, dict) and "runs" in v}
+    one = next(iter(parts.values()))
+    out = [
+        "## Label errors (`bench_audit.py`)",
+        "",
+        f"{100 * one['share']:g} % of the labels moved to another class, {one['seeds']} seeds, mean (lowest to highest); what "  # noqa: E501
+        "`regraft audit` suggests beside cleanlab's default (pruning by noise rate) on the same probabilities. The sets' own "  # noqa: E501
+        "errors count as false alarms. Accuracy: of the out-of-fold answers, against the labels before.",
+        "",
+    ]
+
+    def over(runs: list[dict[str, Any]], *keys: str) -> str:
+        values = []
+        for run in runs:
+            v: Any = run
+            for key in keys:
+                v = v[key]
+            values.append(v)
+        return f"{sum(values) / len(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+    names = {"cifar": "CIFAR-10 subset", "english": "reviews, English", "chinese": "reviews, Chinese"}
+    out += table(["data", "items", "network", "accuracy", "flipped", "by", "found", "precision", "recall"], [
+        [names[k], p["items"], f"{p['backbone']}, {p['size']} pixels" if p["size"] else p["backbone"],
+         over(p["runs"], "accuracy"), p["flipped"], by,
+         round(sum(run[by]["found"] for run in p["runs"]) / len(p["runs"])),
+         over(p["runs"], by, "precision"), over(p["runs"], by, "recall")]
+        for k, p in parts.items() for by in ("regraft", "cleanlab")])  # fmt: skip
+    out += table(["data", "precision of the first, as many as were flipped", "average precision by self-confidence",
+                  "by margin", "equal to cleanlab by the same rule"], [
+        [names[k], over(p["runs"], "precision_of_the_first"), over(p["runs"], "average_precision", "self_confidence"),
+         over(p["runs"], "average_precision", "margin"),
+         f"{sum(run['equal_by_the_same_rule'] for run in p['runs'])} of {len(p['runs'])}"]
+        for k, p in parts.items()])  # fmt: skip
+    return out
+
+
 def calibration(r: dict[str, Any]) -> list[str]:
     versions = r["versions_of_the_probe"]
     out = ["## Probabilities of few labels (`bench_calibration.py`)", "",
@@ -556,6 +593,7 @@ SECTIONS = {
     "coverage": coverage,
     "tables": tables,
     "calibration": calibration,
+    "audit": audit,
     "startup": startup,
     "speed": speed,
     "stress": stress,

@@ -73,6 +73,7 @@ def test_help_imports_nothing_heavy(words: tuple[str, ...]) -> None:
         ("fit", "TABLE", "--controls", "nonsense"),
         ("fit", "TABLE", "--epochs", "3"),
         ("fit", "TABLE", "--val", "nowhere"),
+        ("fit", "TABLE", "--corrections", "nowhere.csv"),
         ("fit", "TABLE", "--target", "nowhere", "--method", "dann"),
         ("fit", "TABLE", "TABLE"),
         ("fit", "TABLE", "--detector", "yolo"),

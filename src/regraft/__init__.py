@@ -19,6 +19,7 @@ from regraft.version import __version__
 if TYPE_CHECKING:
     from regraft.api import (
         align,
+        audit,
         augment,
         cache,
         convert,
@@ -62,6 +63,7 @@ __all__ = [
     "RegraftError",
     "Regressor",
     "align",
+    "audit",
     "augment",
     "cache",
     "convert",

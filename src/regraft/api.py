@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from regraft.backbones.text.alignment import Alignment
     from regraft.commands.align import align
+    from regraft.commands.audit import audit
     from regraft.commands.augment import augment
     from regraft.commands.cache import cache
     from regraft.commands.convert import Conversion, convert
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from regraft.inference.load import AnyPredictor
     from regraft.inference.multi_task import TaskPredictor
     from regraft.inference.predictor import Predictor
+    from regraft.pipelines.audit.result import Audit
     from regraft.pipelines.result import FitResult, Shared
     from regraft.pipelines.shift import Shift
     from regraft.reports.page import write_report as report
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Alignment": "regraft.backbones.text.alignment",
     "AnyPredictor": "regraft.inference.load",
+    "Audit": "regraft.pipelines.audit.result",
     "BoxPredictor": "regraft.inference.detector",
     "Conversion": "regraft.commands.convert",
     "DemoResult": "regraft.commands.demo",
@@ -58,16 +61,16 @@ _WHERE = {
     "Shift": "regraft.pipelines.shift",
     "TaskPredictor": "regraft.inference.multi_task",
     **dict.fromkeys(("list_backbones", "list_methods", "runs", "verify"), "regraft.commands.runs"),
-    **{n: f"regraft.commands.{n}" for n in ("align", "augment", "cache", "convert", "evaluate", "explain", "fit",
-                                            "insights", "inspect", "predict", "rank", "shift")},
+    **{n: f"regraft.commands.{n}" for n in ("align", "audit", "augment", "cache", "convert", "evaluate", "explain",
+                                            "fit", "insights", "inspect", "predict", "rank", "shift")},
     "report": "regraft.reports.page:write_report",
 }  # fmt: skip
 """The module of each name, and what it is called there where that is something else."""
 
 __all__ = [
-    "Alignment", "BoxPredictor", "Conversion", "DemoResult", "Evaluation", "Explanation",
+    "Alignment", "Audit", "BoxPredictor", "Conversion", "DemoResult", "Evaluation", "Explanation",
     "FitResult", "Insights", "Inspection", "PredictResult", "Predictor", "Ranking", "Shared", "Shift", "TaskPredictor",
-    "align", "augment", "cache", "convert", "demo", "evaluate", "explain", "fit", "insights", "inspect",
+    "align", "audit", "augment", "cache", "convert", "demo", "evaluate", "explain", "fit", "insights", "inspect",
     "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "shift", "verify",
 ]  # fmt: skip
 

@@ -170,7 +170,7 @@ class Counting(TorchEngine):
 
 def test_many_pictures_choose_and_the_choice_is_remembered(monkeypatch: pytest.MonkeyPatch, fresh_cache: Path) -> None:
     monkeypatch.setitem(ENGINES._entries, "counting", f"{__name__}:Counting")
-    monkeypatch.setattr(auto, "candidates", lambda network, device, count:
+    monkeypatch.setattr(auto, "candidates", lambda network, device, count, longer=1.0:
                         ["torch", "counting"] if count >= 40 else ["torch"])  # fmt: skip
     timed = auto._timed
     monkeypatch.setattr(

@@ -31,6 +31,8 @@ ADDED = {
     "bf16", "phases", "pieces_a_batch", "steps", "frozen", "head", "layer_decay", "only", "parts",
     # several domains flag what is unlike their training items
     "unlike",
+    # what a person corrected of the labels
+    "corrections",
 }  # fmt: skip
 """Names of JSON that have come since the record; whatever else differs is lost or changed."""
 

@@ -90,6 +90,53 @@ app.command(cls=Panels)(with_options(
 
 
 @app.command()
+def audit(
+    data: Data,
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="a run whose network is to look; for boxes, whose detector is compared"),
+    ] = None,
+    backbone: Backbone = None,
+    weights: Annotated[str | None, as_in_fit("weights")] = None,
+    size: Size = None,
+    cv: Annotated[int | None, typer.Option(min=2, help="folds, in each of which probes judge what they have not seen "
+                                                       "[default: 5]")] = None,
+    accept: Annotated[float | None, typer.Option(metavar="P", help="fill in the suggestions of at least this "
+                                                                   "probability, such as 0.9 [default: none]")] = None,
+    out: Annotated[str | None, typer.Option(help="the new folder to write [default: audits/<data>-audit-<n>]")] = None,
+    format: Format = None,
+    label: Label = None,
+    text: Text = None,
+    image: Image = None,
+    features: Features = None,
+    drop: Drop = None,
+    group: Group = None,
+    part: Part = None,
+    encoding: Encoding = None,
+    task: TaskName = None,
+    seed: Annotated[int, typer.Option(min=0, help="decides the folds")] = 0,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """List labels that are likely wrong, copies, outliers and hard examples: a page, and a table to correct.
+
+    Every item is judged by probes that had not seen it. In audit.csv, write the right class below new_label, or drop to
+    take an item out; what stays empty stays as it is. regraft fit DATA --corrections audit.csv then learns from the
+    corrected labels. For boxes MODEL is a detector, at best one that has not learned from these pictures: missing,
+    doubtful and badly placed boxes are listed, to be corrected in the data's own files.
+    """
+    from regraft.api import audit as run
+
+    found = run(data, model, backbone=backbone, weights=weights, size=size, cv=cv, accept=accept, out=out,
+                format=format, label=label, text=text, image=image, features=features, drop=drop, group=group,
+                part=part, encoding=encoding, task=task, seed=seed, engine=engine, device=device,
+                threads=threads)  # fmt: skip
+    print_json(found) if as_json else printing.print_audit(found)
+
+
+@app.command()
 def augment(
     data: Data,
     policy: Annotated[str, as_in_fit("augment")] = "standard",

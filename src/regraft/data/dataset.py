@@ -17,6 +17,19 @@ from regraft.tasks.classification import as_names as as_names
 
 
 @dataclass(frozen=True)
+class Corrections:
+    """What a person has corrected of a data set in the ``file`` of that ``sha256``: how many items were
+    ``relabelled``, how many ``taken_out``; ``changed`` (n,) marks the first among the items that are left.
+    """
+
+    file: str
+    sha256: str
+    relabelled: int
+    taken_out: int
+    changed: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class Dataset:
     """n items with their targets.
 
@@ -24,7 +37,7 @@ class Dataset:
     `regraft.core.boxes.Boxes`, for the target ``targets[name]``. ``parts`` (n,)
     names the part each item belongs to ("" where the data has no parts). ``groups`` (n,) holds what no split may
     tear (a patient, a video); ``format`` and ``evidence`` say how the data was recognised, ``roles`` what the columns
-    of a table are.
+    of a table are, ``corrections`` what a person has corrected.
     """
 
     name: str
@@ -37,6 +50,7 @@ class Dataset:
     evidence: str = ""
     problems: tuple[Problem, ...] = field(default=())
     roles: Roles | None = None
+    corrections: Corrections | None = None
 
     def __post_init__(self) -> None:
         for name, values in self.labels.items():
@@ -100,7 +114,13 @@ class Dataset:
             labels={k: v[indices] for k, v in self.labels.items()},
             parts=self.parts[indices],
             groups=None if self.groups is None else self.groups[indices],
+            corrections=self.corrections and replace(self.corrections, changed=self.corrections.changed[indices]),
         )
+
+    @property
+    def corrected(self) -> int:
+        """How many of the items have a label that a person has corrected."""
+        return 0 if self.corrections is None else int(self.corrections.changed.sum())
 
     def part(self, name: str) -> Dataset:
         """The items of one part; raises ``DataError`` naming the parts there are."""

@@ -65,7 +65,12 @@ def open_data(data: Any, *, format: str | None = None, hints: Hints = Hints()) -
     if hints.drop and whole.format != "table":
         ignored = Problem("no-such-column", hints.drop, f"--drop names columns of a table, and {where} is none")
         whole = replace(whole, problems=(*whole.problems, ignored))
-    return whole if part is None else replace(whole.part(part), name=f"{whole.name}#{part}")
+    return whole if part is None else part_named(whole, part)
+
+
+def part_named(whole: Dataset, part: str) -> Dataset:
+    """One part as data of its own, ``NAME#PART``; raises ``DataError`` naming the parts there are."""
+    return replace(whole.part(part), name=f"{whole.name}#{part}")
 
 
 def _open(where: str, format: str | None, hints: Hints) -> Dataset:

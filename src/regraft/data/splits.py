@@ -55,6 +55,15 @@ class Split:
         """How many ``folds`` and ``rounds``, for the record."""
         return None if self.folds is None else {"folds": int(self.folds.max()) + 1, "rounds": len(self.folds)}
 
+    @property
+    def corrections(self) -> list[dict[str, Any]]:
+        """What a person has corrected, for the record: the file, how many items, and how many of those that judge."""
+        about, judged = self.train.corrections, self.train if self.folds is not None else self.val
+        if about is None:
+            return []
+        return [{"file": about.file, "sha256": about.sha256, "relabelled": about.relabelled,
+                 "taken_out": about.taken_out, "judged": 0 if judged is None else judged.corrected}]  # fmt: skip
+
     def groups_judged(self, items: NDArray[np.int64]) -> NDArray[Any] | None:
         """Those of the judged items at ``items``: their intervals go by them."""
         groups = self.val_groups if self.folds is None else self.groups
@@ -190,10 +199,21 @@ def open_in_groups(data: Any, *, format: str | None = None, hints: Hints) -> Dat
     return replace(found, problems=(*found.problems, Problem("no-groups", found.name, text)))
 
 
+def _judged_corrections(split: Split) -> list[Problem]:
+    """How many of the labels that judge were corrected: who corrects looks at a model's answers."""
+    judged = split.train if split.folds is not None else split.val
+    if judged is None or not judged.corrected:
+        return []
+    text = (f"{judged.corrected} of {len(judged)} judged items have a corrected label: the figures are those on the "
+            "corrected ones, and whoever corrected them saw a model's answers")  # fmt: skip
+    return [Problem("judged-by-corrections", judged.name, text)]
+
+
 def _used_classes(split: Split) -> Split:
     """Both parts with the classes that have a training example; judged items of others are listed and left out."""
     classes = tuple(name for name, count in split.train.class_counts().items() if count)
     split.train = relabel(split.train, classes, strict=False)
+    split.problems += _judged_corrections(split)
     if split.val is None:
         split.problems += few_judged(split.train) if split.folds is not None else []
         return split

@@ -19,11 +19,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from regraft.backbones.base import Pretrained
 from regraft.core.border import tell
 from regraft.core.errors import DataError, InputError
-from regraft.core.files import output
+from regraft.core.files import output, path_of
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import resolve_device
 from regraft.core.types import Hints, LabelSpec, Roles
 from regraft.data.audit.checks import require_target, target_problems
+from regraft.data.corrections import corrected
 from regraft.data.dataset import Dataset
 from regraft.data.formats.table import of_features, only_column
 from regraft.data.frames import is_frame
@@ -151,9 +152,19 @@ class OnModel(OnNetwork):
 
     method: str
     seed: int
+    corrections: str | Path | None
     record_: dict[str, Any]
     model_: Model
     learned_: Learned
+
+    def _corrected(self, items: Items, labels: NDArray[Any], spec: LabelSpec) -> tuple[Items, NDArray[Any]]:
+        """The items and labels as the file of ``corrections`` has them, which is told."""
+        if self.corrections is None:
+            return items, labels
+        data = Dataset("X", items, {"label": spec}, {"label": labels}, np.full(len(items), ""))
+        found = corrected(data, path_of(self.corrections, "corrections"))
+        tell(found.problems)
+        return found.items, found.y
 
     def _require(self, items: Items, labels: NDArray[Any], spec: LabelSpec, name: str) -> None:
         """The checks of `regraft fit` on what is to be learned; what has to do with judging is no matter here."""

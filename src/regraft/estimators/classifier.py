@@ -34,6 +34,7 @@ class Classifier(ClassifierMixin, OnModel):
     weights : a weights file that takes the place of the catalog's.
     class_weight : ``balanced`` lets every class weigh the same; or a dict, label -> weight.
     seed : decides the folds by which the strength is chosen.
+    corrections : a file of labels to correct and items to take out, as ``regraft audit`` writes it.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Classifier(ClassifierMixin, OnModel):
         engine: str = "auto",
         device: str = "auto",
         seed: int = 0,
+        corrections: str | Path | None = None,
     ) -> None:
         self.backbone = backbone
         self.method = method
@@ -54,6 +56,7 @@ class Classifier(ClassifierMixin, OnModel):
         self.device = device
         self.class_weight = class_weight
         self.seed = seed
+        self.corrections = corrections
 
     def fit(self, X: Any, y: Any) -> Self:
         """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) of any labels with two classes or more."""
@@ -64,6 +67,10 @@ class Classifier(ClassifierMixin, OnModel):
             )
         items = self._items(X)
         labels = as_labels(y, len(items))
+        self.classes_, indices = np.unique(labels, return_inverse=True)
+        spec = LabelSpec("classification", tuple(str(c) for c in self.classes_.tolist()))
+        items, indices = self._corrected(items, indices, spec)
+        labels = self.classes_[indices]
         self.classes_, indices = np.unique(labels, return_inverse=True)
         spec = LabelSpec("classification", tuple(str(c) for c in self.classes_.tolist()))
         self._require(items, indices, spec, "label")

@@ -34,6 +34,7 @@ class Regressor(RegressorMixin, OnModel):
     quantiles : those to learn beside the mean, such as ``(0.05, 0.5, 0.95)``.
     weights : a weights file that takes the place of the catalog's.
     seed : decides the folds by which ``sigma_`` and the intervals are found.
+    corrections : as for `Classifier`.
 
     After ``fit``: ``coef_`` (d,) and ``intercept_`` in the units of the features, ``sigma_`` the standard deviation of
     unseen numbers, ``residuals_`` (n,) of cross-validation.
@@ -50,6 +51,7 @@ class Regressor(RegressorMixin, OnModel):
         engine: str = "auto",
         device: str = "auto",
         seed: int = 0,
+        corrections: str | Path | None = None,
     ) -> None:
         self.backbone = backbone
         self.method = method
@@ -59,6 +61,7 @@ class Regressor(RegressorMixin, OnModel):
         self.engine = engine
         self.device = device
         self.seed = seed
+        self.corrections = corrections
 
     def fit(self, X: Any, y: Any) -> Self:
         """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) finite numbers."""
@@ -70,7 +73,8 @@ class Regressor(RegressorMixin, OnModel):
         if self.quantiles is not None and not all(isinstance(q, Real) for q in self.quantiles):
             raise InputError(f"quantiles are {self.quantiles!r}; wanted are numbers between 0 and 1 that rise.")
         items = self._items(X)
-        values, spec = as_numbers(y, len(items)), LabelSpec("regression")
+        spec = LabelSpec("regression")
+        items, values = self._corrected(items, as_numbers(y, len(items)), spec)
         if len(values) < 2:
             raise DataError("Found 1 sample; two or more are needed to learn a number.")
         if np.ptp(values) == 0:

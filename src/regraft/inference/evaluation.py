@@ -59,7 +59,7 @@ def evaluated(
         return _boxes(predictor, model, open_boxes(data, format, hints), unseen)
     if isinstance(predictor, TaskPredictor):
         raise artefact.unnamed(model, predictor.tasks)
-    whole, target = _opened(predictor, data, format, hints), predictor.model.target
+    whole, target = opened_for(predictor, data, format, hints), predictor.model.target
     if whole.target.task != target.task:
         raise DataError(f"{whole.name} is for {whole.target.task} and the model for {target.task}.")
     found = apart(model, predictor.model.network, relabel(evaluation_part(whole), target.classes), unseen, RowStore())
@@ -68,7 +68,7 @@ def evaluated(
     return _answers(predictor, model, found, unseen)
 
 
-def _opened(predictor: Predictor, data: Any, format: str | None, hints: Hints) -> Dataset:
+def opened_for(predictor: Predictor, data: Any, format: str | None, hints: Hints) -> Dataset:
     """The data, read as the model's own fit read its."""
     settings = predictor.manifest["record"].get("settings", {})
     dropped = ",".join(n for n in (settings.get("drop") or "").split(",") if n.strip() != hints.group)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from regraft.core.errors import InputError
 from regraft.core.registry import Registry
 from regraft.core.runtime import Stopwatch, importing, start_up
-from regraft.data.open import name_of, open_data, require_there
+from regraft.data.corrections import open_corrected
+from regraft.data.open import name_of, require_there
 from regraft.options.fit import FitOptions
 from regraft.pipelines.scenarios.base import STEPS, Line, Scenario
 from regraft.pipelines.validate import check, check_sharing, meaning_of
@@ -103,7 +104,7 @@ def _checked(data: Any, options: FitOptions, network: Pretrained | None) -> tupl
         _no_network(network, "network= is for one data set; several data start from what --backbone or --init names.")
         check(options, meaning_of(options, several=True), [name_of(d) for d in data])
         return "domains", list(data), options
-    opened = open_data(data, format=options.data.format, hints=options.data.hints())
+    opened = open_corrected(data, options.data.corrections, format=options.data.format, hints=options.data.hints())
     if opened.target.task == "detection":
         _no_network(network, "network= is not for boxes; a detector starts from --detector, --backbone or --init.")
         return "boxes", opened, data, options

@@ -23,6 +23,9 @@ class FitResult:
     ``rounds``) the figures are means over the rounds, in each of which every judged item was judged by a model that had
     not seen it.
 
+    ``corrections`` tell of each data set whose labels a person corrected the ``file``, its ``sha256``, how many items
+    were ``relabelled`` and ``taken_out``, and how many of those that ``judged`` have a corrected label.
+
     Of boxes ``detector`` is the detector and ``boxes`` counts those of the training pictures by class; the figures are
     those of `regraft.metrics.detection.evaluate`, and ``decision`` holds the ``threshold`` from which boxes are shown.
     """
@@ -49,6 +52,7 @@ class FitResult:
     problems: list[dict[str, str]] = field(default_factory=list)
     columns: dict[str, Any] | None = None
     cross_validation: dict[str, int] | None = None
+    corrections: list[dict[str, Any]] = field(default_factory=list)
     detector: str | None = None
     boxes: dict[str, int] | None = None
 

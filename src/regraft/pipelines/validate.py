@@ -33,6 +33,18 @@ def _named(data: Any) -> str | None:
     return None if data is None else name_of(data)
 
 
+def one_each(given: Any, count: int, option: str, things: str) -> list[Any]:
+    """What an option names for each of ``count`` data: in a list or with commas, ``none`` for nothing; nothing for all
+    where it was not given. Raises ``InputError`` where it names more or fewer.
+    """
+    if given is None:
+        return [None] * count
+    found = given.split(",") if isinstance(given, str) else list(given) if isinstance(given, list | tuple) else [given]
+    if len(found) != count:
+        raise InputError(f"{option} names {len(found)} data for {count} {things}: name one for each, with commas.")
+    return [None if isinstance(one, str) and one == "none" else one for one in found]
+
+
 def meaning_of(options: FitOptions, *, several: bool = False, task: str | None = None) -> Meaning:
     """What the options are for; ``several`` data are domains of one task."""
     method = options.training.method or "linear-probe"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regraft.cli.printing.audit import print_audit
 from regraft.cli.printing.basics import box_figures, figures, print_json, table
 from regraft.cli.printing.learning import (
     print_conversion,
@@ -25,8 +26,8 @@ from regraft.cli.printing.using import (
 )
 
 __all__ = [
-    "box_figures", "figures", "print_backbones", "print_boxes", "print_cache", "print_conversion", "print_demo",
-    "print_detection", "print_evaluation", "print_explanation", "print_fit", "print_fits", "print_insights",
-    "print_inspection", "print_json", "print_predictions", "print_ranking", "print_runs", "print_search", "print_shift",
-    "print_tasks", "table",
+    "box_figures", "figures", "print_audit", "print_backbones", "print_boxes", "print_cache", "print_conversion",
+    "print_demo", "print_detection", "print_evaluation", "print_explanation", "print_fit", "print_fits",
+    "print_insights", "print_inspection", "print_json", "print_predictions", "print_ranking", "print_runs",
+    "print_search", "print_shift", "print_tasks", "table",
 ]  # fmt: skip

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_TABLES = 10
-_ANSWERS = {"input", "entropy_bits"}
+_ANSWERS, _CORRECTIONS = {"input", "entropy_bits"}, {"item", "digest", "new_label"}
 _CALLED = {"text": ("text", "texts"), "image": ("picture", "pictures"), "table": ("number", "numbers")}
 
 
@@ -61,7 +61,7 @@ def sniff(path: Path) -> Evidence | None:
 
 def tables_in(tree: Tree) -> list[tuple[str, int]]:
     """The tables at the top of a folder or archive, each with how many items it would give: rows whose pictures are
-    there, where there are pictures, else all rows. Answers that regraft wrote are none.
+    there, where there are pictures, else all rows. Answers and audits that regraft wrote are none.
     """
     files = tree.files()
     top = min((f.count("/") for f in files), default=0)
@@ -77,7 +77,7 @@ def tables_in(tree: Tree) -> list[tuple[str, int]]:
         if pictures:
             there, paths, _ = picture_paths(table, kind[0])
             count = sum(there.exists(p) for p in paths)
-        if count and not set(table.columns) >= _ANSWERS:
+        if count and not any(set(table.columns) >= ours for ours in (_ANSWERS, _CORRECTIONS)):
             found.append((file, count))
     return found
 

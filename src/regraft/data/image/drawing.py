@@ -1,4 +1,4 @@
-"""Boxes drawn on pictures."""
+"""Pictures to be looked at: small, and with boxes drawn on them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from regraft.core.boxes import Boxes, Floats, Found
 from regraft.data.image.decoding import Picture
 
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#f032e6", "#808000", "#000075")
+
+
+def small(picture: Picture, side: int) -> Image.Image:
+    """The picture in colour, at most ``side`` pixels a side; a tiny one enlarged by whole pixels to half of that or
+    more.
+    """
+    image = Image.fromarray(picture.squeeze(2) if picture.shape[2:] == (1,) else picture).convert("RGB")
+    image.thumbnail((side, side))
+    if max(image.size) < side // 2:
+        scale = side // max(image.size)
+        image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+    return image
 
 
 def draw_boxes(picture: Picture, boxes: Boxes, classes: Sequence[str], *, names: bool = True) -> Image.Image:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from regraft.core.arrays import subsample
 from regraft.core.errors import UnreadableItem
 from regraft.core.files import new_file, write_json
 from regraft.data.dataset import Dataset
+from regraft.data.image.drawing import small
 from regraft.features.labelled import LabelledFeatures
 from regraft.methods.probes.logistic import by_own_units
 from regraft.models.model import Model
@@ -119,14 +119,9 @@ def _write_mistakes(
             shown.append({"text": str(data.items.load(item))[:MOST_LETTERS], **record})
             continue
         try:
-            pixels = data.items.load(item)
-            picture = Image.fromarray(pixels.squeeze(2) if pixels.shape[2:] == (1,) else pixels).convert("RGB")
+            picture = small(data.items.load(item), THUMB)
         except UnreadableItem:
             continue
-        picture.thumbnail((THUMB, THUMB))
-        if max(picture.size) < THUMB // 2:
-            scale = THUMB // max(picture.size)
-            picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
         file = f"{number:02d}.jpg"
         with new_file(folder / file) as temporary:
             picture.save(temporary, "JPEG", quality=85)

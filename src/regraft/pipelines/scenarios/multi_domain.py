@@ -13,6 +13,7 @@ from regraft.backbones.base import Pretrained
 from regraft.core.arrays import subsample
 from regraft.core.errors import InputError
 from regraft.core.types import LabelSpec, Problem
+from regraft.data.corrections import open_corrected
 from regraft.data.dataset import Dataset
 from regraft.data.items import Items, JoinedItems, Renamed
 from regraft.data.names import short
@@ -35,7 +36,7 @@ from regraft.pipelines.stages.judging import abstaining
 from regraft.pipelines.stages.learn import LOOKED_AT
 from regraft.pipelines.stages.network import started
 from regraft.pipelines.stages.outliers import fit_outlier_detector, unlike_figures
-from regraft.pipelines.validate import meaning_of
+from regraft.pipelines.validate import meaning_of, one_each
 from regraft.tasks import TASKS, Wanted
 from regraft.training.multi_domain import Domain, train_domains
 from regraft.training.network import train_network
@@ -68,10 +69,12 @@ class MultiDomain(Scenario):
 
     def split(self) -> None:
         """Each domain's training part, and what it is judged on; labels in the classes of all."""
-        data = self.options.data
-        splits = [make_split(d, v, format=data.format, hints=data.hints(), seed=self.options.run.seed,
-                             store=self.store)
-                  for d, v in zip(self.data, _judged_on(data.val, len(self.data)), strict=True)]  # fmt: skip
+        data, count = self.options.data, len(self.data)
+        how: dict[str, Any] = {"format": data.format, "hints": data.hints()}
+        files = one_each(data.corrections, count, "--corrections", "domains")
+        opened = [open_corrected(d, file, **how) for d, file in zip(self.data, files, strict=True)]
+        splits = [make_split(d, v, seed=self.options.run.seed, store=self.store, **how)
+                  for d, v in zip(opened, one_each(data.val, count, "--val", "domains"), strict=True)]  # fmt: skip
         self.domains, self.classes = _domains(self.data_names, splits)
 
     def load_network(self) -> None:
@@ -218,6 +221,7 @@ class MultiDomain(Scenario):
             split=f"judged on {how}", choice=self.joint.record, decision={}, seen=self.seen[0],
             seen_in_training=self.seen[1], rows={"computed": 0},
             problems=[asdict(p) for s in splits for p in s.problems],
+            corrections=[c for s in splits for c in s.corrections],
         )  # fmt: skip
 
 
@@ -250,7 +254,7 @@ class _Shown:
         items: list[Items] = [Renamed(d.items, f"{n}: ") for n, d in zip(self.names, self.judged, strict=True)]
         first, y = self.judged[0], np.concatenate([d.y for d in self.judged])
         return replace(first, items=reduce(JoinedItems, items), labels={first.target_name: y},
-                       parts=np.full(len(y), ""), groups=None)  # fmt: skip
+                       parts=np.full(len(y), ""), groups=None, corrections=None)  # fmt: skip
 
     def together(self) -> tuple[LabelledFeatures, NDArray[np.float64], NDArray[Any] | None]:
         """Rows by their position in `data`, probabilities, and what belongs together, never across domains."""
@@ -263,16 +267,6 @@ class _Shown:
                    for r, g in zip(self.rows, self.groups, strict=True)]  # fmt: skip
             groups = np.concatenate([g + s for g, s in zip(own, starts, strict=False)])
         return rows, np.concatenate(self.probabilities), groups
-
-
-def _judged_on(val: Any, domains: int) -> list[Any]:
-    """What to judge each domain on: one for each, in a list or with commas; or nothing, and parts of them are."""
-    if val is None:
-        return [None] * domains
-    found = val.split(",") if isinstance(val, str) else list(val) if isinstance(val, list | tuple) else [val]
-    if len(found) != domains:
-        raise InputError(f"--val names {len(found)} data for {domains} domains: name one for each, with commas.")
-    return found
 
 
 def _domain(data: str) -> str:

@@ -17,6 +17,7 @@ from regraft.core.row_store import RowStore
 from regraft.core.runtime import say
 from regraft.core.types import Problem
 from regraft.data.audit.audit import audited
+from regraft.data.corrections import open_corrected
 from regraft.data.frames import is_frame
 from regraft.data.names import short
 from regraft.data.open import name_of, open_data, split_part
@@ -31,6 +32,7 @@ from regraft.pipelines.scenarios.base import Line, Scenario
 from regraft.pipelines.scenarios.single import Single
 from regraft.pipelines.stages.features import rows_of
 from regraft.pipelines.stages.learn import AlreadyTrained
+from regraft.pipelines.validate import one_each
 from regraft.training.multi_task import Task, train_tasks
 from regraft.training.network import train_network
 from regraft.training.requirements import check as check_training
@@ -89,6 +91,8 @@ class MultiTask(Scenario):
             said.append(InputError("tfidf is counted in each task's own items; tasks share a pretrained network."))
         raise_all([*map(InputError, self.unusable()), *said])
         self.tasks = named(self.data, self.options.data.label)
+        self.files = dict(zip(self.tasks, one_each(self.options.data.corrections, len(self.tasks), "--corrections",
+                                                   "tasks"), strict=True))  # fmt: skip
 
     def unusable(self) -> list[str]:
         """What else cannot be meant, in words."""
@@ -105,7 +109,8 @@ class MultiTask(Scenario):
         """The options of one task's own fit."""
         return self.options.changed(
             share=None, task_weights=None, soft=None, overwrite=False, label=self.tasks[name][1],
-            out=str(self.run.work / "tasks" / name), drop=not_looked_at(self.tasks, name, self.options.data.drop),
+            corrections=self.files[name], out=str(self.run.work / "tasks" / name),
+            drop=not_looked_at(self.tasks, name, self.options.data.drop),
         )  # fmt: skip
 
     def save(self) -> None:
@@ -221,7 +226,7 @@ class SharedParameters(MultiTask):
         jobs: dict[str, Single] = {}
         for name, (data, _) in self.tasks.items():
             own = self.of_task(name)
-            opened = open_data(data, format=own.data.format, hints=own.data.hints())
+            opened = open_corrected(data, own.data.corrections, format=own.data.format, hints=own.data.hints())
             if opened.modality == "table":
                 raise InputError("--share parameters trains a network, and a table has none; --share features fits a "
                                  "head for each task.")  # fmt: skip

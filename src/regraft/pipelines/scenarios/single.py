@@ -295,5 +295,5 @@ class Single(Scenario):
             split=split.how, choice=self.choice, decision=self.learned.model.decision, seen=self.seen,
             seen_in_training=share_seen_in_pretraining(self.context, split.train, split.train_pixels),
             rows={"computed": self.computed}, problems=[asdict(p) for p in split.problems], columns=split.columns,
-            cross_validation=split.cross_validation,
+            cross_validation=split.cross_validation, corrections=split.corrections,
         )  # fmt: skip

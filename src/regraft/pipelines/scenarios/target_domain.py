@@ -203,4 +203,5 @@ class Adaptation(Single):
             choice=self.choice, decision=self.after.model.decision, seen=self.seen, seen_in_target=self.seen_in_target,
             seen_in_training=share_seen_in_pretraining(self.context, split.train, split.train_pixels),
             rows={"computed": self.computed}, problems=[asdict(p) for p in split.problems],
+            corrections=split.corrections,
         )  # fmt: skip

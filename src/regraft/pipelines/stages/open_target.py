@@ -189,7 +189,7 @@ def learn_from(split: Split, some: Dataset) -> None:
     split.train = replace(
         train, items=JoinedItems(train.items, some.take(again).items),
         labels={train.target_name: np.concatenate([train.y, some.y[again]])},
-        parts=np.concatenate([train.parts, np.full(len(again), train.parts[0])]), groups=None,
+        parts=np.concatenate([train.parts, np.full(len(again), train.parts[0])]), groups=None, corrections=None,
     )  # fmt: skip
     split.train_pixels, split.repeated = None, len(again) - len(some)
     counts = ", ".join(f"{c} {k}" for c, k in some.class_counts().items() if k)

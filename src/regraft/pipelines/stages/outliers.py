@@ -41,10 +41,15 @@ def unlike_figures(known: OutlierDetector, x: NDArray[Any], names: list[str]) ->
     """How many of the judged items, features x (n, d), are flagged, and the most unlike of them by name."""
     scores = known.scores(x)
     flags = known.unlike(scores)
-    beyond = np.max([_ratio(scores[k], t) for k, t in known.thresholds.items()], axis=0)
-    worst = [i for i in np.argsort(-beyond, kind="stable")[:SHOWN].tolist() if flags[i]]
+    worst = [i for i in np.argsort(-beyond(known, scores), kind="stable")[:SHOWN].tolist() if flags[i]]
     return {"items": len(flags), "flagged": int(flags.sum()), "expected": known.expected,
             "most": [{"input": names[i], **{k: float(v[i]) for k, v in scores.items()}} for i in worst]}  # fmt: skip
+
+
+def beyond(known: OutlierDetector, scores: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    """(n,) how far each item lies beyond the threshold that it passes most, as a share of that threshold."""
+    found: NDArray[Any] = np.max([_ratio(scores[k], t) for k, t in known.thresholds.items()], axis=0)
+    return found
 
 
 def _ratio(values: NDArray[Any], threshold: float) -> NDArray[Any]:
