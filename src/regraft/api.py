@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from regraft.commands.align import align
     from regraft.commands.augment import augment
     from regraft.commands.cache import cache
+    from regraft.commands.compare import compare
     from regraft.commands.convert import Conversion, convert
     from regraft.commands.demo import DemoResult
     from regraft.commands.evaluate import evaluate
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from regraft.inference.load import AnyPredictor
     from regraft.inference.multi_task import TaskPredictor
     from regraft.inference.predictor import Predictor
+    from regraft.pipelines.comparison.compare import Comparison
     from regraft.pipelines.result import FitResult, Shared
     from regraft.pipelines.shift import Shift
     from regraft.reports.page import write_report as report
@@ -44,6 +46,7 @@ _WHERE = {
     "Alignment": "regraft.backbones.text.alignment",
     "AnyPredictor": "regraft.inference.load",
     "BoxPredictor": "regraft.inference.detector",
+    "Comparison": "regraft.pipelines.comparison.compare",
     "Conversion": "regraft.commands.convert",
     "DemoResult": "regraft.commands.demo",
     "Evaluation": "regraft.inference.evaluation",
@@ -58,16 +61,16 @@ _WHERE = {
     "Shift": "regraft.pipelines.shift",
     "TaskPredictor": "regraft.inference.multi_task",
     **dict.fromkeys(("list_backbones", "list_methods", "runs", "verify"), "regraft.commands.runs"),
-    **{n: f"regraft.commands.{n}" for n in ("align", "augment", "cache", "convert", "evaluate", "explain", "fit",
-                                            "insights", "inspect", "predict", "rank", "shift")},
+    **{n: f"regraft.commands.{n}" for n in ("align", "augment", "cache", "compare", "convert", "evaluate", "explain",
+                                            "fit", "insights", "inspect", "predict", "rank", "shift")},
     "report": "regraft.reports.page:write_report",
 }  # fmt: skip
 """The module of each name, and what it is called there where that is something else."""
 
 __all__ = [
-    "Alignment", "BoxPredictor", "Conversion", "DemoResult", "Evaluation", "Explanation",
+    "Alignment", "BoxPredictor", "Comparison", "Conversion", "DemoResult", "Evaluation", "Explanation",
     "FitResult", "Insights", "Inspection", "PredictResult", "Predictor", "Ranking", "Shared", "Shift", "TaskPredictor",
-    "align", "augment", "cache", "convert", "demo", "evaluate", "explain", "fit", "insights", "inspect",
+    "align", "augment", "cache", "compare", "convert", "demo", "evaluate", "explain", "fit", "insights", "inspect",
     "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "shift", "verify",
 ]  # fmt: skip
 

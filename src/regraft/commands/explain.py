@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from regraft.core.files import checked_page
 from regraft.core.runtime import set_threads
 from regraft.explanation.occlusion import Explanation, effects_of_words
 from regraft.inference.load import load_for_texts
-from regraft.reports.insights import checked_page, write_explanation
+from regraft.reports.insights import write_explanation
 
 
 def explain(

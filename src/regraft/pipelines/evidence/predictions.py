@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,24 @@ from regraft.core.arrays import subsample
 from regraft.core.errors import UnreadableItem
 from regraft.core.files import new_file, write_json
 from regraft.data.dataset import Dataset
+from regraft.data.items import Items
 from regraft.features.labelled import LabelledFeatures
 from regraft.methods.probes.logistic import by_own_units
 from regraft.models.model import Model
 from regraft.pipelines.evidence.projection import plane
 
+JUDGED = "judged.csv"
 MAP_POINTS, MISTAKES, THUMB, MOST_LETTERS = 500, 24, 160, 400
 
 
 def write_evidence(
-    folder: Path, data: Dataset, judged: LabelledFeatures, model: Model, probabilities: NDArray[Any]
-) -> None:
-    """``predictions.csv``, ``map.csv`` and ``mistakes/`` for the judged items, into the run folder."""
+    folder: Path, data: Dataset, judged: LabelledFeatures, model: Model, probabilities: NDArray[Any],
+    groups: NDArray[Any] | None = None,
+) -> None:  # fmt: skip
+    """``predictions.csv``, ``judged.csv``, ``map.csv`` and ``mistakes/`` for the judged items, into the run folder;
+    ``groups`` (m,) say which of them belong together.
+    """
+    write_judged(folder, data.items, judged.items, groups)
     classes = data.classes
     if model.numbers:
         truth = [f"{v:.9g}" for v in judged.y]
@@ -49,6 +56,21 @@ def write_evidence(
     _write_csv(folder / "map.csv", [["input", "label", "predicted", "x", "y"], *points])
     if data.modality != "table" and not model.several:
         _write_mistakes(folder / "mistakes", data, judged, _worst(judged.y, probabilities, model))
+
+
+def write_judged(folder: Path, items: Items, judged: Iterable[int], groups: NDArray[Any] | None) -> None:
+    """``judged.csv``: by what the ``judged`` items are found again in another run, in the order of the predictions:
+    name, digest of the content (but of rows, of which a run reads the columns that it is told to), and group where
+    there are ``groups`` (m,).
+    """
+    rows = [["input", "digest", "group"]]
+    for at, i in enumerate(map(int, judged)):
+        try:
+            digest = "" if items.modality == "table" else items.digest(i).hex()
+        except UnreadableItem:
+            digest = ""
+        rows.append([items.name(i), digest, "" if groups is None else str(groups[at])])
+    _write_csv(folder / JUDGED, rows)
 
 
 def _number_rows(names: list[str], truth: list[str], model: Model, values: NDArray[Any]) -> list[list[str]]:

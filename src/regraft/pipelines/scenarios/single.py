@@ -233,7 +233,8 @@ class Single(Scenario):
         """The files that a person looks at."""
         model = self.learned.model
         shown = answering(model, first.answers, first.carries)
-        write_evidence(self.run.work, on, first.rows, shown, first.probabilities)
+        groups = self.halves.groups_judged(first.rows.items)
+        write_evidence(self.run.work, on, first.rows, shown, first.probabilities, groups)
         names = columns_of(model.network)
         if self.context.numbers and names and len(names) == 1 and self.learned.probe is None:
             rest = self.judged if self.halves.folds is None else self.train.at(np.zeros(0, np.int64))
