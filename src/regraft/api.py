@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from regraft.commands.shift import shift
     from regraft.data.audit.inspection import Inspection
     from regraft.explanation.occlusion import Explanation
+    from regraft.explanation.pictures import PictureExplanations
     from regraft.inference.answering import PredictResult
     from regraft.inference.detector import BoxPredictor
     from regraft.inference.evaluation import Evaluation
@@ -54,6 +55,7 @@ _WHERE = {
     "FitResult": "regraft.pipelines.result",
     "Insights": "regraft.text_mining.summary",
     "Inspection": "regraft.data.audit.inspection",
+    "PictureExplanations": "regraft.explanation.pictures",
     "PredictResult": "regraft.inference.answering",
     "Predictor": "regraft.inference.predictor",
     "Ranking": "regraft.selection.ranking",
@@ -68,8 +70,9 @@ _WHERE = {
 """The module of each name, and what it is called there where that is something else."""
 
 __all__ = [
-    "Alignment", "BoxPredictor", "Comparison", "Conversion", "DemoResult", "Evaluation", "Explanation",
-    "FitResult", "Insights", "Inspection", "PredictResult", "Predictor", "Ranking", "Shared", "Shift", "TaskPredictor",
+    "Alignment", "BoxPredictor", "Comparison", "Conversion", "DemoResult", "Evaluation", "Explanation", "FitResult",
+    "Insights", "Inspection", "PictureExplanations", "PredictResult", "Predictor", "Ranking", "Shared", "Shift",
+    "TaskPredictor",
     "align", "augment", "cache", "compare", "convert", "demo", "evaluate", "explain", "fit", "insights", "inspect",
     "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "shift", "verify",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from regraft.core.arrays import subsample
 from regraft.core.errors import UnreadableItem
 from regraft.core.files import new_file, write_json
 from regraft.data.dataset import Dataset
+from regraft.data.image.decoding import Picture
+from regraft.data.image.drawing import tinted
 from regraft.data.items import Items
 from regraft.features.labelled import LabelledFeatures
 from regraft.methods.probes.logistic import by_own_units
@@ -22,15 +24,17 @@ from regraft.models.model import Model
 from regraft.pipelines.evidence.projection import plane
 
 JUDGED = "judged.csv"
+Why = Callable[[Picture, int], NDArray[np.float64]]
+"""A picture and the number of an output -> the map (h, w) of what that goes by."""
 MAP_POINTS, MISTAKES, THUMB, MOST_LETTERS = 500, 24, 160, 400
 
 
 def write_evidence(
     folder: Path, data: Dataset, judged: LabelledFeatures, model: Model, probabilities: NDArray[Any],
-    groups: NDArray[Any] | None = None,
+    groups: NDArray[Any] | None = None, why: Why | None = None,
 ) -> None:  # fmt: skip
     """``predictions.csv``, ``judged.csv``, ``map.csv`` and ``mistakes/`` for the judged items, into the run folder;
-    ``groups`` (m,) say which of them belong together.
+    ``groups`` (m,) say which of them belong together, ``why`` makes a map of what a picture's answer goes by.
     """
     write_judged(folder, data.items, judged.items, groups)
     classes = data.classes
@@ -55,7 +59,7 @@ def write_evidence(
     points = [[names[i], truth[i], said[i], f"{x:.4f}", f"{y:.4f}"] for i, (x, y) in zip(shown, places, strict=True)]
     _write_csv(folder / "map.csv", [["input", "label", "predicted", "x", "y"], *points])
     if data.modality != "table" and not model.several:
-        _write_mistakes(folder / "mistakes", data, judged, _worst(judged.y, probabilities, model))
+        _write_mistakes(folder / "mistakes", data, judged, _worst(judged.y, probabilities, model), why)
 
 
 def write_judged(folder: Path, items: Items, judged: Iterable[int], groups: NDArray[Any] | None) -> None:
@@ -130,8 +134,9 @@ def _write_csv(path: Path, rows: list[list[str]]) -> None:
 
 
 def _write_mistakes(
-    folder: Path, data: Dataset, judged: LabelledFeatures, worst: list[tuple[int, dict[str, Any]]]
-) -> None:
+    folder: Path, data: Dataset, judged: LabelledFeatures, worst: list[tuple[int, dict[str, Any]]],
+    why: Why | None,
+) -> None:  # fmt: skip
     folder.mkdir(exist_ok=True)
     shown = []
     for number, (i, said) in enumerate(worst):
@@ -152,5 +157,10 @@ def _write_mistakes(
         file = f"{number:02d}.jpg"
         with new_file(folder / file) as temporary:
             picture.save(temporary, "JPEG", quality=85)
+        if why is not None:
+            output = data.classes.index(said["predicted"]) if data.classes else 0
+            with new_file(folder / f"{number:02d}-why.jpg") as temporary:
+                tinted(picture, why(pixels, output)).save(temporary, "JPEG", quality=85)
+            record["why"] = f"{number:02d}-why.jpg"
         shown.append({"file": file, **record})
     write_json(folder / "mistakes.json", shown)
