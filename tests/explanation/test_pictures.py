@@ -18,18 +18,22 @@ from torch import nn
 from typer.testing import CliRunner
 
 import regraft
-from regraft.backbones.base import Body, SpatialMean
+from regraft.backbones.base import Body, Pretrained, SpatialMean
 from regraft.backbones.blocks import vit
 from regraft.cli import app
 from regraft.core.boxes import Found
 from regraft.core.errors import InputError, UnknownName
-from regraft.core.types import PreprocessSpec
+from regraft.core.types import LabelSpec, PreprocessSpec
 from regraft.core.vision import torchvision
 from regraft.data.items import picture_array
 from regraft.explanation import attribution
 from regraft.explanation.boxes import explained_boxes
 from regraft.explanation.pictures import MapMaker, laid_over, place
+from regraft.features.fusion import fuse
 from regraft.inference.load import load
+from regraft.inference.predictor import Predictor
+from regraft.models.heads import LinearHead
+from regraft.models.model import Model
 from tests.conftest import shape, write_shapes
 
 
@@ -119,6 +123,27 @@ def test_rollout_of_timm_and_its_maps() -> None:
     parts = attribution.halves(swin, x)
     assert parts is not None and parts.before(x).shape == (1, 768, 2, 2)
     assert torch.allclose(parts.after(parts.before(x)), swin.features(x), atol=1e-5)
+
+
+def test_a_transformer_is_explained_by_its_attention() -> None:
+    """And two networks side by side, which share no map, by what is made grey."""
+    spec = PreprocessSpec(height=32, width=32)
+    networks = [Pretrained(f"vit{i}", small_vit(i), None, spec, {"width": 16, "architecture": "v"}) for i in range(2)]
+
+    def maker(network: Pretrained) -> MapMaker:
+        head = LinearHead(network.width, 2)
+        model = Model(network, head, "y", LabelSpec("classification", ("a", "b")))
+        return MapMaker(Predictor(model, {"record": {}}, engine="torch"))
+
+    alone, both = maker(networks[0]), maker(fuse(networks))
+    assert (alone.method, both.method) == ("rollout", "occlusion")
+    picture, _ = pasted(0)
+    found = alone(picture, 0)
+    assert np.array_equal(found, alone(picture, 1)) and found.shape == (40, 40)
+    assert found.max() == 1 and 0 <= found.min() < 0.01
+    assert not np.array_equal(both(picture, 0), both(picture, 1))
+    with pytest.raises(InputError, match="grad-cam needs maps of places, and vit0 has none; take rollout or occlusion"):
+        MapMaker(alone.predictor, "grad-cam")
 
 
 def test_windows_cover_every_pixel_and_occlusion_finds_the_one_that_counts() -> None:
