@@ -299,7 +299,7 @@ def test_one_box_of_a_detector() -> None:
     assert (found.label, found.probability, found.box) == ("ring", 1.0, [70, 40, 90, 60])
     top, left = np.unravel_index(found.map.argmax(), found.map.shape)
     assert 35 <= top < 65 and 60 <= left < 100 and found.map[:20, :40].max() == 0
-    with pytest.raises(InputError, match="no box 3 to explain, since 2 of"):
+    with pytest.raises(InputError, match="no box 3 to explain; boxes that are sure enough to be shown: 2"):
         list(explained_boxes(predictor, items, 3))  # type: ignore[arg-type]
 
 

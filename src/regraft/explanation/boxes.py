@@ -16,7 +16,7 @@ from regraft.data.transforms.loaders import load_item
 from regraft.explanation import attribution
 from regraft.explanation.pictures import PictureExplanation, resized, scaled, small, windowed
 from regraft.inference.detector import BoxPredictor
-from regraft.models.detectors.base import BATCH
+from regraft.models.detectors.base import BATCH, FLOOR
 
 
 def explained_boxes(predictor: BoxPredictor, items: Items, number: int = 1) -> Iterator[PictureExplanation]:
@@ -27,8 +27,8 @@ def explained_boxes(predictor: BoxPredictor, items: Items, number: int = 1) -> I
         picture = load_item(items, i)
         [found] = predictor.detector.detections([picture], floor=predictor.threshold)
         if len(found) < number:
-            raise InputError(f"{items.name(i)}: there is no box {number} to explain, since {len(found) or 'none'} of "
-                             "those found is sure enough to be shown.")  # fmt: skip
+            raise InputError(f"{items.name(i)}: there is no box {number} to explain; boxes that are sure enough to be "
+                             f"shown: {len(found)}.")  # fmt: skip
         box, name = found.take(np.array([number - 1])), predictor.detector.classes[int(found.labels[number - 1])]
         yield PictureExplanation(items.name(i), name, float(box.scores[0]), name, "occlusion",
                                  scaled(_occluded(predictor, picture, box)), picture,
@@ -42,9 +42,9 @@ def _occluded(predictor: BoxPredictor, picture: Picture, box: Found) -> NDArray[
     height, width = picture.shape[:2]
     one, by = small(picture)
     made, windows = windowed(one)
-    there = replace(box, xyxy=box.xyxy * by)
+    there, least = replace(box, xyxy=box.xyxy * by), min(FLOOR, predictor.threshold)
     scores = np.array([_alike(f, there) for start in range(0, len(made), BATCH)
-                       for f in predictor.detector.detections(made[start : start + BATCH], floor=0.01)])  # fmt: skip
+                       for f in predictor.detector.detections(made[start : start + BATCH], floor=least)])  # fmt: skip
     return resized(attribution.occlusion(scores[0] - scores[1:], windows, *one.shape[:2]), height, width)
 
 
