@@ -577,6 +577,19 @@ def stress(r: dict[str, Any]) -> list[str]:
     return out
 
 
+def explain(r: dict[str, Any]) -> list[str]:
+    def spread(m: dict[str, float]) -> str:
+        return f"{m['mean']:.3f} ({m['low']:.3f} to {m['high']:.3f})"
+
+    out = ["## Where Grad-CAM points (`bench_explain.py`)", "",
+           f"The share of maps of the true class whose maximum lies on a pattern pasted into a photo, {r['pictures']} "
+           f"pictures, mean of the seeds {r['seeds']} (lowest to highest); chance, the pattern's share of the picture, is "  # noqa: E501
+           f"{r['chance']:.3f}. A probe on frozen features; `random:` has learned nothing.", ""]  # fmt: skip
+    return out + table(["network", "Grad-CAM points at it", "accuracy"],
+                       [[n, spread(m["grad_cam"]), spread(m["accuracy"])]
+                        for n, m in r["networks"].items()])  # fmt: skip
+
+
 SECTIONS = {
     "spine": spine,
     "pictures": pictures,
@@ -597,6 +610,7 @@ SECTIONS = {
     "startup": startup,
     "speed": speed,
     "stress": stress,
+    "explain": explain,
 }
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from regraft.commands.audit import audit
     from regraft.commands.augment import augment
     from regraft.commands.cache import cache
+    from regraft.commands.compare import compare
     from regraft.commands.convert import Conversion, convert
     from regraft.commands.demo import DemoResult
     from regraft.commands.evaluate import evaluate
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from regraft.commands.shift import shift
     from regraft.data.audit.inspection import Inspection
     from regraft.explanation.occlusion import Explanation
+    from regraft.explanation.pictures import PictureExplanations
     from regraft.inference.answering import PredictResult
     from regraft.inference.detector import BoxPredictor
     from regraft.inference.evaluation import Evaluation
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from regraft.inference.multi_task import TaskPredictor
     from regraft.inference.predictor import Predictor
     from regraft.pipelines.audit.result import Audit
+    from regraft.pipelines.comparison.compare import Comparison
     from regraft.pipelines.result import FitResult, Shared
     from regraft.pipelines.shift import Shift
     from regraft.reports.page import write_report as report
@@ -47,6 +50,7 @@ _WHERE = {
     "AnyPredictor": "regraft.inference.load",
     "Audit": "regraft.pipelines.audit.result",
     "BoxPredictor": "regraft.inference.detector",
+    "Comparison": "regraft.pipelines.comparison.compare",
     "Conversion": "regraft.commands.convert",
     "DemoResult": "regraft.commands.demo",
     "Evaluation": "regraft.inference.evaluation",
@@ -54,6 +58,7 @@ _WHERE = {
     "FitResult": "regraft.pipelines.result",
     "Insights": "regraft.text_mining.summary",
     "Inspection": "regraft.data.audit.inspection",
+    "PictureExplanations": "regraft.explanation.pictures",
     "PredictResult": "regraft.inference.answering",
     "Predictor": "regraft.inference.predictor",
     "Ranking": "regraft.selection.ranking",
@@ -61,16 +66,18 @@ _WHERE = {
     "Shift": "regraft.pipelines.shift",
     "TaskPredictor": "regraft.inference.multi_task",
     **dict.fromkeys(("list_backbones", "list_methods", "runs", "verify"), "regraft.commands.runs"),
-    **{n: f"regraft.commands.{n}" for n in ("align", "audit", "augment", "cache", "convert", "evaluate", "explain",
-                                            "fit", "insights", "inspect", "predict", "rank", "shift")},
+    **{n: f"regraft.commands.{n}" for n in ("align", "audit", "augment", "cache", "compare", "convert", "evaluate",
+                                            "explain", "fit", "insights", "inspect", "predict", "rank", "shift")},
     "report": "regraft.reports.page:write_report",
 }  # fmt: skip
 """The module of each name, and what it is called there where that is something else."""
 
 __all__ = [
-    "Alignment", "Audit", "BoxPredictor", "Conversion", "DemoResult", "Evaluation", "Explanation",
-    "FitResult", "Insights", "Inspection", "PredictResult", "Predictor", "Ranking", "Shared", "Shift", "TaskPredictor",
-    "align", "audit", "augment", "cache", "convert", "demo", "evaluate", "explain", "fit", "insights", "inspect",
+    "Alignment", "Audit", "BoxPredictor", "Comparison", "Conversion", "DemoResult", "Evaluation", "Explanation",
+    "FitResult", "Insights", "Inspection", "PictureExplanations", "PredictResult", "Predictor", "Ranking", "Shared",
+    "Shift", "TaskPredictor",
+    "align", "audit", "augment", "cache", "compare", "convert", "demo", "evaluate", "explain", "fit", "insights",
+    "inspect",
     "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "shift", "verify",
 ]  # fmt: skip
 

@@ -32,6 +32,7 @@ def test_from_folder_to_run(shapes: Path, at: Path) -> None:
         "model",
         "run.json",
         "log.jsonl",
+        "judged.csv",
         "predictions.csv",
         "map.csv",
         "mistakes",

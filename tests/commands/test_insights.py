@@ -169,7 +169,7 @@ def test_a_model_of_pictures_is_refused(shapes: Path, tmp_path: Path) -> None:
     run = regraft.fit(str(shapes), controls="none", out=str(tmp_path / "r")).run
     with pytest.raises(InputError, match="is a model of pictures, and insights reads texts"):
         regraft.insights(run, ["a text"])
-    with pytest.raises(InputError, match="is a model of pictures, and explain takes a text"):
+    with pytest.raises(InputError, match="There is nothing at 'a text'"):
         regraft.explain(run, "a text")
 
 

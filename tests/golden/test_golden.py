@@ -41,8 +41,22 @@ ALONE = 1e-5
 """What answers may differ by: a single picture ran in a full batch when they were recorded, and runs alone now."""
 
 
+FILES_ADDED = ("judged.csv", "-why.jpg")
+"""How the names of files end that a run has come to write since."""
+
+
+def without_files_added(record: Any) -> Any:
+    """The same with lists of names that hold none of them."""
+    if isinstance(record, dict):
+        return {k: without_files_added(v) for k, v in record.items()}
+    if isinstance(record, list):
+        return [v for v in record if not (isinstance(v, str) and v.endswith(FILES_ADDED))]
+    return record
+
+
 def lost(old: Any, new: Any, close: float) -> list[str]:
     """Where a run differs from its record by more than what has come since."""
+    new = without_files_added(new)
     near = set(differences(old, new, max(close, ALONE)))
     found = [d for d in differences(old, new, close) if d in near or not d.startswith("/answers/")]
     return [d for d in found

@@ -34,7 +34,7 @@ def test_figures_charts_and_their_tables(run: Path) -> None:
         assert heading in page
     assert page.count("<svg") == 4 and page.count("<summary>values</summary>") == 3
     assert "prefers-color-scheme: dark" in page and "width=device-width" in page
-    assert page.count("data:image/jpeg;base64,") == page.count("<figure>") > 0
+    assert page.count("data:image/jpeg;base64,") == 2 * page.count("<figure>") > 0, "each beside its map"
     assert "Right on " in page
 
 

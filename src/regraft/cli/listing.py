@@ -8,7 +8,7 @@ import typer
 
 from regraft.cli import printing
 from regraft.cli.app import app
-from regraft.cli.arguments import Json
+from regraft.cli.arguments import Json, Page
 from regraft.cli.printing import print_json, table
 
 
@@ -36,13 +36,39 @@ def methods(as_json: Json = False) -> None:
 @app.command()
 def runs(
     folder: Annotated[str, typer.Argument(metavar="[FOLDER]", help="where the runs are")] = "runs",
+    sort: Annotated[
+        str, typer.Option(help="date, accuracy, map, rmse, gain, seconds, run, status, data, backbone or method")
+    ] = "date",
+    out: Page = None,
     as_json: Json = False,
 ) -> None:
-    """List the runs in a folder with their figures, the latest first."""
+    """List the runs in a folder with their figures, the latest first, or the best by --sort.
+
+    With --out as a page whose columns sort.
+    """
     from regraft.api import runs as find
 
-    found = find(folder)
-    print_json({"runs": found}) if as_json else printing.print_runs(found, folder)
+    found = find(folder, sort=sort, out=out)
+    print_json({"runs": found}) if as_json else printing.print_runs(found, folder, out)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN RUN...", help="finished run folders; the first is the base")
+    ],
+    out: Page = None,
+    seed: Annotated[int, typer.Option(min=0, help="decides the draws of a bootstrap")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Compare runs by a paired test on the items that all were judged on, and show what they were told differently.
+
+    One class an item: McNemar's exact test; several, numbers and boxes: the paired bootstrap.
+    """
+    from regraft.api import compare as run
+
+    found = run(runs, out=out, seed=seed)
+    print_json(found) if as_json else printing.print_comparison(found)
 
 
 @app.command()

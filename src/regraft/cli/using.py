@@ -117,18 +117,34 @@ def insights(
 @app.command()
 def explain(
     model: ModelPath,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="the text itself")],
+    text: Annotated[str, typer.Argument(metavar="TEXT|PICTURE", help="the text itself; a picture, or a folder")],
+    method: Annotated[
+        str, typer.Option(metavar="auto|grad-cam|rollout|occlusion", help="how the map of a picture is made")
+    ] = "auto",
+    label: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="of a picture: the class to explain [default: the answer]")
+    ] = None,
+    box: Annotated[int | None, typer.Option(min=1, help="of a detector: which box, the best being 1")] = None,
     out: Page = None,
     engine: Engine = "auto",
     device: Device = "auto",
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Show which words of a text speak for its class and which against, by leaving each out."""
+    """Show which words of a text speak for its class and which against, by leaving each out; or where a network looks.
+
+    Of a picture a map of what the answer goes by, and the training pictures nearest to it, on the page of --out.
+    """
+    from regraft.api import Explanation
     from regraft.api import explain as run
 
-    found = run(model, text, out=out, engine=engine, device=device, threads=threads)
-    print_json(found) if as_json else printing.print_explanation(found, colour=sys.stdout.isatty())
+    found = run(model, text, method=method, label=label, box=box, out=out, engine=engine, device=device,
+                threads=threads)  # fmt: skip
+    if as_json:
+        return print_json(found if isinstance(found, Explanation) else found.record())
+    if isinstance(found, Explanation):
+        return printing.print_explanation(found, colour=sys.stdout.isatty())
+    return printing.print_picture_explanations(found)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from regraft.core.runtime import importing
@@ -34,7 +34,22 @@ def fit(data: Any, **options: Any) -> FitResult | Shared:
         return result
     seconds = all_seconds(result.seconds, now - begun, now - done)
     run_folder.record_seconds(result.run, seconds)
-    return replace(result, seconds=seconds)
+    return tracked(replace(result, seconds=seconds), options.get("track"))
+
+
+def tracked(result: FitResult | Shared, name: str | None) -> FitResult | Shared:
+    """The same once the tracker ``name``, if any, was given the run, each task of several as one; with a problem where
+    it did not take it.
+    """
+    if name is None:
+        return result
+    from regraft.pipelines.tracking.base import track
+
+    runs = [one.run for one in (result.tasks.values() if isinstance(result, Shared) else [result])]
+    problems = [p for p in (track(name, run) for run in runs) if p is not None]
+    if isinstance(result, Shared):
+        return replace(result, problems=[*result.problems, *problems])
+    return replace(result, problems=[*result.problems, *map(asdict, problems)])
 
 
 def all_seconds(seconds: dict[str, float], passed: float, report: float) -> dict[str, float]:

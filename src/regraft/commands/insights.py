@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from regraft.core.errors import InputError
+from regraft.core.files import checked_page
 from regraft.core.runtime import Stopwatch, set_threads
 from regraft.inference.load import load_for_texts
-from regraft.reports.insights import checked_page, write_insights
+from regraft.reports.insights import write_insights
 from regraft.text_mining import summary
 from regraft.text_mining.summary import Insights
 

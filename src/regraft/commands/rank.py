@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from regraft.core.errors import InputError
+from regraft.core.files import checked_page
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import resolve_device, set_threads
 from regraft.core.types import Hints
-from regraft.reports.insights import checked_page
 from regraft.reports.ranking import write_ranking
 from regraft.selection.candidates import names
 from regraft.selection.ranking import ITEMS, Ranking, looked_at, rank_candidates

@@ -5,20 +5,31 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from regraft.core.errors import ArtefactError
-from regraft.core.files import path_of
+from regraft.core.errors import ArtefactError, UnknownName
+from regraft.core.files import checked_page, path_of
 from regraft.models import artefact
 from regraft.pipelines.run_folder import status_of
 
+SORTED = {
+    "date": ("changed", -1), "accuracy": ("accuracy", -1), "map": ("map", -1), "rmse": ("rmse", 1),
+    "gain": ("gain", -1), "seconds": ("seconds", 1),
+    **{name: (name, 1) for name in ("run", "status", "data", "backbone", "method")},
+}  # fmt: skip
+"""By the word for it, what runs are sorted by, and 1 where the least comes first, -1 where the most does."""
 
-def runs(folder: str = "runs") -> list[dict[str, Any]]:
-    """The finished, running and interrupted runs below ``folder``, the latest first.
+
+def runs(folder: str = "runs", *, sort: str = "date", out: str | None = None) -> list[dict[str, Any]]:
+    """The finished, running and interrupted runs below ``folder``, sorted by ``sort``: the latest first for ``date``,
+    else the best, the quickest, or the first by its letters; those that have no such figure last. ``out`` is a page
+    (.html) whose columns sort. Raises ``InputError`` for what there is nothing to sort by.
 
     ``accuracy``, ``map``, ``rmse`` and ``ci95`` are ``of`` the held-out items (``val``); where a run adapted to a
     target, of that (``target``), or of the ``source`` where the target has no labels. ``seen`` is the share of these
     pictures whose labels the network's pretraining saw, None where that is not known.
     """
-    found = []
+    if sort not in SORTED:
+        raise UnknownName("column", sort, SORTED)
+    page, (key, sign), found = checked_page(out), SORTED[sort], []
     for settings in path_of(folder, "FOLDER").glob("*/run.json"):
         try:
             record = json.loads(settings.read_text(encoding="utf-8"))
@@ -37,9 +48,17 @@ def runs(folder: str = "runs") -> list[dict[str, Any]]:
             "accuracy": figures.get("accuracy"), "map": figures.get("map"), "rmse": figures.get("rmse"),
             "ci95": figures.get("accuracy_ci95", figures.get("rmse_ci95")),
             "seen": result.get("seen_in_target" if of == "target" else "seen"),
-            "gain": (result.get("gain") or {}).get("value"), "changed": settings.stat().st_mtime,
+            "gain": (result.get("gain") or {}).get("value"), "seconds": (result.get("seconds") or {}).get("total"),
+            "changed": settings.stat().st_mtime,
         })  # fmt: skip
-    return sorted(found, key=lambda r: (-r["changed"], r["run"]))
+    found = sorted(found, key=lambda r: (-r["changed"], r["run"]))
+    known, others = ([r for r in found if (r[key] is not None) == there] for there in (True, False))
+    found = [*sorted(known, key=lambda r: r[key] if sign > 0 else -r[key]), *others]
+    if page is not None:
+        from regraft.reports.runs import write_runs
+
+        write_runs(page, found, folder, sort)
+    return found
 
 
 def _judged(metrics: dict[str, Any]) -> tuple[dict[str, Any], str | None]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from regraft.core.errors import InputError
+from regraft.core.files import checked_page
 from regraft.core.row_store import RowStore
 from regraft.core.runtime import resolve_device, set_threads
 from regraft.core.types import Hints
@@ -16,7 +17,6 @@ from regraft.features.network import network_for
 from regraft.features.runner import Runner
 from regraft.pipelines.shift import Shift, measure
 from regraft.pipelines.stages.open_target import open_target
-from regraft.reports.insights import checked_page
 from regraft.reports.shift import write_shift
 from regraft.tasks import TASKS
 

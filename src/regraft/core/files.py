@@ -95,6 +95,15 @@ def output(given: str | os.PathLike[str], option: str = "--out") -> Path:
     return path
 
 
+def checked_page(out: str | None) -> Path | None:
+    """The page's path; raises ``InputError`` where it does not end as a page does."""
+    if out is None:
+        return None
+    if Path(out).suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--out {out} is to be a page, so its name must end in .html.")
+    return output(out)
+
+
 def _temporary(path: Path, *, folder: bool) -> Path:
     """A name beside ``path``, in a folder that is there. Raises ``DiskError`` where something else stands than would be
     written: a device must not be renamed away.

@@ -78,7 +78,7 @@ def _logits(predictor: Predictor, texts: list[str]) -> NDArray[np.float64]:
     return predictor.model.logits(stack_rows([p.rows for p in parts])).astype(np.float64)
 
 
-def _log_odds(logits: NDArray[np.float64], several: bool) -> NDArray[Any]:
+def log_odds(logits: NDArray[np.float64], several: bool) -> NDArray[Any]:
     """(n, K) log p / (1 - p) of each class; of one class among K, its logit less those of the others taken together."""
     if several:
         return logits
@@ -100,7 +100,7 @@ def effects_of_words(predictor: Predictor, text: str) -> Explanation:
     passages = [(words[i][0], words[min(i + at_once, len(words)) - 1][1]) for i in range(0, len(words), at_once)]
     logits = _logits(predictor, [text, *(_without(text, *p) for p in passages)])
     model, target, known = predictor.model, predictor.model.target, predictor.model.from_logits(logits[:1])
-    odds = _log_odds(logits, model.several)
+    odds = log_odds(logits, model.several)
     label = model.answers(known)[0]
     given = set(label.split("|")) if model.several else {label}
     classes = [

@@ -33,7 +33,11 @@ def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> Pre
 
 def load_for_texts(path: str | Path, *, reads: str, tells: str, engine: str, device: str) -> Predictor:
     """`load`, where a model of texts and classes is wanted: in words, what ``reads`` texts and ``tells`` classes."""
-    predictor = load(path, engine=engine, device=device)
+    return of_texts(load(path, engine=engine, device=device), path, reads=reads, tells=tells)
+
+
+def of_texts(predictor: Predictor, path: str | Path, *, reads: str, tells: str) -> Predictor:
+    """The same of what is loaded already."""
     if predictor.modality != "text":
         kind = {"image": "pictures", "table": "numbers"}[predictor.modality]
         raise InputError(f"{path} is a model of {kind}, and {reads}: a model fitted on texts is wanted.")

@@ -95,7 +95,7 @@ def multilabel(
     wrong = float((decided != (labels == 1)).sum())
     each = average_precisions(labels, probabilities)
     parts = intervals.half_samples(len(labels), groups=groups)
-    halves = _weighted_precisions(labels, probabilities, parts)
+    halves = weighted_precisions(labels, probabilities, parts)
     units = labels if groups is None else _by_group(labels, groups)
     return {
         "map": float(np.nanmean(each)),
@@ -122,17 +122,19 @@ def _log_likelihood(labels: Ints, probabilities: Floats) -> Floats:
 
 def average_precisions(labels: Ints, probabilities: Floats) -> Floats:
     """(k,) average precision of each class; NaN where it has no example. Ties share their precision."""
-    found: Floats = _weighted_precisions(labels, probabilities, np.ones((1, len(labels)), bool))[0]
+    found: Floats = weighted_precisions(labels, probabilities, np.ones((1, len(labels)), bool))[0]
     return found
 
 
-def _weighted_precisions(labels: Ints, probabilities: Floats, taken: NDArray[np.bool_]) -> Floats:
-    """(d, k) average precision of each class on each of ``taken`` (d, n), marks of the items that are looked at."""
+def weighted_precisions(labels: Ints, probabilities: Floats, taken: NDArray[Any]) -> Floats:
+    """(d, k) average precision of each class where the n items count ``taken`` (d, n) times, or are looked at where
+    that is a mark; NaN where a class has no example there.
+    """
     found = np.full((len(taken), labels.shape[1]), np.nan)
     some = max(1, AT_ONCE // max(len(labels), 1))
     if len(taken) > some:  # no more memory at once than a few million counts take
         parts = [taken[i : i + some] for i in range(0, len(taken), some)]
-        return np.concatenate([_weighted_precisions(labels, probabilities, part) for part in parts])
+        return np.concatenate([weighted_precisions(labels, probabilities, part) for part in parts])
     for c in np.flatnonzero(labels.any(0)):
         order = np.argsort(-probabilities[:, c], kind="stable")
         p, chosen = probabilities[order, c], taken[:, order]
@@ -179,7 +181,7 @@ def paired_map_gain(
     if np.array_equal(ours, theirs):
         return {"value": value, "ci95": [0.0, 0.0]}
     parts = intervals.half_samples(len(labels), draws, seed, groups)
-    halves = _weighted_precisions(labels, ours, parts) - _weighted_precisions(labels, theirs, parts)
+    halves = weighted_precisions(labels, ours, parts) - weighted_precisions(labels, theirs, parts)
     units = labels if groups is None else _by_group(labels, groups)
     return {"value": value, "ci95": intervals.mean_of_classes(apart, halves, (units > 0).sum(0), len(units), gain=True)}
 

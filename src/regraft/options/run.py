@@ -20,6 +20,7 @@ class RunOptions:
     seed: int = option(0, "decides what is held out and the folds", low=0)
     overwrite: bool = option(False, "replace the run folder", flag="--overwrite")
     resume: bool = option(False, "end an interrupted run", flag="--resume")
+    track: str | None = option(None, "where the figures are kept too: mlflow or wandb", choices=("mlflow", "wandb"))
 
 
 def seconds_of(budget: str) -> float:

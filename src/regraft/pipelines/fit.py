@@ -12,6 +12,7 @@ from regraft.data.corrections import open_corrected
 from regraft.data.open import name_of, require_there
 from regraft.options.fit import FitOptions
 from regraft.pipelines.scenarios.base import STEPS, Line, Scenario
+from regraft.pipelines.tracking import require as require_tracker
 from regraft.pipelines.validate import check, check_sharing, meaning_of
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def scenario_of(data: Any, options: FitOptions, network: Pretrained | None, watc
 def _checked(data: Any, options: FitOptions, network: Pretrained | None) -> tuple[Any, ...]:
     """The kind of scenario and what it is made of; ``data`` is opened where it is one."""
     several = isinstance(data, list | tuple)
+    require_tracker(options.run.track)
     require_there(data)
     if options.scenario.share is not None or (several and options.training.method != "joint"):
         check_sharing(options, len(data) if several else 1)

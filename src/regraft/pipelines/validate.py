@@ -16,7 +16,7 @@ from regraft.options.network import INT8, SMALL, parts_in
 from regraft.options.scenario import SHARED
 from regraft.options.training import MIXES, check_augmentation
 
-NOT_RECORDED = ("overwrite", "resume", "share", "task_weights", "soft")
+NOT_RECORDED = ("overwrite", "resume", "track", "share", "task_weights", "soft")
 
 
 def recorded(options: FitOptions, data: str | list[str]) -> dict[str, Any]:

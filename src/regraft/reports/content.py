@@ -312,7 +312,8 @@ def _mistakes(folder: Path) -> list[dict[str, Any]]:
         return []
     shown = json.loads(path.read_text(encoding="utf-8"))
     for one in shown:
-        if "file" in one:
-            data = base64.b64encode((folder / one["file"]).read_bytes()).decode()
-            one["src"] = f"data:image/jpeg;base64,{data}"
+        for file, source in (("file", "src"), ("why", "why_src")):
+            if file in one:
+                data = base64.b64encode((folder / one[file]).read_bytes()).decode()
+                one[source] = f"data:image/jpeg;base64,{data}"
     return shown

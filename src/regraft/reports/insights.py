@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from regraft.core.errors import InputError
-from regraft.core.files import jsonable, output, write_text
+from regraft.core.files import jsonable, write_text
 from regraft.reports import charts
 from regraft.reports.content import by_kind
 from regraft.reports.templates import rendered
@@ -15,15 +14,6 @@ MOST_CURVES = 5
 MOST_SHOWN = 12
 _GREEN = ("pos", "positive", "good", "正面", "好评", "积极")
 _ORANGE = ("neg", "negative", "bad", "负面", "差评", "消极")
-
-
-def checked_page(out: str | None) -> Path | None:
-    """The page's path; raises ``InputError`` where it does not end as a page does."""
-    if out is None:
-        return None
-    if Path(out).suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"--out {out} is to be a page, so its name must end in .html.")
-    return output(out)
 
 
 def write_insights(path: Path, found: Any) -> Path:

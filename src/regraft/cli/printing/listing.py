@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from regraft.cli.printing.basics import table
+from regraft.cli.printing.basics import Written, table
+
+if TYPE_CHECKING:
+    from regraft.pipelines.comparison.compare import Comparison
 
 
-def print_runs(found: list[dict[str, Any]], folder: str) -> None:
+def print_runs(found: list[dict[str, Any]], folder: str, out: str | None = None) -> None:
     """A line a run, with the figures that some have."""
-    if not found:
-        print(f"no runs in {folder}")
-        return
     keys = ["run", "status", "data", "backbone", "method", "accuracy", "rmse", "map", "gain"]
-    table([*keys, ""], [[*(r[k] for k in keys), _said(r)] for r in found])
+    if found:
+        seconds = [None if r["seconds"] is None else Written(f"{r['seconds']:.1f}") for r in found]
+        table([*keys, "seconds", ""],
+              [[*(r[k] for k in keys), s, _said(r)] for r, s in zip(found, seconds, strict=True)])  # fmt: skip
+    else:
+        print(f"no runs in {folder}")
+    if out:
+        print(f"look at {out}")
+
+
+def print_comparison(found: Comparison) -> None:
+    """The runs on what they share, what the test says, and what differs in how they were made."""
+    from regraft.core.files import jsonable
+    from regraft.reports.comparison import by, ends, shown, verdict
+
+    record = jsonable(found)
+    print(f"{found.items} items that all runs were judged on"
+          f"{f', of {found.groups} groups' if found.groups else ''}; {found.test}")  # fmt: skip
+    table(["run", found.metric, "95 % interval", "judged on", "seconds"],
+          [[r["run"], r["value"], "{:.4f} to {:.4f}".format(*r["ci95"]), r["judged"], Written(f"{r['seconds']:.1f}")]
+           for r in found.runs])  # fmt: skip
+    for row in record["against"]:
+        alone = f"; right alone {row['better']}, the other {row['worse']}" if "better" in row else ""
+        adjusted = f", {row['p_holm']:.3g} adjusted for {len(found.against)} comparisons" * (len(found.against) > 1)
+        differs = f"{by(record, row['difference'])} ({ends(record, row)})"
+        print(f"{verdict(record, row)}: {differs}, p {row['p']:.3g}{adjusted}{alone}")
+    for title, rows in (("setting", found.settings), ("version", found.versions)):
+        if rows:
+            table([title, *(r["run"] for r in found.runs)], [[r["name"], *map(shown, r["values"])] for r in rows])
+    for text in found.notes:
+        print(f"note: {text}")
+    if found.out:
+        print(f"look at {found.out}")
 
 
 def _said(run: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from regraft.cli.printing.basics import box_figures, figures, problems, table
 
 if TYPE_CHECKING:
     from regraft.explanation.occlusion import ClassEffects, Explanation
+    from regraft.explanation.pictures import PictureExplanations
     from regraft.inference.answering import PredictResult
     from regraft.inference.evaluation import Evaluation
     from regraft.text_mining.summary import Insights, Share
@@ -141,6 +142,26 @@ def print_explanation(found: Explanation, *, colour: bool) -> None:
         print(f"note: the text is long, so {found.words_at_once} words at a time were left out")
     if found.out:
         print(f"look at {found.out}")
+
+
+def print_picture_explanations(found: PictureExplanations) -> None:
+    """A line a picture: the answer, where in the picture it goes by, and what of the training it looks like."""
+    table(["input", "answer", "probability", "looks most at", "nearest in training"],
+          [[p.input, p.label, p.probability, _where(p.map), ", ".join(n["label"] for n in p.neighbours)]
+           for p in found.pictures])  # fmt: skip
+    if found.warning:
+        print(f"warning: {found.warning}")
+    for text in found.notes:
+        print(f"note: {text}")
+    print(f"look at {found.out}" if found.out else "--out why.html shows the maps")
+
+
+def _where(found: Any) -> str:
+    """The place of the strongest, in words of thirds."""
+    row, column = divmod(int(found.argmax()), found.shape[1])
+    down, across = (min(2, 3 * v // n) for v, n in zip((row, column), found.shape, strict=True))
+    words = [w for w in (("top", "", "bottom")[down], ("left", "", "right")[across]) if w]
+    return " ".join(words) or "middle"
 
 
 def _marked(text: str, c: ClassEffects, colour: bool) -> str:

@@ -1,16 +1,20 @@
-"""Pictures to be looked at: small, and with boxes drawn on them."""
+"""Pictures to be looked at: small, and with boxes and maps drawn on them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from regraft.core.boxes import Boxes, Floats, Found
 from regraft.data.image.decoding import Picture
 
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#f032e6", "#808000", "#000075")
+FOR, AGAINST, OPAQUE = (230.0, 60.0, 30.0), (40.0, 90.0, 220.0), 0.65
+"""The colours of a map, and how much of the picture they cover where it is strongest."""
 
 
 def small(picture: Picture, side: int) -> Image.Image:
@@ -60,3 +64,12 @@ def draw(picture: Picture, xyxy: Floats, texts: Sequence[str], colours: Sequence
 
 def _colour(label: int) -> str:
     return COLOURS[label % len(COLOURS)]
+
+
+def tinted(picture: Image.Image, strength: NDArray[np.floating[Any]]) -> Image.Image:
+    """A picture in grey under a map (h, w) in -1..1 of any size: red where it is above 0, blue where it is below."""
+    over = Image.fromarray(strength.astype(np.float32)).resize(picture.size, Image.Resampling.BILINEAR)
+    part = np.asarray(over, np.float64).clip(-1, 1)[:, :, None]
+    grey = np.asarray(picture.convert("L"), np.float64)[:, :, None]
+    mixed = grey * (1 - OPAQUE * np.abs(part)) + OPAQUE * np.abs(part) * np.where(part > 0, FOR, AGAINST)
+    return Image.fromarray(mixed.round().clip(0, 255).astype(np.uint8))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from regraft.core.boxes import Boxes, Found
@@ -17,16 +19,21 @@ from regraft.data.image.decoding import Picture
 from regraft.data.image.drawing import draw_boxes, draw_found
 from regraft.data.transforms.augment_boxes import resized
 from regraft.metrics.detection_errors import picture_quality
+from regraft.pipelines.evidence.judged import write_judged
 
 SIDE, GAP, WORST, BEST = 440, 6, 8, 4
 
 
-def write_detections(folder: Path, data: Dataset, found: Sequence[Found], threshold: float) -> None:
-    """Writes ``detections.json`` and the pictures of ``shown/`` into a run folder; see `regraft.reports.detection`.
+def write_detections(
+    folder: Path, data: Dataset, found: Sequence[Found], threshold: float, groups: NDArray[Any] | None = None
+) -> None:
+    """Writes ``detections.json``, ``judged.csv`` and the pictures of ``shown/`` into a run folder; see
+    `regraft.reports.detection`.
 
     ``found`` lines up with the items of ``data``, with boxes of low scores too; ``threshold`` is that from which boxes
     are shown.
     """
+    write_judged(folder, data.items, range(len(data)), groups)
     truth: list[Boxes] = list(data.y)
     pictures = [
         {"input": data.items.name(i), "truth": {"xyxy": t.xyxy.round(3), "labels": t.labels, "crowd": t.crowd,

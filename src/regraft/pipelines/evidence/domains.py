@@ -8,7 +8,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from regraft.core.arrays import stack_rows, subsample
-from regraft.pipelines.evidence.predictions import MAP_POINTS, _write_csv
+from regraft.pipelines.evidence.judged import write_csv
+from regraft.pipelines.evidence.predictions import MAP_POINTS
 from regraft.pipelines.evidence.projection import plane
 
 
@@ -20,4 +21,4 @@ def write_domains(path: Path, views: dict[str, tuple[NDArray[Any], NDArray[Any]]
         names = ["source"] * some[0].shape[0] + ["target"] * some[1].shape[0]
         places = plane(stack_rows(some))
         rows += [[view, n, f"{x:.4f}", f"{y:.4f}"] for n, (x, y) in zip(names, places, strict=True)]
-    _write_csv(path, rows)
+    write_csv(path, rows)

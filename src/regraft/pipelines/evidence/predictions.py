@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,27 @@ from regraft.core.arrays import subsample
 from regraft.core.errors import UnreadableItem
 from regraft.core.files import new_file, write_json
 from regraft.data.dataset import Dataset
-from regraft.data.image.drawing import small
+from regraft.data.image.decoding import Picture
+from regraft.data.image.drawing import small, tinted
 from regraft.features.labelled import LabelledFeatures
 from regraft.methods.probes.logistic import by_own_units
 from regraft.models.model import Model
+from regraft.pipelines.evidence.judged import write_csv, write_judged
 from regraft.pipelines.evidence.projection import plane
 
+Why = Callable[[Picture, int], NDArray[np.float64]]
+"""A picture and the number of an output -> the map (h, w) of what that goes by."""
 MAP_POINTS, MISTAKES, THUMB, MOST_LETTERS = 500, 24, 160, 400
 
 
 def write_evidence(
-    folder: Path, data: Dataset, judged: LabelledFeatures, model: Model, probabilities: NDArray[Any]
-) -> None:
-    """``predictions.csv``, ``map.csv`` and ``mistakes/`` for the judged items, into the run folder."""
+    folder: Path, data: Dataset, judged: LabelledFeatures, model: Model, probabilities: NDArray[Any],
+    groups: NDArray[Any] | None = None, why: Why | None = None,
+) -> None:  # fmt: skip
+    """``predictions.csv``, ``judged.csv``, ``map.csv`` and ``mistakes/`` for the judged items, into the run folder;
+    ``groups`` (m,) say which of them belong together, ``why`` makes a map of what a picture's answer goes by.
+    """
+    write_judged(folder, data.items, judged.items, groups)
     classes = data.classes
     if model.numbers:
         truth = [f"{v:.9g}" for v in judged.y]
@@ -36,19 +44,19 @@ def write_evidence(
     names = [data.items.name(int(i)) for i in judged.items]
     said = model.answers(probabilities)
     if model.numbers:
-        _write_csv(folder / "predictions.csv", _number_rows(names, truth, model, probabilities))
+        write_csv(folder / "predictions.csv", _number_rows(names, truth, model, probabilities))
     else:
         rows = [[name, y, guess, f"{h:.6g}", *(f"{v:.9g}" for v in p)] for name, y, guess, h, p in
                 zip(names, truth, said, model.entropy_bits(probabilities), probabilities, strict=True)]  # fmt: skip
         head = ["input", "label", "predicted", "entropy_bits", *(f"p:{c}" for c in classes)]
-        _write_csv(folder / "predictions.csv", [head, *rows])
+        write_csv(folder / "predictions.csv", [head, *rows])
     shown = subsample(len(names), MAP_POINTS)
     seen = judged.x[shown]
     places = plane(by_own_units(seen)(seen) if data.modality == "table" else seen)
     points = [[names[i], truth[i], said[i], f"{x:.4f}", f"{y:.4f}"] for i, (x, y) in zip(shown, places, strict=True)]
-    _write_csv(folder / "map.csv", [["input", "label", "predicted", "x", "y"], *points])
+    write_csv(folder / "map.csv", [["input", "label", "predicted", "x", "y"], *points])
     if data.modality != "table" and not model.several:
-        _write_mistakes(folder / "mistakes", data, judged, _worst(judged.y, probabilities, model))
+        _write_mistakes(folder / "mistakes", data, judged, _worst(judged.y, probabilities, model), why)
 
 
 def _number_rows(names: list[str], truth: list[str], model: Model, values: NDArray[Any]) -> list[list[str]]:
@@ -99,17 +107,10 @@ def write_line(
     })  # fmt: skip
 
 
-def _write_csv(path: Path, rows: list[list[str]]) -> None:
-    with (
-        new_file(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as f,
-    ):
-        csv.writer(f).writerows(rows)
-
-
 def _write_mistakes(
-    folder: Path, data: Dataset, judged: LabelledFeatures, worst: list[tuple[int, dict[str, Any]]]
-) -> None:
+    folder: Path, data: Dataset, judged: LabelledFeatures, worst: list[tuple[int, dict[str, Any]]],
+    why: Why | None,
+) -> None:  # fmt: skip
     folder.mkdir(exist_ok=True)
     shown = []
     for number, (i, said) in enumerate(worst):
@@ -119,11 +120,17 @@ def _write_mistakes(
             shown.append({"text": str(data.items.load(item))[:MOST_LETTERS], **record})
             continue
         try:
-            picture = small(data.items.load(item), THUMB)
+            pixels = data.items.load(item)
+            picture = small(pixels, THUMB)
         except UnreadableItem:
             continue
         file = f"{number:02d}.jpg"
         with new_file(folder / file) as temporary:
             picture.save(temporary, "JPEG", quality=85)
+        if why is not None:
+            output = data.classes.index(said["predicted"]) if data.classes else 0
+            with new_file(folder / f"{number:02d}-why.jpg") as temporary:
+                tinted(picture, why(pixels, output)).save(temporary, "JPEG", quality=85)
+            record["why"] = f"{number:02d}-why.jpg"
         shown.append({"file": file, **record})
     write_json(folder / "mistakes.json", shown)

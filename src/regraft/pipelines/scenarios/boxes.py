@@ -76,7 +76,7 @@ class Boxes(Scenario):
         val, by, figures = self.halves.val, self.halves.val_groups, dict[str, Any](val=None, controls={})
         if val is not None:
             self.found = self._runner(self.detector).detections(val.items)
-            write_detections(self.run.work, val, self.found, self.decision["threshold"])
+            write_detections(self.run.work, val, self.found, self.decision["threshold"], by)
             figures["val"] = evaluate(list(val.y), self.found, val.classes, by)
             if self.halves.copied is not None:
                 figures["val_without_copies"] = self._without_copies(val, self.found)

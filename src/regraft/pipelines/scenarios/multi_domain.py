@@ -139,7 +139,7 @@ class MultiDomain(Scenario):
             task = TASKS["classification"]
             figures |= {"val": task.figures(rows.y, probabilities, {}, groups, None), "items": len(rows.y)}
             model = replace(self.whole, network=self.models[0].network, decision={})
-            write_evidence(self.run.work, shown.data(), rows, model, probabilities)
+            write_evidence(self.run.work, shown.data(), rows, model, probabilities, groups)
         self.seen = self._share_seen("val"), self._share_seen("train")
 
     def _judged(self, model: Model, domain: Domain, val: Dataset, shown: _Shown) -> dict[str, Any]:

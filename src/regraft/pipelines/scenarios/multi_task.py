@@ -108,7 +108,7 @@ class MultiTask(Scenario):
     def of_task(self, name: str) -> FitOptions:
         """The options of one task's own fit."""
         return self.options.changed(
-            share=None, task_weights=None, soft=None, overwrite=False, label=self.tasks[name][1],
+            share=None, task_weights=None, soft=None, overwrite=False, track=None, label=self.tasks[name][1],
             corrections=self.files[name], out=str(self.run.work / "tasks" / name),
             drop=not_looked_at(self.tasks, name, self.options.data.drop),
         )  # fmt: skip

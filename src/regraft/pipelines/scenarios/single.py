@@ -248,11 +248,24 @@ class Single(Scenario):
         """The files that a person looks at."""
         model = self.learned.model
         shown = answering(model, first.answers, first.carries)
-        write_evidence(self.run.work, on, first.rows, shown, first.probabilities)
+        groups = self.halves.groups_judged(first.rows.items)
+        why = self._why(on) if self.halves.folds is None else None  # of folds nobody keeps the models
+        write_evidence(self.run.work, on, first.rows, shown, first.probabilities, groups, why)
         names = columns_of(model.network)
         if self.context.numbers and names and len(names) == 1 and self.learned.probe is None:
             rest = self.judged if self.halves.folds is None else self.train.at(np.zeros(0, np.int64))
             write_line(self.run.work, names, self.halves.train.target_name, self.train, rest, model)
+
+    def _why(self, on: Dataset) -> Any:
+        """What maps of pictures are made by, where one or two passes make one; else None."""
+        if on.modality != "image" or self.learned.model.several:
+            return None
+        from regraft.explanation.pictures import MapMaker
+        from regraft.inference.predictor import Predictor
+
+        context = self.context
+        maker = MapMaker(Predictor(self.learned.model, {"record": {}}, runner=context.runner))
+        return None if maker.method == "occlusion" else maker
 
     def refit(self) -> None:
         """A head learned from the judged items too; what a cross-validation judged has learned from all."""

@@ -104,9 +104,10 @@ def report(
         if target.same:
             problems.append(Problem("same-judged", target.judged.name, "the target has no part test: judged on the "
                                     "items adapted to, whose labels were not read"))  # fmt: skip
-        write_evidence(work, target.judged, after.judged, after.model, answers)
+        write_evidence(work, target.judged, after.judged, after.model, answers, _groups(target, after))
     elif split.val is not None and len(after.val.y):
-        write_evidence(work, split.val, after.val, after.model, after.model.probabilities(after.val.x))
+        answers, by = after.model.probabilities(after.val.x), split.groups_judged(after.val.items)
+        write_evidence(work, split.val, after.val, after.model, answers, by)
     if said := looks_collapsed(before, after) or (scores and worse(scores, getattr(method, "OPTIMISES", ()))):
         problems.append(Problem("looks-worse", target.learn.name, said))
     views = {"before": (before.train.x, before.target.x)}
@@ -124,7 +125,7 @@ def _on_target(
     assert target.judged is not None and after.judged is not None and before.judged is not None
     y = after.judged.y
     ours, theirs = (after.model.probabilities(after.judged.x), before.model.probabilities(before.judged.x))
-    by = None if target.judged.groups is None else target.judged.groups[after.judged.items]
+    by = _groups(target, after)
     figures: dict[str, Any] = {"target": after.model.figures(y, ours, by),
                                "controls": {SOURCE_ONLY: before.model.figures(y, theirs, by)}}  # fmt: skip
     if "majority" in context.options.evaluation.controls:
@@ -134,6 +135,12 @@ def _on_target(
         figures["open_set"] = _open_set(after, ours)
     won = after.model.task.gain(y, ours, theirs, context.seed, by)
     return figures, {**won, "against": SOURCE_ONLY, "metric": after.model.task.headline}, ours
+
+
+def _groups(target: TargetDomain, after: Domain) -> NDArray[Any] | None:
+    """(m,) which of the target's judged items belong together, None where they do not."""
+    assert target.judged is not None and after.judged is not None
+    return None if target.judged.groups is None else target.judged.groups[after.judged.items]
 
 
 def looks_collapsed(before: Domain, after: Domain) -> str:
