@@ -194,7 +194,7 @@ STAGES = {
     "storing rows": "regraft.core.row_table.Filling.flush",
     "choosing": "regraft.methods.probes.linear_probe._choose",
     "controls": "regraft.pipelines.stages.evaluate.run_controls",
-    "writing predictions": "regraft.pipelines.evidence.predictions.csv.writer",
+    "writing predictions": "regraft.pipelines.evidence.judged.csv.writer",
     "writing the head": "regraft.models.artefact.write.write_state",
     "writing the card": "regraft.models.artefact.write.model_card",
     "the last rename": "regraft.pipelines.run_folder.replace_folder",
