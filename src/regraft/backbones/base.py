@@ -148,10 +148,12 @@ class Pretrained:
     pictures whose labels the pretraining saw, where they are known. ``files`` are what preparing the input needs
     besides the spec, by name: the tokeniser, the words, the dictionary of a view. ``int8`` are the files of the graph
     that was quantised for it, see `regraft.features.engines.openvino_int8`; none where nobody did. ``outputs`` are the
-    names of what engines give.
+    names of what engines give, ``parity`` and ``unfit`` what ``auto`` asks of them.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("pooled",)
+    parity: ClassVar[float] = 0.999
+    unfit: ClassVar[tuple[str, ...]] = ()
     name: str
     body: Body
     head: nn.Module | None

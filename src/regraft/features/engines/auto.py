@@ -39,7 +39,7 @@ CONVERT_ITEMS, CONVERT_SECONDS, CONVERT_TEXTS = 512, 20.0, 100.0
 """From so much work it repays to convert the network as well, which costs about ten seconds; texts gain less by it."""
 MOST_BATCHES, TEXTS, EXAMPLE_TOKENS = 4, 64, 8
 """How many batches are timed; of texts so many each, by `nominal_seconds` on texts of so many tokens."""
-PARITY, GAIN = 0.999, 1.1
+GAIN = 1.1
 
 Sample = Callable[[int, int], Iterable[NDArray[Any]]]
 """(size, count) -> at most ``count`` batches, each of ``size`` of the first items, prepared for the network."""
@@ -117,7 +117,8 @@ def candidates(network: FrozenNetwork, device: str, count: int, longer: float = 
     if count >= CONVERT_ITEMS and seconds >= CONVERT_SECONDS:
         names += ["openvino-bf16", "openvino"]
         names += ["onnxruntime"] if missing(ENGINES.get("openvino")) or not bf16 else []
-    kinds = {name: engines_for(network).get(name) for name in names if name in engines_for(network)}
+    kinds = {name: engines_for(network).get(name) for name in names
+             if name in engines_for(network) and name not in network.unfit}  # fmt: skip
     return [n for n, k in kinds.items() if not missing(k) and (device == "cpu" or not k.CPU) and (bf16 or not k.BF16)]
 
 
@@ -163,7 +164,7 @@ def fastest(
         rows = rows or own
         likeness = min(least_cosine(own[k], rows[k]) for k in rows)
         tried[name] = {"items_a_second": round(rate, 2), "cosine": round(likeness, 7)}
-        if likeness < PARITY:
+        if likeness < network.parity:
             tried[name]["left_out"] = f"a cosine of {likeness:.4f} to float32"
         elif rate > GAIN * tried[best]["items_a_second"]:
             best = name

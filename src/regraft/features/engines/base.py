@@ -25,7 +25,8 @@ class FrozenNetwork(Protocol):
     """What engines run: a `Pretrained`, or the network of a detector in one frame.
 
     ``body.features`` takes a float batch prepared as ``spec`` says and gives a tensor (B, ...), or one for each of
-    ``outputs``; ``batch`` items are run at once; ``digest`` names graph, weights and preprocessing.
+    ``outputs``; ``batch`` items are run at once; ``digest`` names graph, weights and preprocessing. ``auto`` leaves out
+    the engines called ``unfit``, and those whose cosine to float32 is below ``parity``.
     """
 
     @property
@@ -44,6 +45,12 @@ class FrozenNetwork(Protocol):
 
     @property
     def batch(self) -> int: ...
+
+    @property
+    def parity(self) -> float: ...
+
+    @property
+    def unfit(self) -> tuple[str, ...]: ...
 
     def digest(self) -> str: ...
 
