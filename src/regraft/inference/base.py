@@ -57,6 +57,10 @@ class BasePredictor(ABC, Generic[A]):
     def predict(self, x: Any) -> Any:
         """The answers to ``x``; raises ``DataError`` naming the first item that cannot be read."""
 
+    @abstractmethod
+    def to_torch(self) -> Any:
+        """The model as a plain module of PyTorch, preprocessing inside; of several tasks a module by task."""
+
     def all_of(self, x: Any, **how: Any) -> list[A]:
         """All that `stream` gives of ``x``; oddities are told. Raises ``DataError`` as `predict`."""
         items, parts = self.items(x), []

@@ -15,6 +15,7 @@ from regraft.data.inputs import as_items
 from regraft.data.items import Items
 from regraft.data.writers.detections import Answer, record
 from regraft.inference.base import BasePredictor
+from regraft.inference.modules import BoxModule
 from regraft.models.detectors.apply import DetectorRunner
 from regraft.models.detectors.base import Detector
 
@@ -46,6 +47,12 @@ class BoxPredictor(BasePredictor[dict[int, Answer]]):
     ) -> Iterator[dict[int, Answer]]:
         """What is found on each picture, by its position, batch by batch in their order."""
         return self.runner.stream(items, self.threshold if threshold is None else threshold, label)
+
+    def to_torch(self) -> BoxModule:
+        """The detector as one module of PyTorch on the CPU, which needs no run folder: frames -> boxes; its ``answer``
+        takes decoded pictures of any size.
+        """
+        return BoxModule(self.detector, self.threshold)
 
     def failed(self, answers: dict[int, Answer]) -> dict[int, str]:
         return {i: one.error for i, one in answers.items() if one.error}

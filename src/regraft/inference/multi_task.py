@@ -16,6 +16,7 @@ from regraft.core.types import Problem
 from regraft.data.items import Items
 from regraft.features.runner import Runner
 from regraft.inference.base import BasePredictor
+from regraft.inference.modules import PictureModule, TextModule
 from regraft.inference.predictor import Answers, Predictor
 from regraft.models import artefact
 from regraft.models.model import Model
@@ -72,6 +73,10 @@ class TaskPredictor(BasePredictor[dict[str, Answers]]):
         """(n,) class names, or numbers, by task."""
         found = self._all(x)
         return {name: p.said(found[name]) for name, p in self.tasks.items()}
+
+    def to_torch(self) -> dict[str, PictureModule | TextModule]:
+        """A module by task, see `Predictor.to_torch`."""
+        return {name: p.to_torch() for name, p in self.tasks.items()}
 
     def describe(self, items: Items, answers: dict[str, Answers]) -> list[tuple[int, dict[str, Any]]]:
         """(position, record) of each item: input, and by task what `Predictor.describe` says; or input, error."""

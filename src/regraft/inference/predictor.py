@@ -20,6 +20,7 @@ from regraft.features.extract import Extracted
 from regraft.features.fusion import parts_of
 from regraft.features.runner import Runner
 from regraft.inference.base import BasePredictor
+from regraft.inference.modules import PictureModule, TextModule, module_of
 from regraft.models.model import Model
 
 
@@ -108,6 +109,13 @@ class Predictor(BasePredictor[Answers]):
     def said(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
         """What `Predictor.predict` says of outputs (n, k)."""
         return outputs[:, 0] if self.model.numbers else np.array(self.model.answers(outputs))
+
+    def to_torch(self) -> PictureModule | TextModule:
+        """The model as one module of PyTorch on the CPU, preprocessing inside, which needs no run folder. Pictures of
+        the network's size (or token numbers) -> probabilities or numbers; its ``answer`` takes decoded pictures of any
+        size (or texts). Raises ``InputError`` where features come from no network.
+        """
+        return module_of(self.model)
 
     def describe(self, items: Items, answers: Answers) -> list[tuple[int, dict[str, Any]]]:
         """(position, record) of each item, in order: input, label, probabilities, entropy_bits; or input, value, sigma;
