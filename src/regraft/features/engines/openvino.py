@@ -63,11 +63,17 @@ class OpenVino(ConvertedEngine):
         fixed.reshape(shape_of(self.network, batch))
         return self.compiled(fixed)
 
+    def requests(self, graph: Any, count: int) -> list[Any]:
+        """So many places to run a graph in at once, which share the cores."""
+        how = {"INFERENCE_PRECISION_HINT": self.HINT, "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+               "ENABLE_CPU_PINNING": False}  # fmt: skip
+        how |= {"PERFORMANCE_HINT": "LATENCY"} if count == 1 else {"NUM_STREAMS": count}
+        compiled = core().compile_model(graph, "CPU", how)
+        return [compiled.create_infer_request() for _ in range(count)]
+
     def compiled(self, graph: Any) -> Run:
         """What runs a graph."""
-        how = {"INFERENCE_PRECISION_HINT": self.HINT, "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-               "PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}  # fmt: skip
-        request = core().compile_model(graph, "CPU", how).create_infer_request()
+        (request,) = self.requests(graph, 1)
 
         def run(data: NDArray[Any]) -> list[NDArray[Any]]:
             request.infer({0: np.ascontiguousarray(data)}, share_inputs=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
+from collections.abc import Iterator
 from importlib import metadata
 from typing import Any, ClassVar
 
@@ -73,12 +74,17 @@ class TextEngine(ABC):
         by_length: dict[int, list[tuple[int, ...]]] = defaultdict(list)
         for window in found:
             by_length[min(padded(len(window)), self.longest)].append(window)
+        work = [(alike[start : start + size], length, size) for length, alike in by_length.items()
+                for size in [max(1, self.at_once // length)] for start in range(0, len(alike), size)]  # fmt: skip
         rows: dict[tuple[int, ...], NDArray[np.float32]] = {}
-        for length, alike in by_length.items():
-            size = max(1, self.at_once // length)
-            for start in range(0, len(alike), size):
-                some = alike[start : start + size]
-                missing = size - len(some) if self.FILLED else 0  # copies of the first row
-                out = self.forward(pack([*some, *[some[0]] * missing], length, self.tokeniser))
-                rows.update(zip(some, out, strict=False))
+        for (some, _, _), out in zip(work, self.forwards([self._packed(*one) for one in work]), strict=True):
+            rows.update(zip(some, out, strict=False))
         return rows
+
+    def _packed(self, some: list[tuple[int, ...]], length: int, size: int) -> Tensor:
+        missing = size - len(some) if self.FILLED else 0  # copies of the first row
+        return pack([*some, *[some[0]] * missing], length, self.tokeniser)
+
+    def forwards(self, batches: list[Tensor]) -> Iterator[NDArray[np.float32]]:
+        """`forward` of each, in their order."""
+        return map(self.forward, batches)
