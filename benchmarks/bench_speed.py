@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from common import keep, need, regraft_fit, unzipped
+from common import keep, need, regraft_fit, unzipped, written
 
 PARTS = ("end_to_end", "one", "fit", "accuracy")
 NETWORKS = ("mobilenet_v2", "resnet18", "resnet50")
@@ -150,8 +150,12 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def end_to_end(count: int, rounds: int, networks: tuple[str, ...], engine: str) -> dict[str, Any]:
-    """By network the seconds of each contender, in turns, and how many times faster regraft is, pair by pair."""
+    """By network the seconds of each contender, in turns, and how many times faster regraft is, pair by pair. What is
+    measured is kept at once, beside other networks that were measured in the same way.
+    """
     found: dict[str, Any] = {"photos": count, "rounds": rounds, "engine_asked": engine}
+    before = written("speed").get("end_to_end", {})
+    found |= before if before.items() >= found.items() else {}
     with tempfile.TemporaryDirectory() as place:
         folder = photos(Path(place), count)
         for name in networks:
@@ -171,6 +175,7 @@ def end_to_end(count: int, rounds: int, networks: tuple[str, ...], engine: str) 
                 "times_faster": {p: spread([a / b for a, b in zip(seconds[p], seconds["regraft"], strict=True)])
                                  for p in PEERS[:-1]},
             }  # fmt: skip
+            _keep("end_to_end", found)
             print(name, {p: round(v["median"], 2) for p, v in found[name]["times_faster"].items()}, last["engine"])
     return found
 
@@ -284,8 +289,12 @@ def main() -> None:
             figures = {"fit": fit, "accuracy": accuracy}[part](asked.rounds)
         else:
             figures = end_to_end(asked.photos, asked.rounds, tuple(asked.networks.split(",")), asked.engine)
-        keep("speed", PARTS, part, figures, command=f"python benchmarks/bench_speed.py {' '.join(sys.argv[1:])}")
+        _keep(part, figures)
     return None
+
+
+def _keep(part: str, figures: dict[str, Any]) -> None:
+    keep("speed", PARTS, part, figures, command=f"python benchmarks/bench_speed.py {' '.join(sys.argv[1:])}")
 
 
 if __name__ == "__main__":
