@@ -8,6 +8,7 @@ import pytest
 
 from regraft.backbones import catalog
 from regraft.core.runtime import show_progress
+from regraft.data.items import Texts as InMemory
 from regraft.features.engines import auto
 from regraft.features.engines.auto import least_cosine
 from regraft.features.engines.base import TEXT_ENGINES, make_engine, missing, plain_engine
@@ -69,3 +70,20 @@ def test_engines_that_take_no_texts_and_networks_that_gain_nothing(tiny: Path, t
     vectors = catalog.load(f"vectors:{tmp_path / 'v.vec'}")
     assert make_engine(vectors, "openvino").describe()["engine"] == "torch" == plain_engine(vectors, "cpu")
     assert "it multiplies nothing" in told()
+
+
+def test_one_text_that_cannot_be_read_does_not_hide_how_long_the_others_are(
+    tiny: Path, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, asked = catalog.load(str(tiny)), list[float]()
+    monkeypatch.setattr(
+        auto, "candidates", lambda network, device, count, longer=1.0: asked.append(longer) or ["torch"]
+    )
+    Runner(network).engines(InMemory(["a good film and a long one"] * 200, "x", faults={3: "torn"}))
+    assert asked[0] > 0.5, "tokens of a text, in those that work is reckoned by"
+
+
+def test_few_items_are_not_even_reckoned(tiny: Path, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auto, "nominal_seconds", lambda network: pytest.fail("a pass for nothing"))
+    network = catalog.load(str(tiny))
+    Runner(network).engines(InMemory(["a film"] * 9, "x"))

@@ -19,7 +19,7 @@ BACKBONE = (
 INT8 = "openvino-int8"
 """The engine that is calibrated on training pictures, and has to prove itself."""
 ENGINE = (
-    "what runs frozen networks on pictures: torch, torch-bf16, openvino, openvino-bf16, onnxruntime, openvino-int8 "
+    "what runs frozen networks: torch, torch-bf16, openvino, openvino-bf16, onnxruntime, openvino-int8 "
     "(calibrated on training pictures, refused where the probe loses by it), or auto: the one remembered for the "
     "network on this machine, for much work the fastest, for little torch"
 )
