@@ -1,0 +1,1 @@
+"""Models in the formats of other runtimes, preprocessing inside, proven beside the artefact before they get a name."""
