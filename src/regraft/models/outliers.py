@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,12 +93,6 @@ def _axes(centred: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     return s, (vectors[:, keep] / s).T @ centred
 
 
-def _apart(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
-    """(n, m) squared Euclidean distances."""
-    apart: NDArray[np.float64] = np.maximum((x**2).sum(1)[:, None] + (y**2).sum(1)[None] - 2 * x @ y.T, 0)
-    return apart
-
-
 @dataclass(frozen=True)
 class OutlierDetector:
     """What the features of the training rows look like; scores rise with how unlike them an input is.
@@ -177,10 +172,22 @@ class OutlierDetector:
         found = {"mahalanobis": self.classes.squares(x).min(1)}
         if self.everything is not None:
             found["relative"] = found["mahalanobis"] - self.everything.squares(x)[:, 0]
-        apart = _apart(_lengths(rows) if self.unit_length else x, self.bank.astype(np.float64))
+        apart = self._to_bank(_lengths(rows) if self.unit_length else x)
         k = min(NEIGHBOURS, len(self.bank)) - 1
         found["knn"] = np.sqrt(np.partition(apart, k, axis=1)[:, k])
         return {name: score.astype(np.float32).astype(np.float64) for name, score in found.items()}
+
+    def _to_bank(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, m) squared Euclidean distances of rows (n, d) to those of the bank."""
+        bank, squares = self._bank
+        apart: NDArray[np.float64] = np.maximum((x**2).sum(1)[:, None] + squares[None] - 2 * x @ bank.T, 0)
+        return apart
+
+    @cached_property
+    def _bank(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The bank (m, d) and its rows' squared lengths (m,): a single input costs no copy of it."""
+        bank = self.bank.astype(np.float64)
+        return bank, (bank**2).sum(1)
 
     def unlike(self, scores: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
         """(n,) which inputs are unlike the training data: above its threshold in any score."""
