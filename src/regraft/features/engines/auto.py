@@ -133,6 +133,17 @@ def nominal_seconds(network: FrozenNetwork) -> float:
     """What PyTorch in float32 takes for one item (a text of 8 tokens) on two common cores, by the multiplications of
     the layers and the numbers they give: a rough figure, but the same whatever else the machine does.
     """
+    key = network.digest()
+    if key not in _NOMINAL:
+        _NOMINAL[key] = _counted(network)
+    return _NOMINAL[key]
+
+
+_NOMINAL: dict[str, float] = {}
+"""By digest: a fit asks several times, and each count costs a pass."""
+
+
+def _counted(network: FrozenNetwork) -> float:
     counted = [0.0, 0.0]
 
     def look(layer: nn.Module, _: Any, found: Any) -> None:
