@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,15 @@ def shared() -> Path:
     if not SHARED.exists():
         pytest.skip(f"the shared data is not at {SHARED} (REGRAFT_SHARED names the folder)")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of each kind of model as 0.1 saved it, in folders by kind: see ``tests/golden/keep.py``."""
+    folder = tmp_path_factory.mktemp("saved")
+    with zipfile.ZipFile(Path(__file__).parent / "golden" / "runs-0.1.zip") as z:
+        z.extractall(folder)
+    return folder
 
 
 def shape(kind: str, rng: np.random.Generator, side: int = 40) -> Image.Image:

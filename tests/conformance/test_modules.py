@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,6 @@ from regraft.inference.multi_task import TaskPredictor
 
 KINDS = {"trained": PictureModule, "multilabel": PictureModule, "target": PictureModule, "tasks": dict,
          "boxes": BoxModule}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("saved")
-    with zipfile.ZipFile(Path(__file__).parents[1] / "golden" / "runs-0.1.zip") as z:
-        z.extractall(folder)
-    return folder
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,6 @@ from regraft.inference.predictor import Predictor
 from regraft.models.artefact import detector as detectors
 
 KINDS = {"classes": Predictor, "numbers": Predictor, "texts": Predictor, "tasks": TaskPredictor, "boxes": BoxPredictor}
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("saved")
-    with zipfile.ZipFile(Path(__file__).parents[1] / "golden" / "runs-0.1.zip") as z:
-        z.extractall(folder)
-    return folder
 
 
 @pytest.mark.parametrize("kind", KINDS)
