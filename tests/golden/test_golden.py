@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -84,29 +83,22 @@ def test_the_same_as_recorded(name: str) -> None:
 KINDS = ("boxes", "classes", "joint", "multilabel", "numbers", "target", "tasks", "texts", "trained")
 
 
-@pytest.fixture(scope="module")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs that version 0.1 wrote: see `keep.py`."""
-    folder = tmp_path_factory.mktemp("old")
-    with zipfile.ZipFile(Path(__file__).parent / "runs-0.1.zip") as z:
-        z.extractall(folder)
-    return folder
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_old_run_answers_as_it_did(kind: str, old: Path, monkeypatch: pytest.MonkeyPatch, fresh_cache: Path) -> None:
-    monkeypatch.chdir(old / kind)
+def test_an_old_run_answers_as_it_did(
+    kind: str, saved: Path, monkeypatch: pytest.MonkeyPatch, fresh_cache: Path
+) -> None:
+    monkeypatch.chdir(saved / kind)
     expected = json.loads(Path("expected.json").read_text(encoding="utf-8"))
-    answers = plain(regraft.predict("run", expected["inputs"]).predictions[:3], str(old))
+    answers = plain(regraft.predict("run", expected["inputs"]).predictions[:3], str(saved))
     assert len(answers) == min(3, len(expected["answers"])) > 0
     assert not list(differences(expected["answers"], answers, 1e-3))
     assert regraft.verify("run")["ok"]
 
 
-def test_old_runs_are_listed_and_reported(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert {kind.name for kind in old.iterdir()} == set(KINDS)
+def test_old_runs_are_listed_and_reported(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {kind.name for kind in saved.iterdir()} == set(KINDS)
     for kind in KINDS:
-        found = regraft.runs(str(old / kind))
+        found = regraft.runs(str(saved / kind))
         assert len(found) == 1 and found[0]["status"] == "done", kind
         if kind != "tasks":
-            assert "<html" in regraft.report(str(old / kind / "run")).read_text(encoding="utf-8")
+            assert "<html" in regraft.report(str(saved / kind / "run")).read_text(encoding="utf-8")
