@@ -118,15 +118,15 @@ def _checked(data: Any, options: FitOptions, network: Pretrained | None) -> tupl
     require_tracker(options.run.track)
     require_there(data)
     if options.scenario.share is not None or (several and options.training.method != "joint"):
-        _no_network(network, "A network of your own (network=, backbone=module) is for one data set; tasks that "
-                    "share one start from what --backbone or --init names.")  # fmt: skip
+        _no_network(network, "network= is for one data set, as is backbone=module; tasks that share one start "
+                    "from what --backbone or --init names.")  # fmt: skip
         check_sharing(options, len(data) if several else 1)
         return "tasks", data if several else [data], options, Line(_fit_one, complete)
     if several:
         _no_network(
             network,
-            "A network of your own (network=, backbone=module) is for one data set; several data start "
-            "from what --backbone or --init names.",
+            "network= is for one data set, as is backbone=module; several data start from what --backbone or "
+            "--init names.",
         )
         check(options, meaning_of(options, several=True), [name_of(d) for d in data])
         return "domains", list(data), options
@@ -134,8 +134,8 @@ def _checked(data: Any, options: FitOptions, network: Pretrained | None) -> tupl
     if opened.target.task == "detection":
         _no_network(
             network,
-            "A network of your own (network=, backbone=module) is not for boxes; a detector starts from "
-            "--detector, --backbone or --init.",
+            "network= is not for boxes, nor is backbone=module; a detector starts from --detector, --backbone or "
+            "--init.",
         )
         return "boxes", opened, data, options
     for other in (options.data.val, options.scenario.target):
