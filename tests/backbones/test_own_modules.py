@@ -234,6 +234,16 @@ def test_options_that_do_not_go_with_a_module(options: dict[str, Any], said: str
     assert not (tmp_path / "r").exists()
 
 
+def test_who_takes_names_alone_says_so(shapes: Path, tmp_path: Path) -> None:
+    picture, box = np.zeros((1, 64, 64, 3), np.uint8), [{"boxes": [[1, 1, 30, 30]], "labels": ["a"]}]
+    for ask in (
+        lambda: regraft.Detector(backbone=Net()).fit(picture, box),
+        lambda: regraft.audit(str(shapes), backbone=Net(), out=str(tmp_path / "a")),
+    ):
+        with pytest.raises(InputError, match="backbone is a Net; a name is wanted here"):
+            ask()
+
+
 class Own(nn.Module):
     """A parameter of its own, which nobody else can draw."""
 
@@ -272,7 +282,7 @@ def test_torchvisions_own_models_are_built_again_without_their_head(shapes: Path
 
 def test_a_changed_model_of_torchvision_is_a_module_of_ones_own() -> None:
     net = torchvision.models.resnet18()
-    assert network_of(net).spec.resize == 256, "its first published weights tell how pictures are prepared"
+    assert network_of(net).spec.resize == 256, "its default weights tell how pictures are prepared"
     net.fc = nn.Sequential(nn.Linear(512, 9), nn.ReLU())
     found = network_of(net, 64)
     assert found.recipe["library"] == "module" and found.width == 9, "a head of another kind belongs to the features"
