@@ -14,7 +14,7 @@ from PIL import Image
 from regraft.core.boxes import Found
 from regraft.core.errors import UnreadableItem
 from regraft.core.files import jsonable, new_file, write_text
-from regraft.data.box_corrections import ACTION, FOUND_PLACE, NEW_PLACE, PLACE
+from regraft.data.box_correction_rows import ACTION, FOUND_PLACE, NEW_PLACE, PLACE
 from regraft.data.corrections import DIGEST, ITEM, NEW, digest_of
 from regraft.data.dataset import Dataset
 from regraft.data.image.drawing import small

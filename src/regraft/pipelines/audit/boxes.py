@@ -11,7 +11,7 @@ from regraft.core.boxes import Boxes, Found, iou
 from regraft.core.errors import DataError
 from regraft.core.row_store import RowStore
 from regraft.core.types import Problem
-from regraft.data.box_corrections import BAD_PLACE, DOUBTFUL, MISSING, OTHER_CLASS
+from regraft.data.box_correction_rows import BAD_PLACE, DOUBTFUL, MISSING, OTHER_CLASS
 from regraft.data.dataset import Dataset
 from regraft.data.relabel import matched_classes
 from regraft.features.fingerprints import fingerprints

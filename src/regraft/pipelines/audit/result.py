@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from regraft.data.box_corrections import BAD_PLACE, DOUBTFUL, MISSING, OTHER_CLASS
+from regraft.data.box_correction_rows import BAD_PLACE, DOUBTFUL, MISSING, OTHER_CLASS
 
 ERROR, TWO_LABELS, EXACT, NEAR, OUTLIER, HARD = (
     "label-error", "copy-two-labels", "duplicate", "near-duplicate", "outlier", "hard",
