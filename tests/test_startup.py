@@ -106,7 +106,7 @@ def test_torchvision_comes_without_the_compiler() -> None:
 import sys
 from regraft.backbones import catalog
 catalog.load("random:mobilenet_v2")
-catalog._build(catalog._recipe(catalog.rows("mobilenet_v2")[0]))
+catalog.build(catalog.recipe_of(catalog.rows("mobilenet_v2")[0]))
 import regraft.models.detectors.catalog
 early = "torch._dynamo" in sys.modules
 from torchvision.ops import roi_align

@@ -82,11 +82,13 @@ __all__ = [
 ]  # fmt: skip
 
 
-def load(path: str | Path, *, engine: str = "auto", device: str = "auto") -> AnyPredictor:
-    """The model of a run or artefact folder, ready to predict; raises ``ArtefactError``."""
+def load(path: str | Path, *, engine: str = "auto", device: str = "auto", backbone: Any = None) -> AnyPredictor:
+    """The model of a run or artefact folder, ready to predict; raises ``ArtefactError``. ``backbone`` is the
+    ``nn.Module`` it was fitted on, where that was the user's own: its weights are the saved ones.
+    """
     from regraft.inference.load import load_any
 
-    return load_any(path, engine=engine, device=device)
+    return load_any(path, engine=engine, device=device, backbone=backbone)
 
 
 def demo(what: str = "digits", *, out: str | None = None, seeds: int = 10) -> tuple[DemoResult, Path]:

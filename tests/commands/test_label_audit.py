@@ -242,5 +242,25 @@ def test_boxes_beside_a_detector(tmp_path: Path) -> None:
     assert "data:image/jpeg;base64," in (tmp_path / "a/audit.html").read_text()
     with pytest.raises(InputError, match="--cv and --accept are for labels"):
         regraft.audit(str(data), run.run, cv=3, out=str(tmp_path / "b"))
-    with pytest.raises(DataError, match="has boxes: correct their own files"):
-        regraft.fit(str(data), corrections=str(tmp_path / "a/audit.csv"), out=str(tmp_path / "r2"))
+
+
+def test_boxes_are_corrected_by_the_file_of_the_audit(tmp_path: Path) -> None:
+    data = write_coco(tmp_path / "squares")
+    how = {"size": 64, "epochs": 1, "batch": 4, "method": "scratch"}
+    run = regraft.fit(str(data), out=str(tmp_path / "r"), **how)
+    regraft.audit(str(data), run.run, out=str(tmp_path / "a"))
+    rows = rows_of(tmp_path / "a")
+    doubted = [r for r in rows if r["kind"] == "doubtful"]
+    assert doubted and all(r["digest"].startswith("b2:") and not r["action"] for r in rows)
+    doubted[0]["action"], rows[-1 if rows[-1] is not doubted[0] else 0]["action"] = "accept", "erase"
+    with open(tmp_path / "filled.csv", "w", newline="") as f:
+        writer = csv.DictWriter(f, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    again = regraft.fit(str(data), corrections=str(tmp_path / "filled.csv"), out=str(tmp_path / "r2"), **how)
+    (told,) = again.corrections
+    assert told["boxes"] == {"added": 0, "dropped": 1, "changed": 0, "refused": 1} and told["relabelled"] == 1
+    (refused,) = [p for p in again.problems if p["kind"] == "correction-refused"]
+    assert "the action is 'erase'" in refused["message"]
+    val = json.loads((tmp_path / "r2/detections.json").read_text())["pictures"]
+    assert sum(again.boxes.values()) + sum(len(p["truth"]["labels"]) for p in val) == 8

@@ -1,12 +1,16 @@
 """``fit --track``: the figures of a run where teams keep them, and no run lost where a tracker is away.
 
-The modules are small fakes of what is called of MLflow and wandb; both were tried once as they are, offline.
+The modules are small fakes of what is called of MLflow and wandb; where wandb is installed, what it keeps offline is
+read back.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +162,66 @@ def test_the_figures_are_flat_and_finite() -> None:
 
 def test_the_option_takes_every_tracker() -> None:
     assert OPTIONS["track"].option.choices == tuple(TRACKERS)
+
+
+READ_BACK = """
+import json, struct, sys
+from wandb.proto import wandb_internal_pb2 as pb
+
+data, place, part = open(sys.argv[1], "rb").read(), 7, b""
+found = {"summary": {}, "config": {}, "history": [], "files": []}
+assert data[:4] == b":W&B"
+while place + 7 <= len(data):  # LevelDB's log: blocks of 32 KiB, a record whole (1) or in pieces (2, 3, 4)
+    left = 32768 - place % 32768
+    if left < 7:
+        place += left
+        continue
+    length, kind = struct.unpack("<HB", data[place + 4 : place + 7])
+    part += data[place + 7 : place + 7 + length]
+    place += 7 + length
+    if kind not in (1, 4):
+        continue
+    record, part = pb.Record.FromString(part), b""
+    of = lambda items: {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in items}
+    if record.WhichOneof("record_type") == "run":
+        found["name"] = record.run.display_name
+        found["config"] |= of(record.run.config.update)
+    found["config"] |= of(record.config.update)
+    found["summary"] |= of(record.summary.update)
+    if record.HasField("history"):
+        found["history"].append(of(record.history.item) | {"step": record.history.step.num})
+    if record.HasField("artifact"):
+        found["files"] += [e.path for e in record.artifact.manifest.contents]
+    elif record.HasField("request") and record.request.HasField("log_artifact"):
+        found["files"] += [e.path for e in record.request.log_artifact.artifact.manifest.contents]
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not installed (pip install 'regraft[wandb]')")
+def test_what_wandb_keeps_offline_is_what_the_record_holds(tmp_path: Path) -> None:
+    data = write_shapes(tmp_path / "shapes", 6)
+    own = {k: str(tmp_path / k.lower()) for k in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR")}
+    for folder in own.values():
+        Path(folder).mkdir()
+    there = {**os.environ, **own, "WANDB_MODE": "offline", "WANDB_SILENT": "true"}
+    command = [sys.executable, "-m", "regraft", "fit", str(data), "--method", "mlp-probe", "--epochs", "2",
+               "--controls", "majority", "--backbone", "regraft_tiny", "--out", str(tmp_path / "mine"), "--track",
+               "wandb", "--json"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, env=there, timeout=120)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert not [p for p in result["problems"] if p["kind"] == "not-tracked"]
+    (kept,) = (tmp_path / "wandb_dir").rglob("*.wandb")
+    (tmp_path / "read.py").write_text(READ_BACK)
+    read = subprocess.run([sys.executable, str(tmp_path / "read.py"), str(kept)], capture_output=True, text=True)
+    assert read.returncode == 0, read.stderr
+    found, run = json.loads(read.stdout), TrackedRun.read(tmp_path / "mine")
+    assert found["name"] == "mine"
+    assert {"report.html", "run.json", "predictions.csv", "model/model.safetensors"} <= set(found["files"])
+    assert {k: found["config"][k] for k in run.parameters} == run.parameters
+    summary = {k.replace(".", "/"): v for k, v in found["summary"].items()}
+    assert {k: summary[k] for k in run.figures} == pytest.approx(run.figures)
+    assert [h["step"] for h in found["history"]] == [step for step, _ in run.curves]
+    for row, (_, wanted) in zip(found["history"], run.curves, strict=True):
+        assert {k: row[k] for k in wanted} == pytest.approx(wanted)

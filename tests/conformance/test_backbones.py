@@ -61,7 +61,7 @@ def test_every_row_splits_into_body_and_head(name: str) -> None:
     if name.startswith("regnet_") and row.parameters and row.parameters > 2e7:
         assert chain_of(name) is not None, "too large to be built here for its shapes alone"
         return
-    net = catalog._build(catalog._recipe(row))
+    net = catalog.build(catalog.recipe_of(row))
     whole = sum(p.numel() for p in net.parameters())
     split = catalog._split(net, row)
     assert split.head is not None
@@ -137,7 +137,7 @@ def test_features_are_the_input_of_the_original_last_layer(name: str) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         row = catalog.rows(name)[0]
-        net = catalog._build(catalog._recipe(row), initialise=True).eval()
+        net = catalog.build(catalog.recipe_of(row), initialise=True).eval()
     seen: list[torch.Tensor] = []
     last = [m for m in net.modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
     last.register_forward_pre_hook(lambda _, args: seen.append(args[0]))

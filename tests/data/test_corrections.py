@@ -198,5 +198,5 @@ def test_estimators_take_them(tmp_path: Path) -> None:
 
 def test_boxes_have_files_of_their_own(tmp_path: Path) -> None:
     data = replace(texts(), targets={"label": LabelSpec("detection", ("a",))})
-    with pytest.raises(DataError, match="is for labels, and texts has boxes"):
+    with pytest.raises(DataError, match="has no column 'action': wanted are item and action"):
         corrected(data, write(tmp_path / "c.csv", ("row 0", "a")))

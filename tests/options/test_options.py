@@ -31,7 +31,7 @@ def test_python_and_the_command_line_know_the_same_options() -> None:
     typed = {p.name: p for p in command.params}
     assert typed.keys() - OPTIONS.keys() == {"data", "config", "as_json"} and OPTIONS.keys() <= typed.keys()
     python = inspect.signature(regraft.fit).parameters
-    assert list(python)[1:] == list(OPTIONS)
+    assert list(python)[1:] == [*OPTIONS, "spec"], "an object of Python's, beside an nn.Module"
     for name, one in OPTIONS.items():
         assert python[name].default == typed[name].default == one.default, name
         assert one.option.help in regraft.fit.__doc__.replace("\n    ", " ") and name in FitOptions().flat()

@@ -239,6 +239,8 @@ class Pretrained:
             h = hashlib.blake2b(digest_size=16)
             h.update(repr([(name, str(block)) for name, block in self.body.blocks]).encode())
             h.update(repr(self.spec).encode())
+            if "looks" in self.recipe:  # of a module: what its code makes of its weights
+                h.update(repr(self.recipe["looks"]).encode())
             for key, value in sorted(self.body.state_dict().items()):
                 h.update(f"{key}{tuple(value.shape)}{value.dtype}".encode())
                 h.update(value.detach().cpu().contiguous().numpy().tobytes())

@@ -69,7 +69,7 @@ def _children(net: nn.Module, name: str) -> Named:
     return [(f"{name}.{child}", module) for child, module in net.get_submodule(name).named_children()]
 
 
-def _joined(parts: Named) -> Named:
+def joined(parts: Named) -> Named:
     """Parts without parameters join the block before them, so that every block has something to learn."""
     blocks: Named = []
     for name, module in parts:
@@ -92,20 +92,20 @@ def resnet(net: Any) -> Chain:
 
 def features_then_classifier(net: Any) -> Chain:
     """MobileNet V2 and EfficientNet: a sequence of blocks, the mean over places, dropout and a linear layer."""
-    return Chain(_joined(_children(net, "features")), SpatialMean(), _mean_then(net.classifier))
+    return Chain(joined(_children(net, "features")), SpatialMean(), _mean_then(net.classifier))
 
 
 def squeezenet(net: Any) -> Chain:
     """The last layer is a 1 x 1 convolution on the map: the features are that map's mean over places."""
     head = nn.Sequential(net.classifier, nn.Flatten())
-    return Chain(_joined(_children(net, "features")), SpatialMean(), head)
+    return Chain(joined(_children(net, "features")), SpatialMean(), head)
 
 
 def hidden_layers(net: Any) -> Chain:
     """AlexNet, VGG and MobileNet V3: fully connected layers between the last map and the last layer."""
     *hidden, (_, last) = _children(net, "classifier")
     first = nn.Sequential(net.avgpool, nn.Flatten())
-    blocks = _joined(_children(net, "features"))
+    blocks = joined(_children(net, "features"))
     waiting: list[nn.Module] = [first]
     for name, module in hidden:
         if any(True for _ in module.parameters()):
@@ -120,25 +120,25 @@ def hidden_layers(net: Any) -> Chain:
 
 def densenet(net: Any) -> Chain:
     parts = [*_children(net, "features"), ("relu", nn.ReLU())]
-    return Chain(_joined(parts), SpatialMean(), _mean_then(net.classifier))
+    return Chain(joined(parts), SpatialMean(), _mean_then(net.classifier))
 
 
 def googlenet(net: Any) -> Chain:
     names = ["conv1", "maxpool1", "conv2", "conv3", "maxpool2", "inception3a", "inception3b", "maxpool3",
              *(f"inception4{c}" for c in "abcde"), "maxpool4", "inception5a", "inception5b"]  # fmt: skip
-    return Chain(_joined(_named(net, *names)), SpatialMean(), nn.Sequential(SpatialMean(), net.dropout, net.fc))
+    return Chain(joined(_named(net, *names)), SpatialMean(), nn.Sequential(SpatialMean(), net.dropout, net.fc))
 
 
 def inception_v3(net: Any) -> Chain:
     names = ["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1", "Conv2d_4a_3x3",
              "maxpool2", *(f"Mixed_5{c}" for c in "bcd"), *(f"Mixed_6{c}" for c in "abcde"),
              *(f"Mixed_7{c}" for c in "abc")]  # fmt: skip
-    return Chain(_joined(_named(net, *names)), SpatialMean(), nn.Sequential(SpatialMean(), net.dropout, net.fc))
+    return Chain(joined(_named(net, *names)), SpatialMean(), nn.Sequential(SpatialMean(), net.dropout, net.fc))
 
 
 def convnext(net: Any) -> Chain:
     norm = nn.Sequential(net.avgpool, net.classifier[0], net.classifier[1])
-    return Chain([*_joined(_children(net, "features")), ("norm", norm)], nn.Identity(), net.classifier[2])
+    return Chain([*joined(_children(net, "features")), ("norm", norm)], nn.Identity(), net.classifier[2])
 
 
 def regnet(net: Any) -> Chain:
@@ -148,12 +148,12 @@ def regnet(net: Any) -> Chain:
 
 def shufflenet(net: Any) -> Chain:
     stages = [b for i in (2, 3, 4) for b in _children(net, f"stage{i}")]
-    blocks = _joined([*_named(net, "conv1", "maxpool"), *stages, ("conv5", net.conv5)])
+    blocks = joined([*_named(net, "conv1", "maxpool"), *stages, ("conv5", net.conv5)])
     return Chain(blocks, SpatialMean(), _mean_then(net.fc))
 
 
 def mnasnet(net: Any) -> Chain:
-    return Chain(_joined(_children(net, "layers")), SpatialMean(), _mean_then(net.classifier))
+    return Chain(joined(_children(net, "layers")), SpatialMean(), _mean_then(net.classifier))
 
 
 def vit(net: Any) -> Chain:

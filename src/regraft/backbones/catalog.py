@@ -77,6 +77,10 @@ def load(name: str, *, weights: str | Path | None = None, sample: np.ndarray | N
     ``weights`` is a file that takes the place of the catalog's. ``sample`` is one item of the data, from which
     ``raw`` takes its shape. Raises ``UnknownName`` and ``WeightsError``.
     """
+    if name.removeprefix("random:").startswith("module:"):
+        raise InputError(
+            f"{name} is a module that was given in Python: regraft.fit(..., backbone=module) takes it again."
+        )
     if texts.is_text(name):
         folder = texts.folder_of(name)
         if folder is None or not picture_folders.is_one(folder):
@@ -112,9 +116,9 @@ def _pretrained(name: str, explicit: str | Path | None) -> Pretrained:
         raise WeightsError("There are no weights for lenet: random:lenet is the network to train from scratch.")
     row, path = files.find(name, choices, explicit, embedded=EMBEDDED)
     state = files.read_state(path)
-    net = _build(_recipe(row))
+    net = build(recipe_of(row))
     if more := _as_in(state, row, net):
-        net = _build(_recipe(row), **more)
+        net = build(recipe_of(row), **more)
     files.fill(net, state, path, name)
     network = _split(net, row)
     known = path.name in row.files
@@ -159,7 +163,7 @@ def _random(name: str) -> Pretrained:
     row = rows(name)[0]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        net = _build(_recipe(row), initialise=True)
+        net = build(recipe_of(row), initialise=True)
     network = _split(net, row)
     network.head, network.source_classes = None, ()
     network.provenance = {"weights": "random", "pretrained_on": "nothing", "licence": row.licence}
@@ -193,7 +197,7 @@ def _raw(sample: np.ndarray | None) -> Pretrained:
     return Pretrained("raw", body, None, spec, {"library": "regraft", "architecture": "raw"}, (), provenance)
 
 
-def _recipe(row: Row) -> dict[str, Any]:
+def recipe_of(row: Row) -> dict[str, Any]:
     """What it takes to build the network of a row: library, architecture, arguments."""
     arguments: dict[str, Any] = {}
     if row.architecture in MINUS_ONE_TO_ONE:
@@ -219,7 +223,7 @@ class _NothingDrawn(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _build(recipe: dict[str, Any], *, initialise: bool = False, **more: Any) -> nn.Module:
+def build(recipe: dict[str, Any], *, initialise: bool = False, **more: Any) -> nn.Module:
     """The whole network; without ``initialise`` its tensors have shapes but no storage yet."""
     architecture: str = recipe["architecture"]
     arguments = recipe["arguments"] | more
@@ -258,7 +262,7 @@ def _split(net: nn.Module, row: Row) -> Pretrained:
     assert chain_function is not None
     chain = chain_function(net)
     body = Body(chain.blocks, chain.pool)
-    return Pretrained(row.name, body, chain.head, row.spec, _recipe(row), source_classes(row))
+    return Pretrained(row.name, body, chain.head, row.spec, recipe_of(row), source_classes(row))
 
 
 def source_classes(row: Row) -> tuple[str, ...]:
@@ -297,7 +301,7 @@ def rebuild(
         chain_function = chain_of(recipe["architecture"])
         if chain_function is None:
             raise WeightsError(f"This regraft does not know the architecture {recipe['architecture']!r}.")
-        chain = chain_function(_build(recipe))
+        chain = chain_function(build(recipe))
         body = Body(chain.blocks, chain.pool)
         if recipe.get("block"):
             body = body.upto(recipe["block"])

@@ -128,7 +128,15 @@ def write_state(path: Path, state: dict[str, Tensor]) -> None:
     """Writes tensors as safetensors, through Python's own files so that a full disk is told as one."""
     from safetensors.torch import save
 
-    path.write_bytes(save({k: v.detach().cpu().contiguous() for k, v in state.items()}))
+    seen: set[int] = set()
+    plain: dict[str, Tensor] = {}
+    for key, value in state.items():
+        plain[key] = value.detach().cpu().contiguous()
+        storage = plain[key].untyped_storage().data_ptr()
+        if storage and storage in seen:  # tied weights: each name holds its own
+            plain[key] = plain[key].clone()
+        seen.add(storage)
+    path.write_bytes(save(plain))
 
 
 def fill(net: nn.Module, state: dict[str, Tensor], path: Path, name: str) -> None:

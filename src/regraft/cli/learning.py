@@ -125,7 +125,7 @@ def audit(
     Every item is judged by probes that had not seen it. In audit.csv, write the right class below new_label, or drop to
     take an item out; what stays empty stays as it is. regraft fit DATA --corrections audit.csv then learns from the
     corrected labels. For boxes MODEL is a detector, at best one that has not learned from these pictures: missing,
-    doubtful and badly placed boxes are listed, to be corrected in the data's own files.
+    doubtful and badly placed boxes are listed: write accept, add, drop or change below action.
     """
     from regraft.api import audit as run
 

@@ -35,6 +35,7 @@ def explain(
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
+    backbone: Any = None,
 ) -> Explanation | PictureExplanations:
     """Of a text: leaves each word out in turn; its effect is how far the log-odds of the class fall. For a model of
     pictures ``text`` is a path, a folder, or what `predict` takes: a map of what each answer goes by, and the training
@@ -42,11 +43,12 @@ def explain(
 
     ``method`` is for pictures: ``grad-cam`` (networks with maps), ``rollout`` (transformers), ``occlusion`` (any
     network), by default the first that can be. ``label`` is the class to explain in place of the one answered, ``box``
-    the number of the box that a detector found, the best being 1. ``out`` is a page (.html). Raises ``InputError``.
+    the number of the box that a detector found, the best being 1. ``out`` is a page (.html). ``backbone`` is as for
+    `regraft.load`. Raises ``InputError``.
     """
     page = checked_page(out)
     set_threads(threads)
-    predictor = load_any(model, engine=engine, device=device)
+    predictor = load_any(model, engine=engine, device=device, backbone=backbone)
     if isinstance(predictor, TaskPredictor):
         load(model)  # says which tasks there are to choose from
     elif predictor.modality == "image":

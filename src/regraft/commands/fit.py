@@ -19,7 +19,11 @@ def fit(data: Any, **options: Any) -> FitResult | Shared:
 
     ``data`` is a path, ``embedded:NAME``, a DataFrame or a `Dataset`; several of them in a list are domains of one task
     for the method ``joint``, else tasks that ``share`` a network. See `regraft.pipelines.fit.fit`. Raises
-    ``InputError`` naming every option that cannot be meant, and its kinds, see `regraft.core.errors`. The options:
+    ``InputError`` naming every option that cannot be meant, and its kinds, see `regraft.core.errors`.
+
+    ``backbone`` may be an ``nn.Module`` that gives features (n, d); ``spec`` then says how its pictures are prepared:
+    a `regraft.core.types.PreprocessSpec`, a dict of its fields, a size, the preset of torchvision's weights, an image
+    processor of transformers, of its models on texts the fast tokenizer. The options:
 
     """
     begun = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import PurePath
+from typing import Any
 
 from regraft.core.runtime import set_threads
 from regraft.inference.answering import PredictOptions, PredictResult, answered, named
@@ -28,6 +29,7 @@ def predict(
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
+    backbone: Any = None,
 ) -> PredictResult:
     """Predicts each of ``inputs``: a picture, a folder or zip of pictures, a table, labelled data (``data.npz#test``);
     for a model of texts a file with one on each line, a folder of text files, or a text itself.
@@ -38,11 +40,11 @@ def predict(
     For a detector ``out`` is a folder to make, filled as ``form`` says: json, coco, yolo or pictures; ``tiles`` cuts
     large pictures into overlapping ones of so many pixels. ``sort_into`` is a folder to be filled with links (or, with
     ``copy``, copies) of the pictures by class. ``adapt``: ``tent`` lets the model adapt to all the items before it
-    answers.
+    answers. ``backbone`` is as for `regraft.load`.
     """
     set_threads(threads)
     texts = named(inputs)
     wanted = PredictOptions(out=out, form=form, tiles=tiles, resume=resume, overwrite=overwrite, sort_into=sort_into,
                             copy=copy, adapt=adapt, text=text, image=image, encoding=encoding, engine=engine,
                             device=device)  # fmt: skip
-    return answered(load_any(model, engine=engine, device=device), model, texts, wanted)
+    return answered(load_any(model, engine=engine, device=device, backbone=backbone), model, texts, wanted)

@@ -18,7 +18,7 @@ from regraft.data.dataset import Dataset
 from regraft.data.open import open_boxes
 from regraft.data.parts import evaluation_part, training_part
 from regraft.data.relabel import renumbered
-from regraft.data.splits import Split, judged_elsewhere, judged_inside
+from regraft.data.splits import Split, judged_corrections, judged_elsewhere, judged_inside
 
 
 @dataclass
@@ -48,7 +48,7 @@ def split_boxes(
         split.val, left = renumbered(found.val, classes)
         split.copied = found.copied if found.copied is not None and found.copied.any() else None
         split.val_groups = found.val_groups
-        split.problems += few_judged(split.val)
+        split.problems += [*judged_corrections(split), *few_judged(split.val)]
         for name, count in left.items():
             text = f"{count} judged boxes are of this class, of which training has no example; they are not judged"
             split.problems.append(Problem("class-without-training", name, text))

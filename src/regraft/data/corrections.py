@@ -2,7 +2,7 @@
 
 A row names an item and its ``new_label``: a class, several joined by ``|``, a number, ``none`` (of several classes
 none), or ``drop``, which takes the item out. Where it is empty the item stays as it is. ``digest``, where it is given,
-is that of the item which the person looked at.
+is that of the item which the person looked at. Of boxes see `regraft.data.box_corrections`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from regraft.core.files import path_of, sha256
 from regraft.core.types import Hints, Problem
 from regraft.data.dataset import Corrections, Dataset
 from regraft.data.formats.columns import cell_text
-from regraft.data.formats.readers import ENDINGS, ending_of, read_table
+from regraft.data.formats.readers import ENDINGS, Table, ending_of, read_table
 from regraft.data.items import Items
 from regraft.data.open import open_data, part_named, split_part
 from regraft.data.trees import Directory
@@ -71,7 +71,9 @@ def corrected(data: Dataset, path: Path) -> Dataset:
     since, classes that the data has not, or two labels for one item.
     """
     if data.target.task not in TASKS:
-        raise DataError(f"--corrections {path} is for labels, and {data.name} has boxes: correct their own files.")
+        from regraft.data.box_corrections import corrected_boxes
+
+        return corrected_boxes(data, path)
     rows, problems = _read(path)
     place = {data.items.name(i): i for i in range(len(data))}
     gone = [r for r in rows if r.item not in place]
@@ -101,8 +103,8 @@ def corrected(data: Dataset, path: Path) -> Dataset:
     return whole.take(np.setdiff1d(np.arange(len(data)), out)) if len(out) else whole
 
 
-def _read(path: Path) -> tuple[list[_Row], list[Problem]]:
-    """The rows that correct something, one an item."""
+def table_of(path: Path, wanted: Sequence[str]) -> Table:
+    """The table at ``path``; raises ``DataError`` where it cannot be read, or lacks a column that is ``wanted``."""
     if not path.is_file():
         raise DataError(f"--corrections {path}: there is no such file; 'regraft audit DATA' writes one to fill in.")
     if ending_of(path.name) not in ENDINGS:
@@ -111,14 +113,27 @@ def _read(path: Path) -> tuple[list[_Row], list[Problem]]:
     if table.faults:
         first, why = next(iter(table.faults.items()))
         raise DataError(f"--corrections {path}: row {table.rows[first]} {why}; mend it, so that nothing is lost.")
-    missing = [c for c in (ITEM, NEW) if c not in table.columns]
+    missing = [c for c in wanted if c not in table.columns]
     if missing:
-        raise DataError(f"--corrections {path} has no column {missing[0]!r}: wanted are {ITEM} and {NEW}, as in what "
-                        "'regraft audit' writes.")  # fmt: skip
-    cells = [[cell_text(v) for v in table.columns.get(c, [""] * len(table.rows))] for c in (ITEM, DIGEST, NEW)]
+        raise DataError(f"--corrections {path} has no column {missing[0]!r}: wanted are {' and '.join(wanted)}, as in "
+                        "what 'regraft audit' writes.")  # fmt: skip
+    return table
+
+
+def cells_of(table: Table, column: str) -> list[str]:
+    """The cells of a column as text, NFC, without blanks around them but in names of items; empty where there is no
+    such column.
+    """
+    cells = [cell_text(v) for v in table.columns.get(column, [""] * len(table.rows))]
+    return [unicodedata.normalize("NFC", c if column == ITEM else c.strip()) for c in cells]
+
+
+def _read(path: Path) -> tuple[list[_Row], list[Problem]]:
+    """The rows that correct something, one an item."""
+    table = table_of(path, (ITEM, NEW))
     found: dict[str, _Row] = {}
-    for n, item, digest, new in zip(table.rows, *cells, strict=True):
-        row = _Row(n, unicodedata.normalize("NFC", item), digest.strip(), unicodedata.normalize("NFC", new.strip()))
+    for n, item, digest, new in zip(table.rows, *(cells_of(table, c) for c in (ITEM, DIGEST, NEW)), strict=True):
+        row = _Row(n, item, digest, new)
         before = found.setdefault(row.item, row) if row.new else row
         if before.new != row.new:
             raise DataError(f"--corrections {path}: {item} is to be {before.new} in row {before.number} and {row.new} "
@@ -153,22 +168,29 @@ def _labels(path: Path, data: Dataset, rows: Sequence[_Row]) -> list[Any]:
     return found
 
 
-def _reader(path: Path, classes: Sequence[str]) -> Callable[[_Row, str], int]:
-    """A function from what a person wrote to the number of a class: its name, or what a spreadsheet makes of it (TRUE
-    of true, 1 of 1.0) where that can be only one.
+def class_of(name: str, classes: Sequence[str]) -> int | str:
+    """The number of the class that a person wrote: its name, or what a spreadsheet makes of it (TRUE of true, 1 of 1.0)
+    where that can be only one; else why there is none.
     """
-    place = {name: k for k, name in enumerate(classes)}
-    plain: dict[str, list[int]] = {}
-    for name, k in place.items():
-        plain.setdefault(_plain(name), []).append(k)
+    alike = [k for k, c in enumerate(classes) if c == name] or [
+        k for k, c in enumerate(classes) if _plain(c) == _plain(name)
+    ]
+    if len(alike) == 1:
+        return alike[0]
+    close = difflib.get_close_matches(name, classes, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(list(classes)[:20])}."
+    return f"there is no class {name!r}: {hint}"
+
+
+def _reader(path: Path, classes: Sequence[str]) -> Callable[[_Row, str], int]:
+    """`class_of` a row, which raises ``DataError``; each name is looked up once."""
+    known: dict[str, int | str] = {}
 
     def number_of(row: _Row, name: str) -> int:
-        alike = [place[name]] if name in place else plain.get(_plain(name), [])
-        if len(alike) == 1:
-            return alike[0]
-        close = difflib.get_close_matches(name, classes, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(list(classes)[:20])}."
-        raise DataError(f"--corrections {path}, row {row.number}: there is no class {name!r}: {hint}")
+        found = known[name] = known[name] if name in known else class_of(name, classes)
+        if isinstance(found, str):
+            raise DataError(f"--corrections {path}, row {row.number}: {found}")
+        return found
 
     return number_of
 

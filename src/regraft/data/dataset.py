@@ -19,7 +19,8 @@ from regraft.tasks.classification import as_names as as_names
 @dataclass(frozen=True)
 class Corrections:
     """What a person has corrected of a data set in the ``file`` of that ``sha256``: how many items were
-    ``relabelled``, how many ``taken_out``; ``changed`` (n,) marks the first among the items that are left.
+    ``relabelled``, how many ``taken_out``; ``changed`` (n,) marks the first among the items that are left. Of ``boxes``
+    how many were ``added``, ``dropped`` and ``changed``, and how many rows ``refused``.
     """
 
     file: str
@@ -27,6 +28,7 @@ class Corrections:
     relabelled: int
     taken_out: int
     changed: NDArray[np.bool_]
+    boxes: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,8 @@ class Split:
         about, judged = self.train.corrections, self.train if self.folds is not None else self.val
         if about is None:
             return []
-        return [{"file": about.file, "sha256": about.sha256, "relabelled": about.relabelled,
+        boxes = {} if about.boxes is None else {"boxes": about.boxes}
+        return [{"file": about.file, "sha256": about.sha256, "relabelled": about.relabelled, **boxes,
                  "taken_out": about.taken_out, "judged": 0 if judged is None else judged.corrected}]  # fmt: skip
 
     def groups_judged(self, items: NDArray[np.int64]) -> NDArray[Any] | None:
@@ -199,7 +200,7 @@ def open_in_groups(data: Any, *, format: str | None = None, hints: Hints) -> Dat
     return replace(found, problems=(*found.problems, Problem("no-groups", found.name, text)))
 
 
-def _judged_corrections(split: Split) -> list[Problem]:
+def judged_corrections(split: Split) -> list[Problem]:
     """How many of the labels that judge were corrected: who corrects looks at a model's answers."""
     judged = split.train if split.folds is not None else split.val
     if judged is None or not judged.corrected:
@@ -213,7 +214,7 @@ def _used_classes(split: Split) -> Split:
     """Both parts with the classes that have a training example; judged items of others are listed and left out."""
     classes = tuple(name for name, count in split.train.class_counts().items() if count)
     split.train = relabel(split.train, classes, strict=False)
-    split.problems += _judged_corrections(split)
+    split.problems += judged_corrections(split)
     if split.val is None:
         split.problems += few_judged(split.train) if split.folds is not None else []
         return split

@@ -15,8 +15,10 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
 
 from regraft.backbones.base import Pretrained
+from regraft.backbones.modules.base import network_of
 from regraft.core.border import tell
 from regraft.core.errors import DataError, InputError
 from regraft.core.files import output, path_of
@@ -30,6 +32,7 @@ from regraft.data.formats.table import of_features, only_column
 from regraft.data.frames import is_frame
 from regraft.data.inputs import as_items, as_read_by
 from regraft.data.items import Items, TableRows
+from regraft.data.transforms.loaders import require_modality
 from regraft.features.encoders.table import TableNetwork
 from regraft.features.engines import require
 from regraft.features.fingerprints import fingerprints
@@ -46,7 +49,8 @@ from regraft.models.model import Model
 class OnNetwork(BaseEstimator):
     """What the estimators share: from ``X`` to the rows of a frozen network."""
 
-    backbone: str | None
+    backbone: Any
+    spec: Any
     weights: str | Path | None
     engine: str
     device: str
@@ -55,10 +59,16 @@ class OnNetwork(BaseEstimator):
 
     def _check(self) -> None:
         """What can be said of the parameters before anything is read."""
-        for name in ("backbone", "method"):
-            value = getattr(self, name, None)
-            if not (value is None or isinstance(value, str)):
-                raise InputError(f"{name} is {value!r}; a name is wanted.")
+        method = getattr(self, "method", None)
+        if not (method is None or isinstance(method, str)):
+            raise InputError(f"method is {method!r}; a name is wanted.")
+        if not isinstance(self.backbone, str | None | nn.Module):
+            raise InputError(f"backbone is {self.backbone!r}; a name is wanted, or an nn.Module.")
+        own = isinstance(self.backbone, nn.Module)
+        if self.spec is not None and not own:
+            raise InputError("spec says how the pictures of an nn.Module are prepared; a network by name knows that.")
+        if self.weights is not None and own:
+            raise InputError(f"weights is {self.weights} beside a module, which brings its own; leave out one.")
         seed = getattr(self, "seed", 0)
         if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
             raise InputError(f"seed is {seed!r}; it must be a whole number from 0.")
@@ -107,7 +117,11 @@ class OnNetwork(BaseEstimator):
             raise DataError(str(error)) from error
 
     def _network(self, items: Items) -> Pretrained:
-        return learned(network_for(items, self.backbone, self.weights), items)
+        if not isinstance(self.backbone, nn.Module):
+            return learned(network_for(items, self.backbone, self.weights), items)
+        network = network_of(self.backbone, self.spec)
+        require_modality(items, network.spec, network.name)
+        return network
 
     def _rows(self, network: Pretrained, items: Items) -> NDArray[Any]:
         if isinstance(items, TableRows) and not isinstance(network, TableNetwork):

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
+from torch import nn
 
 from regraft.core.border import tell
 from regraft.core.errors import InputError
@@ -29,17 +30,20 @@ class Classifier(ClassifierMixin, OnModel):
     Parameters
     ----------
     backbone : a catalog name such as ``mobilenet_v2``, ``raw``, ``random:NAME`` or ``NAME@BLOCK``; by default
-        ``regraft_tiny`` for pictures up to 64 pixels, ``mobilenet_v2`` for larger ones, ``raw`` for tables.
+        ``regraft_tiny`` for pictures up to 64 pixels, ``mobilenet_v2`` for larger ones, ``raw`` for tables; or an
+        ``nn.Module`` that gives (n, d), see docs/modules.md.
     method : how knowledge is transferred; a method on features (``linear-probe``).
     weights : a weights file that takes the place of the catalog's.
     class_weight : ``balanced`` lets every class weigh the same; or a dict, label -> weight.
     seed : decides the folds by which the strength is chosen.
     corrections : a file of labels to correct and items to take out, as ``regraft audit`` writes it.
+    spec : how the pictures of a module are prepared: a `PreprocessSpec`, a dict of its fields, a size, the preset of
+        torchvision's weights, an image processor of transformers; of its models on texts the fast tokenizer.
     """
 
     def __init__(
         self,
-        backbone: str | None = None,
+        backbone: str | nn.Module | None = None,
         method: str = "linear-probe",
         *,
         weights: str | Path | None = None,
@@ -48,6 +52,7 @@ class Classifier(ClassifierMixin, OnModel):
         device: str = "auto",
         seed: int = 0,
         corrections: str | Path | None = None,
+        spec: Any = None,
     ) -> None:
         self.backbone = backbone
         self.method = method
@@ -57,6 +62,7 @@ class Classifier(ClassifierMixin, OnModel):
         self.class_weight = class_weight
         self.seed = seed
         self.corrections = corrections
+        self.spec = spec
 
     def fit(self, X: Any, y: Any) -> Self:
         """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) of any labels with two classes or more."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from regraft.estimators.base import OnNetwork
 
@@ -17,21 +18,24 @@ from regraft.estimators.base import OnNetwork
 class FeatureExtractor(TransformerMixin, OnNetwork):
     """A frozen pretrained network as a transformer: items in, (n, d) float32 out.
 
-    Nothing is learned from the data; ``fit`` only loads the network (and, for ``raw``, notes the shape).
+    Nothing is learned from the data; ``fit`` only loads the network (and, for ``raw``, notes the shape). ``backbone``
+    and ``spec`` are as for `Classifier`.
     """
 
     def __init__(
         self,
-        backbone: str | None = None,
+        backbone: str | nn.Module | None = None,
         *,
         weights: str | Path | None = None,
         engine: str = "auto",
         device: str = "auto",
+        spec: Any = None,
     ) -> None:
         self.backbone = backbone
         self.weights = weights
         self.engine = engine
         self.device = device
+        self.spec = spec
 
     def fit(self, X: Any, y: Any = None) -> Self:
         self._check()

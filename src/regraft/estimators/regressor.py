@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from regraft.core.errors import DataError, InputError
 from regraft.core.types import LabelSpec
@@ -34,7 +35,7 @@ class Regressor(RegressorMixin, OnModel):
     quantiles : those to learn beside the mean, such as ``(0.05, 0.5, 0.95)``.
     weights : a weights file that takes the place of the catalog's.
     seed : decides the folds by which ``sigma_`` and the intervals are found.
-    corrections : as for `Classifier`.
+    corrections, spec : as for `Classifier`.
 
     After ``fit``: ``coef_`` (d,) and ``intercept_`` in the units of the features, ``sigma_`` the standard deviation of
     unseen numbers, ``residuals_`` (n,) of cross-validation.
@@ -42,7 +43,7 @@ class Regressor(RegressorMixin, OnModel):
 
     def __init__(
         self,
-        backbone: str | None = None,
+        backbone: str | nn.Module | None = None,
         method: str = "linear-probe",
         *,
         alpha: float | None = None,
@@ -52,6 +53,7 @@ class Regressor(RegressorMixin, OnModel):
         device: str = "auto",
         seed: int = 0,
         corrections: str | Path | None = None,
+        spec: Any = None,
     ) -> None:
         self.backbone = backbone
         self.method = method
@@ -62,6 +64,7 @@ class Regressor(RegressorMixin, OnModel):
         self.device = device
         self.seed = seed
         self.corrections = corrections
+        self.spec = spec
 
     def fit(self, X: Any, y: Any) -> Self:
         """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) finite numbers."""

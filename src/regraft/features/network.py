@@ -13,6 +13,7 @@ from regraft.data.tabular.cells import Cells
 from regraft.data.transforms.loaders import SMALL_SIDE, require_modality, sample_of, shape_of
 from regraft.features.encoders.table import table_network
 from regraft.features.fusion import fuse, tfidf
+from regraft.options.fit import require_name
 from regraft.options.network import SMALL, parts_in
 
 LOOKED_AT = 16
@@ -56,6 +57,7 @@ def network_for(
     ``A+B`` is several side by side, ``A+small`` one and a small one that is to be trained (``trains``), ``tfidf`` a map
     that has yet to be learned (`regraft.features.fusion.learned`).
     """
+    require_name(backbone)
     names = parts_in(backbone or default_backbone(items))
     if SMALL in names and not trains:
         raise InputError(f"{backbone}: the small network is drawn at random and learns by 'regraft fit' with a method "

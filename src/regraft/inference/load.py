@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from regraft.core.errors import InputError
 from regraft.inference.detector import BoxPredictor
@@ -14,11 +15,12 @@ from regraft.models.model import Model
 AnyPredictor = Predictor | TaskPredictor | BoxPredictor
 
 
-def load_any(path: str | Path, *, engine: str = "auto", device: str = "auto") -> AnyPredictor:
+def load_any(path: str | Path, *, engine: str = "auto", device: str = "auto", backbone: Any = None) -> AnyPredictor:
     """The model of a run or artefact folder, or one task of it (``FOLDER#TASK``), ready to predict, of the class that
-    fits what is saved; raises ``ArtefactError``.
+    fits what is saved; raises ``ArtefactError``. ``backbone`` is the ``nn.Module`` that it was fitted on, where that
+    was the user's own.
     """
-    found, manifest = artefact.load_any(path)
+    found, manifest = artefact.load_any(path, module=backbone)
     if isinstance(found, Model):
         return Predictor(found, manifest, engine=engine, device=device)
     if isinstance(found, dict):

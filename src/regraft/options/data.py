@@ -30,9 +30,9 @@ class DataOptions:
 
     val: Any = option(None, "data to judge on; of several domains one for each, with commas [default: part val, or a "
                             "held-out fifth]", typed=str)  # fmt: skip
-    corrections: Any = option(None, "labels to correct and items to take out, as 'regraft audit' lists them; of "
-                                    "several data one file for each, with commas, none where there is none",
-                              typed=str, metavar="FILE", tasks=ONE_ANSWER)  # fmt: skip
+    corrections: Any = option(None, "labels or boxes to correct and items to take out, as 'regraft audit' lists "
+                                    "them; of several data one file for each, with commas, none where there is none",
+                              typed=str, metavar="FILE")  # fmt: skip
     label: str | None = option(None, "the label's column of a table", tasks=ONE_ANSWER)
     text: str | None = option(None, "the text's column of a table", tasks=ONE_ANSWER)
     image: str | None = option(None, "the picture's column of a table", tasks=ONE_ANSWER)

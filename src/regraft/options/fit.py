@@ -59,6 +59,7 @@ class FitOptions:
             close = difflib.get_close_matches(unknown[0], OPTIONS, n=1, cutoff=0.5)
             meant = f"; did you mean {close[0]}?" if close else ""
             raise TypeError(f"fit() got an unexpected keyword argument {unknown[0]!r}{meant}")
+        require_name(given.get("backbone"))
         read = {"lr": _rate, "quantiles": _quantiles}
         given = {k: read[k](v) if k in read and v is not None else v for k, v in given.items()}
         usual = cls()
@@ -94,6 +95,13 @@ class FitOptions:
             said = rule(given, meaning)
             if said:
                 yield InputError(said)
+
+
+def require_name(backbone: Any) -> None:
+    """Raises ``InputError`` where a network is no name."""
+    if not isinstance(backbone, str | None):
+        raise InputError(f"backbone is a {type(backbone).__name__}; a name is wanted here: an nn.Module is taken by "
+                         "regraft.fit, Classifier, Regressor and FeatureExtractor.")  # fmt: skip
 
 
 def raise_all(errors: Iterable[InputError]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Iterator
+from typing import Any
 
 from regraft.options.base import SCENARIO_WORDS, TASK_WORDS, Declared
 from regraft.options.data import ONE_ANSWER
@@ -13,11 +14,12 @@ from regraft.options.training import TRAINED
 
 
 def signature() -> inspect.Signature:
-    """``fit(data, *, ...)`` with every option, its type and its default."""
+    """``fit(data, *, ...)`` with every option, its type and its default, and ``spec``, which Python alone has."""
     first = inspect.Parameter("data", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    last = inspect.Parameter("spec", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Any)
     return inspect.Signature([first, *(inspect.Parameter(
         one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type)
-        for one in OPTIONS.values())])  # fmt: skip
+        for one in OPTIONS.values()), last])  # fmt: skip
 
 
 def parameters() -> str:

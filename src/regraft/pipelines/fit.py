@@ -30,7 +30,7 @@ SCENARIOS = Registry(
 )
 
 
-def fit(data: Any, *, network: Pretrained | None = None, **given: Any) -> Any:
+def fit(data: Any, *, network: Pretrained | None = None, spec: Any = None, **given: Any) -> Any:
     """Learns from the part train, judges on val (or a held-out fifth), then refits on both and saves: a `FitResult`, of
     several tasks a `regraft.pipelines.result.Shared`.
 
@@ -38,13 +38,31 @@ def fit(data: Any, *, network: Pretrained | None = None, **given: Any) -> Any:
     or with ``cv`` folds, a method on features is cross-validated instead. ``data`` is a path, ``embedded:NAME``, a
     DataFrame or a `Dataset`; several data in a list are domains of one task for the method ``joint``, else tasks that
     ``share`` a network. ``method`` is by default linear-probe, for detectors finetune. ``network`` takes the place of
-    what ``backbone`` names, with all it has learned; not for boxes and several data. Writes a run folder: ``model/``
-    (the artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and its kinds, see
-    `regraft.core.errors`.
+    what ``backbone`` names, with all it has learned; not for boxes and several data. So does ``backbone`` as an
+    ``nn.Module`` that gives (n, d) of what ``spec`` prepares (`regraft.backbones.modules.base.network_of`). Writes a
+    run folder: ``model/`` (the artefact), ``run.json``, ``log.jsonl``, ``predictions.csv``. Raises ``InputError`` and
+    its kinds, see `regraft.core.errors`.
     """
     watch, before = Stopwatch(*STEPS), start_up()
     watch.seconds |= {} if before is None else {"startup": before}
+    if spec is not None or not isinstance(given.get("backbone"), str | None):
+        with watch("import"), importing():
+            network = _of_module(spec, given)
+        given = given | {"backbone": None}
     return _fit_one(data, FitOptions.of(**given), network, watch)
+
+
+def _of_module(spec: Any, given: dict[str, Any]) -> Pretrained:
+    """The network of ``backbone=module``; raises ``InputError`` where an option names another, or its weights."""
+    if isinstance(given.get("backbone"), str | None):
+        raise InputError("spec= says how the pictures of backbone=module are prepared; a network by name knows that.")
+    for name in ("weights", "init", "size", "detector"):
+        if given.get(name) is not None:
+            why = "its spec= tells the size" if name == "size" else "the module is the network, with its weights"
+            raise InputError(f"{name}={given[name]!r} beside backbone=module: {why}; leave out one of the two.")
+    from regraft.backbones.modules.base import network_of
+
+    return network_of(given["backbone"], spec)
 
 
 def carry_out(scenario: Scenario) -> Any:
@@ -100,15 +118,25 @@ def _checked(data: Any, options: FitOptions, network: Pretrained | None) -> tupl
     require_tracker(options.run.track)
     require_there(data)
     if options.scenario.share is not None or (several and options.training.method != "joint"):
+        _no_network(network, "network= is for one data set, as is backbone=module; tasks that share one start "
+                    "from what --backbone or --init names.")  # fmt: skip
         check_sharing(options, len(data) if several else 1)
         return "tasks", data if several else [data], options, Line(_fit_one, complete)
     if several:
-        _no_network(network, "network= is for one data set; several data start from what --backbone or --init names.")
+        _no_network(
+            network,
+            "network= is for one data set, as is backbone=module; several data start from what --backbone or "
+            "--init names.",
+        )
         check(options, meaning_of(options, several=True), [name_of(d) for d in data])
         return "domains", list(data), options
     opened = open_corrected(data, options.data.corrections, format=options.data.format, hints=options.data.hints())
     if opened.target.task == "detection":
-        _no_network(network, "network= is not for boxes; a detector starts from --detector, --backbone or --init.")
+        _no_network(
+            network,
+            "network= is not for boxes, nor is backbone=module; a detector starts from --detector, --backbone or "
+            "--init.",
+        )
         return "boxes", opened, data, options
     for other in (options.data.val, options.scenario.target):
         require_there(other)

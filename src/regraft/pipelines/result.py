@@ -24,7 +24,8 @@ class FitResult:
     not seen it.
 
     ``corrections`` tell of each data set whose labels a person corrected the ``file``, its ``sha256``, how many items
-    were ``relabelled`` and ``taken_out``, and how many of those that ``judged`` have a corrected label.
+    were ``relabelled`` and ``taken_out``, and how many of those that ``judged`` have a corrected label;
+    of ``boxes`` how many were ``added``, ``dropped`` and ``changed``, and how many rows ``refused``.
 
     Of boxes ``detector`` is the detector and ``boxes`` counts those of the training pictures by class; the figures are
     those of `regraft.metrics.detection.evaluate`, and ``decision`` holds the ``threshold`` from which boxes are shown.

@@ -14,7 +14,8 @@ from PIL import Image
 from regraft.core.boxes import Found
 from regraft.core.errors import UnreadableItem
 from regraft.core.files import jsonable, new_file, write_text
-from regraft.data.corrections import DIGEST, ITEM, NEW
+from regraft.data.box_correction_rows import ACTION, FOUND_PLACE, NEW_PLACE, PLACE
+from regraft.data.corrections import DIGEST, ITEM, NEW, digest_of
 from regraft.data.dataset import Dataset
 from regraft.data.image.drawing import small
 from regraft.data.tabular.cells import Cells
@@ -37,7 +38,8 @@ def write_audit(folder: Path, found: Audit, data: Dataset, boxes: Sequence[Found
         _write_csv(folder / "audit.csv", [_row(f, data, place[f.item]) for f in found.findings])
         pictures: list[dict[str, Any]] = []
     else:
-        _write_csv(folder / "audit.csv", [_box_row(f) for f in found.findings] or [dict.fromkeys(_BOX_COLUMNS, "")])
+        _write_csv(folder / "audit.csv", [_box_row(f, digest_of(data.items, place[f.item])) for f in found.findings]
+                   or [dict.fromkeys(_BOX_COLUMNS, "")])  # fmt: skip
         pictures = _pictures(found, data, place, boxes)
     groups = [] if boxes is not None else _groups(found, data, place)
     page = rendered("audit.html.j2", f=jsonable(found), kinds=BOX_KINDS if boxes is not None else KINDS, groups=groups,
@@ -47,8 +49,8 @@ def write_audit(folder: Path, found: Audit, data: Dataset, boxes: Sequence[Found
 
 _COLUMNS = (ITEM, "kinds", "label", "suggested", NEW, "probability", "self_confidence", "margin", "z", "near",
             "near_label", "unlike", "neighbours", "part", "content", DIGEST)  # fmt: skip
-_BOX_COLUMNS = (ITEM, "kind", "label", "suggested", "score", "overlap", "left", "top", "right", "bottom", "found_left",
-                "found_top", "found_right", "found_bottom", "part", "learned")  # fmt: skip
+_BOX_COLUMNS = (ITEM, "kind", "label", "suggested", ACTION, NEW, *NEW_PLACE, "score", "overlap", *PLACE, *FOUND_PLACE,
+                "part", "learned", DIGEST)  # fmt: skip
 
 
 def _row(f: Finding, data: Dataset, i: int) -> dict[str, str]:
@@ -62,10 +64,11 @@ def _row(f: Finding, data: Dataset, i: int) -> dict[str, str]:
             "neighbours": ", ".join(f.neighbours), "part": f.part, "content": content, DIGEST: f.digest}  # fmt: skip
 
 
-def _box_row(f: BoxFinding) -> dict[str, str]:
+def _box_row(f: BoxFinding, digest: str) -> dict[str, str]:
+    """A row to fill in, see `regraft.data.box_corrections`."""
     found: list[Any] = [""] * 4 if f.found is None else [*f.found]
-    values = (f.item, f.kind, f.label, f.suggested, f.score, f.overlap, *f.box, *found, f.part,
-              None if f.learned is None else "yes" if f.learned else "no")  # fmt: skip
+    values = (f.item, f.kind, f.label, f.suggested, *[""] * 6, f.score, f.overlap, *f.box, *found, f.part,
+              None if f.learned is None else "yes" if f.learned else "no", digest)  # fmt: skip
     return {n: "" if v is None else f"{v:.6g}" if isinstance(v, float) else str(v)
             for n, v in zip(_BOX_COLUMNS, values, strict=True)}  # fmt: skip
 

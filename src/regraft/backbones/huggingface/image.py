@@ -96,7 +96,7 @@ def body_of(model: nn.Module) -> Body:
     return Body([("network", Features(model))], nn.Identity())
 
 
-def spec_of(prepares: dict[str, Any], where: Path) -> PreprocessSpec:
+def spec_of(prepares: dict[str, Any], where: Path | str) -> PreprocessSpec:
     """How pictures are prepared, from what transformers' image processors write."""
     size, crop = prepares.get("size"), prepares.get("crop_size")
     side = _side(size)

@@ -14,6 +14,7 @@ MOST = 10
 
 def print_audit(found: Audit) -> None:
     """How many findings of which kind, the first of them, and what to do next."""
+    from regraft.data.corrections import NEW
     from regraft.pipelines.audit.result import BOX_KINDS, KINDS
 
     boxes = found.threshold is not None
@@ -29,8 +30,8 @@ def print_audit(found: Audit) -> None:
         print("nothing to look at was found")
     problems([p for p in found.problems if p.kind not in ("duplicate", "near-duplicate")])
     print(f"{found.out}: audit.html to look at, audit.csv ({len(found.findings)} rows); {found.seconds:.1f} s")
-    if not boxes:
-        print(f"fill in new_label, then: regraft fit {found.data} --corrections {found.out}/audit.csv")
+    to_fill = "action (accept, add, drop, change)" if boxes else NEW
+    print(f"fill in {to_fill}, then: regraft fit {found.data} --corrections {found.out}/audit.csv")
 
 
 def _first(found: Audit) -> tuple[list[str], list[list[Any]]]:

@@ -13,7 +13,7 @@ from regraft.backbones import catalog, weights
 from regraft.backbones.base import Pretrained
 from regraft.backbones.text.tokeniser import DICTIONARY
 from regraft.core.border import written_by_regraft
-from regraft.core.errors import ArtefactError
+from regraft.core.errors import ArtefactError, InputError
 from regraft.core.types import LabelSpec, PreprocessSpec
 from regraft.features.encoders.table import COLUMNS, TableMap, table_network
 from regraft.features.encoders.tfidf import TfIdf
@@ -39,8 +39,10 @@ from regraft.models.model import Model
 from regraft.models.outliers import OutlierDetector
 
 
-def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor]) -> Pretrained:
-    """The network of `_entry`; ``body`` holds its weights where they were changed."""
+def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor], module: Any = None) -> Pretrained:
+    """The network of `_entry`; ``body`` holds its weights where they were changed, ``module`` is its code where that is
+    the user's own.
+    """
     if "parts" in entry:
         return fuse([_read_network(p, folder / PARTS / str(i), {}) for i, p in enumerate(entry["parts"])])
     if (folder / BACKBONE).exists():
@@ -50,6 +52,12 @@ def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor]) 
         return tfidf(entry["name"], TfIdf.from_bytes(files[TERMS]), files.get(DICTIONARY))
     if entry["recipe"]["architecture"] == "table":
         return table_network(TableMap.from_bytes(files[COLUMNS]))
+    if entry["recipe"]["library"] == "module":
+        network = _read_module(entry, folder, body, module)
+        network.provenance = entry["provenance"]
+        return network
+    if module is not None:
+        raise InputError(f"{folder} brings its own network, {entry['name']}: leave out backbone=.")
     network = catalog.rebuild(entry["name"], entry["recipe"], PreprocessSpec.from_json(entry["spec"]), body, files)
     network.provenance = entry["provenance"]
     network.int8 = {f.name: f.read_bytes() for f in sorted((folder / INT8).glob("*"))}
@@ -58,26 +66,37 @@ def _read_network(entry: dict[str, Any], folder: Path, body: dict[str, Tensor]) 
     return network
 
 
+def _read_module(entry: dict[str, Any], folder: Path, body: dict[str, Tensor], module: Any) -> Pretrained:
+    if module is None:
+        raise ArtefactError(f"{folder} was fitted on a module of the user's own, {entry['name']}, whose code no model "
+                            "holds: load it in Python, by regraft.load(..., backbone=module).")  # fmt: skip
+    from regraft.backbones.modules.base import rebuilt
+
+    return rebuilt(module, entry, body, folder / BACKBONE)
+
+
 Loaded = tuple[Model, dict[str, Any]]
 Saved = Model | dict[str, Model] | Detector
 """A model, several by task, or what finds boxes."""
 
 
-def load_any(path: str | Path, beside: Loaded | None = None) -> tuple[Saved, dict[str, Any]]:
+def load_any(path: str | Path, beside: Loaded | None = None, module: Any = None) -> tuple[Saved, dict[str, Any]]:
     """What a run or artefact folder holds, of the class that its manifest names, and the manifest. Nothing in it is
     run; raises ``ArtefactError``.
 
     ``FOLDER#TASK`` is one task of a model of several. A network that is the same as that of ``beside``, loaded before,
-    is not read again.
+    is not read again. ``module`` is the code of a model that was fitted on a module of the user's own.
     """
     if split_task(path)[1] is not None:
         return load(path, beside)
     folder = find(path)
     manifest = read_manifest(folder)
     with written_by_regraft(folder):
+        if module is not None and kind_of(manifest) != "model":
+            raise InputError(f"{folder} brings its own network: leave out backbone=.")
         if kind_of(manifest) == "detector":
             return _read_detector(folder, manifest), manifest
-        models = _read_tasks(folder, manifest, beside)
+        models = _read_tasks(folder, manifest, beside, module)
         return models if kind_of(manifest) == "tasks" else models[""], manifest
 
 
@@ -163,14 +182,14 @@ def _read_detector(folder: Path, manifest: dict[str, Any]) -> Detector:
     return detector.requires_grad_(False).eval()
 
 
-def _read_tasks(folder: Path, manifest: dict[str, Any], beside: Loaded | None) -> dict[str, Model]:
+def _read_tasks(folder: Path, manifest: dict[str, Any], beside: Loaded | None, module: Any = None) -> dict[str, Model]:
     tasks: dict[str, Any] = manifest.get("tasks") or {"": manifest}
     state = load_file(folder / MODEL)
     body = {k.removeprefix("body."): v for k, v in state.items() if k.startswith("body.")}
     if beside is not None and not body and _same_network(manifest, beside[1]):
         network = beside[0].network
     else:
-        network = _read_network(manifest["network"], folder, body)
+        network = _read_network(manifest["network"], folder, body, module)
     several = "tasks" in manifest
     networks = {name: _own(network, one["part"], name) if "part" in one else network for name, one in tasks.items()}
     return {name: _read_task(networks[name], one, state, f"{i}." if several else "")

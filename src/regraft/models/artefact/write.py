@@ -24,6 +24,7 @@ from typing import Any
 from torch import Tensor
 
 from regraft.backbones.base import Pretrained
+from regraft.backbones.modules.own import as_saved
 from regraft.backbones.weights import write_state
 from regraft.core.errors import ArtefactError, DiskError
 from regraft.core.files import disk_errors, new_file, new_folder, sha256, write_json, write_text
@@ -151,8 +152,8 @@ def write(
 
 def _entry(network: Pretrained) -> dict[str, Any]:
     """What the manifest says of a network, and of its parts where it has some."""
-    found = {"name": network.name, "recipe": network.recipe | {"width": network.width}, "spec": network.spec.to_json(),
-             "provenance": network.provenance}  # fmt: skip
+    found = {"name": network.name, "recipe": as_saved(network) | {"width": network.width},
+             "spec": network.spec.to_json(), "provenance": network.provenance}  # fmt: skip
     parts = parts_of(network)
     return found | ({"parts": [_entry(p) for p in parts]} if len(parts) > 1 else {})
 

@@ -11,6 +11,7 @@ from regraft.core.boxes import Boxes, Found, iou
 from regraft.core.errors import DataError
 from regraft.core.row_store import RowStore
 from regraft.core.types import Problem
+from regraft.data.box_correction_rows import BAD_PLACE, DOUBTFUL, MISSING, OTHER_CLASS
 from regraft.data.dataset import Dataset
 from regraft.data.relabel import matched_classes
 from regraft.features.fingerprints import fingerprints
@@ -18,7 +19,7 @@ from regraft.inference.detector import BoxPredictor
 from regraft.metrics.detection_errors import BACKGROUND, CLASS, PLACE, RIGHT, TOUCH, judge
 from regraft.models import artefact
 from regraft.models.detectors.base import FLOOR
-from regraft.pipelines.audit.result import BAD_PLACE, BOX_KINDS, DOUBTFUL, MISSING, OTHER_CLASS, Audit, BoxFinding
+from regraft.pipelines.audit.result import BOX_KINDS, Audit, BoxFinding
 
 UNSURE = 0.25
 """A box is doubtful where the detector finds none near it, not even with this share of its threshold."""

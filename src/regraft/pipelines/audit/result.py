@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from regraft.data.box_correction_rows import BAD_PLACE, DOUBTFUL, MISSING, OTHER_CLASS
+
 ERROR, TWO_LABELS, EXACT, NEAR, OUTLIER, HARD = (
     "label-error", "copy-two-labels", "duplicate", "near-duplicate", "outlier", "hard",
 )  # fmt: skip
@@ -18,7 +20,6 @@ KINDS = {
 }
 """In the order in which they are listed."""
 
-MISSING, DOUBTFUL, BAD_PLACE, OTHER_CLASS = "missing", "doubtful", "badly-placed", "other-class"
 BOX_KINDS = {
     MISSING: "the detector is confident of an object where no box is",
     OTHER_CLASS: "the detector is confident of another class in the place of the box",

@@ -146,4 +146,5 @@ class Boxes(Scenario):
             seconds=self.watch.record(), cached=False, items={"train": len(train), "val": self.judged_on},
             boxes=train.class_counts(), classes=train.classes, split=self.halves.how, choice=self.choice,
             decision=self.decision, problems=[asdict(p) for p in self.halves.problems],
+            corrections=self.halves.corrections,
         )  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
+from regraft.backbones.modules.base import left_undrawn
 from regraft.core.arrays import stack_rows
 from regraft.core.runtime import say
 from regraft.core.types import Problem
@@ -146,6 +147,8 @@ class Single(Scenario):
         if network is None:
             network, self.warm = started(self.halves, str(self.names), self.options.network)
             network = with_learned_maps(network, self.halves.train.items)
+        if "random" in self.options.evaluation.controls and (why := left_undrawn(network)):
+            self.halves.problems.append(Problem("control-left-out", network.name, why))
         self.network, computed = self._for_engine(network, self.halves)
         self.computed += computed
         self.options = self.options.changed(backbone=network.name)

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.backbones.base import Pretrained
+from regraft.backbones.modules.base import is_module, left_undrawn, untrained
 from regraft.core.row_store import RowStore
 from regraft.core.types import LabelSpec
+from regraft.data.items import Items
 from regraft.data.splits import Split
 from regraft.features.extract import Extracted
 from regraft.features.fusion import learned, learns, parts_of
@@ -77,7 +79,7 @@ def run_controls(wanted: str, network: Pretrained, kit: ControlKit) -> list[Cont
         if name == "majority":
             found.append(constant(kit.split.train.target, kit.train.y, len(kit.judged.y)))
         elif (beside := network_of(name, network)) is not None:
-            found.append(_features(beside, kit))
+            found.append(_features(beside, network, kit))
     return found
 
 
@@ -87,9 +89,18 @@ def network_of(control: str, network: Pretrained) -> str | None:
     raw = "tfidf" if network.spec.modality == "text" else "raw"
     if control == "raw" and base != raw:
         return raw
+    if control == "random" and is_module(network):
+        return None if left_undrawn(network) else f"random:{network.name}"
     if control == "random" and base not in ("raw", "tfidf") and not base.startswith("random:") and alone:
         return f"random:{network.name}"
     return None
+
+
+def made(name: str, network: Pretrained, items: Items, size: int | None) -> Pretrained:
+    """The network of `network_of`, beside ``network``."""
+    if name == f"random:{network.name}" and is_module(network):
+        return untrained(network)
+    return network_for(items, name, size=None if name == "raw" else size)
 
 
 def constant(target: LabelSpec, labels: NDArray[Any], n: int) -> Control:
@@ -97,11 +108,10 @@ def constant(target: LabelSpec, labels: NDArray[Any], n: int) -> Control:
     return Control(*TASKS[target.task].constant(labels, n, len(target.classes)))
 
 
-def _features(name: str, kit: ControlKit) -> Control:
-    """The method of the run on the features of another network."""
+def _features(name: str, beside: Pretrained, kit: ControlKit) -> Control:
+    """The method of the run, on ``beside``, on the features of another network."""
     train = kit.split.train
-    size = None if name == "raw" else kit.size
-    network, of_train, of_val = kit.rows(name, lambda: network_for(train.items, name, size=size))
+    network, of_train, of_val = kit.rows(name, lambda: made(name, beside, train.items, kit.size))
     fitted = kit.learn(of_train.rows, kit.train.y, per_feature_scaling=network.spec.modality == "table",
                        blocks=[p.width for p in parts_of(network)])  # fmt: skip
     model = Model(network, fitted.head, train.target_name, train.target)

@@ -9,6 +9,7 @@ from regraft.features.network import default_backbone, network_for
 from regraft.options.evaluation import check_controls
 from regraft.options.fit import FitOptions, is_auto
 from regraft.options.network import parts_in
+from regraft.pipelines.stages.controls import made as control
 from regraft.pipelines.stages.controls import network_of
 from regraft.pipelines.stages.network import of_run
 
@@ -29,7 +30,7 @@ def networks_of(
         name = asked.backbone or default_backbone(items)
         network = given or made.get(name) or network_for(items, name, asked.weights, asked.size, trains=True)
         beside = [n for c in check_controls(options.evaluation.controls) if (n := network_of(c, network)) is not None]
-        others = [made.get(n) or network_for(items, n, size=None if n == "raw" else asked.size) for n in beside]
+        others = [made.get(n) or control(n, network, items, asked.size) for n in beside]
     except InputError:
         return []
     named = [*zip(beside, others, strict=True), *([] if given else [(name, network)])]
