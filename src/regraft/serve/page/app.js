@@ -1,7 +1,7 @@
 // The page of a service: what is dropped, pasted, typed or filled in becomes a card with its answer.
 
 import { Card, inWords, make } from "./cards.js";
-import { ask, body } from "./service.js";
+import { ask, body, guarded } from "./service.js";
 import { say, translate } from "./words.js";
 
 const AT_ONCE = 4;
@@ -154,6 +154,7 @@ async function start() {
   by("model").replaceChildren(...models.map(({ name, default: chosen }) => make("option", { selected: Boolean(chosen) }, name)));
   by("choice").hidden = models.length < 2;
   by("ask").hidden = false;
+  document.querySelector("footer").hidden = guarded();
   choose(by("model").value);
 }
 

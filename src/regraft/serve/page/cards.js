@@ -94,7 +94,11 @@ export class Card {
     this.url = URL.createObjectURL(file);
     this.image = make("img", { src: this.url, alt: this.name });
     this.image.onload = () => this.image.classList.toggle("tiny", this.image.naturalWidth < 100);
-    this.image.onerror = () => this.image.replaceWith(make("p", { className: "none" }, say("unseen")));
+    this.image.onerror = () => {
+      const none = make("p", { className: "none" }, say("unseen"));
+      this.image.replaceWith(none);
+      this.image = none;
+    };
     return (this.frame = make("div", { className: "frame" }, this.image));
   }
 
@@ -135,7 +139,7 @@ export class Card {
     return one;
   }
 
-  /** Draws the boxes over the picture and lists them; the one under the pointer or the focus stands out. */
+  /** Draws the boxes over the picture and lists them; the one under the pointer, the focus or the question stands out. */
   boxes({ boxes, width, height }, explains) {
     const colour = (label) => COLOURS[Math.max(0, this.model.classes.indexOf(label)) % COLOURS.length];
     const size = Math.max(width, height) / 26;
@@ -154,13 +158,19 @@ export class Card {
         why.ariaLabel = say("whyBox", told);
         line.append(why);
       }
-      const alone = (on) => drawn.forEach((g, k) => g.classList.toggle("off", on && k !== i));
-      for (const [event, on] of [["mouseenter", true], ["focusin", true], ["mouseleave", false], ["focusout", false]]) line.addEventListener(event, () => alone(on));
+      for (const event of ["mouseenter", "focusin"]) line.addEventListener(event, () => this.alone(i));
+      for (const event of ["mouseleave", "focusout"]) line.addEventListener(event, () => this.alone(this.box));
       return line;
     }));
   }
 
+  /** Lets one box stand out, or none. */
+  alone(place) {
+    this.over?.querySelectorAll("g").forEach((g, k, { length }) => g.classList.toggle("off", place !== null && length - 1 - k !== place));
+  }
+
   hide() {
+    this.alone((this.box = null));
     for (const one of this.element.querySelectorAll("[aria-expanded=true]")) one.setAttribute("aria-expanded", "false");
     this.reason.hidden = true;
     this.asked = null;
@@ -172,6 +182,7 @@ export class Card {
   async explain(button, box, label = null) {
     this.hide();
     button.setAttribute("aria-expanded", "true");
+    if (box) this.alone((this.box = box - 1));
     this.reason.hidden = false;
     this.reason.replaceChildren(make("p", { className: "waiting", role: "status" }, say("explaining")));
     const asked = (this.asked = {});
@@ -180,27 +191,31 @@ export class Card {
       if (!this.reasons.has(`${query}`)) this.reasons.set(`${query}`, await ask(`/explain?${query}`, body(this.input)));
       if (asked !== this.asked) return;
       const found = this.reasons.get(`${query}`);
-      this.reason.replaceChildren(...(found.words ? this.words(found) : this.map(found, (name) => this.explain(button, box, name), box)));
+      this.reason.replaceChildren(...(found.words ? this.words(found) : this.map(found)));
+      if (!box && found.method !== "rollout" && (this.record.labels || this.url)) this.choice(found.label, (name) => this.explain(button, box, name));
     } catch (error) {
       if (asked === this.asked) this.reason.replaceChildren(make("p", { className: "error", role: "alert" }, error.message));
     }
   }
 
-  map({ method, label, map }, again, box) {
+  /** Offers the other classes to be explained. */
+  choice(label, again) {
+    const { classes, kind } = this.model;
+    if (kind === "number" || classes.length < 2 || classes.length > 1000) return;
+    const select = make("select", {}, ...classes.map((name) => make("option", { selected: name === label }, name)));
+    select.onchange = () => again(select.value).then(() => this.reason.querySelector("select")?.focus());
+    this.reason.append(make("label", {}, `${say("of")} `, select));
+  }
+
+  map({ method, label, map }) {
     const { width, height } = this.record.boxes ? this.record : { width: this.image.naturalWidth || 4, height: this.image.naturalHeight || 3 };
     const over = draw("svg", { viewBox: `0 0 ${width} ${height}`, class: "map", role: "img", "aria-label": say("red", { label, method }) },
-      draw("image", { href: map, width, height, preserveAspectRatio: "none" }));
+      draw("image", { href: map, width, height, preserveAspectRatio: this.image.naturalWidth ? "none" : "xMidYMid" }));
     this.image.after(over);
     this.frame.classList.add("why");
     const how = knows(method) ? say(method) : method === "grad-cam" ? "Grad-CAM" : method;
     const parts = [make("p", { className: "legend-for legend-map", role: "status" }, say("red", { label, method: how }))];
     if (method === "occlusion") parts.push(make("p", { className: "legend-for" }, say("blue")));
-    const classes = this.model.classes;
-    if (this.record.probabilities && !box && method !== "rollout" && classes.length > 1 && classes.length <= 1000) {
-      const select = make("select", {}, ...classes.map((name) => make("option", { selected: name === label }, name)));
-      select.onchange = () => again(select.value);
-      parts.push(make("label", {}, `${say("of")} `, select));
-    }
     return parts;
   }
 
@@ -212,7 +227,7 @@ export class Card {
       const place = this.text.indexOf(word, at);
       if (place < 0) continue;
       const one = make("mark", { className: by < 0 ? "against" : "", title: effect(by) }, word);
-      one.style.setProperty("--strength", (0.7 * Math.abs(by)) / strongest);
+      one.style.setProperty("--strength", (0.55 * Math.abs(by)) / strongest);
       pieces.push(this.text.slice(at, place), one);
       at = place + word.length;
     }

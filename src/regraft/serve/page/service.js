@@ -7,6 +7,9 @@ const TRIES = 30;
 const form = document.getElementById("entry");
 let entered = null;
 
+/** Whether a token was given: addresses that a browser opens by itself carry none. */
+export const guarded = () => sessionStorage.getItem(KEPT) !== null;
+
 const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
 /** Shows the field for the token until one is given; the same promise for all who wait. */
