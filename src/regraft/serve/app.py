@@ -118,8 +118,9 @@ class Asked:
 async def finished(work: Work, request: Request, limits: Limits) -> list[Any]:
     """The records of ``work``; raises ``Refused`` (503) where they come too late, or nobody waits for them."""
     gone = asyncio.ensure_future(_left(request))
+    ends: list[asyncio.Future[Any]] = [work.done, gone]
     try:
-        await asyncio.wait({work.done, gone}, timeout=max(0.0, work.deadline - time.monotonic()),
+        await asyncio.wait(ends, timeout=max(0.0, work.deadline - time.monotonic()),
                            return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
     finally:
         work.gone = not work.done.done()
@@ -149,10 +150,9 @@ def _add_errors(app: FastAPI) -> None:
 
     async def told(request: Request, error: Any) -> Response:
         detail = {404: f"There is nothing at {request.url.path[:200]}; /docs lists what there is.",
-                  405: f"{request.url.path[:200]} does not take {request.method}; /docs lists what it takes."}  # fmt: skip
-        return json_response(
-            {"detail": detail.get(error.status_code, str(error.detail))}, error.status_code, error.headers
-        )
+                  405: f"{request.url.path[:200]} takes no {request.method}; /docs lists what it takes."}  # fmt: skip
+        found = {"detail": detail.get(error.status_code, str(error.detail))}
+        return json_response(found, error.status_code, error.headers)
 
     async def broke_off(request: Request, error: Any) -> Response:
         return json_response({"detail": "The body broke off."}, 400)
@@ -166,46 +166,53 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _add_answers(app: FastAPI, asked: Asked) -> None:
-    @app.get("/models", responses=statuses(400, 401, ok=described.MODELS))
     async def models() -> Response:
         """The models: what they read, what they answer, and whether they can say why."""
         return json_response(asked.models.about())
+
+    app.add_api_route("/models", models, responses=statuses(400, 401, ok=described.MODELS))
 
     predicts = {**statuses(*ASKED, ok=described.ANSWERS)}
     predicts[422] = {**predicts[422], "content": {"application/json": {
         "schema": {"anyOf": [described.DETAIL, described.ANSWERS]}}}}  # fmt: skip
 
-    @app.post("/predict", responses=predicts, openapi_extra={"requestBody": described.BODY})
     async def predict(request: Request, model: Model = None) -> Response:
         """Answers to one or many pictures, texts or rows: a record for each, in order; what cannot be read has an
         error in its record."""
         return await asked.predict(request, model)
 
-    @app.post("/explain", responses=statuses(*ASKED, ok=described.WHY), openapi_extra={"requestBody": described.BODY})
+    more: dict[str, Any] = {"methods": ["POST"], "openapi_extra": {"requestBody": described.BODY}}
+    app.add_api_route("/predict", predict, responses=predicts, **more)
+
     async def explain(request: Request, model: Model = None, label: Label = None, box: Box = None) -> Response:
         """Why one picture or text got its answer: a map over the picture, or what each word does."""
         return await asked.explain(request, model, label, box)
 
+    app.add_api_route("/explain", explain, responses=statuses(*ASKED, ok=described.WHY), **more)
+
 
 def _add_states(app: FastAPI, models: Models) -> None:
-    @app.get("/healthz", responses=statuses(400, ok=described.STATE))
     async def healthz() -> Response:
         """Whether the process is alive."""
         return json_response({"status": "alive"})
 
-    @app.get("/readyz", responses=statuses(400, 503, ok=described.STATE))
+    app.add_api_route("/healthz", healthz, responses=statuses(400, ok=described.STATE))
+
     def readyz() -> Response:
         """Whether requests should be sent here: not while it stops, nor once a model has changed on disk."""
         if (reason := models.unready()) is not None:
             raise busy(reason)
         return json_response({"status": "ready"})
 
-    text = {200: {"description": "Figures", "content": {"text/plain": {"schema": {"type": "string"}}}}}
+    app.add_api_route("/readyz", readyz, responses=statuses(400, 503, ok=described.STATE))
 
-    @app.get("/metrics", responses={**statuses(400, 401), **text}, response_class=Response)
+    plain = {"description": "Figures", "content": {"text/plain": {"schema": {"type": "string"}}}}
+
     def metrics() -> Response:
         """Figures for Prometheus: seconds, sizes of batches, the queue, classes, what is unlike the training data."""
         return Response(models.metrics.text(), headers={"Content-Type": TYPE})
+
+    app.add_api_route("/metrics", metrics, responses={**statuses(400, 401), 200: plain}, response_class=Response)
 
 
 def _add_pages(app: FastAPI, folder: Path) -> None:
@@ -217,17 +224,20 @@ def _add_pages(app: FastAPI, folder: Path) -> None:
         content, kind = files[name]
         return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
 
-    @app.get("/", include_in_schema=False)
     async def index() -> Response:
         return sent("index.html")
 
-    @app.get("/static/{name}", include_in_schema=False)
+    app.add_api_route("/", index, include_in_schema=False)
+
     async def static(name: str) -> Response:
         return sent(name)
 
-    @app.get("/docs", include_in_schema=False)
+    app.add_api_route("/static/{name}", static, include_in_schema=False)
+
     async def docs() -> Response:
         return Response(described.page_of(app.openapi()), media_type="text/html")
+
+    app.add_api_route("/docs", docs, include_in_schema=False)
 
 
 def _add_scheme(app: FastAPI) -> None:

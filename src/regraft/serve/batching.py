@@ -85,7 +85,7 @@ class Batcher:
             if self._stopped:
                 raise busy("The service is stopping.")
             if self.waiting + count > self.limits.queue:
-                raise busy(f"{self.waiting:,} items wait, and {self.limits.queue:,} may; try again in a moment.")
+                raise busy(f"{self.waiting:,} of {self.limits.queue:,} places in the queue are taken; try again soon.")
             self.waiting += count
         return Work(count, self.limits.seconds)
 

@@ -9,8 +9,8 @@ from typing import Any
 DETAIL = {"type": "object", "required": ["detail"], "properties": {"detail": {"type": "string"}}}
 RECORD = {
     "type": "object", "required": ["input"],
-    "description": "as of 'regraft predict --json': label, probabilities, entropy_bits; labels; value, sigma, low, high; "
-                   "or boxes with label, score and xyxy; unlike, distances; or error in their place",
+    "description": "as of 'regraft predict --json': label, probabilities, entropy_bits; labels; value, sigma, low, "
+                   "high; or boxes with label, score and xyxy; unlike, distances; or error in their place",
     "properties": {"input": {"type": "string"}, "error": {"type": "string"}},
 }  # fmt: skip
 ANSWERS = {

@@ -41,8 +41,9 @@ def why(served: Served, given: Given, label: str | None, box: int | None) -> dic
         if one is None:
             raise InputError(f"The words are told of {', '.join(c.label for c in found.classes) or 'no class'}, not of "
                              f"{str(label)[:80]!r}.")  # fmt: skip
+        words = [{"word": w.word, "effect": w.effect, "start": w.start, "end": w.end} for w in one.words]
         return {"model": served.name, "method": "occlusion", "label": one.label, "probability": one.probability,
-                "words": [{"word": w.word, "effect": w.effect, "start": w.start, "end": w.end} for w in one.words]}  # fmt: skip
+                "words": words}  # fmt: skip
     items = PictureArray(_shrunk(decoded(given, served.limits.pixels))[None], [given.name])
     if isinstance(predictor, BoxPredictor):
         if label is not None:

@@ -128,7 +128,7 @@ def settled(engine: Engine) -> None:
 
 
 class FileLane:
-    """Pictures for several networks side by side, each with a size of its own: their files are kept until their turn."""
+    """Pictures for several networks side by side, each with a size of its own: files are kept till their turn."""
 
     def __init__(self, predictor: Predictor | TaskPredictor, pixels: int) -> None:
         self.predictor, self.pixels = predictor, pixels

@@ -117,9 +117,9 @@ class Served:
         known = table_of(self.predictor)
         if known is None:
             return [{"name": name, "type": "number"} for name in self.lane.columns]  # type: ignore[attr-defined]
-        return [{"name": name, "type": "number"} if name in known.numbers else
-                {"name": name, "type": "category",
-                 "values": [v for v in (known.base[name], *known.levels[name]) if v]} for name in known.order]  # fmt: skip
+        values = {name: [v for v in (known.base[name], *levels) if v] for name, levels in known.levels.items()}
+        return [{"name": name, "type": "category", "values": values[name]} if name in values else
+                {"name": name, "type": "number"} for name in known.order]  # fmt: skip
 
 
 def _loaded(path: str, engine: str) -> AnyPredictor:

@@ -37,8 +37,8 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         found.close()
         if error.errno == errno.EADDRINUSE:
-            raise InputError(f"The port {port} of {host} is in use: end what listens there, or take another with --port "
-                             f"(0: any that is free).") from error  # fmt: skip
+            raise InputError(f"The port {port} of {host} is in use: end what listens there, or take another "
+                             "with --port (0: any that is free).") from error  # fmt: skip
         raise InputError(f"The port {port} of {host} cannot be had: {why(error)}.") from error
     return found
 
