@@ -1,5 +1,5 @@
-"""Pages in headless Chromium: each is watched for errors in the console and for requests to others, and is looked at for
-letters too faint to read and for content wider than the screen.
+"""Pages in headless Chromium: each is watched for errors in the console and for requests to others, and is looked at
+for letters too faint to read and for content wider than the screen.
 """
 
 from __future__ import annotations

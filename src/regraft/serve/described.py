@@ -78,9 +78,11 @@ def statuses(*wanted: int, ok: dict[str, Any] | None = None) -> dict[int | str, 
 
 def page_of(openapi: dict[str, Any]) -> str:
     """The description as one plain page."""
+    title = escape(openapi["info"]["title"])
     out = ["<!doctype html><html lang=en><meta charset=utf-8>",
            "<meta name=viewport content='width=device-width, initial-scale=1'>",
-           f"<title>{escape(openapi['info']['title'])}</title><h1>{escape(openapi['info']['title'])}</h1>",
+           "<link rel=icon href='data:,'><link rel=stylesheet href=/static/style.css>",
+           f"<title>{title}</title><main class=docs><h1>{title}</h1>",
            "<p>The same for programs: <a href=/openapi.json>/openapi.json</a>."]  # fmt: skip
     for path, methods in openapi["paths"].items():
         for method, about in methods.items():
@@ -95,4 +97,4 @@ def page_of(openapi: dict[str, Any]) -> str:
                            f"{escape(json.dumps(body['schema'], indent=1))}</pre></details>")  # fmt: skip
             out.append("<ul>" + "".join(f"<li>{escape(str(status))}: {escape(one['description'])}"
                                         for status, one in about["responses"].items()) + "</ul>")  # fmt: skip
-    return "\n".join(out) + "\n</html>\n"
+    return "\n".join(out) + "\n</main></html>\n"

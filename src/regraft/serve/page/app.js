@@ -104,12 +104,13 @@ function clear() {
   by("results").hidden = true;
   by("status").textContent = "";
   all = done + running;
-  (document.querySelector("#ask form:not([hidden]) :is(textarea, input, select)") ?? by("files")).focus();
+  (document.querySelector("#ask form:not([hidden]) :is(textarea, input, select)") ?? by("choose")).focus();
 }
 
 function listen() {
   by("model").onchange = (event) => choose(event.target.value);
   by("clear").onclick = clear;
+  by("choose").onclick = () => by("files").click();
   by("files").onchange = ({ target }) => {
     takeFiles(target.files);
     target.value = "";

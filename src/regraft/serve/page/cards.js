@@ -64,7 +64,8 @@ function marks(record) {
 /** What is said of one input: heading, marks, bars or interval. */
 function answer(record) {
   const share = record.labels ? undefined : record.probabilities?.[record.label];
-  const heading = share === undefined ? [inWords(record)] : [record.label, make("small", {}, percent(share))];
+  const more = share !== undefined ? percent(share) : record.sigma !== undefined && record.low === undefined ? say("sigma", { n: number(record.sigma) }) : "";
+  const heading = [share === undefined ? inWords(record) : record.label, ...(more ? [" ", make("small", {}, more)] : [])];
   return [
     make("p", { className: "said" }, ...heading), marks(record),
     ...(record.low !== undefined ? [interval(record)] : []),
@@ -209,12 +210,12 @@ export class Card {
 
   map({ method, label, map }) {
     const { width, height } = this.record.boxes ? this.record : { width: this.image.naturalWidth || 4, height: this.image.naturalHeight || 3 };
-    const over = draw("svg", { viewBox: `0 0 ${width} ${height}`, class: "map", role: "img", "aria-label": say("red", { label, method }) },
+    const told = say("red", { label, method: method === "grad-cam" ? "Grad-CAM" : knows(method) ? say(method) : method });
+    const over = draw("svg", { viewBox: `0 0 ${width} ${height}`, class: "map", role: "img", "aria-label": told },
       draw("image", { href: map, width, height, preserveAspectRatio: this.image.naturalWidth ? "none" : "xMidYMid" }));
     this.image.after(over);
     this.frame.classList.add("why");
-    const how = knows(method) ? say(method) : method === "grad-cam" ? "Grad-CAM" : method;
-    const parts = [make("p", { className: "legend-for legend-map", role: "status" }, say("red", { label, method: how }))];
+    const parts = [make("p", { className: "legend-for legend-map", role: "status" }, told)];
     if (method === "occlusion") parts.push(make("p", { className: "legend-for" }, say("blue")));
     return parts;
   }
