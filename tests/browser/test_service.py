@@ -178,6 +178,7 @@ def test_chinese_where_the_browser_says_so(visit: Visits, services: tuple[str, s
 
 def test_by_the_keyboard_alone(visit: Visits, services: tuple[str, str], pictures: list[Path]) -> None:
     page = visit(services[0])
+    page.on("filechooser", lambda chooser: None)  # Chromium needs a moment until it hands choosers over
     page.locator("#choose").wait_for()
 
     def tab_to(name: str) -> None:
@@ -229,7 +230,7 @@ def test_a_token_is_asked_for(visit: Visits, services: tuple[str, str]) -> None:
 def test_a_busy_service_is_asked_again_and_a_gone_one_is_told(visit: Visits, services: tuple[str, str]) -> None:
     visit.expected += ("status of 503", "net::ERR_FAILED")
     page = opened(visit, services, "words")
-    full = {"status": 503, "json": {"detail": "The queue is full."}, "headers": {"Retry-After": "1"}}
+    full = {"status": 503, "json": {"detail": "The queue is full."}, "headers": {"Retry-After": "2"}}
     page.route("**/predict*", lambda route: route.fulfill(**full), times=1)
     page.get_by_label("Text", exact=True).fill("awful dull")
     page.get_by_role("button", name="Answer").click()
