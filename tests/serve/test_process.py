@@ -107,6 +107,12 @@ def test_places_where_nothing_can_listen(host: str, port: int, said: str) -> Non
         listen(host, port)
 
 
+def test_small_answers_are_not_held_back() -> None:
+    """asyncio switches Nagle's algorithm off where a socket says that it is TCP: else every answer waits 40 ms."""
+    with listen("127.0.0.1", 0) as found:
+        assert found.proto == socket.IPPROTO_TCP
+
+
 def test_models_that_cannot_be_served(runs: dict[str, str], tmp_path: Path) -> None:
     def copy(name: str) -> Path:
         return Path(shutil.copytree(runs["words"], tmp_path / name)) / "model"
