@@ -9,7 +9,7 @@ process of its own on the same cores (`serve_load.py`).
 - ``restarts``: 20,000 requests, while the service is stopped by SIGTERM and begun anew twice: every answer is compared
   with that of `regraft predict` to its picture, every error is one that its client saw.
 - ``fuzz``: 10,000 mutated uploads: statuses, and the peak of the memory before and after.
-- ``schema``: schemathesis on the OpenAPI description.
+- ``schema``: schemathesis on the OpenAPI description of that model and of one of texts, rows, tasks and boxes each.
 
 ``--small`` runs each part with small numbers and writes nothing.
 """
@@ -223,7 +223,9 @@ def schema(run: str, pictures: list[str], small: bool) -> dict[str, Any]:
     port, examples = free_port(), 10 if small else 200
     checks = ("not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
               "response_schema_conformance,unsupported_method")  # fmt: skip
-    with process(serve(run, port), port):
+    saved = unzipped(HERE.parent / "tests" / "golden" / "runs-0.1.zip")
+    others = [f"{name}={saved / name / 'run'}" for name in ("texts", "numbers", "tasks", "boxes")]
+    with process(serve(run, port, *others), port):
         done = subprocess.run([str(Path(sys.executable).with_name("schemathesis")), "run",
                                f"http://127.0.0.1:{port}/openapi.json", "--checks", checks, "--max-examples",
                                str(examples), "--seed", "0", "--no-color"], capture_output=True, text=True)  # fmt: skip
