@@ -155,7 +155,11 @@ def test_every_status_that_is_given_is_described(client: Any) -> None:
     for path in ("/predict", "/explain"):
         wanted = {"200", "400", "401", "404", "408", "413", "415", "422", "503"}
         assert set(paths[path]["post"]["responses"]) == wanted
-    assert "Retry-After" in paths["/predict"]["post"]["responses"]["503"]["headers"]
+    predict = paths["/predict"]["post"]
+    assert "Retry-After" in predict["responses"]["503"]["headers"] and "security" not in predict
+    assert predict["parameters"][0]["schema"]["enum"] == ["shapes", "words", "houses", "boxes"]
+    listed = predict["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+    assert [one["required"] for one in listed] == [["pictures"], ["texts"], ["rows"]]
 
 
 def test_figures_for_prometheus(client: Any) -> None:

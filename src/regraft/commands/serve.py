@@ -52,24 +52,23 @@ def serve(
     lacks = [name for name in NEEDS if find_spec(name) is None]
     if lacks:
         raise InputError(f"regraft serve needs {' and '.join(lacks)}: pip install 'regraft[serve]'.")
-    from regraft.serve.app import create_app
     from regraft.serve.limits import Limits
-    from regraft.serve.models import Models, named
     from regraft.serve.run import address_of, listen, run
     from regraft.serve.security import is_loopback, token_of
 
     given = [models] if isinstance(models, str) else list(models)
     limits = Limits(max_bytes, max_pixels, queue, max_batch, timeout)
     token = token_of(token_file)
-    named(given)
     with listen(host, port) as socket:
+        from regraft.serve.app import create_app  # what follows brings torch
+        from regraft.serve.models import Models
+
         set_threads(threads)
         loaded = Models(given, limits, engine)
         app = create_app(loaded, limits, token)
         show_progress(False)  # each batch would tell of itself
-        open_to_all = token is None and not is_loopback(host)
-        warning = (
-            f"anybody who reaches {host} may ask: REGRAFT_TOKEN or --token-file sets a token" if open_to_all else None
-        )
+        warning = None
+        if token is None and not is_loopback(host):
+            warning = f"anybody who reaches {host} may ask: REGRAFT_TOKEN or --token-file sets a token"
         begun(Serving(address_of(socket, host), list(loaded.served), token is not None, warning))
         run(app, socket, timeout, loaded.begin_to_stop)

@@ -55,8 +55,7 @@ def create_app(models: Models, limits: Limits, token: str | None = None, page: P
     _add_answers(app, Asked(models, limits))
     _add_states(app, models)
     _add_pages(app, page)
-    if token is not None:
-        _add_scheme(app)
+    _add_details(app, list(models.served), token is not None)
     return Guard(app, token)
 
 
@@ -181,7 +180,8 @@ def _add_answers(app: FastAPI, asked: Asked) -> None:
         error in its record."""
         return await asked.predict(request, model)
 
-    more: dict[str, Any] = {"methods": ["POST"], "openapi_extra": {"requestBody": described.BODY}}
+    body = described.body_of([s.predictor.modality for s in asked.models.served.values()])
+    more: dict[str, Any] = {"methods": ["POST"], "openapi_extra": {"requestBody": body}}
     app.add_api_route("/predict", predict, responses=predicts, **more)
 
     async def explain(request: Request, model: Model = None, label: Label = None, box: Box = None) -> Response:
@@ -240,17 +240,20 @@ def _add_pages(app: FastAPI, folder: Path) -> None:
     app.add_api_route("/docs", docs, include_in_schema=False)
 
 
-def _add_scheme(app: FastAPI) -> None:
-    """Says in OpenAPI that a bearer token is wanted."""
+def _add_details(app: FastAPI, names: list[str], token: bool) -> None:
+    """Says in OpenAPI which models there are, and that a bearer token is wanted."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         found = plain()
-        found.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        for methods in found["paths"].values():
-            for about in methods.values():
-                if "401" in about["responses"]:
-                    about["security"] = [{"token": []}]
+        if token:
+            found.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for about in (one for methods in found["paths"].values() for one in methods.values()):
+            for parameter in about.get("parameters", ()):
+                if parameter["name"] == "model":
+                    parameter["schema"] = {"type": "string", "enum": names}
+            if token and "401" in about["responses"]:
+                about["security"] = [{"token": []}]
         return found
 
     app.openapi = openapi  # type: ignore[method-assign]

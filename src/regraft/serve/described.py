@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from html import escape
 from typing import Any
+
+from regraft.core.types import Modality
 
 DETAIL = {"type": "object", "required": ["detail"], "properties": {"detail": {"type": "string"}}}
 RECORD = {
@@ -39,20 +42,22 @@ def _listed(key: str, kind: dict[str, Any]) -> dict[str, Any]:
             "properties": {key: {"type": "array", "minItems": 1, "items": kind}}}  # fmt: skip
 
 
-BODY = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {"schema": {
-            "type": "object", "required": ["files"],
-            "properties": {"files": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}},
-        }},
-        "application/json": {"schema": {"oneOf": [
-            _listed("texts", {"type": "string"}),
-            _listed("rows", {"type": "object", "additionalProperties": _CELL}),
-            _listed("pictures", {"type": "string", "format": "byte"}),
-        ]}},
-    },
-}  # fmt: skip
+_FORM = {"type": "object", "required": ["files"], "properties": {
+    "files": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}}}  # fmt: skip
+_ITEMS = {
+    "image": _listed("pictures", {"type": "string", "format": "byte"}),
+    "text": _listed("texts", {"type": "string"}),
+    "table": _listed("rows", {"type": "object", "additionalProperties": _CELL}),
+}
+
+
+def body_of(modalities: Sequence[Modality]) -> dict[str, Any]:
+    """The body of a request for models of these modalities."""
+    kinds: dict[str, Any] = {"application/json": {"schema": {"oneOf": [_ITEMS[m] for m in dict.fromkeys(modalities)]}}}
+    if set(modalities) != {"table"}:
+        kinds = {"multipart/form-data": {"schema": _FORM}} | kinds
+    return {"required": True, "content": kinds}
+
 
 _SAID = {
     400: "A token in the address, or a body that broke off", 401: "The token is missing or wrong",

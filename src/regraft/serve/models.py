@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from regraft.core.errors import InputError
-from regraft.core.runtime import resolve_device, say
+from regraft.core.runtime import say
+from regraft.core.types import PreprocessSpec
 from regraft.data.items import Stamp
-from regraft.features.engines.auto import is_remembered
-from regraft.features.engines.base import ENGINES, missing
-from regraft.features.engines.openvino_int8 import carries
-from regraft.features.fusion import parts_of
+from regraft.features.engines.auto import AutoEngine
 from regraft.inference.detector import BoxPredictor
 from regraft.inference.load import AnyPredictor, load_any
 from regraft.inference.multi_task import TaskPredictor
@@ -25,7 +28,8 @@ from regraft.serve.limits import Limits, Refused
 from regraft.serve.metrics import Metrics
 
 PREPARING = max(2, min(8, os.cpu_count() or 1))
-CONVERTED = "openvino"
+MANY = 100_000
+"""A service is to answer so many pictures, by which ``auto`` chooses what to try."""
 
 
 class Stamps:
@@ -123,19 +127,22 @@ class Served:
 
 
 def _loaded(path: str, engine: str) -> AnyPredictor:
-    """The predictor; of ``auto`` for a network on pictures what was found on this machine before, else OpenVINO, which
-    a service repays at once.
-    """
+    """The predictor; ``auto`` chooses as for many pictures, and what it finds is remembered, for commands too."""
     predictor = load_any(path, engine=engine)
-    if engine != "auto" or isinstance(predictor, BoxPredictor) or predictor.modality != "image":
-        return predictor
-    device = resolve_device("auto")
-    networks = [p for p, e in predictor.runner.parts if e is not None]
-    first = predictor.first.model if isinstance(predictor, TaskPredictor) else predictor.model
-    left = any(is_remembered(n, device) for n in networks) or all(map(carries, parts_of(first.network)))
-    if not networks or left or device != "cpu" or missing(ENGINES.get(CONVERTED)):
-        return predictor
-    return load_any(path, engine=CONVERTED)
+    if not isinstance(predictor, BoxPredictor) and predictor.modality == "image":
+        for network, one in predictor.runner.parts:
+            if isinstance(one, AutoEngine):
+                one.settle(MANY, partial(_smooth, network.spec))
+    return predictor
+
+
+def _smooth(spec: PreprocessSpec, size: int, count: int) -> Iterator[NDArray[np.uint8]]:
+    """Batches of coarse noise, smoothed: what engines are timed and compared on before there is a request."""
+    rng, channels = np.random.default_rng(0), 1 if spec.colour == "grey" else 3
+    for _ in range(count):
+        made = [Image.fromarray(rng.integers(0, 256, (4 + i % 13, 4 + i % 13, 3), np.uint8)).resize(
+            (spec.width, spec.height), Image.Resampling.BICUBIC) for i in range(size)]  # fmt: skip
+        yield np.stack([np.asarray(picture)[:, :, :channels] for picture in made])
 
 
 class Models:

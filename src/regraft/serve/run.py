@@ -26,10 +26,10 @@ def listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:
         raise InputError(f"--port is {port}; wanted is a number up to 65535, or 0 for any that is free.")
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
         raise InputError(f"--host {host} is no address of this machine ({error}).") from error
-    found = socket.socket(family, kind)
+    found = socket.socket(family, kind, protocol)  # asyncio sends small answers at once where the protocol is told
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)

@@ -219,11 +219,6 @@ def _place(network: FrozenNetwork, device: str) -> Path:
     return remembered() / network.digest() / f"choice-{key}.json"
 
 
-def is_remembered(network: FrozenNetwork, device: str) -> bool:
-    """Whether ``auto`` has chosen for this network on this machine before, and would take that again."""
-    return recall(_place(network, device), engines_for(network)) is not None
-
-
 def recall(place: Path, kinds: Registry) -> dict[str, Any] | None:
     """What was found of these ``kinds`` before; None where nothing was, or what is there is no such record."""
     try:
