@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from regraft.commands.predict import predict
     from regraft.commands.rank import rank
     from regraft.commands.runs import list_backbones, list_methods, runs, verify
+    from regraft.commands.serve import Serving, serve
     from regraft.commands.shift import shift
     from regraft.data.audit.inspection import Inspection
     from regraft.explanation.occlusion import Explanation
@@ -62,23 +63,25 @@ _WHERE = {
     "PredictResult": "regraft.inference.answering",
     "Predictor": "regraft.inference.predictor",
     "Ranking": "regraft.selection.ranking",
+    "Serving": "regraft.commands.serve",
     "Shared": "regraft.pipelines.result",
     "Shift": "regraft.pipelines.shift",
     "TaskPredictor": "regraft.inference.multi_task",
     **dict.fromkeys(("list_backbones", "list_methods", "runs", "verify"), "regraft.commands.runs"),
     **{n: f"regraft.commands.{n}" for n in ("align", "audit", "augment", "cache", "compare", "convert", "evaluate",
-                                            "explain", "fit", "insights", "inspect", "predict", "rank", "shift")},
+                                            "explain", "fit", "insights", "inspect", "predict", "rank", "serve",
+                                            "shift")},
     "report": "regraft.reports.page:write_report",
 }  # fmt: skip
 """The module of each name, and what it is called there where that is something else."""
 
 __all__ = [
     "Alignment", "Audit", "BoxPredictor", "Comparison", "Conversion", "DemoResult", "Evaluation", "Explanation",
-    "FitResult", "Insights", "Inspection", "PictureExplanations", "PredictResult", "Predictor", "Ranking", "Shared",
-    "Shift", "TaskPredictor",
+    "FitResult", "Insights", "Inspection", "PictureExplanations", "PredictResult", "Predictor", "Ranking", "Serving",
+    "Shared", "Shift", "TaskPredictor",
     "align", "audit", "augment", "cache", "compare", "convert", "demo", "evaluate", "explain", "fit", "insights",
     "inspect",
-    "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "shift", "verify",
+    "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "serve", "shift", "verify",
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ STOPPED = "interrupted; what was written is whole, and fit with --resume goes on
 try:
     import typer
 
-    from regraft.cli import learning, listing, using  # noqa: F401 they register their commands
+    from regraft.cli import learning, listing, serving, using  # noqa: F401 they register their commands
     from regraft.cli.app import app
     from regraft.core.border import ours
     from regraft.core.errors import RegraftError

@@ -57,7 +57,7 @@ def runs(folder: str = "runs", *, sort: str = "date", out: str | None = None) ->
     if page is not None:
         from regraft.reports.runs import write_runs
 
-        write_runs(page, found, folder, sort)
+        write_runs(page, found, folder, sort, rising=sign > 0)
     return found
 
 

@@ -14,6 +14,7 @@ from regraft.core.errors import InputError
 from regraft.core.runtime import resolve_device
 from regraft.core.types import Problem
 from regraft.data.items import Items
+from regraft.features.extract import Extracted
 from regraft.features.runner import Runner
 from regraft.inference.base import BasePredictor
 from regraft.inference.modules import PictureModule, TextModule
@@ -42,6 +43,7 @@ class TaskPredictor(BasePredictor[dict[str, Answers]]):
         self.tasks = {name: Predictor(m, {**manifest, **manifest["tasks"][name]}, runner=runner)
                       for name, m in models.items()}  # fmt: skip
         self.first = next(iter(self.tasks.values()))
+        self.runner = runner
         self.modality, self.hints = self.first.modality, self.first.hints
         self.classes_ = {name: p.classes_ for name, p in self.tasks.items()}
 
@@ -51,9 +53,13 @@ class TaskPredictor(BasePredictor[dict[str, Answers]]):
 
     def stream(self, items: Items, label: str = "predictions") -> Iterator[dict[str, Answers]]:
         """Answers by task, batch by batch, in the order of the items."""
-        for found in self.first.runner.stream(items, label):
-            yield {name: p.answers_of(replace(found, rows=found.rows[:, self.columns[name]]))
-                   for name, p in self.tasks.items()}  # fmt: skip
+        for found in self.runner.stream(items, label):
+            yield self.answers_of(found)
+
+    def answers_of(self, found: Extracted) -> dict[str, Answers]:
+        """The answers by task of one batch of features."""
+        return {name: p.answers_of(replace(found, rows=found.rows[:, self.columns[name]]))
+                for name, p in self.tasks.items()}  # fmt: skip
 
     def failed(self, answers: dict[str, Answers]) -> dict[int, str]:
         return next(iter(answers.values())).failed

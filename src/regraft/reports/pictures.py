@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from regraft.core.files import write_text
-from regraft.data.image.drawing import tinted
+from regraft.data.image.drawing import thumbnail, tinted
 from regraft.reports.templates import rendered
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ WHAT = {
 def write_picture_explanations(path: Path, found: PictureExplanations) -> Path:
     """Writes the page: each picture beside its map, the answer, and the training pictures nearest to it."""
     rows = [{"input": p.input, "label": p.label, "probability": p.probability, "explained": p.explained,
-             "plain": _source(_thumb(p.picture, SIDE, p.box)), "map": _source(overlay(p)),
-             "neighbours": [{**n, "source": _source(_thumb(n["picture"], NEAR))} for n in p.neighbours]}
+             "plain": _source(thumbnail(p.picture, SIDE, p.box)), "map": _source(overlay(p)),
+             "neighbours": [{**n, "source": _source(thumbnail(n["picture"], NEAR))} for n in p.neighbours]}
             for p in found.pictures]  # fmt: skip
     methods = list(dict.fromkeys(p.method for p in found.pictures))
     write_text(path, rendered("pictures.html.j2", f=found, rows=rows, what=[WHAT[m] for m in methods],
@@ -39,19 +38,7 @@ def write_picture_explanations(path: Path, found: PictureExplanations) -> Path:
 
 def overlay(one: PictureExplanation, side: int = SIDE) -> Image.Image:
     """A picture under its map, the longer side ``side`` pixels, see `regraft.data.image.drawing.tinted`."""
-    return tinted(_thumb(one.picture, side, one.box), one.map)
-
-
-def _thumb(picture: NDArray[Any], side: int, box: list[float] | None = None) -> Image.Image:
-    """A picture with its longer side ``side`` pixels, small ones enlarged without smoothing, and a box drawn."""
-    plain = picture[:, :, 0] if picture.shape[2:] == (1,) else picture
-    image = Image.fromarray(plain).convert("RGB")
-    by = side / max(image.size)
-    size = (max(1, round(image.width * by)), max(1, round(image.height * by)))
-    image = image.resize(size, Image.Resampling.NEAREST if by > 2 else Image.Resampling.BILINEAR)
-    if box is not None:
-        ImageDraw.Draw(image).rectangle([v * by for v in box], outline=(255, 200, 0), width=2)
-    return image
+    return tinted(thumbnail(one.picture, side, one.box), one.map)
 
 
 def _source(image: Image.Image) -> str:

@@ -15,13 +15,16 @@ COLUMNS = {"run": "", "date": "", "status": "", "data": "", "backbone": "", "met
 """By its title how a column is written; empty for text."""
 
 
-def write_runs(path: Path, runs: Sequence[dict[str, Any]], folder: str, sort: str) -> Path:
-    """Writes the page about ``runs`` as `regraft.commands.runs.runs` gives them, in their order: that of ``sort``."""
-    rows = [[_cell(run, name, form) for name, form in COLUMNS.items()] for run in runs]
-    numbers = [bool(form) for form in COLUMNS.values()]
-    write_text(
-        path, rendered("runs.html.j2", folder=folder, columns=list(COLUMNS), numbers=numbers, rows=rows, by=sort)
-    )
+def write_runs(path: Path, runs: Sequence[dict[str, Any]], folder: str, sort: str, *, rising: bool) -> Path:
+    """Writes the page about ``runs`` as `regraft.commands.runs.runs` gives them, in their order: that of ``sort``, the
+    least first where it is ``rising``. A figure that none of them has gets no column.
+    """
+    rows = [{name: _cell(run, name, form) for name, form in COLUMNS.items()} for run in runs]
+    columns = [name for name, form in COLUMNS.items() if not form or any(row[name]["shown"] for row in rows)]
+    shown = [[row[name] for name in columns] for row in rows]
+    write_text(path, rendered("runs.html.j2", folder=folder, columns=columns, rows=shown, by=sort,
+                              numbers=[bool(COLUMNS[name]) for name in columns],
+                              direction="ascending" if rising else "descending"))  # fmt: skip
     return path
 
 

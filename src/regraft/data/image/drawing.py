@@ -29,6 +29,18 @@ def small(picture: Picture, side: int) -> Image.Image:
     return image
 
 
+def thumbnail(picture: Picture, side: int, box: Sequence[float] | None = None) -> Image.Image:
+    """A picture with its longer side ``side`` pixels, small ones enlarged without smoothing, and a box drawn."""
+    plain = picture[:, :, 0] if picture.shape[2:] == (1,) else picture
+    image = Image.fromarray(plain).convert("RGB")
+    by = side / max(image.size)
+    size = (max(1, round(image.width * by)), max(1, round(image.height * by)))
+    image = image.resize(size, Image.Resampling.NEAREST if by > 2 else Image.Resampling.BILINEAR)
+    if box is not None:
+        ImageDraw.Draw(image).rectangle([v * by for v in box], outline=(255, 200, 0), width=2)
+    return image
+
+
 def draw_boxes(picture: Picture, boxes: Boxes, classes: Sequence[str], *, names: bool = True) -> Image.Image:
     """The true boxes, a colour a class; those of crowds, and difficult ones, say so."""
     marks = np.where(boxes.difficult, " (difficult)", np.where(boxes.crowd, " (crowd)", ""))
