@@ -1,8 +1,8 @@
 """The load generator of ``bench_serve.py``, a process of its own: clients that send pictures over connections that stay
 open, one request after the other.
 
-On stdin JSON: ``port``, ``clients``, ``pictures`` (paths), and ``seconds`` or ``requests``; ``expected``, a list of the
-probabilities of each picture, by which every answer is checked. On stdout JSON: ``answered``, ``seconds``,
+On stdin JSON: ``port``, ``clients``, ``pictures`` (paths), and ``seconds`` or ``requests``; ``expected``, a list of
+`numbers_of` each picture, by which every answer is checked. On stdout JSON: ``answered``, ``seconds``,
 ``latencies`` (milliseconds), ``wrong`` answers, and ``errors`` by kind: each one a client saw, and asked again.
 """
 
@@ -40,6 +40,11 @@ def request_of(path: str) -> bytes:
             f"Content-Length: {len(body)}\r\n\r\n").encode() + body  # fmt: skip
 
 
+def numbers_of(record: dict[str, Any]) -> list[float]:
+    """What tells the answer to one picture from others: probabilities, and how unlike the training data it is."""
+    return [*record["probabilities"].values(), *record["distances"].values()]
+
+
 async def asked(streams: Any, request: bytes) -> tuple[int, bytes]:
     reader, writer = streams
     writer.write(request)
@@ -69,8 +74,9 @@ async def client(order: Any, wanted: dict[str, Any], requests: list[bytes], more
                     seen.answered += 1
                     seen.latencies.append(1000 * (time.perf_counter() - begun))
                     if expected is not None:
-                        found = list(json.loads(body)["answers"][0]["probabilities"].values())
-                        seen.wrong += any(abs(a - b) > NEAR for a, b in zip(found, expected[i], strict=True))
+                        found = numbers_of(json.loads(body)["answers"][0])
+                        seen.wrong += any(abs(a - b) > NEAR * max(1, abs(b))
+                                          for a, b in zip(found, expected[i], strict=True))  # fmt: skip
                     break
                 seen.errors[str(status)] += 1
             await asyncio.sleep(WAIT)
