@@ -595,8 +595,9 @@ def serve(r: dict[str, Any]) -> list[str]:
     if "speed" in r:
         s = r["speed"]
         out += [f"{r['network']}, photos of hymenoptera, the load generator on the same cores, the median of "
-                f"{s['rounds']} rounds in turns; plain: a FastAPI handler around eager PyTorch, the faster of one called "
-                "in threads and one in the loop, by which each round's ratio goes (lowest to highest):", ""]  # fmt: skip
+                f"{s['rounds']} rounds in turns; plain: a FastAPI handler around eager PyTorch, the faster of one "
+                "called in threads and one in the loop, by which each round's ratio goes (lowest to highest):",
+                ""]  # fmt: skip
         rows = []
         for clients, one in s["clients"].items():
             plain = max((one["plain"], one["plain_async"]), key=lambda f: f["a_second"])

@@ -45,13 +45,14 @@ def numbers_of(record: dict[str, Any]) -> list[float]:
     return [*record["probabilities"].values(), *record["distances"].values()]
 
 
-async def asked(streams: Any, request: bytes) -> tuple[int, bytes]:
+async def asked(streams: Any, request: bytes) -> tuple[int, bytes, bool]:
+    """The status, the body, and whether the server closes the connection after it."""
     reader, writer = streams
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
     length = next(int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:"))
-    return int(lines[0].split()[1]), await reader.readexactly(length)
+    return int(lines[0].split()[1]), await reader.readexactly(length), b"connection: close" in lines
 
 
 async def client(order: Any, wanted: dict[str, Any], requests: list[bytes], more: Any, seen: Seen) -> None:
@@ -63,13 +64,16 @@ async def client(order: Any, wanted: dict[str, Any], requests: list[bytes], more
             try:
                 if streams is None:
                     streams = await asyncio.open_connection("127.0.0.1", wanted["port"])
-                status, body = await asyncio.wait_for(asked(streams, requests[i]), PATIENCE)
+                status, body, closed = await asyncio.wait_for(asked(streams, requests[i]), PATIENCE)
             except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
                 seen.errors["lost" if isinstance(error, TimeoutError) else type(error).__name__] += 1
                 if streams is not None:
                     streams[1].close()
                 streams = None
             else:
+                if closed:
+                    streams[1].close()
+                    streams = None
                 if status == 200:
                     seen.answered += 1
                     seen.latencies.append(1000 * (time.perf_counter() - begun))

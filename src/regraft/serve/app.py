@@ -56,7 +56,7 @@ def create_app(models: Models, limits: Limits, token: str | None = None, page: P
     _add_states(app, models)
     _add_pages(app, page)
     _add_details(app, list(models.served), token is not None)
-    return Guard(app, token)
+    return Guard(app, token, lambda: models.stopping)
 
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
