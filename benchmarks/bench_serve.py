@@ -36,6 +36,7 @@ from typing import Any
 
 import regraft
 from common import keep, need, unzipped
+from serve_load import numbers_of
 
 HERE = Path(__file__).parent
 PARTS = ("speed", "restarts", "fuzz", "schema")
@@ -124,11 +125,11 @@ def speed(run: str, pictures: list[str], small: bool) -> dict[str, Any]:
 
 def restarts(run: str, pictures: list[str], small: bool) -> dict[str, Any]:
     requests, port = (600 if small else 20_000), free_port()
-    expected = [list(r["probabilities"].values()) for r in regraft.predict(run, pictures).predictions]
     begun, ends = time.perf_counter(), []
     server = subprocess.Popen(serve(run, port))
     try:
-        until_it_answers(port)
+        until_it_answers(port)  # what runs the network is remembered from here on
+        expected = [numbers_of(r) for r in regraft.predict(run, pictures).predictions]
         asking = load(port=port, clients=32, requests=requests, pictures=pictures, expected=expected)
         for third in (1, 2):
             while answered(port) < requests / 3 and asking.poll() is None:
@@ -142,7 +143,9 @@ def restarts(run: str, pictures: list[str], small: bool) -> dict[str, Any]:
     finally:
         server.terminate()
         ends.append(server.wait(60))
-    return {"requests": requests, "pictures": len(pictures), "answered": found["answered"], "wrong": found["wrong"],
+    return {"requests": requests, "pictures": len(pictures),
+            "distinct": len({tuple(round(v, 3) for v in one) for one in expected}),
+            "answered": found["answered"], "wrong": found["wrong"],
             "errors_seen_by_clients": found["errors"], "lost": found["errors"].get("lost", 0), "exit_statuses": ends,
             "seconds": round(time.perf_counter() - begun, 1)}  # fmt: skip
 

@@ -594,21 +594,24 @@ def serve(r: dict[str, Any]) -> list[str]:
     out = ["## The service (`bench_serve.py`)", ""]
     if "speed" in r:
         s = r["speed"]
-        out += [f"{r['network']}, photos of hymenoptera, the load generator on the same cores, the median of {s['rounds']} "
-                "rounds in turns; plain: a FastAPI handler around eager PyTorch, the faster of one called in threads "
-                "and one in the loop, by which each round's ratio goes (lowest to highest):", ""]  # fmt: skip
+        out += [f"{r['network']}, photos of hymenoptera, the load generator on the same cores, the median of "
+                f"{s['rounds']} rounds in turns; plain: a FastAPI handler around eager PyTorch, the faster of one "
+                "called in threads and one in the loop, by which each round's ratio goes (lowest to highest):",
+                ""]  # fmt: skip
         rows = []
         for clients, one in s["clients"].items():
             plain = max((one["plain"], one["plain_async"]), key=lambda f: f["a_second"])
-            rows.append([clients, *(f"{f['a_second']:.0f} ({f['p50_ms']:.0f}, {f['p99_ms']:.0f})" for f in (one["service"], plain)),
-                         "{:.2f} ({:.2f} to {:.2f})".format(one["times"], *one["times_range"])])  # fmt: skip
+            told = [f"{f['a_second']:.0f} ({f['p50_ms']:.0f}, {f['p99_ms']:.0f})" for f in (one["service"], plain)]
+            times = "{:.2f} ({:.2f} to {:.2f})".format(one["times"], *one["times_range"])
+            rows.append([clients, *told, times])
         out += table(["clients", "service: a second (p50, p99 in ms)", "plain", "times"], rows)
     if "restarts" in r:
         s = r["restarts"]
         seen = ", ".join(f"{k} {n:,}" for k, n in s["errors_seen_by_clients"].items())
-        out += [f"{s['requests']:,} requests with two restarts between: {s['answered']:,} answered, {s['wrong']} of them not "
-                f"as `predict` answers, {s['lost']} lost; errors that clients saw and asked again after: {seen}; exit "
-                f"statuses {s['exit_statuses']}.", ""]  # fmt: skip
+        out += [f"{s['requests']:,} requests, two restarts between: {s['answered']:,} answered, {s['wrong']} of them "
+                f"not as `predict` answers ({s['distinct']} of {s['pictures']} pictures have an answer of their own), "
+                f"{s['lost']} lost; errors that clients saw and asked again after: {seen}; exit statuses "
+                f"{s['exit_statuses']}.", ""]  # fmt: skip
     if "fuzz" in r:
         s = r["fuzz"]
         out += [f"{s['uploads']:,} mutated uploads: statuses {s['statuses']}; memory from {s['memory_mib'][0]:,} to "

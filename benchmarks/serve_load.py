@@ -1,8 +1,8 @@
 """The load generator of ``bench_serve.py``, a process of its own: clients that send pictures over connections that stay
 open, one request after the other.
 
-On stdin JSON: ``port``, ``clients``, ``pictures`` (paths), and ``seconds`` or ``requests``; ``expected``, a list of the
-probabilities of each picture, by which every answer is checked. On stdout JSON: ``answered``, ``seconds``,
+On stdin JSON: ``port``, ``clients``, ``pictures`` (paths), and ``seconds`` or ``requests``; ``expected``, a list of
+`numbers_of` each picture, by which every answer is checked. On stdout JSON: ``answered``, ``seconds``,
 ``latencies`` (milliseconds), ``wrong`` answers, and ``errors`` by kind: each one a client saw, and asked again.
 """
 
@@ -40,13 +40,19 @@ def request_of(path: str) -> bytes:
             f"Content-Length: {len(body)}\r\n\r\n").encode() + body  # fmt: skip
 
 
-async def asked(streams: Any, request: bytes) -> tuple[int, bytes]:
+def numbers_of(record: dict[str, Any]) -> list[float]:
+    """What tells the answer to one picture from others: probabilities, and how unlike the training data it is."""
+    return [*record["probabilities"].values(), *record["distances"].values()]
+
+
+async def asked(streams: Any, request: bytes) -> tuple[int, bytes, bool]:
+    """The status, the body, and whether the server closes the connection after it."""
     reader, writer = streams
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
     length = next(int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:"))
-    return int(lines[0].split()[1]), await reader.readexactly(length)
+    return int(lines[0].split()[1]), await reader.readexactly(length), b"connection: close" in lines
 
 
 async def client(order: Any, wanted: dict[str, Any], requests: list[bytes], more: Any, seen: Seen) -> None:
@@ -58,19 +64,23 @@ async def client(order: Any, wanted: dict[str, Any], requests: list[bytes], more
             try:
                 if streams is None:
                     streams = await asyncio.open_connection("127.0.0.1", wanted["port"])
-                status, body = await asyncio.wait_for(asked(streams, requests[i]), PATIENCE)
+                status, body, closed = await asyncio.wait_for(asked(streams, requests[i]), PATIENCE)
             except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
                 seen.errors["lost" if isinstance(error, TimeoutError) else type(error).__name__] += 1
                 if streams is not None:
                     streams[1].close()
                 streams = None
             else:
+                if closed:
+                    streams[1].close()
+                    streams = None
                 if status == 200:
                     seen.answered += 1
                     seen.latencies.append(1000 * (time.perf_counter() - begun))
                     if expected is not None:
-                        found = list(json.loads(body)["answers"][0]["probabilities"].values())
-                        seen.wrong += any(abs(a - b) > NEAR for a, b in zip(found, expected[i], strict=True))
+                        found = numbers_of(json.loads(body)["answers"][0])
+                        seen.wrong += any(abs(a - b) > NEAR * max(1, abs(b))
+                                          for a, b in zip(found, expected[i], strict=True))  # fmt: skip
                     break
                 seen.errors[str(status)] += 1
             await asyncio.sleep(WAIT)

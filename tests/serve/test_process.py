@@ -72,6 +72,7 @@ def test_sigterm_finishes_what_was_taken_and_ends_with_0(runs: dict[str, str]) -
         thread.join()
         assert process.wait(20) == 0
         assert [r.status_code for r in found] == [200] and len(found[0].json()["answers"]) == 200
+        assert found[0].headers["connection"] == "close"
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{url}/healthz")
 

@@ -16,11 +16,12 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from regraft.core.errors import InputError
 from regraft.serve.app import create_app
-from regraft.serve.limits import Limits
+from regraft.serve.limits import Bodies, Limits, Refused
 from regraft.serve.models import Models, named
 from regraft.serve.multipart import parts_of
 from regraft.serve.security import is_loopback, token_of
@@ -62,18 +63,56 @@ def test_paths_and_methods_that_are_not_there(client: Any) -> None:
 
 
 def test_a_body_that_is_too_large_is_not_read_to_its_end(models: Models) -> None:
-    read = []
+    """By the messages of ASGI, with no end of the body and no word of its length."""
+    app, read, sent = create_app(models, Limits(bytes=10_000)), list[int](), list[Any]()
+    scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "root_path": "",
+             "scheme": "http", "headers": [(b"content-type", b"application/json")], "http_version": "1.1"}  # fmt: skip
 
-    def endless() -> Any:
-        for _ in range(1000):
-            read.append(1)
-            yield b"x" * 1000
+    async def receive() -> Any:
+        read.append(1)
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": True}
 
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(asyncio.wait_for(app(scope, receive, send), 10))
+    assert sent[0]["status"] == 413 and b"10,000 bytes" in sent[1]["body"] and len(read) == 11
     client = TestClient(create_app(models, Limits(bytes=10_000)))
-    response = client.post("/predict", content=endless(), headers={"content-type": "application/json"})
-    assert response.status_code == 413 and "10,000 bytes" in response.json()["detail"]
     response = client.post("/predict", content=b"x" * 10_001, headers={"content-type": "application/json"})
     assert response.status_code == 413
+
+
+def test_a_body_that_does_not_come_is_given_up(models: Models) -> None:
+    app, sent = create_app(models, Limits(seconds=0.2)), list[Any]()
+    scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "root_path": "",
+             "scheme": "http", "headers": [], "http_version": "1.1"}  # fmt: skip
+
+    async def receive() -> Any:
+        await asyncio.sleep(60)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(asyncio.wait_for(app(scope, receive, send), 10))
+    assert sent[0]["status"] == 408
+
+
+def test_bodies_are_bounded_together() -> None:
+    bodies = Bodies(Limits(bytes=100))
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"xy"}
+
+    async def read() -> tuple[bytes, int]:
+        async with bodies.of(Request({"type": "http", "headers": []}, receive)) as body:
+            return body, bodies.held
+
+    bodies.held = bodies.most
+    with pytest.raises(Refused) as error:
+        asyncio.run(read())
+    assert error.value.status == 503 and bodies.held == bodies.most
+    bodies.held = 0
+    assert asyncio.run(read()) == (b"xy", 2) and bodies.held == 0
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def create_app(models: Models, limits: Limits, token: str | None = None, page: P
     _add_states(app, models)
     _add_pages(app, page)
     _add_details(app, list(models.served), token is not None)
-    return Guard(app, token)
+    return Guard(app, token, lambda: models.stopping)
 
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -79,8 +79,9 @@ class Asked:
         served, begun = self.models.find(model), time.perf_counter()
         status = 500
         try:
-            found = await self._items(request, served)
-            records = await finished(served.batcher.submit(found), request, self.limits)
+            async with self.bodies.of(request) as body:
+                found = await self._items(body, request, served)
+                records = await finished(served.batcher.submit(found), request, self.limits)
             status = 422 if all("error" in r for r in records) else 200
             answer: dict[str, Any] = {"model": served.name, "answers": records,
                                       "seconds": round(time.perf_counter() - begun, 6)}  # fmt: skip
@@ -96,22 +97,19 @@ class Asked:
     async def explain(self, request: Request, model: str | None, label: str | None, box: int | None) -> Response:
         """Why one item got its answer."""
         served = self.models.find(model)
-        found = await self._items(request, served)
-        if len(found) != 1:
-            raise InputError(f"The request holds {len(found)} items; one is explained at a time.")
-        [told] = await finished(served.batcher.submit_job(lambda: why(served, found[0], label, box)), request,
-                                self.limits)  # fmt: skip
+        async with self.bodies.of(request) as body:
+            found = await self._items(body, request, served)
+            if len(found) != 1:
+                raise InputError(f"The request holds {len(found)} items; one is explained at a time.")
+            work = served.batcher.submit_job(lambda: why(served, found[0], label, box))
+            [told] = await finished(work, request, self.limits)
         if isinstance(told, Exception):
             raise told
         return json_response(told)
 
-    async def _items(self, request: Request, served: Served) -> list[Given]:
-        body = await self.bodies.read(request)
-        try:
-            asked = body, request.headers.get("content-type", ""), served.predictor.modality, self.limits.queue
-            return await asyncio.to_thread(given_of, *asked) if len(body) > LARGE else given_of(*asked)
-        finally:
-            self.bodies.release(body)
+    async def _items(self, body: bytes, request: Request, served: Served) -> list[Given]:
+        asked = body, request.headers.get("content-type", ""), served.predictor.modality, self.limits.queue
+        return await asyncio.to_thread(given_of, *asked) if len(body) > LARGE else given_of(*asked)
 
 
 async def finished(work: Work, request: Request, limits: Limits) -> list[Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -60,9 +61,10 @@ class Bodies:
         self.most = max(HELD_AT_LEAST, 4 * limits.bytes)
         self.held = 0
 
-    async def read(self, request: Request) -> bytes:
-        """The body, which counts as held until `release`. Raises ``Refused`` as soon as it is too large, when all are
-        too large together, or when it does not come.
+    @asynccontextmanager
+    async def of(self, request: Request) -> AsyncIterator[bytes]:
+        """The body, held until the block ends. Raises ``Refused`` as soon as it is too large, when all are too large
+        together, or when it does not come.
         """
         size, parts = 0, list[bytes]()
         self._check(int(declared) if (declared := request.headers.get("content-length", "")).isdecimal() else 0)
@@ -73,17 +75,15 @@ class Bodies:
                     self.held += len(part)
                     self._check(size)
                     parts.append(part)
-        except TimeoutError:
+        except BaseException as error:
             self.held -= size
-            raise Refused(408, f"The body did not come whole within {self.limits.seconds:g} seconds.") from None
-        except BaseException:
-            self.held -= size
+            if isinstance(error, TimeoutError):
+                raise Refused(408, f"The body did not come whole within {self.limits.seconds:g} seconds.") from None
             raise
-        return b"".join(parts)
-
-    def release(self, body: bytes) -> None:
-        """The body is no longer held."""
-        self.held -= len(body)
+        try:
+            yield b"".join(parts)
+        finally:
+            self.held -= size
 
     def _check(self, size: int) -> None:
         if size > self.limits.bytes:

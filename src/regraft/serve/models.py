@@ -33,13 +33,16 @@ MANY = 100_000
 
 
 class Stamps:
-    """The files of an artefact as they were: size, time and number of each."""
+    """The files of an artefact, by their digests; they are read again only where size, time or number of one differs
+    from when they were ``judged``.
+    """
 
     def __init__(self, path: str) -> None:
         self.folder = artefact.find(artefact.split_task(path)[0])
         self.manifest = artefact.read_manifest(self.folder)
         self.bytes = (self.folder / artefact.MANIFEST).read_bytes()
-        self.known = self._now()
+        self.judged = self._now()
+        self.found: str | None = None
 
     def _now(self) -> dict[str, Stamp | None]:
         return {name: _stamp(self.folder / name) for name in (artefact.MANIFEST, *self.manifest["files"])}
@@ -49,15 +52,17 @@ class Stamps:
         or copied over are the same by their digests.
         """
         now = self._now()
-        if now == self.known:
-            return None
+        if now != self.judged:
+            self.found, self.judged = self._damage(), now
+        return self.found
+
+    def _damage(self) -> str | None:
         try:
             same = (self.folder / artefact.MANIFEST).read_bytes() == self.bytes
         except OSError:
             same = False
         found = artefact.damage(self.folder, self.manifest) if same else [f"{artefact.MANIFEST} is another"]
         if not found:
-            self.known = now
             return None
         return f"{self.folder} has changed on disk since it was loaded ({found[0]}); answers come from what was loaded."
 

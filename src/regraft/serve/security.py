@@ -6,7 +6,7 @@ import hmac
 import ipaddress
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -54,13 +54,17 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _never() -> bool:
+    return False
+
+
 class Guard:
     """An ASGI application around another: refuses who has no token (401) or has it in the address (400), and adds the
-    headers that browsers keep to.
+    headers that browsers keep to; once it is ``stopping``, connections are told to end with their answer.
     """
 
-    def __init__(self, app: Any, token: str | None = None) -> None:
-        self.app = app
+    def __init__(self, app: Any, token: str | None = None, stopping: Callable[[], bool] = _never) -> None:
+        self.app, self.stopping = app, stopping
         self.token = None if token is None else token.encode()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -70,7 +74,8 @@ class Guard:
 
         async def sent(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
+                end = [(b"connection", b"close")] if self.stopping() else []
+                message["headers"] = [*message.get("headers", ()), *HEADERS, *end]
             await send(message)
 
         query = scope.get("query_string", b"")
