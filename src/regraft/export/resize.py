@@ -1,11 +1,11 @@
 """Resizing and cutting out inside a graph, as Pillow does it outside.
 
-Pillow (``src/libImaging/Resample.c``) scales in two passes, along the rows and then down the columns: each new pixel is
-a weighted mean of the old ones around its centre, the filter widened where a picture shrinks; after each pass values
-are whole numbers in 0..255 again. Here a pass is one matrix product whose weights (new, old) are worked out in the
-graph from the size that the picture has. Positions are counted from the middle, so that all are small where it matters
-and float32 holds them exactly for all but huge pictures. Results differ from Pillow's by one grey level where a mean
-lies on the edge between two.
+Pillow (``src/libImaging/Resample.c``) scales in two passes: each new pixel is a weighted mean of the old ones around its
+centre, the filter widened where a picture shrinks; weights are whole numbers of 22 bits, and after each pass values are
+whole numbers in 0..255 again. Here a pass is a product of matrices whose weights (new, old) are worked out in the graph
+from the size that the picture has. Positions are counted from the middle and weights cut into two parts, so that
+float32 holds them exactly for all but huge pictures; with bicubic, and where a picture is huge, a mean that lies on the
+edge between two grey levels may fall to the other side.
 """
 
 from __future__ import annotations
@@ -24,43 +24,60 @@ LUMA = (19595.0, 38470.0, 7471.0)
 """Shares of red, green and blue in grey, of 65536 (ITU-R 601-2, as Pillow rounds them)."""
 
 
-def triangle(t: Tensor) -> Tensor:
-    """The filter called bilinear, of support 1."""
-    return (1 - t.abs()).clamp(min=0)
+def triangle(apart: Tensor, unit: Tensor) -> Tensor:
+    """The filter called bilinear, of support 1, times ``unit``, which is 1 of the ways ``apart``: whole numbers."""
+    return (unit - apart.abs()).clamp(min=0)
 
 
-def cubic(t: Tensor) -> Tensor:
+def cubic(apart: Tensor, unit: Tensor) -> Tensor:
     """The filter called bicubic, of support 2 (Keys 1981, a = -0.5)."""
-    t = t.abs().clamp(max=2)
+    t = (apart / unit).abs().clamp(max=2)
     near, far = (1.5 * t - 2.5) * t * t + 1, ((-0.5 * t + 2.5) * t - 4) * t + 2
     return torch.where(t < 1, near, far)
 
 
 FILTERS = {"bilinear": triangle, "bicubic": cubic}
+HALF = 2048.0
+"""Pillow's weights are whole numbers of 22 bits; here they are two of 11, whose products float32 adds up exactly."""
 
 
 def weights(old: int, new: Tensor, cut: int, interpolation: str) -> Tensor:
-    """(cut, old): what each of the ``cut`` pixels in the middle of ``new`` takes from each of ``old``; a row of zeros
-    where the cut reaches beyond the picture.
+    """(2, cut, old): what each of the ``cut`` pixels in the middle of ``new`` takes from each of ``old``, in units of
+    2^-11 and 2^-22; nothing where the cut reaches beyond the picture.
     """
     count = sides(old)
     off_old = 2 * torch.arange(old) + 1 - count  # twice the way from the middle to the centre of each pixel
     place = 2 * (torch.round((new - cut) / 2).long() + torch.arange(cut)) + 1
-    off_new = place - new
-    apart = off_old.float() * new.float() - off_new[:, None].float() * count.float()
-    found = FILTERS[interpolation](apart / (2 * torch.maximum(count, new).float()))
+    apart = off_old.float() * new.float() - (place - new)[:, None].float() * count.float()
+    shares = FILTERS[interpolation](apart, 2 * torch.maximum(count, new).float())
+    total, large = shares.sum(1, keepdim=True).clamp(min=1e-6), shares * HALF
+    upper = (large / total).floor()
+    rest = large - upper * total
+    off = (rest >= total).float() - (rest < 0).float()  # where the division was rounded across a whole number
+    lower = ((rest - off * total) * HALF / total + 0.5).floor()
     inside = (place > 0) & (place < 2 * new)
-    return found / found.sum(1, keepdim=True).clamp(min=1e-6) * inside[:, None].float()
+    return torch.stack([upper + off, lower]) * inside[:, None].float()
+
+
+def grey_levels(upper: Tensor, lower: Tensor) -> Tensor:
+    """Sums of levels times the two parts of their weights -> levels, whole numbers in 0..255; halves are rounded up."""
+    carried = (lower / HALF).floor()
+    return ((upper + carried + HALF / 2) / HALF).floor().clamp(0, 255)
+
+
+def down(x: Tensor, shares: Tensor) -> Tensor:
+    """(c, h, w) -> (c, new, w) by `weights` (2, new, h)."""
+    return grey_levels(shares[0] @ x, shares[1] @ x)
+
+
+def across(x: Tensor, shares: Tensor) -> Tensor:
+    """(c, h, w) -> (c, h, new) by `weights` (2, new, w)."""
+    return grey_levels(x @ shares[0].T, x @ shares[1].T)
 
 
 def sides(*lengths: int) -> Tensor:
     """Lengths, of which some are known only when the graph runs, as a tensor of int64."""
     return torch.cat([torch.ones(n, dtype=torch.int64).sum(0, keepdim=True) for n in lengths])
-
-
-def whole(values: Tensor) -> Tensor:
-    """Values as grey levels, whole numbers in 0..255; halves are rounded up."""
-    return (values + 0.5).floor().clamp(0, 255)
 
 
 @cache
@@ -70,10 +87,10 @@ def tall_first() -> bool:
     """
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (64, 16), dtype=np.uint8)
-    x, new = torch.from_numpy(picture).float(), torch.tensor([16])
-    across, down = weights(16, new + 1, 17, "bicubic").T, weights(64, new, 16, "bicubic")
+    x, new = torch.from_numpy(picture).float()[None], torch.tensor([16])
+    wide, tall = weights(16, new + 1, 17, "bicubic"), weights(64, new, 16, "bicubic")
     found = torch.from_numpy(np.array(Image.fromarray(picture).resize((17, 16), Image.Resampling.BICUBIC))).float()
-    off = [(found - order).abs().mean() for order in (whole(whole(down @ x) @ across), whole(down @ whole(x @ across)))]
+    off = [(found - order).abs().mean() for order in (across(down(x, tall), wide), down(across(x, wide), tall))]
     return bool(off[0] < off[1])
 
 
@@ -102,13 +119,13 @@ class Fitted(nn.Module):
             x = ((x * self.luma).sum(0, keepdim=True) / 65536 + 0.5).floor()
         old = sides(height, width)
         new = self.scaled(old)
-        down = weights(height, new[:1], spec.height, spec.interpolation)
-        across = weights(width, new[1:], spec.width, spec.interpolation).T
-        found = whole(down @ whole(x @ across))
+        tall = weights(height, new[:1], spec.height, spec.interpolation)
+        wide = weights(width, new[1:], spec.width, spec.interpolation)
+        found = down(across(x, wide), tall)
         if self.tall_first:
             less = old - new
-            tall = (less[:1] > 0) & (less[:1] > 2 * less[1:])
-            found = torch.where(tall, whole(whole(down @ x) @ across), found)
+            first = (less[:1] > 0) & (less[:1] > 2 * less[1:])
+            found = torch.where(first, across(down(x, tall), wide), found)
         return (found.flip(0) if spec.colour == "bgr" else found).permute(1, 2, 0)[None]
 
     def scaled(self, old: Tensor) -> Tensor:
