@@ -11,12 +11,7 @@ from regraft.core.errors import InputError, UnreadableItem
 from regraft.data.items import Items
 from regraft.data.transforms.loaders import load_item
 from regraft.export.base import Arrays, Exportable, Port
-import numpy as _n
-INPUT=Port("picture","uint8",("height","width",3))
-from regraft.data.image.decoding import from_array
-def three_channels(p):
-    f=from_array(p); f=f[:,:,None] if f.ndim==2 else f
-    return _n.ascontiguousarray(_n.broadcast_to(f,(*f.shape[:2],3)))
+from regraft.export.pictures import INPUT, three_channels
 from regraft.inference.detector import BoxPredictor
 from regraft.inference.load import AnyPredictor
 from regraft.models.detectors import simota
@@ -27,14 +22,14 @@ from regraft.models.detectors.yolo import Yolo
 
 OUTPUTS = (Port("boxes", "float32", ("found", 4)), Port("scores", "float32", ("found",)),
            Port("labels", "int64", ("found",)))  # fmt: skip
-
 ROUNDS = 32
+"""How often doubles are looked for, see `without_doubles`."""
 
 
 class Framed(nn.Module):
     """`regraft.models.detectors.letterbox.brought` in a graph: uint8 (h, w, 3) of any size -> float32 (1, 3, height,
-    width) of whole numbers in 0..255, by how much the edges of boxes are enlarged (4,), and
-    the (width, height) of the picture.
+    width) of whole numbers in 0..255, by how much the edges of boxes are enlarged (4,), and the picture's (width,
+    height).
     """
 
     def __init__(self, frame: tuple[int, int], stretch: bool) -> None:
@@ -179,6 +174,7 @@ def exportable(predictor: AnyPredictor, model: str) -> Exportable:
     about = {"task": "detection", "target": target["name"], "classes": [*detector.classes],
              "decision": {"threshold": predictor.threshold}, "network": detector.kind, "link": None,
              "digests": predictor.manifest["files"], "created": predictor.manifest["created"],
+             "units": {"boxes": max(detector.frame)},
              "preprocess": {"frame": [*detector.frame], "stretch": detector.stretches, "pad": PAD}}  # fmt: skip
     graph = BoxGraph(detector, predictor.threshold).eval()
     example = torch.zeros(61, 67, 3, dtype=torch.uint8)

@@ -84,7 +84,8 @@ def _filled(folder: Path, form: type[Format], program: Any, exportable: Exportab
     form.write(program, exportable, dump_json(about, indent=None), folder / form.GRAPH)
     for name, content in exportable.files.items():
         (folder / name).write_bytes(content)
-    (folder / SCRIPT).write_text(Path(script.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    for name in (SCRIPT, *script.BESIDE.get(exportable.kind, ())):
+        (folder / name).write_bytes(Path(script.__file__).with_name(name).read_bytes())
     _, run = script.session(folder)
     found = proven(run, exportable, items, told)
     write_json(folder / RECORD, {**about, "proof": asdict(found)})

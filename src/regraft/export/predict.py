@@ -1,7 +1,7 @@
 """Answers by an exported model, without what it was made with: ``python predict.py FILE...`` prints a line of JSON each.
 
 Needs numpy and what runs the model: onnxruntime for model.onnx, openvino for model.xml, torch for model.pt2; Pillow for
-pictures. ``--model PATH`` names the model or its folder where this file does not lie beside it. The fields are those of
+pictures, tokenizers for most texts. In the place of FILE a text may stand, for models of texts. ``--model PATH`` names the model or its folder where this file does not lie beside it. The fields are those of
 ``regraft predict --json``. To answer inside a program:
 
     about, run = session("FOLDER")
@@ -24,6 +24,8 @@ import numpy as np
 
 ABOUT = "regraft"
 """The name that what is known of a model has inside its file."""
+BESIDE = {"texts": ("text_inputs.py", "table_inputs.py"), "table": ("table_inputs.py",)}
+"""What this file needs beside it, by the kind of the model."""
 GRAPHS = ("model.onnx", "model.xml", "model.pt2")
 
 Arrays = dict[str, Any]
@@ -192,7 +194,63 @@ def pictures(about: Record, run: Run, files: Sequence[str], folder: Path) -> Ite
             yield {"input": file, **answer(about, run({"picture": np.ascontiguousarray(picture)}))}
 
 
-KINDS: dict[str, Callable[[Record, Run, Sequence[str], Path], Iterator[Record]]] = {"pictures": pictures}
+def boxes(about: Record, run: Run, files: Sequence[str], folder: Path) -> Iterator[Record]:
+    """A record for each file of a picture, with what stands on it, boxes in its pixels, the best first."""
+    for file in files:
+        try:
+            picture = np.ascontiguousarray(decode(Path(file).read_bytes()))
+        except Exception as error:  # noqa: BLE001 see `pictures`
+            yield {"input": file, "error": " ".join(str(error).split()) or type(error).__name__}
+            continue
+        said = run({"picture": picture})
+        told = zip(said["boxes"].tolist(), said["scores"].tolist(), said["labels"].tolist(), strict=True)
+        found = [{"label": about["classes"][label], "score": round(score, 6), "xyxy": [round(edge, 2) for edge in box]}
+                 for box, score, label in told]  # fmt: skip
+        yield {"input": file, "width": picture.shape[1], "height": picture.shape[0], "boxes": found}
+
+
+def texts(about: Record, run: Run, inputs: Sequence[str], folder: Path) -> Iterator[Record]:
+    """A record for each text: those in the column of a table, that of a .txt file, or what is typed."""
+    from table_inputs import is_table, read_table, readable  # type: ignore[import-not-found] # they lie beside this file
+    from text_inputs import TextInputs  # type: ignore[import-not-found]
+
+    read = TextInputs(about, lambda name: (folder / name).read_bytes())
+    for one in inputs:
+        if is_table(one):
+            table = read_table(one)
+            name = about["item"] if about["item"] or len(table.columns) > 1 else next(iter(table.columns))
+            found = readable(table, table.column(name))
+        else:
+            is_file = one.lower().endswith(".txt") and Path(one).is_file()
+            found = [(one, Path(one).read_text(encoding="utf-8-sig") if is_file else one, "")]
+        yield from each(about, run, read, found)
+
+
+def table(about: Record, run: Run, files: Sequence[str], folder: Path) -> Iterator[Record]:
+    """A record for each row of tables."""
+    from table_inputs import TableInputs, read_table, readable  # type: ignore[import-not-found]
+
+    read = TableInputs(about)
+    for file in files:
+        found = read_table(file)
+        yield from each(about, run, read, readable(found, read.rows(found)))
+
+
+def each(about: Record, run: Run, read: Callable[[Any], Arrays], items: Any) -> Iterator[Record]:
+    """A record for each of items: (what it is called, the item, why there is none)."""
+    for name, item, why in items:
+        try:
+            given = {} if why else read(item)
+        except ValueError as error:
+            why = str(error)
+        if why:
+            yield {"input": name, "error": why}
+        else:
+            yield {"input": name, **answer(about, {k: v[0] for k, v in run(given).items()})}
+
+
+KINDS: dict[str, Callable[[Record, Run, Sequence[str], Path], Iterator[Record]]] = {
+    "pictures": pictures, "boxes": boxes, "texts": texts, "table": table}  # fmt: skip
 """How what is named on the command line becomes records, by the kind of the model; the folder is where it lies."""
 
 
@@ -207,8 +265,11 @@ def main() -> None:
     except (ValueError, ImportError) as error:
         sys.exit(f"predict.py: {error}")
     folder = Path(asked.model) if Path(asked.model).is_dir() else Path(asked.model).parent
-    for record in KINDS[about["kind"]](about, run, asked.inputs, folder):
-        print(json.dumps(record, ensure_ascii=False), flush=True)
+    try:
+        for record in KINDS[about["kind"]](about, run, asked.inputs, folder):
+            print(json.dumps(record, ensure_ascii=False), flush=True)
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f"predict.py: {error}")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from regraft.core.errors import DataError, InputError
 from regraft.core.runtime import track
 from regraft.data.items import Items
 from regraft.export.base import Arrays, Exportable, apart
+from regraft.export.paired import paired
 from regraft.export.predict import Run
 
 LIMIT = 1e-3
-"""How far answers in float32 may lie apart: probabilities, or numbers in units of their sigma."""
+"""How far answers in float32 may lie apart: probabilities, numbers in units of their sigma, boxes in sides of a frame."""
 SPREAD = 1e-3
 """No finer unit is taken for numbers than this share of the largest: float32 carries a thousandth of it, and no more."""
 
@@ -41,6 +42,8 @@ def proof(run: Run, exportable: Exportable, items: Items, data: str) -> Proof:
     most, equal, count, labelled = 0.0, 0, 0, False
     for given, wanted in track(exportable.feeds(items), "proving", len(items)):
         said, count = run(given), count + 1
+        if "boxes" in wanted:
+            said, wanted = paired(said, wanted, exportable.about["decision"]["threshold"], LIMIT)
         most = max(most, apart(in_units(said, wanted, exportable.about), in_units(wanted, wanted, exportable.about)))
         labels = [labels_of(one, exportable.about) for one in (said, wanted)]
         labelled = labels[1] is not None

@@ -10,7 +10,12 @@ from regraft.inference.load import AnyPredictor
 from regraft.inference.multi_task import TaskPredictor
 from regraft.models.artefact.read import unnamed
 
-SUBJECTS = Registry("kind of model to export", {"image": "regraft.export.pictures:exportable"})
+SUBJECTS = Registry("kind of model to export", {
+    "image": "regraft.export.pictures:exportable",
+    "text": "regraft.export.texts:exportable",
+    "table": "regraft.export.table:exportable",
+    "boxes": "regraft.export.boxes:exportable",
+})  # fmt: skip
 """(what predicts, its path) -> `Exportable`, by the modality of the items; ``boxes`` for detectors."""
 
 

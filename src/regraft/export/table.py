@@ -14,10 +14,12 @@ from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError
 from regraft.data.items import Items
 from regraft.data.tabular.cells import Cells
-from regraft.export import answers
+from regraft.export.answers import told_of
 from regraft.export.base import Arrays, Exportable, Port
+from regraft.export.heads import Head, output_of, told
 from regraft.export.table_inputs import TableInputs
 from regraft.features.encoders.table import TableMap, TableNetwork
+from regraft.inference.load import AnyPredictor
 from regraft.inference.predictor import Predictor
 
 
@@ -67,49 +69,52 @@ class TableGraph(nn.Module):
         super().__init__()
         self.columns, self.head = columns, head
 
-    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        found: tuple[Tensor, ...] = self.head(self.columns(*given))
-        return found
+    def forward(self, *given: Tensor) -> tuple[Tensor]:
+        return (self.head(self.columns(*given)),)
 
 
-def exportable(predictor: Predictor) -> Exportable:
-    """Raises ``InputError`` where columns become features by several networks side by side."""
+def exportable(predictor: AnyPredictor, model: str) -> Exportable:
+    """What is to be written of a model of rows; raises ``InputError`` where columns become features by several networks side by side."""
+    assert isinstance(predictor, Predictor)
     network = predictor.model.network
     columns: nn.Module
     if isinstance(network, TableNetwork) and network.model is not None:
-        columns, told = Columns(network.model), _columns(network.model, predictor)
+        columns, known = Columns(network.model), _columns(network.model, predictor)
     elif network.spec.columns and len(network.body.blocks):
-        columns, told = Plain(network), [{"kind": "number"}] * network.spec.columns
+        columns, known = Plain(network), [{"kind": "number"}] * network.spec.columns
     else:
-        raise InputError(f"{network.name} cannot be exported: tables leave the tool with the backbone raw alone.")
-    kinds = [column["kind"] for column in told]
-    counts = {"numbers": kinds.count("number"), "categories": kinds.count("category")}
-    inputs = tuple(Port(name, "float64" if name == "numbers" else "int64", ("items", count))
+        raise InputError(f"{model} cannot be exported: {network.name} is more than the columns; fit --backbone raw.")
+    kinds = [column["kind"] for column in known]
+    counts = {"columns": kinds.count("number"), "categories": kinds.count("category")}
+    inputs = tuple(Port(name, "float64" if name == "columns" else "int64", ("items", count))
                    for name, count in counts.items() if count)  # fmt: skip
     example = tuple(torch.zeros((2, counts[p.name]), dtype=getattr(torch, p.dtype)) for p in inputs)
-    about = {"kind": "table", **answers.decided(predictor), "columns": told, "inputs": [p.name for p in inputs]}
-    return Exportable("table", TableGraph(columns, answers.Head(predictor.model)).eval(), inputs,
-                      answers.ports(predictor.model), example, about,
-                      lambda items: _feeds(predictor, TableInputs(about), items))  # fmt: skip
+    about = {**told_of(predictor), "columns": known}
+    graph = TableGraph(columns, Head(predictor.model)).eval()
+
+    def feeds(items: Items) -> Iterator[tuple[Arrays, Arrays]]:
+        read = TableInputs(about)
+        for i, said in told(predictor, items):
+            yield read(_cells(items, i, known)), said
+
+    return Exportable("table", graph, inputs, (output_of(predictor.model),), example, about, feeds)
 
 
 def _columns(learned: TableMap, predictor: Predictor) -> list[dict[str, Any]]:
     """Each column by name and kind, its categories in the order of their codes, and how its numbers are written."""
-    roles, told = predictor.hints.kept, []
+    roles, found = predictor.hints.kept, []
     for name in learned.order:
         column: dict[str, Any] = {"name": name, "kind": "category" if name in learned.levels else "number"}
         if name in learned.levels:
             column |= {"levels": learned.levels[name], "base": learned.base[name]}
         if roles is not None and name in roles.decimals:
             column["written"] = roles.decimals[name]
-        told.append(column)
-    return told
+        found.append(column)
+    return found
 
 
-def _feeds(predictor: Predictor, read: TableInputs, items: Items) -> Iterator[tuple[Arrays, Arrays]]:
-    for i, said in answers.told(predictor, items):
-        if isinstance(items, Cells):
-            row = [items.texts(c["name"])[i] for c in read.columns if "name" in c]
-        else:
-            row = [repr(float(v)) for v in np.asarray(items.load(i))]
-        yield read(row), said
+def _cells(items: Items, i: int, columns: list[dict[str, Any]]) -> list[str]:
+    """The cells of row ``i`` in the order of the columns."""
+    if isinstance(items, Cells):
+        return [items.columns[column["name"]][int(items.index[i])] for column in columns]
+    return [repr(float(value)) for value in np.asarray(items.load(i))]

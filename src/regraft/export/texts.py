@@ -14,11 +14,13 @@ from regraft.backbones.base import Pretrained
 from regraft.backbones.text.tokeniser import TERMS, TOKENISER, WORDS
 from regraft.core.errors import InputError
 from regraft.data.items import Items
-from regraft.export import answers
+from regraft.export.answers import told_of
 from regraft.export.base import Arrays, Exportable, Port
+from regraft.export.heads import Head, output_of, told
 from regraft.export.text_inputs import TextInputs
 from regraft.features.encoders.tfidf import TfIdf
 from regraft.features.fusion import TfIdfNetwork, parts_of
+from regraft.inference.load import AnyPredictor
 from regraft.inference.predictor import Predictor
 
 VIEWS = ("plain", "halfwidth")
@@ -55,31 +57,33 @@ class Counted(nn.Module):
 
 
 class TextGraph(nn.Module):
-    """What each part takes, in order -> what `answers.Head` gives."""
+    """What each part takes, in order -> what `Head` gives."""
 
     def __init__(self, parts: list[Windows | Counted], head: nn.Module) -> None:
         super().__init__()
         self.parts, self.head = nn.ModuleList(parts), head
 
-    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, *given: Tensor) -> tuple[Tensor]:
         rows, at = [], 0
         for part in self.parts:
             taken = 1 if isinstance(part, Counted) else 2
             rows.append(part(*given[at : at + taken]))
             at += taken
-        found: tuple[Tensor, ...] = self.head(torch.cat(rows, 1))
-        return found
+        return (self.head(torch.cat(rows, 1)),)
 
 
-def exportable(predictor: Predictor) -> Exportable:
-    """Raises ``InputError`` naming what of the model needs more than a tokeniser or counting."""
+def exportable(predictor: AnyPredictor, model: str) -> Exportable:
+    """What is to be written of a model of texts; raises ``InputError`` naming the part that reads texts by more than a
+    tokeniser or counting.
+    """
+    assert isinstance(predictor, Predictor)
     modules: list[Windows | Counted] = []
     parts: list[dict[str, Any]] = []
     inputs: list[Port] = []
     example: list[Tensor] = []
     files: dict[str, bytes] = {}
     for i, network in enumerate(parts_of(predictor.model.network)):
-        _require_plain(network)
+        _require_plain(network, model)
         end = f"_{i + 1}" if i else ""
         made = _counted(network, end) if isinstance(network, TfIdfNetwork) else _tokenised(network, end)
         module, ports, tensors, part, data = made
@@ -88,10 +92,17 @@ def exportable(predictor: Predictor) -> Exportable:
         example += tensors
         files[part["file"]] = data
         parts.append({"name": network.name, "view": [*network.spec.view], **part, "inputs": [p.name for p in ports]})
-    about = {"kind": "texts", **answers.decided(predictor), "parts": parts}
-    return Exportable("texts", TextGraph(modules, answers.Head(predictor.model)).eval(), tuple(inputs),
-                      answers.ports(predictor.model), tuple(example), about,
-                      lambda items: _feeds(predictor, TextInputs(about, files.__getitem__), items), files)  # fmt: skip
+    roles = predictor.hints.kept
+    about = {**told_of(predictor), "parts": parts, "item": roles.item if roles else ""}
+    graph = TextGraph(modules, Head(predictor.model)).eval()
+
+    def feeds(items: Items) -> Iterator[tuple[Arrays, Arrays]]:
+        read = TextInputs(about, files.__getitem__)
+        for i, said in told(predictor, items):
+            yield read(str(items.load(i))), said
+
+    output = output_of(predictor.model)
+    return Exportable("texts", graph, tuple(inputs), (output,), tuple(example), about, feeds, files)
 
 
 Part = tuple[Windows | Counted, list[Port], list[Tensor], dict[str, Any], bytes]
@@ -115,21 +126,16 @@ def _tokenised(network: Pretrained, end: str) -> Part:
     return Windows(network), ports, [network.example(3), torch.full((2, 3), 1 / 3)], part, network.files[kind]
 
 
-def _feeds(predictor: Predictor, read: TextInputs, items: Items) -> Iterator[tuple[Arrays, Arrays]]:
-    for i, said in answers.told(predictor, items):
-        yield read(str(items.load(i))), said
-
-
-def _require_plain(network: Pretrained) -> None:
+def _require_plain(network: Pretrained, model: str) -> None:
     """Raises ``InputError`` where texts are prepared by what does not leave the tool."""
     odd = [step for step in network.spec.view if step not in VIEWS]
     if odd:
         raise InputError(
-            f"{network.name} cannot be exported: its view {odd[0].partition(':')[0]} needs a library or a dictionary "
-            f"beside the graph; fit it without a view, or with {' or '.join(VIEWS)}."
+            f"{model} cannot be exported: the view {odd[0].partition(':')[0]} of {network.name} needs a library or a "
+            f"dictionary beside the graph; fit it without a view, or with {' or '.join(VIEWS)}."
         )
     if WORDS in network.files:
         raise InputError(
-            f"{network.name} cannot be exported: its words are cut by a library (jieba); fit minilm, regraft_tiny_text "
-            "or tfidf in its place."
+            f"{model} cannot be exported: the words of {network.name} are cut by a library (jieba); fit minilm, "
+            "regraft_tiny_text or tfidf in its place."
         )
