@@ -28,16 +28,15 @@ ROUNDS = 32
 
 class Framed(nn.Module):
     """`regraft.models.detectors.letterbox.brought` in a graph: uint8 (h, w, 3) of any size -> float32 (1, 3, height,
-    width) of whole numbers in 0..255, by how much the edges of boxes are enlarged (4,), and the picture's (width,
-    height).
+    width) of whole numbers in 0..255, and by how much the edges of boxes are enlarged (4,).
     """
 
     def __init__(self, frame: tuple[int, int], stretch: bool) -> None:
         super().__init__()
         self.frame, self.stretch = frame, stretch
 
-    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        height, width = (torch.ones_like(picture[:, 0, 0]).int().sum(), torch.ones_like(picture[0, :, 0]).int().sum())
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        height, width = size_of(picture)
         rows, columns = self.frame
         down, across = torch.full_like(height, rows), torch.full_like(width, columns)
         if not self.stretch:
@@ -48,7 +47,7 @@ class Framed(nn.Module):
         inside = (torch.arange(rows) < down)[:, None] & (torch.arange(columns) < across)[None, :]
         scale = torch.stack([columns / width.float(), rows / height.float()])
         scale = scale if self.stretch else scale.min().expand(2)
-        return torch.where(inside, x, float(PAD))[None], torch.cat([scale, scale]), torch.stack([width, height]).float()
+        return torch.where(inside, x, float(PAD))[None], torch.cat([scale, scale])
 
 
 def between(x: Tensor, old: Tensor, new: Tensor, length: int, axis: int) -> Tensor:
@@ -67,9 +66,9 @@ class YoloBoxes(nn.Module):
     promising places, the best first, doubles among them.
     """
 
-    def __init__(self, detector: Yolo) -> None:
+    def __init__(self, detector: Yolo, frame: tuple[int, int]) -> None:
         super().__init__()
-        at = simota.grid(*detector.frame)
+        at = simota.grid(*frame)
         self.register_buffer("cells", at.cells)
         self.register_buffer("strides", at.strides)
 
@@ -85,11 +84,11 @@ class YoloBoxes(nn.Module):
 class SsdBoxes(nn.Module):
     """The raw outputs of SSD of one frame -> as `YoloBoxes`."""
 
-    def __init__(self, detector: Ssd) -> None:
+    def __init__(self, detector: Ssd, frame: tuple[int, int]) -> None:
         super().__init__()
         (tools,) = detector._tools
-        self.frame, self.coder, self.most = detector.frame, tools.box_coder, tools.topk_candidates
-        self.register_buffer("anchors", detector._anchors(detector.frame).clone())
+        self.frame, self.coder, self.most = frame, tools.box_coder, tools.topk_candidates
+        self.register_buffer("anchors", detector._anchors(frame).clone())
 
     def forward(self, regression: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         places: Tensor = self.anchors  # type: ignore[assignment]
@@ -124,31 +123,72 @@ def without_doubles(boxes: Tensor, labels: Tensor, overlap: float) -> Tensor:
     return stays[:, 0] > 0
 
 
+class InFrame(nn.Module):
+    """A picture as `BoxGraph` takes it -> what the detector says of it in one frame: boxes (n, 4) in pixels of the
+    picture, scores (n,) and labels (n,), the best first, doubles among them; ``n`` where that is given, filled up with
+    scores of -1.
+    """
+
+    def __init__(self, detector: Detector, frame: tuple[int, int]) -> None:
+        super().__init__()
+        self.detector, self.framed = detector, Framed(frame, detector.stretches)
+        made: nn.Module
+        if isinstance(detector, Yolo):
+            made = YoloBoxes(detector, frame)
+        else:
+            assert isinstance(detector, Ssd)
+            made = SsdBoxes(detector, frame)
+        self.boxes = made
+
+    def forward(self, picture: Tensor, n: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """See the class."""
+        frame, scale = self.framed(picture)
+        raw = self.detector.raw_outputs(self.detector.through([frame]))
+        boxes, scores, labels = self.boxes(*(one.float() for one in raw))
+        more = 0 if n is None else n - len(scores)
+        pad = nn.functional.pad
+        return pad(boxes, (0, 0, 0, more)) / scale, pad(scores, (0, more), value=-1.0), pad(labels, (0, more))
+
+
 class BoxGraph(nn.Module):
     """Uint8 (height, width, 3) of any size, red first -> boxes (k, 4), left, top, right and bottom in its pixels,
-    scores (k,), the best first, and labels (k,).
+    scores (k,), the best first, and labels (k,). The frame is chosen in the graph as `Detector.frame_of` does it.
     """
 
     def __init__(self, detector: Detector, threshold: float) -> None:
         super().__init__()
-        self.detector = detector.copy().to("cpu").eval().requires_grad_(False)
-        self.framed = Framed(detector.frame, detector.stretches)
-        self.boxes = YoloBoxes(detector) if isinstance(detector, Yolo) else SsdBoxes(detector)  # type: ignore[arg-type]
-        self.threshold, self.overlap = threshold, detector.overlap
+        own = detector.copy().to("cpu").eval().requires_grad_(False)
+        side = max(own.frame)
+        self.frame, self.threshold, self.overlap = own.frame, threshold, own.overlap
+        self.ways = nn.ModuleList([InFrame(own, frame) for frame in dict.fromkeys((own.frame, (side, side)))])
+        example = torch.zeros(8, 8, 3, dtype=torch.uint8)
+        with torch.no_grad():
+            self.most = max(len(way(example)[1]) for way in self.ways)
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See the class."""
-        frame, scale, size = self.framed(picture)
-        raw = self.detector.raw_outputs(self.detector.through([frame]))
-        boxes, scores, labels = self.boxes(*(one.float() for one in raw))
+        height, width = size_of(picture)
+        if len(self.ways) == 1:
+            boxes, scores, labels = self.ways[0](picture)
+        else:
+            longer, least = 10 * torch.maximum(height, width), 8 * max(self.frame)
+            fits = (self.frame[0] * longer >= least * height) & (self.frame[1] * longer >= least * width)
+            own, square = self.ways
+            boxes, scores, labels = torch.cond(
+                fits, lambda x: own(x, self.most), lambda x: square(x, self.most), (picture,)
+            )
         there = (scores >= self.threshold).nonzero()[:, 0]
         boxes, scores, labels = boxes[there], scores[there], labels[there]
         single = without_doubles(boxes, labels, self.overlap)
         kept = (single & (single.int().cumsum(0) <= MOST)).nonzero()[:, 0]
-        found = (boxes[kept] / scale).clamp(min=0)
-        across, down = found[:, 0::2].minimum(size[0]), found[:, 1::2].minimum(size[1])
-        inside = torch.stack([across, down], 2).flatten(1)
-        return inside, scores[kept], labels[kept]
+        found = boxes[kept].clamp(min=0)
+        across, down = found[:, 0::2].minimum(width.float()), found[:, 1::2].minimum(height.float())
+        return torch.stack([across, down], 2).flatten(1), scores[kept], labels[kept]
+
+
+def size_of(picture: Tensor) -> tuple[Tensor, Tensor]:
+    """Height and width of a picture (h, w, 3), known when the graph runs."""
+    return torch.ones_like(picture[:, 0, 0]).int().sum(), torch.ones_like(picture[0, :, 0]).int().sum()
 
 
 def exportable(predictor: AnyPredictor, model: str) -> Exportable:
