@@ -74,8 +74,9 @@ def export(model: str, to: str, out: str | None, data: str | None) -> Exported:
 def told_of(exportable: Exportable, to: str, precision: str) -> dict[str, Any]:
     """What is written into and beside the graph."""
     ports = {"inputs": exportable.inputs, "outputs": exportable.outputs}
-    return {"format": FORMAT, "format_version": FORMAT_VERSION, "regraft": __version__, "kind": exportable.kind, "to": to,
-            "precision": precision, **{k: [asdict(p) for p in v] for k, v in ports.items()}, **exportable.about}  # fmt: skip
+    return {"format": FORMAT, "format_version": FORMAT_VERSION, "regraft": __version__, "kind": exportable.kind,
+            "to": to, "precision": precision, **{k: [asdict(p) for p in v] for k, v in ports.items()},
+            **exportable.about}  # fmt: skip
 
 
 def _filled(folder: Path, form: type[Format], program: Any, exportable: Exportable, about: dict[str, Any],
