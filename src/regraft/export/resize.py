@@ -2,8 +2,8 @@
 
 Pillow (``src/libImaging/Resample.c``) scales in two passes: each new pixel is a weighted mean of the old ones around
 its centre, the filter widened where a picture shrinks; weights are whole numbers of 22 bits, and after each pass values
-are whole numbers in 0..255 again. Here a pass is a product of matrices whose weights (new, old) are worked out in the graph
-from the size that the picture has. Positions are counted from the middle and weights cut into two parts, so that
+are whole numbers in 0..255 again. Here a pass is a product of matrices whose weights (new, old) are worked out in the
+graph from the size that the picture has. Positions are counted from the middle and weights cut into two parts, so that
 float32 holds them exactly for all but huge pictures; with bicubic, and where a picture is huge, a mean that lies on the
 edge between two grey levels may fall to the other side.
 """
