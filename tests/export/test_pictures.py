@@ -213,6 +213,23 @@ def test_the_command(probe: str, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["out"] == "probe-openvino" and (tmp_path / "probe-openvino" / "model.xml").is_file()
 
 
+def test_int8(probe: str, odd: list[str], tmp_path: Path) -> None:
+    """Weights take a quarter of the room; what it costs is told, on pictures that nothing was calibrated on."""
+    pytest.importorskip("nncf", reason="nncf is not installed (extra int8)")
+    found = regraft.export_model(probe, "openvino", out=str(tmp_path / "e"), int8=True)
+    assert found.precision == "int8" and found.int8.calibrated_on == 32 and found.int8.items == 8
+    assert found.int8.figure == "accuracy" and found.int8.int8 == found.int8.float32 == 1
+    assert found.proof.items == found.proof.labels_equal == 40 and 0 < found.proof.largest_difference < 0.1
+    assert json.loads((tmp_path / "e" / "model.json").read_text())["int8"]["items"] == 8
+    assert found.files["model.bin"] < 0.35 * os.path.getsize(Path(probe) / "model" / "model.safetensors")
+    about, run = predict.session(tmp_path / "e")
+    for ours, theirs in zip(predict.pictures(about, run, odd, tmp_path),
+                            regraft.predict(probe, odd, engine="torch").predictions, strict=True):  # fmt: skip
+        assert ours["probabilities"] == pytest.approx(theirs["probabilities"], abs=0.2)
+    with pytest.raises(InputError, match="--int8 is for --to openvino"):
+        regraft.export_model(probe, "onnx", int8=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("to", ["onnx", "openvino"])
 def test_ants_and_bees(to: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
