@@ -78,8 +78,8 @@ _WHERE = {
 
 __all__ = [
     "Alignment", "Audit", "BoxPredictor", "Comparison", "Conversion", "DemoResult", "Evaluation", "Explanation",
-    "Exported", "FitResult", "Insights", "Inspection", "PictureExplanations", "PredictResult", "Predictor", "Ranking", "Shared",
-    "Shift", "TaskPredictor",
+    "Exported", "FitResult", "Insights", "Inspection", "PictureExplanations", "PredictResult", "Predictor", "Ranking",
+    "Shared", "Shift", "TaskPredictor",
     "align", "audit", "augment", "cache", "compare", "convert", "demo", "evaluate", "explain",
     "export_model", "fit", "insights", "inspect",
     "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "shift", "verify",

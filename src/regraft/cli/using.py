@@ -157,13 +157,16 @@ def export(
     data: Annotated[
         str | None, typer.Option(metavar="DATA", help="items to prove it on [default: those of the fit]")
     ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="for openvino: pictures in int8, calibrated on training pictures")
+    ] = False,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Write a saved model for another runtime, preprocessing inside, once it is seen to answer alike."""
     from regraft.api import export_model as run
 
-    found = run(model, to, out=out, data=data, threads=threads)
+    found = run(model, to, out=out, data=data, int8=int8, threads=threads)
     print_json(found) if as_json else printing.print_export(found)
 
 

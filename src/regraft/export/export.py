@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,18 +15,19 @@ from typing import Any
 from regraft.core.errors import ArtefactError, InputError
 from regraft.core.files import disk_errors, dump_json, new_folder, output, write_json
 from regraft.core.runtime import say
-from regraft.data.items import Items
 from regraft.export import predict as script
 from regraft.export.base import Exportable
 from regraft.export.formats import FORMATS
 from regraft.export.formats.base import Format, program_of
 from regraft.export.inputs import inputs_for
-from regraft.export.proof import Proof, proven
+from regraft.export.int8 import Cost, Quantised
+from regraft.export.proof import Proof, proof, proven
 from regraft.export.subjects import exportable_of
 from regraft.features.engines.openvino_int8 import carries
 from regraft.features.fusion import parts_of
-from regraft.inference.load import load_any
+from regraft.inference.load import AnyPredictor, load_any
 from regraft.inference.predictor import Predictor
+from regraft.options.network import INT8
 from regraft.version import __version__
 
 RECORD, SCRIPT, FORMAT, FORMAT_VERSION = "model.json", "predict.py", "regraft-export", 1
@@ -34,8 +37,8 @@ FILE_ENDINGS = (".onnx", ".pt2")
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written to ``out``: ``files`` with their sizes in bytes, and the ``proof`` that it answers as the model
-    does; ``notes`` are what a person should know besides.
+    """What was written to ``out``: ``files`` with their sizes in bytes, and the ``proof`` of how it answers beside the
+    model; ``int8`` is what that costs, None in float32; ``notes`` are what a person should know besides.
     """
 
     model: str
@@ -44,75 +47,97 @@ class Exported:
     precision: str
     files: dict[str, int]
     proof: Proof
+    int8: Cost | None
     notes: list[str]
 
 
-def export(model: str, to: str, out: str | None, data: str | None) -> Exported:
+def export(model: str, to: str, out: str | None, data: str | None, int8: bool) -> Exported:
     """Writes the model at ``model`` in the format ``to``; see `regraft.commands.export.export`."""
     form: type[Format] = FORMATS.get(to)
-    require(to, form)
+    require(to, form, int8)
     place = checked(out or default_name(model, to), form)
-    predictor = load_any(model, engine="torch", device="cpu")
+    predictor = loaded(model, int8)
     exportable = exportable_of(predictor, model)
+    if place.suffix in FILE_ENDINGS and exportable.files:
+        raise InputError(f"--out {place}: this model needs {' and '.join(exportable.files)} beside its graph; name a "
+                         "folder.")  # fmt: skip
     items, told = inputs_for(predictor, data)
-    notes = []
-    if isinstance(predictor, Predictor) and any(map(carries, parts_of(predictor.model.network))):
-        notes.append("the model has learned from rows in int8; this export is in float32, so its figures are not "
-                     "those of the run: --int8 exports it as it was judged")  # fmt: skip
-    about = told_of(exportable, to, "float32")
+    about, cost = told_of(exportable, to, "int8" if int8 else "float32"), None
     say(f"writing {model} as {to}")
-    program = program_of(exportable)
-    if place.suffix in FILE_ENDINGS:
-        files, found = _one_file(form, program, exportable, about, place, items, told)
-    else:
+    quantised = Quantised(predictor, exportable, model) if int8 and isinstance(predictor, Predictor) else None
+    program = program_of(exportable) if quantised is None else quantised.graph
+    with _new(place, form) as graph:
+        form.write(program, exportable, dump_json(about, indent=None), graph)
+        _, run = script.session(graph)
+        if quantised is None:
+            found = proven(run, exportable, items, told)
+        else:
+            found, cost = proof(run, exportable, items, told), quantised.cost(run)
+        if place.suffix not in FILE_ENDINGS:
+            _beside(graph.parent, exportable, {**about, "proof": asdict(found), "int8": cost})
+    files = {f.name: f.stat().st_size for f in ([place] if place.is_file() else sorted(place.iterdir()))}
+    return Exported(model, to, str(place), about["precision"], files, found, cost, notes_of(predictor, int8))
+
+
+def loaded(model: str, int8: bool) -> AnyPredictor:
+    """The model, answering in float32; or in int8 as it was judged, where it is to leave in that and carries it."""
+    predictor = load_any(model, engine="torch", device="cpu")
+    if not int8:
+        return predictor
+    if not isinstance(predictor, Predictor) or predictor.modality != "image":
+        raise InputError(f"--int8 is for models of pictures that give classes or numbers, and {model} is none; export "
+                         "it in float32.")  # fmt: skip
+    own = all(map(carries, parts_of(predictor.model.network)))
+    return Predictor(predictor.model, predictor.manifest, engine=INT8, device="cpu") if own else predictor
+
+
+def notes_of(predictor: AnyPredictor, int8: bool) -> list[str]:
+    """What a person should know of the precision."""
+    if int8 or not isinstance(predictor, Predictor) or not any(map(carries, parts_of(predictor.model.network))):
+        return []
+    return ["the model has learned from rows in int8, and this export is in float32: its figures are not those of the "
+            "run; --int8 exports it as it was judged"]  # fmt: skip
+
+
+@contextmanager
+def _new(place: Path, form: type[Format]) -> Iterator[Path]:
+    """Where to write the graph: in a new folder that becomes ``place``, or a file that does."""
+    if place.suffix not in FILE_ENDINGS:
         with new_folder(place) as folder:
-            found = _filled(folder, form, program, exportable, about, items, told)
-            files = {f.name: f.stat().st_size for f in sorted(folder.iterdir())}
-    return Exported(model, to, str(place), "float32", files, found, notes)
+            yield folder / form.GRAPH
+        return
+    with disk_errors(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as work:
+            yield Path(work) / form.GRAPH
+            os.replace(Path(work) / form.GRAPH, place)
+
+
+def _beside(folder: Path, exportable: Exportable, record: dict[str, Any]) -> None:
+    """Writes what lies beside the graph."""
+    for name, content in exportable.files.items():
+        (folder / name).write_bytes(content)
+    for name in (SCRIPT, *script.BESIDE.get(exportable.kind, ())):
+        (folder / name).write_bytes(Path(script.__file__).with_name(name).read_bytes())
+    write_json(folder / RECORD, record)
 
 
 def told_of(exportable: Exportable, to: str, precision: str) -> dict[str, Any]:
     """What is written into and beside the graph."""
     ports = {"inputs": exportable.inputs, "outputs": exportable.outputs}
-    return {"format": FORMAT, "format_version": FORMAT_VERSION, "regraft": __version__, "kind": exportable.kind, "to": to,
-            "precision": precision, **{k: [asdict(p) for p in v] for k, v in ports.items()}, **exportable.about}  # fmt: skip
+    return {"format": FORMAT, "format_version": FORMAT_VERSION, "regraft": __version__, "kind": exportable.kind,
+            "to": to, "precision": precision, **{k: [asdict(p) for p in v] for k, v in ports.items()},
+            **exportable.about}  # fmt: skip
 
 
-def _filled(folder: Path, form: type[Format], program: Any, exportable: Exportable, about: dict[str, Any],
-            items: Items, told: str) -> Proof:  # fmt: skip
-    """Fills an empty folder; raises ``InputError`` where what was written does not answer as the model does."""
-    form.write(program, exportable, dump_json(about, indent=None), folder / form.GRAPH)
-    for name, content in exportable.files.items():
-        (folder / name).write_bytes(content)
-    for name in (SCRIPT, *script.BESIDE.get(exportable.kind, ())):
-        (folder / name).write_bytes(Path(script.__file__).with_name(name).read_bytes())
-    _, run = script.session(folder)
-    found = proven(run, exportable, items, told)
-    write_json(folder / RECORD, {**about, "proof": asdict(found)})
-    return found
-
-
-def _one_file(form: type[Format], program: Any, exportable: Exportable, about: dict[str, Any], place: Path,
-              items: Items, told: str) -> tuple[dict[str, int], Proof]:  # fmt: skip
-    """The graph alone; raises ``InputError`` where it does not work alone."""
-    if exportable.files:
-        raise InputError(f"--out {place}: this model needs {' and '.join(exportable.files)} beside its graph; name a "
-                         "folder.")  # fmt: skip
-    with disk_errors(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as work:
-            graph = Path(work) / form.GRAPH
-            form.write(program, exportable, dump_json(about, indent=None), graph)
-            found = proven(script.session(graph)[1], exportable, items, told)
-            os.replace(graph, place)
-    return {place.name: place.stat().st_size}, found
-
-
-def require(to: str, form: type[Format]) -> None:
-    """Raises ``InputError`` where what writes or runs a format is not installed."""
-    lacking = [name for name in form.NEEDS if find_spec(name) is None]
+def require(to: str, form: type[Format], int8: bool) -> None:
+    """Raises ``InputError`` where what writes or runs a format is not installed, or int8 is not for it."""
+    if int8 and to != "openvino":
+        raise InputError(f"--int8 is for --to openvino, and not for {to}: take that, or export in float32.")
+    lacking = [name for name in (*form.NEEDS, *(["nncf"] if int8 else [])) if find_spec(name) is None]
     if lacking:
-        raise InputError(f"--to {to} needs {' and '.join(lacking)}: pip install 'regraft[{form.INSTALL}]'.")
+        extra = "int8" if "nncf" in lacking else form.INSTALL
+        raise InputError(f"--to {to} needs {' and '.join(lacking)}: pip install 'regraft[{extra}]'.")
 
 
 def default_name(model: str, to: str) -> str:

@@ -1,4 +1,4 @@
-"""Answers by an exported model, without what it was made with: ``python predict.py FILE...`` prints a line of JSON each.
+"""Answers by an exported model, without what it was made with: ``python predict.py FILE...`` prints lines of JSON.
 
 Needs numpy and what runs the model: onnxruntime for model.onnx, openvino for model.xml, torch for model.pt2; Pillow for
 pictures, tokenizers for most texts. In the place of FILE a text may stand, for models of texts. ``--model PATH`` names the model or its folder where this file does not lie beside it. The fields are those of
@@ -88,7 +88,7 @@ def _torch(path: Path) -> tuple[str, Run]:
 
     def run(given: Arrays) -> Arrays:
         with torch.no_grad():
-            said = module(*(torch.from_numpy(given[one["name"]]) for one in about["inputs"]))
+            said = module(*(torch.tensor(given[one["name"]]) for one in about["inputs"]))
         return {one["name"]: said[i].numpy() for i, one in enumerate(about["outputs"])}
 
     return extra[ABOUT], run
@@ -99,12 +99,12 @@ def answer(about: Record, said: Arrays) -> Record:
     decision = about["decision"]
     if "numbers" in said:
         values, asked = said["numbers"].tolist(), decision.get("quantiles") or ()
-        found = {"value": values[0], "sigma": decision.get("sigma", 1.0)}
+        found: Record = {"value": values[0], "sigma": decision.get("sigma", 1.0)}
         interval = decision.get("interval")
-        if interval is not None:
-            by_model = interval.get("by") == "output"
-            low, high = values[-2:] if by_model else (values[0] + way * interval["radius"] for way in (-1, 1))
-            found |= {"low": low, "high": high}
+        if interval is not None and interval.get("by") == "output":
+            found |= {"low": values[-2], "high": values[-1]}
+        elif interval is not None:
+            found |= {"low": values[0] - interval["radius"], "high": values[0] + interval["radius"]}
         return found | ({"quantiles": {f"{q:g}": v for q, v in zip(asked, values[1:], strict=False)}} if asked else {})
     p, classes = said["probabilities"].astype(float), about["classes"]
     found = {"probabilities": dict(zip(classes, p.tolist(), strict=True))}
@@ -146,7 +146,7 @@ def decode(data: bytes) -> Any:
     else:
         wide = size == 16 and told != 16 and upright.mode == "RGB" and image.format in ("PNG", "TIFF")
         upright = upright.convert("RGB")
-        if wide and 0 < max(high for _, high in upright.getextrema()) < 16:  # 12 bits of 16, of which the upper 8 came
+        if wide and 0 < np.asarray(upright).max() < 16:  # 12 bits of 16, of which the upper 8 came
             upright = upright.point(lambda v: min(255, round(v * 17)))
     return np.asarray(upright)
 

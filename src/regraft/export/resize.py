@@ -1,9 +1,9 @@
 """Resizing and cutting out inside a graph, as Pillow does it outside.
 
-Pillow (``src/libImaging/Resample.c``) scales in two passes: each new pixel is a weighted mean of the old ones around its
-centre, the filter widened where a picture shrinks; weights are whole numbers of 22 bits, and after each pass values are
-whole numbers in 0..255 again. Here a pass is a product of matrices whose weights (new, old) are worked out in the graph
-from the size that the picture has. Positions are counted from the middle and weights cut into two parts, so that
+Pillow (``src/libImaging/Resample.c``) scales in two passes: each new pixel is a weighted mean of the old ones around
+its centre, the filter widened where a picture shrinks; weights are whole numbers of 22 bits, and after each pass values
+are whole numbers in 0..255 again. Here a pass is a product of matrices whose weights (new, old) are worked out in the
+graph from the size that the picture has. Positions are counted from the middle and weights cut into two parts, so that
 float32 holds them exactly for all but huge pictures; with bicubic, and where a picture is huge, a mean that lies on the
 edge between two grey levels may fall to the other side.
 """
@@ -41,9 +41,12 @@ HALF = 2048.0
 """Pillow's weights are whole numbers of 22 bits; here they are two of 11, whose products float32 adds up exactly."""
 
 
-def weights(old: int, new: Tensor, cut: int, interpolation: str) -> Tensor:
-    """(2, cut, old): what each of the ``cut`` pixels in the middle of ``new`` takes from each of ``old``, in units of
-    2^-11 and 2^-22; nothing where the cut reaches beyond the picture.
+Weights = tuple[Tensor, Tensor]
+
+
+def weights(old: int, new: Tensor, cut: int, interpolation: str) -> Weights:
+    """(cut, old) twice: what each of the ``cut`` pixels in the middle of ``new`` takes from each of ``old``, in units
+    of 2^-11 and 2^-22; nothing where the cut reaches beyond the picture.
     """
     count = sides(old)
     off_old = 2 * torch.arange(old) + 1 - count  # twice the way from the middle to the centre of each pixel
@@ -56,7 +59,8 @@ def weights(old: int, new: Tensor, cut: int, interpolation: str) -> Tensor:
     off = (rest >= total).float() - (rest < 0).float()  # where the division was rounded across a whole number
     lower = ((rest - off * total) * HALF / total + 0.5).floor()
     inside = (place > 0) & (place < 2 * new)
-    return torch.stack([upper + off, lower]) * inside[:, None].float()
+    kept = inside[:, None].float()
+    return (upper + off) * kept, lower * kept
 
 
 def grey_levels(upper: Tensor, lower: Tensor) -> Tensor:
@@ -65,13 +69,13 @@ def grey_levels(upper: Tensor, lower: Tensor) -> Tensor:
     return ((upper + carried + HALF / 2) / HALF).floor().clamp(0, 255)
 
 
-def down(x: Tensor, shares: Tensor) -> Tensor:
-    """(c, h, w) -> (c, new, w) by `weights` (2, new, h)."""
+def down(x: Tensor, shares: Weights) -> Tensor:
+    """(c, h, w) -> (c, new, w) by `weights` (new, h)."""
     return grey_levels(shares[0] @ x, shares[1] @ x)
 
 
-def across(x: Tensor, shares: Tensor) -> Tensor:
-    """(c, h, w) -> (c, h, new) by `weights` (2, new, w)."""
+def across(x: Tensor, shares: Weights) -> Tensor:
+    """(c, h, w) -> (c, h, new) by `weights` (new, w)."""
     return grey_levels(x @ shares[0].T, x @ shares[1].T)
 
 

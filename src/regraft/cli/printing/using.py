@@ -172,6 +172,10 @@ def print_export(found: Exported) -> None:
     print(f"{found.to} in {found.precision}, {sum(found.files.values()) / 1e6:.1f} MB: {', '.join(found.files)}")
     print(f"run beside the model on {proof.items} items ({proof.data}): {labels}the largest difference is "
           f"{proof.largest_difference:.2g}{' sigma' if proof.labels_equal is None else ''}")  # fmt: skip
+    if found.int8:
+        cost = found.int8
+        print(f"int8, calibrated on {cost.calibrated_on} training pictures: {cost.figure} {cost.int8:.4f}, in float32 "
+              f"{cost.float32:.4f}, on {cost.items} pictures ({cost.data})")  # fmt: skip
     for text in found.notes:
         print(f"note: {text}")
     print(f"look at {found.out}")

@@ -49,5 +49,6 @@ def unwritable(exportable: Exportable, writer: str, error: Exception) -> InputEr
     """Which part could not be written, and what can be done instead."""
     said = " ".join(str(error).split()) or type(error).__name__
     said = said if len(said) <= 200 else f"{said[:200]} ..."
-    return InputError(f"{exportable.about.get('network', 'The network')} cannot be exported: {writer} does not take it "
-                      f"({said}). Try another --to; regraft.load(MODEL).to_torch() gives it as a module of PyTorch.")  # fmt: skip
+    network = exportable.about.get("network", "The network")
+    return InputError(f"{network} cannot be exported: {writer} does not take it ({said}). Try another --to; "
+                      "regraft.load(MODEL).to_torch() gives it as a module of PyTorch.")  # fmt: skip
