@@ -115,6 +115,6 @@ def _columns(learned: TableMap, predictor: Predictor) -> list[dict[str, Any]]:
 
 def _cells(items: Items, i: int, columns: list[dict[str, Any]]) -> list[str]:
     """The cells of row ``i`` in the order of the columns."""
-    if isinstance(items, Cells):
+    if isinstance(items, Cells) and "name" in columns[0]:
         return [items.columns[column["name"]][int(items.index[i])] for column in columns]
     return [repr(float(value)) for value in np.asarray(items.load(i))]

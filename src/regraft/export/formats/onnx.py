@@ -33,5 +33,7 @@ class Onnx:
                               (found.model.graph.outputs, exportable.outputs)):  # fmt: skip
             for value, port in zip(values, ports, strict=True):
                 value.name = port.name
+        for node in found.model.graph.all_nodes():  # where in the sources each came from, megabytes of it
+            node.metadata_props.clear()
         found.model.metadata_props[ABOUT] = about
         found.save(path, external_data=False)
