@@ -77,7 +77,41 @@ def red_cells(work: Path) -> Subject:
     return Subject(str(run.run), [*map(str, sorted((root / "JPEGImages").glob("*.jpg")))])
 
 
-DATA_SETS: dict[str, Callable[[Path], Subject]] = {"hymenoptera": hymenoptera, "usps": usps, "red_cells": red_cells}
+def reviews_en(work: Path) -> Subject:
+    """All 10,662 English reviews, a probe on minilm."""
+    [path] = need("data/reviews_en.csv.gz")
+    return Subject(str(regraft.fit(str(path), controls="none", out=str(work / "run")).run), [str(path)])
+
+
+def reviews_zh(work: Path) -> Subject:
+    """The 369 Chinese reviews of the test part, a probe on minilm fitted on the training part."""
+    train, test = need("data/reviews_zh_train.csv.gz", "data/reviews_zh_test.csv.gz")
+    return Subject(str(regraft.fit(str(train), controls="none", out=str(work / "run")).run), [str(test)])
+
+
+def diabetes(work: Path) -> Subject:
+    """The 442 rows of scikit-learn's diabetes table, with quantiles and an interval."""
+    from sklearn.datasets import load_diabetes
+
+    load_diabetes(as_frame=True).frame.to_csv(work / "diabetes.csv", index=False)
+    run = regraft.fit(str(work / "diabetes.csv"), label="target", interval=0.9, quantiles="0.1,0.5,0.9",
+                      controls="none", out=str(work / "run"))  # fmt: skip
+    return Subject(str(run.run), [str(work / "diabetes.csv")])
+
+
+def bccd(work: Path) -> Subject:
+    """The blood cells on BCCD's 364 pictures, YOLOX-nano after two epochs; the difference in pixels where it is one of
+    boxes.
+    """
+    [path] = need("data/bccd.zip")
+    run = regraft.fit(str(path), epochs=2, controls="none", out=str(work / "run"))
+    return Subject(str(run.run), [*map(str, sorted((unzipped(path) / "BCCD" / "JPEGImages").glob("*.jpg")))])
+
+
+DATA_SETS: dict[str, Callable[[Path], Subject]] = {
+    "hymenoptera": hymenoptera, "usps": usps, "red_cells": red_cells, "reviews_en": reviews_en,
+    "reviews_zh": reviews_zh, "diabetes": diabetes, "bccd": bccd,
+}  # fmt: skip
 """What fits a model on each, and names its inputs."""
 
 

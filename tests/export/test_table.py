@@ -12,10 +12,11 @@ import regraft
 from regraft.export.table_inputs import TableInputs, read_table
 from tests.export.test_pictures import alone
 
-ROWS = ["size,where,rooms,price", *(f"{i * 7 % 50 + 0.5},{('north', 'south', 'east')[i % 3]},{i % 5},{i * 7 % 50 * 3 + i * 37 % 11}"
+PLACES = ("north", "south", "east")
+ROWS = ["size,where,rooms,price", *(f"{i * 7 % 50 + 0.5},{PLACES[i % 3]},{i % 5},{i * 7 % 50 * 3 + i * 37 % 11}"
                                     for i in range(70))]  # fmt: skip
-ASKED = ["rooms,size,where,other", "3,12.5,north,x", "NA,,south,x", "2,7,west,", "1,-,?,x", "four,3,east,x", "1,inf,east,x",
-         "1,2", " 4 , 1e1 , east ,x"]  # fmt: skip
+ASKED = ["rooms,size,where,other", "3,12.5,north,x", "NA,,south,x", "2,7,west,", "1,-,?,x", "four,3,east,x",
+         "1,inf,east,x", "1,2", " 4 , 1e1 , east ,x"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,14 @@ from tests.backbones.tiny_text import TEXTS, write_model
 from tests.export.test_pictures import alone
 
 SAID = ["good film", "bad film", "好吃的店", "味道不好", "the film", "a good good film"]
-ODD = [*TEXTS[:5], "好吃的店 good, " * 30, "ＦＵＬＬ-width\u200b  and\ttabs", "x_y don’t 12,345", "\ud800 half", "ﬁ é e\u0301 İ"]
+ODD = [
+    *TEXTS[:5],
+    "好吃的店 good, " * 30,
+    "ＦＵＬＬ-width\u200b  and\ttabs",
+    "x_y don’t 12,345",
+    "\ud800 half",
+    "ﬁ é e\u0301 İ",
+]
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from regraft.export.base import Arrays
 
 
 def paired(said: Arrays, wanted: Arrays, least: float, room: float) -> tuple[Arrays, Arrays]:
-    """Both with their boxes in one order: of each wanted box, the best first, the nearest of its class that is left; then
-    what finds no partner. Left out is what has none where its score is within ``room`` of the ``least`` that is told of:
-    whether that is told, rounding decides.
+    """Both with their boxes in one order: of each wanted box, the best first, the nearest of its class that is left;
+    then what finds no partner. Left out is what has none where its score is within ``room`` of the ``least`` that is
+    told of: whether that is told, rounding decides.
     """
     left, ours, theirs, alone = [*range(len(said["scores"]))], [], [], []
     for at, (box, label) in enumerate(zip(wanted["boxes"], wanted["labels"], strict=True)):

@@ -1,8 +1,9 @@
 """Answers by an exported model, without what it was made with: ``python predict.py FILE...`` prints lines of JSON.
 
 Needs numpy and what runs the model: onnxruntime for model.onnx, openvino for model.xml, torch for model.pt2; Pillow for
-pictures, tokenizers for most texts. In the place of FILE a text may stand, for models of texts. ``--model PATH`` names the model or its folder where this file does not lie beside it. The fields are those of
-``regraft predict --json``. To answer inside a program:
+pictures, tokenizers for most texts. In the place of FILE a text may stand, for models of texts. ``--model PATH`` names
+the model or its folder where this file does not lie beside it. The fields are those of ``regraft predict --json``.
+To answer inside a program:
 
     about, run = session("FOLDER")
     run({"picture": decode(open("photo.jpg", "rb").read())})

@@ -15,7 +15,7 @@ from regraft.export.paired import paired
 from regraft.export.predict import Run
 
 LIMIT = 1e-3
-"""How far answers in float32 may lie apart: probabilities, numbers in units of their sigma, boxes in sides of a frame."""
+"""How far answers in float32 may lie apart: probabilities, numbers in units of sigma, boxes in sides of a frame."""
 SPREAD = 1e-3
 """No finer unit is taken for numbers than this share of the largest: float32 carries a thousandth of it, no more."""
 

@@ -74,7 +74,7 @@ class TableGraph(nn.Module):
 
 
 def exportable(predictor: AnyPredictor, model: str) -> Exportable:
-    """What is to be written of a model of rows; raises ``InputError`` where columns become features by several networks side by side."""
+    """What is to be written of a model of rows; raises ``InputError`` where its features are more than the columns."""
     assert isinstance(predictor, Predictor)
     network = predictor.model.network
     columns: nn.Module

@@ -1,5 +1,5 @@
-"""Tables -> what an exported graph takes of a row: numbers, and codes of categories. Needs NumPy and nothing of regraft;
-it is laid beside exported models for their ``predict.py``.
+"""Tables -> what an exported graph takes of a row: numbers, and codes of categories. Needs NumPy and nothing of
+regraft; it is laid beside exported models for their ``predict.py``.
 """
 
 from __future__ import annotations
@@ -112,8 +112,11 @@ def read_table(file: str) -> Table:
     data = Path(file).read_bytes()
     text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
     if not file.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
-        return of_records([*enumerate(json.loads(text), 1)] if text.lstrip()[:1] == "[" else
-                          [(i, json.loads(line)) for i, line in enumerate(text.split("\n"), 1) if line.strip()])
+        return of_records(
+            [*enumerate(json.loads(text), 1)]
+            if text.lstrip()[:1] == "["
+            else [(i, json.loads(line)) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
+        )
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     comma = max(",;\t|", key=lines[0].count)
     counted = [(i, row) for i, row in enumerate(csv.reader((f"{line}\n" for line in lines), delimiter=comma), 1)
@@ -134,7 +137,9 @@ def read_table(file: str) -> Table:
 def of_records(records: list[tuple[int, dict[str, Any]]]) -> Table:
     """Objects of JSON as a table."""
     names = dict.fromkeys(name for _, record in records for name in record)
-    return Table({name: [as_cell(record.get(name)) for _, record in records] for name in names}, [i for i, _ in records])
+    return Table(
+        {name: [as_cell(record.get(name)) for _, record in records] for name in names}, [i for i, _ in records]
+    )
 
 
 def as_cell(value: Any) -> str:

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ class TextInputs:
     """``about["parts"]`` tells how each network of a model reads a text; ``read`` gives a file's bytes by its name."""
 
     def __init__(self, about: dict[str, Any], read: Callable[[str], bytes]) -> None:
-        made = {"subwords": Subwords, "terms": Terms, "counts": Counts}
+        made: dict[str, Any] = {"subwords": Subwords, "terms": Terms, "counts": Counts}
         self.parts = [made[part["reads"]](part, read(part["file"])) for part in about["parts"]]
 
     def __call__(self, text: str) -> dict[str, Any]:
@@ -61,7 +62,9 @@ class Windowed:
             return [row], [1]
         inside = row[before : len(row) - behind]
         cuts = np.array_split(np.arange(len(inside)), -(-len(inside) // (longest - before - behind)))
-        return [[*row[:before], *(inside[i] for i in cut), *row[len(row) - behind :]] for cut in cuts], [*map(len, cuts)]
+        return [[*row[:before], *(inside[i] for i in cut), *row[len(row) - behind :]] for cut in cuts], [
+            *map(len, cuts)
+        ]
 
 
 class Subwords(Windowed):
@@ -132,7 +135,7 @@ def word_terms(text: str) -> Iterator[str]:
     """Words and single signs, and each with the one behind it."""
     words = WORDS.findall(text)
     yield from words
-    yield from (f"{a} {b}" for a, b in zip(words, words[1:], strict=False))
+    yield from (f"{a} {b}" for a, b in pairwise(words))
 
 
 def letter_terms(text: str) -> Iterator[str]:

@@ -122,7 +122,8 @@ def _tokenised(network: Pretrained, end: str) -> Part:
     ports = [Port(f"tokens{end}", "int64", (f"windows{end}", 2, f"length{end}")),
              Port(f"weights{end}", "float32", ("items", f"windows{end}"))]  # fmt: skip
     part = {"reads": "subwords" if kind == TOKENISER else "terms", "file": kind.replace(".json", f"{end}.json"),
-            "longest": network.spec.tokens, "pad": network.tokeniser.pad, "ends": [*network.tokeniser.ends]}  # fmt: skip
+            "longest": network.spec.tokens, "pad": network.tokeniser.pad,
+            "ends": [*network.tokeniser.ends]}  # fmt: skip
     return Windows(network), ports, [network.example(3), torch.full((2, 3), 1 / 3)], part, network.files[kind]
 
 
