@@ -228,6 +228,15 @@ def test_int8(probe: str, odd: list[str], tmp_path: Path) -> None:
         regraft.export_model(probe, "onnx", int8=True)
 
 
+def test_a_model_learned_in_int8_leaves_as_it_was_judged(shapes: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nncf", reason="nncf is not installed (extra int8)")
+    run = str(regraft.fit(str(shapes), controls="none", engine="openvino-int8", out=str(tmp_path / "r")).run)
+    found = regraft.export_model(run, "openvino", out=str(tmp_path / "e"), int8=True)
+    assert found.proof.largest_difference < 1e-5 and found.int8.data == "training pictures" and not found.notes
+    (note,) = regraft.export_model(run, "openvino", out=str(tmp_path / "f")).notes
+    assert "has learned from rows in int8" in note
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("to", ["onnx", "openvino"])
 def test_ants_and_bees(to: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

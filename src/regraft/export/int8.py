@@ -6,6 +6,7 @@ with the very graph that it carries.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +25,9 @@ from regraft.export.answers import answered
 from regraft.export.base import Exportable
 from regraft.export.pictures import INPUT, PictureGraph, three_channels
 from regraft.export.predict import Run
+from regraft.features.engines.base import Unconvertible
 from regraft.features.engines.openvino import silent
-from regraft.features.engines.openvino_int8 import MOST, OpenVinoInt8, calibrated, carries
+from regraft.features.engines.openvino_int8 import MOST, RECORD, OpenVinoInt8, calibrated, carries
 from regraft.features.fingerprints import fingerprints
 from regraft.features.fusion import parts_of
 from regraft.inference.predictor import Predictor
@@ -80,8 +82,13 @@ class Quantised:
     def __init__(self, predictor: Predictor, exportable: Exportable, model: str) -> None:
         self.predictor, self.exportable = predictor, exportable
         some, self.judged, self.told = pictures_for(predictor, model)
-        self.calibrated_on = len(some)
-        networks = [p if carries(p) else calibrated(p, some.items) for p in parts_of(predictor.model.network)]
+        parts = parts_of(predictor.model.network)
+        try:
+            networks = [p if carries(p) else calibrated(p, some.items) for p in parts]
+        except Unconvertible as error:
+            raise InputError(f"{predictor.model.network.name} cannot be exported in int8 ({error}); leave out "
+                             "--int8.") from error  # fmt: skip
+        self.calibrated_on = max(int(json.loads(n.int8[RECORD])["pictures"]) for n in networks)
         module, free = exportable.module, torch.export.Dim.DYNAMIC
         assert isinstance(module, PictureGraph)
         inner = [OpenVinoInt8(n).graph().clone() for n in networks]
@@ -101,8 +108,9 @@ class Quantised:
         """What the exported file is worth beside the model on labelled pictures."""
         items, name = self.judged.items, self.exportable.outputs[0].name
         say(f"judging int8 on {len(items)} pictures")
+        plain = Predictor(self.predictor.model, self.predictor.manifest, engine="torch", device="cpu")
         found = [(i, said[name], run({INPUT.name: three_channels(load_item(items, i))})[name])
-                 for i, said in answered(self.predictor, items)]  # fmt: skip
+                 for i, said in answered(plain, items)]  # fmt: skip
         if not found:
             raise DataError(f"None of the {len(items)} pictures of {self.told} can be read, to judge int8 on.")
         positions, before, after = (np.array(column) for column in zip(*found, strict=True))
@@ -134,6 +142,8 @@ def pictures_for(predictor: Predictor, model: str) -> tuple[Dataset, Dataset, st
     unseen = np.flatnonzero(~known.among(judged.items, fingerprints(judged.items, network, store)).either)
     if len(unseen):
         return thinned(learned, MOST), judged.take(unseen[:JUDGED]), f"{judged.name}, not learned from"
+    if any(map(carries, parts_of(network))):  # by what it was fitted with, on training pictures that nobody has noted
+        return learned, thinned(relabel(learned, classes), JUDGED), "training pictures"
     kept = np.random.default_rng(0).permutation(len(learned))
     cut = min(MOST, max(1, round(0.8 * len(learned))))
     return (learned.take(np.sort(kept[:cut])), relabel(learned.take(np.sort(kept[cut:])), classes),
