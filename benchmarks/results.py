@@ -623,6 +623,17 @@ def serve(r: dict[str, Any]) -> list[str]:
     return out
 
 
+def export(r: dict[str, Any]) -> list[str]:
+    out = ["## Exported models beside their own (`bench_export.py`)", "",
+           "Every input answered by the export's own `predict.py` in a process without torch and regraft, against "
+           "`regraft predict` in float32; numbers in units of sigma, boxes in pixels.", ""]  # fmt: skip
+    rows = [[r[name]["what"], to, m["inputs"], "none" if m["labels_equal"] is None else m["labels_equal"],
+             f"{m['largest_difference']:.1e}", m["megabytes"]]
+            for name in r if isinstance(r[name], dict) and "what" in r[name]
+            for to, m in r[name].items() if to != "what"]  # fmt: skip
+    return out + table(["data and model", "to", "inputs", "labels equal", "largest difference", "MB"], rows)
+
+
 SECTIONS = {
     "spine": spine,
     "pictures": pictures,
@@ -645,6 +656,7 @@ SECTIONS = {
     "stress": stress,
     "explain": explain,
     "serve": serve,
+    "export": export,
 }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from regraft.commands.demo import DemoResult
     from regraft.commands.evaluate import evaluate
     from regraft.commands.explain import explain
+    from regraft.commands.export import export as export_model
     from regraft.commands.fit import fit
     from regraft.commands.insights import insights
     from regraft.commands.inspect import inspect
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from regraft.data.audit.inspection import Inspection
     from regraft.explanation.occlusion import Explanation
     from regraft.explanation.pictures import PictureExplanations
+    from regraft.export.export import Exported
     from regraft.inference.answering import PredictResult
     from regraft.inference.detector import BoxPredictor
     from regraft.inference.evaluation import Evaluation
@@ -56,6 +58,7 @@ _WHERE = {
     "DemoResult": "regraft.commands.demo",
     "Evaluation": "regraft.inference.evaluation",
     "Explanation": "regraft.explanation.occlusion",
+    "Exported": "regraft.export.export",
     "FitResult": "regraft.pipelines.result",
     "Insights": "regraft.text_mining.summary",
     "Inspection": "regraft.data.audit.inspection",
@@ -71,16 +74,17 @@ _WHERE = {
     **{n: f"regraft.commands.{n}" for n in ("align", "audit", "augment", "cache", "compare", "convert", "evaluate",
                                             "explain", "fit", "insights", "inspect", "predict", "rank", "serve",
                                             "shift")},
+    "export_model": "regraft.commands.export:export",
     "report": "regraft.reports.page:write_report",
 }  # fmt: skip
 """The module of each name, and what it is called there where that is something else."""
 
 __all__ = [
     "Alignment", "Audit", "BoxPredictor", "Comparison", "Conversion", "DemoResult", "Evaluation", "Explanation",
-    "FitResult", "Insights", "Inspection", "PictureExplanations", "PredictResult", "Predictor", "Ranking", "Serving",
-    "Shared", "Shift", "TaskPredictor",
-    "align", "audit", "augment", "cache", "compare", "convert", "demo", "evaluate", "explain", "fit", "insights",
-    "inspect",
+    "Exported", "FitResult", "Insights", "Inspection", "PictureExplanations", "PredictResult", "Predictor", "Ranking",
+    "Serving", "Shared", "Shift", "TaskPredictor",
+    "align", "audit", "augment", "cache", "compare", "convert", "demo", "evaluate", "explain", "export_model", "fit",
+    "insights", "inspect",
     "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "serve", "shift", "verify",
 ]  # fmt: skip
 

@@ -148,6 +148,29 @@ def explain(
 
 
 @app.command()
+def export(
+    model: ModelPath,
+    to: Annotated[str, typer.Option(metavar="onnx|openvino|torch", help="what is to run it")] = "onnx",
+    out: Annotated[
+        str | None, typer.Option(help="a folder, or one file .onnx or .pt2 [default: named after the run]")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="DATA", help="items to prove it on [default: those of the fit]")
+    ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="for openvino: pictures in int8, calibrated on training pictures")
+    ] = False,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Write a saved model for another runtime, preprocessing inside, once it is seen to answer alike."""
+    from regraft.api import export_model as run
+
+    found = run(model, to, out=out, data=data, int8=int8, threads=threads)
+    print_json(found) if as_json else printing.print_export(found)
+
+
+@app.command()
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a finished run folder")], as_json: Json = False
 ) -> None:

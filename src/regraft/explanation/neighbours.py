@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from regraft.core.arrays import subsample
-from regraft.core.errors import InputError
 from regraft.core.row_store import RowStore
 from regraft.data.dataset import Dataset
 from regraft.data.image.decoding import Picture
 from regraft.data.items import Items
-from regraft.data.open import open_data
 from regraft.data.transforms.loaders import load_item
-from regraft.features.fingerprints import fingerprints
 from regraft.inference.predictor import Predictor
-from regraft.models import artefact
-from regraft.options.data import HINTS, DataOptions
+from regraft.inference.training_data import learned_items
 
 NEAREST, MOST = 4, 2000
 
@@ -33,20 +27,9 @@ class Neighbours:
     """
 
     def __init__(self, predictor: Predictor, path: str) -> None:
-        settings = predictor.manifest["record"].get("settings") or {}
-        data, known = settings.get("data"), artefact.learned_by(path)
-        if not isinstance(data, str) or known is None:
-            raise InputError("the model does not say what it has learned from")
-        if not data.startswith("embedded:") and not Path(data.partition("#")[0]).expanduser().exists():
-            raise InputError(f"{data}, which it has learned from, is not there")
-        told = DataOptions(**{k: settings.get(k) for k in (*HINTS, "format")})
-        whole, store = open_data(data, format=told.format, hints=told.hints()), RowStore()
-        network = predictor.model.network
-        learned = known.among(whole.items, fingerprints(whole.items, network, store)).exact
-        some = np.flatnonzero(learned)[subsample(int(learned.sum()), MOST)]
-        if not len(some):
-            raise InputError(f"{data} no longer holds what it has learned from")
-        self.predictor, self.data = predictor, whole.take(some)
+        store = RowStore()
+        self.data = learned_items(predictor.manifest, path, predictor.model.network, MOST, store)
+        self.predictor = predictor
         found = predictor.runner.stored(self.data.items, store)
         self.positions, self.rows = found.positions, self._directions(found.rows)
 

@@ -40,7 +40,7 @@ class _Answering(nn.Module):
             logits = logits.softmax(1)
         elif self.link == "sigmoid":
             logits = logits.sigmoid()
-        else:
+        elif logits.shape[1] > 1:
             logits = torch.cat([logits[:, :1], logits[:, 1:].sort(1).values], 1)
         return logits.float()
 

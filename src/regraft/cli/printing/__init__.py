@@ -20,6 +20,7 @@ from regraft.cli.printing.using import (
     print_boxes,
     print_evaluation,
     print_explanation,
+    print_export,
     print_insights,
     print_picture_explanations,
     print_predictions,
@@ -28,7 +29,8 @@ from regraft.cli.printing.using import (
 
 __all__ = [
     "box_figures", "figures", "print_audit", "print_backbones", "print_boxes", "print_cache", "print_comparison",
-    "print_conversion", "print_demo", "print_detection", "print_evaluation", "print_explanation", "print_fit",
+    "print_conversion", "print_demo", "print_detection", "print_evaluation", "print_explanation",
+    "print_export", "print_fit",
     "print_fits", "print_insights", "print_inspection", "print_json", "print_picture_explanations",
     "print_predictions", "print_ranking", "print_runs", "print_search", "print_shift", "print_tasks", "table",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from regraft.cli.printing.basics import box_figures, figures, problems, table
 if TYPE_CHECKING:
     from regraft.explanation.occlusion import ClassEffects, Explanation
     from regraft.explanation.pictures import PictureExplanations
+    from regraft.export.export import Exported
     from regraft.inference.answering import PredictResult
     from regraft.inference.evaluation import Evaluation
     from regraft.text_mining.summary import Insights, Share
@@ -162,6 +163,22 @@ def _where(found: Any) -> str:
     down, across = (min(2, 3 * v // n) for v, n in zip((row, column), found.shape, strict=True))
     words = [w for w in (("top", "", "bottom")[down], ("left", "", "right")[across]) if w]
     return " ".join(words) or "middle"
+
+
+def print_export(found: Exported) -> None:
+    """What was written, and how it answers beside the model."""
+    proof = found.proof
+    labels = "" if proof.labels_equal is None else f"{proof.labels_equal} of {proof.items} labels are the same, "
+    print(f"{found.to} in {found.precision}, {sum(found.files.values()) / 1e6:.1f} MB: {', '.join(found.files)}")
+    print(f"run beside the model on {proof.items} items ({proof.data}): {labels}the largest difference is "
+          f"{proof.largest_difference:.2g}{' sigma' if proof.labels_equal is None else ''}")  # fmt: skip
+    if found.int8:
+        cost = found.int8
+        print(f"int8, calibrated on {cost.calibrated_on} training pictures: {cost.figure} {cost.int8:.4f}, in float32 "
+              f"{cost.float32:.4f}, on {cost.items} pictures ({cost.data})")  # fmt: skip
+    for text in found.notes:
+        print(f"note: {text}")
+    print(f"look at {found.out}")
 
 
 def _marked(text: str, c: ClassEffects, colour: bool) -> str:

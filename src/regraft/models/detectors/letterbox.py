@@ -21,8 +21,10 @@ def ratio_of(height: int, width: int, frame: tuple[int, int]) -> float:
 
 def letterbox(picture: NDArray[np.uint8], frame: tuple[int, int]) -> tuple[NDArray[np.uint8], float]:
     """Uint8 (h, w, 3) -> uint8 (height, width, 3) and the ratio; bilinear between pixels, without blurring first."""
-    ratio = ratio_of(picture.shape[0], picture.shape[1], frame)
-    inside = resized(picture, max(1, int(picture.shape[0] * ratio)), max(1, int(picture.shape[1] * ratio)))
+    (height, width), ratio = picture.shape[:2], ratio_of(picture.shape[0], picture.shape[1], frame)
+    # in whole numbers: the side that the ratio comes from fills the frame, where ratio times side may fall short of it
+    inside = resized(picture, max(1, min(frame[0], height * frame[1] // width)),
+                     max(1, min(frame[1], width * frame[0] // height)))  # fmt: skip
     if inside.shape[:2] == frame:
         return inside, ratio
     out = np.full((*frame, 3), PAD, np.uint8)

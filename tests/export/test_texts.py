@@ -1,0 +1,100 @@
+"""Models of texts leave the tool: windows, counts and terms are made outside as they are made inside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import regraft
+from regraft.core.errors import InputError
+from regraft.export.text_inputs import Counts, Terms, plain
+from regraft.export.texts import Counted, exportable
+from regraft.features.encoders.tfidf import TfIdf
+from regraft.text import ngrams, views
+from tests.backbones.tiny_text import TEXTS, write_model
+from tests.export.test_pictures import alone
+
+SAID = ["good film", "bad film", "好吃的店", "味道不好", "the film", "a good good film"]
+ODD = [
+    *TEXTS[:5],
+    "好吃的店 good, " * 30,
+    "ＦＵＬＬ-width\u200b  and\ttabs",
+    "x_y don’t 12,345",
+    "\ud800 half",
+    "ﬁ é e\u0301 İ",
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tiny transformer, counts and the embedded vectors side by side."""
+    folder = tmp_path_factory.mktemp("texts")
+    rng = np.random.default_rng(0)
+    rows = [f"{SAID[k]} {' '.join(rng.choice(list('abcdefgh'), 4))},{k % 2}" for k in rng.integers(0, 6, 60)]
+    (folder / "t.csv").write_text("\n".join(["said,label", *rows]) + "\n", encoding="utf-8")
+    network = f"{write_model(folder / 'bert')}+tfidf+regraft_tiny_text"
+    return str(regraft.fit(str(folder / "t.csv"), backbone=network, controls="none", out=str(folder / "run")).run)
+
+
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+def test_texts_are_answered_alike_outside(run: str, to: str, tmp_path: Path) -> None:
+    found = regraft.export_model(run, to, out=str(tmp_path / "out"))
+    assert found.proof.labels_equal == found.proof.items == 60 and found.proof.largest_difference < 1e-5
+    asked = [t for t in ODD if t.isprintable()]
+    (tmp_path / "t.csv").write_text("\n".join(["n,said", *(f'{i},"{t}"' for i, t in enumerate(asked)), "9, "]) + "\n")
+    (tmp_path / "one.txt").write_text(TEXTS[-1])
+    inputs = [str(tmp_path / "t.csv"), str(tmp_path / "one.txt"), "the bad film"]
+    theirs = regraft.predict(run, inputs[:1], engine="torch").predictions
+    theirs += regraft.predict(run, [TEXTS[-1], inputs[2]], engine="torch").predictions
+    ours = alone(tmp_path / "out", *inputs)
+    assert len(ours) == len(theirs) == len(asked) + 3 and ours[len(asked)]["error"] == "it is empty"
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.get("label") == b.get("label") and ("error" in a) == ("error" in b)
+        if "label" in a:
+            assert a["probabilities"] == pytest.approx(b["probabilities"], abs=1e-5)
+    assert [r["input"] for r in ours[:2]] == ["row 2", "row 3"]
+    assert len({r["probabilities"]["0"] for r in ours if "label" in r}) > 3, "answers hang on what is said"
+
+
+def test_terms_and_views_are_those_of_the_tool() -> None:
+    terms = Terms({"inputs": ["a", "b"], "pad": 0}, b"{}")
+    for text in ODD:
+        assert [*terms.terms(text)] == ngrams.terms(text)
+        assert plain(text) == views.plain(text)
+
+
+def test_counts_weighed_in_the_graph_are_those_of_the_encoder() -> None:
+    model = TfIdf.fitted([*SAID, *ODD[:4], "a b", "c"])
+    counts = Counts({"view": [], "inputs": ["counts"]}, json.dumps(model.terms).encode())
+    for text in [*ODD, "a", "zzz unknown", ""]:
+        ours = Counted(model)(torch.from_numpy(counts(text)["counts"]))
+        assert np.allclose(ours.numpy(), model([text]).toarray(), atol=1e-6), text
+
+
+def test_long_texts_are_averaged_over_their_windows(run: str) -> None:
+    predictor = regraft.load(run, engine="torch")
+    made = exportable(predictor, run)
+    [(given, said)] = made.feeds(predictor.items(["bad film, " * 80]))
+    assert given["tokens"].shape[0] > 2 and given["weights"].sum() == pytest.approx(1)
+    [found] = made.module(*(torch.from_numpy(given[p.name]) for p in made.inputs))
+    assert np.allclose(found.detach().numpy(), said["probabilities"], atol=1e-6)
+    first = {**given, "weights": np.eye(1, given["tokens"].shape[0], dtype=np.float32)}
+    [other] = made.module(*(torch.from_numpy(first[p.name]) for p in made.inputs))
+    assert not np.allclose(other.detach().numpy(), said["probabilities"], atol=1e-6)
+
+
+def test_what_reads_texts_by_a_library_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("\n".join(["said,label", *(f"{SAID[i % 6]} {i},{i % 2}" for i in range(40))]))
+    run = regraft.fit(str(tmp_path / "t.csv"), backbone="tfidf[segment]", controls="none", out=str(tmp_path / "r")).run
+    with pytest.raises(InputError, match=r"the view segment of tfidf\[segment\] needs a library"):
+        regraft.export_model(str(run), "onnx", out=str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_file_lacks_the_tokeniser(run: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="needs tokenizer.json and counted_2.json and terms_3.json beside its graph"):
+        regraft.export_model(run, "onnx", out=str(tmp_path / "m.onnx"))
