@@ -44,10 +44,10 @@ class Subject(NamedTuple):
 
 
 def hymenoptera(work: Path) -> Subject:
-    """All 397 photos of ants and bees, a probe on mobilenet_v2."""
+    """Photos of ants and bees, a probe on mobilenet_v2."""
     root = unzipped(need("data/hymenoptera.zip")[0])
     run = regraft.fit(str(root / "hymenoptera_data"), backbone="mobilenet_v2", controls="none", out=str(work / "run"))
-    return Subject(str(run.run), [*map(str, sorted(root.rglob("*.jpg")))])
+    return Subject(str(run.run), [*map(str, sorted(root.rglob("*.jp*g")))])
 
 
 def usps(work: Path) -> Subject:
