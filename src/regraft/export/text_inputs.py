@@ -96,6 +96,7 @@ class Terms(Windowed):
         return [self.number[t] for t in self.terms(text) if t in self.number]
 
     def terms(self, text: str) -> Iterator[str]:
+        """The terms of a text, in its order."""
         for piece in PIECES.findall(unicodedata.normalize("NFKC", text).lower()):
             if "\u3400" <= piece[0] <= "\u9fff":
                 yield from piece
