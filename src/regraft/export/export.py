@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -162,9 +163,15 @@ def checked(out: str, form: type[Format]) -> Path:
 
 
 def is_ours(place: Path) -> bool:
-    """Whether what stands there was exported before, or is an empty folder."""
+    """Whether what stands there was exported before, or is an empty folder. A program of PyTorch is looked into, not
+    loaded.
+    """
     if place.is_file():
         try:
+            if place.suffix == Path(FORMATS.get("torch").GRAPH).suffix:
+                with zipfile.ZipFile(place) as z:
+                    told = next(name for name in z.namelist() if name.endswith(f"extra/{script.ABOUT}"))
+                    return bool(json.loads(z.read(told))["format"] == FORMAT)
             return bool(script.session(place))
         except Exception:  # noqa: BLE001 runtimes raise what they like on a file that is none of theirs
             return False
