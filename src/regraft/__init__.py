@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         runs,
         shift,
         verify,
+        weights,
     )
     from regraft.core.errors import RegraftError
     from regraft.estimators.classifier import Classifier
@@ -84,6 +85,7 @@ __all__ = [
     "runs",
     "shift",
     "verify",
+    "weights",
 ]
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from regraft.commands.rank import rank
     from regraft.commands.runs import list_backbones, list_methods, runs, verify
     from regraft.commands.shift import shift
+    from regraft.commands.weights import weights
     from regraft.data.audit.inspection import Inspection
     from regraft.explanation.occlusion import Explanation
     from regraft.explanation.pictures import PictureExplanations
@@ -67,7 +68,8 @@ _WHERE = {
     "TaskPredictor": "regraft.inference.multi_task",
     **dict.fromkeys(("list_backbones", "list_methods", "runs", "verify"), "regraft.commands.runs"),
     **{n: f"regraft.commands.{n}" for n in ("align", "audit", "augment", "cache", "compare", "convert", "evaluate",
-                                            "explain", "fit", "insights", "inspect", "predict", "rank", "shift")},
+                                            "explain", "fit", "insights", "inspect", "predict", "rank", "shift",
+                                            "weights")},
     "report": "regraft.reports.page:write_report",
 }  # fmt: skip
 """The module of each name, and what it is called there where that is something else."""
@@ -79,6 +81,7 @@ __all__ = [
     "align", "audit", "augment", "cache", "compare", "convert", "demo", "evaluate", "explain", "fit", "insights",
     "inspect",
     "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "shift", "verify",
+    "weights",
 ]  # fmt: skip
 
 

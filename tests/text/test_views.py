@@ -33,6 +33,7 @@ def apply(chain: str, text: str) -> str:
 @pytest.mark.parametrize(("chain", "text", "wanted"), [
     ("plain", " a\u200bb\u00a0 c\n\td\x00e\u0301 ", "ab c d\u00e9"),
     ("halfwidth", "Ｇｏｏｄ！１２", "Good!12"),
+    ("join", "味道 非常\u3000 好 ， good 好 ok 1 2 好 。", "味道非常好， good 好 ok 1 2 好。"),
     ("segment", "味道非常好, ok", "味道 非常 好 , ok"),
     ("lemma", "The houses were bought; кошки 好吃!", "the house be buy; кошка 好吃!"),
     ("pinyin", "好吃的店 is ok!", "hao chi de dian is ok!"),

@@ -25,14 +25,13 @@ from regraft.backbones import weights as files
 from regraft.backbones.base import Body, Pretrained
 from regraft.backbones.blocks import chain_of
 from regraft.backbones.huggingface import image as picture_folders
-from regraft.backbones.huggingface.text import minilm_folder
-from regraft.backbones.rows import LENET, MINILM, MINUS_ONE_TO_ONE, OWN, TINY, Row, torchvision_rows
+from regraft.backbones.rows import LENET, MINUS_ONE_TO_ONE, OWN, TINY, Row, torchvision_rows
+from regraft.backbones.sources.embedded import EMBEDDED
 from regraft.backbones.text import catalog as texts
 from regraft.core.errors import InputError, UnknownName, WeightsError
 from regraft.core.types import PreprocessSpec
 from regraft.core.vision import torchvision
 
-EMBEDDED = Path(__file__).parent / "embedded"
 RAW_SIDE = 32
 
 
@@ -55,9 +54,7 @@ def rows(name: str) -> tuple[Row, ...]:
 def best_row(name: str) -> tuple[Row, bool]:
     """The row that `load` would take, and whether its weights are on this machine."""
     choices = rows(name)
-    if name == MINILM.name:
-        return choices[0], minilm_folder() is not None
-    row, path = next(files.local_files(choices, EMBEDDED), (choices[0], None))
+    row, path = next(files.local_files(choices), (choices[0], None))
     return row, path is not None
 
 
@@ -110,7 +107,7 @@ def _pretrained(name: str, explicit: str | Path | None) -> Pretrained:
     choices = rows(name)
     if name == LENET.name and explicit is None:
         raise WeightsError("There are no weights for lenet: random:lenet is the network to train from scratch.")
-    row, path = files.find(name, choices, explicit, embedded=EMBEDDED)
+    row, path = files.find(name, choices, explicit)
     state = files.read_state(path)
     net = _build(_recipe(row))
     if more := _as_in(state, row, net):

@@ -13,13 +13,14 @@ from pathlib import Path
 from regraft.core.errors import InputError
 from regraft.core.registry import Registry
 from regraft.text.cedict import Glosses
-from regraft.text.words import han_words, need, runs, spaced
+from regraft.text.words import HAN, han_words, need, runs, spaced
 
 View = Callable[[str], str]
 
 VIEWS = Registry("view", {
     "plain": "regraft.text.views:plain",
     "halfwidth": "regraft.text.views:halfwidth",
+    "join": "regraft.text.views:join",
     "segment": "regraft.text.views:segment",
     "lemma": "regraft.text.views:lemma",
     "pinyin": "regraft.text.views:pinyin",
@@ -28,6 +29,7 @@ VIEWS = Registry("view", {
 })  # fmt: skip
 
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_BETWEEN = re.compile(rf"(?<=[{HAN}，。！？、；：])[ \u3000]+(?=[{HAN}，。！？、；：])")
 _SCRIPTS = {"CYRILLIC": "ru", "GREEK": "el", "ARMENIAN": "hy", "GEORGIAN": "ka", "LATIN": "en"}
 
 
@@ -41,6 +43,11 @@ def plain(text: str) -> str:
 def halfwidth(text: str) -> str:
     """Full-width letters, digits and punctuation as half-width ones (NFKC)."""
     return unicodedata.normalize("NFKC", text)
+
+
+def join(text: str) -> str:
+    """No blanks between Chinese characters, as Chinese is written: the reverse of `segment`."""
+    return _BETWEEN.sub("", text)
 
 
 def segment(text: str) -> str:
