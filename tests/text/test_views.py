@@ -14,6 +14,7 @@ from regraft.text.cedict import Glosses
 from regraft.text.views import VIEWS, dictionary_of, steps, view
 from regraft.text.words import words
 
+PREFIXES = ("query", "passage")
 ENTRIES = """# CC-CEDICT
 #! version=1
 
@@ -39,13 +40,15 @@ def apply(chain: str, text: str) -> str:
     ("pinyin", "好吃的店 is ok!", "hao chi de dian is ok!"),
     ("pinyin-tones", "好吃", "hao3 chi1"),
     ("pinyin", "重庆 重要", "chong qing zhong yao"),
+    ("join+query", "好 吃", "query: 好吃"),
+    ("passage", "", "passage: "),
     ("halfwidth+pinyin+plain", "好Ａ\u200b！", "hao A!"),
 ])  # fmt: skip
 def test_views(chain: str, text: str, wanted: str) -> None:
     assert apply(chain, text).lower() == wanted.lower()
 
 
-@pytest.mark.parametrize("name", [n for n in VIEWS if n != "gloss"])
+@pytest.mark.parametrize("name", [n for n in VIEWS if n not in ("gloss", *PREFIXES)])
 def test_every_view_takes_any_text(name: str) -> None:
     for text in ("", " ", "\n"):
         assert apply(name, text).strip() == ""

