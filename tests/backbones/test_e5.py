@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+import regraft
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
 from regraft.backbones.huggingface import text as folders
@@ -109,6 +110,19 @@ def test_a_package_becomes_a_network_and_an_artefact(tiny: Path, fresh_cache: Pa
     tiny.unlink()
     loaded, _ = artefact.load(saved)
     assert np.array_equal(make_engine(loaded.network).run(array(texts))["pooled"], rows)
+
+
+def test_it_is_trained_as_any_other(tiny: Path, tmp_path: Path) -> None:
+    texts = [f"{a} film" if i % 2 else f"电影 {a}" for i, a in enumerate(["good", "好", "!", "fi", "o"] * 8)]
+    rows = "".join(f"{t},{'en' if i % 2 else 'zh'}\n" for i, t in enumerate(texts))
+    (tmp_path / "t.csv").write_text("text,label\n" + rows, encoding="utf-8")
+    result = regraft.fit(str(tmp_path / "t.csv"), backbone="e5-small[join]", method="lp-ft", epochs=1, engine="torch",
+                         out=str(tmp_path / "r"))  # fmt: skip
+    result = result[0] if isinstance(result, tuple) else result
+    before, after = catalog.load("e5-small").body, regraft.load(tmp_path / "r").model.network.body
+    moved = [k for k, v in before.state_dict().items() if not torch.equal(v, after.state_dict()[k])]
+    assert any("layer" in k for k in moved) and result.metrics["val"]["accuracy"] > 0.5
+    assert regraft.load(tmp_path / "r").model.network.spec.view == ("join",)
 
 
 def test_it_is_unpacked_once_and_anew_where_it_was_damaged(tiny: Path, monkeypatch, fresh_cache: Path) -> None:

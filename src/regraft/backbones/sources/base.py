@@ -11,14 +11,22 @@ from regraft.core.registry import Registry
 
 
 class Wanted(Protocol):
-    """A set of weights: the names its file may have, best first, the package that carries it, the publisher's URL."""
+    """A set of weights to be found."""
 
     @property
-    def files(self) -> tuple[str, ...]: ...
+    def files(self) -> tuple[str, ...]:
+        """The names its file may have, best first."""
+        ...
+
     @property
-    def url(self) -> str | None: ...
+    def url(self) -> str | None:
+        """Where its publisher has it."""
+        ...
+
     @property
-    def package(self) -> Package | None: ...
+    def package(self) -> Package | None:
+        """The package that carries it."""
+        ...
 
 
 R = TypeVar("R", bound=Wanted)
