@@ -28,7 +28,8 @@ import torch
 
 from common import need, write
 from regraft.backbones import catalog
-from regraft.backbones.huggingface.text import minilm_folder
+from regraft.backbones.rows import MINILM
+from regraft.backbones.text.published import folder_of
 from regraft.features.engines import auto
 from regraft.features.engines.auto import least_cosine
 from regraft.features.engines.base import Engine, make_engine, plain_engine
@@ -58,7 +59,7 @@ def one(count: int) -> dict[str, Any]:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     with gzip.open(need("data/reviews_en.csv.gz")[0], "rt", encoding="utf-8") as file:
         texts = random.Random(0).sample([row["text"] for row in csv.DictReader(file)], count)
-    whole = sentence_transformers.SentenceTransformer(str(minilm_folder()), device="cpu")
+    whole = sentence_transformers.SentenceTransformer(str(folder_of(MINILM)), device="cpu")
     theirs = sentence_transformers.SentenceTransformer(modules=[whole[0], whole[1]], device="cpu")  # not normalised
     network = catalog.load("minilm")
     begun = time.perf_counter()

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         runs,
         shift,
         verify,
+        weights,
     )
     from regraft.core.errors import RegraftError
     from regraft.estimators.classifier import Classifier
@@ -86,6 +87,7 @@ __all__ = [
     "runs",
     "shift",
     "verify",
+    "weights",
 ]
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from regraft.commands.runs import list_backbones, list_methods, runs, verify
     from regraft.commands.serve import Serving, serve
     from regraft.commands.shift import shift
+    from regraft.commands.weights import weights
     from regraft.data.audit.inspection import Inspection
     from regraft.explanation.occlusion import Explanation
     from regraft.explanation.pictures import PictureExplanations
@@ -73,7 +74,7 @@ _WHERE = {
     **dict.fromkeys(("list_backbones", "list_methods", "runs", "verify"), "regraft.commands.runs"),
     **{n: f"regraft.commands.{n}" for n in ("align", "audit", "augment", "cache", "compare", "convert", "evaluate",
                                             "explain", "fit", "insights", "inspect", "predict", "rank", "serve",
-                                            "shift")},
+                                            "shift", "weights")},
     "export_model": "regraft.commands.export:export",
     "report": "regraft.reports.page:write_report",
 }  # fmt: skip
@@ -86,6 +87,7 @@ __all__ = [
     "align", "audit", "augment", "cache", "compare", "convert", "demo", "evaluate", "explain", "export_model", "fit",
     "insights", "inspect",
     "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "serve", "shift", "verify",
+    "weights",
 ]  # fmt: skip
 
 

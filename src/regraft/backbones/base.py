@@ -203,6 +203,10 @@ class Pretrained:
         found: Subwords | WordList = kept[1]
         return found
 
+    @tokeniser.setter
+    def tokeniser(self, made: Subwords | WordList) -> None:
+        self.__dict__["_tokeniser"] = (self.spec, made)
+
     @property
     def width(self) -> int:
         """D, the number of features."""

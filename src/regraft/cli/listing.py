@@ -22,6 +22,22 @@ def backbones(as_json: Json = False) -> None:
 
 
 @app.command()
+def weights(
+    here: Annotated[bool, typer.Option("--here", help="only those on this machine")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the weights of networks: where they are or what one command brings them, checksum, licence and origin.
+
+    Sources, first to last: folders named in REGRAFT_WEIGHTS, regraft itself, installed packages, the cache, the
+    publisher. Nothing is fetched.
+    """
+    from regraft.api import weights as find
+
+    found = find(here)
+    print_json({"weights": found}) if as_json else printing.print_weights(found)
+
+
+@app.command()
 def methods(as_json: Json = False) -> None:
     """List the methods of transfer."""
     from regraft.api import list_methods as find

@@ -13,21 +13,25 @@ from pathlib import Path
 from regraft.core.errors import InputError
 from regraft.core.registry import Registry
 from regraft.text.cedict import Glosses
-from regraft.text.words import han_words, need, runs, spaced
+from regraft.text.words import HAN, han_words, need, runs, spaced
 
 View = Callable[[str], str]
 
 VIEWS = Registry("view", {
     "plain": "regraft.text.views:plain",
     "halfwidth": "regraft.text.views:halfwidth",
+    "join": "regraft.text.views:join",
     "segment": "regraft.text.views:segment",
     "lemma": "regraft.text.views:lemma",
     "pinyin": "regraft.text.views:pinyin",
     "pinyin-tones": "regraft.text.views:pinyin_tones",
+    "query": "regraft.text.views:query",
+    "passage": "regraft.text.views:passage",
     "gloss": "regraft.text.views:gloss",
 })  # fmt: skip
 
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_BETWEEN = re.compile(rf"(?<=[{HAN}，。！？、；：])[ \u3000]+(?=[{HAN}，。！？、；：])")
 _SCRIPTS = {"CYRILLIC": "ru", "GREEK": "el", "ARMENIAN": "hy", "GEORGIAN": "ka", "LATIN": "en"}
 
 
@@ -41,6 +45,11 @@ def plain(text: str) -> str:
 def halfwidth(text: str) -> str:
     """Full-width letters, digits and punctuation as half-width ones (NFKC)."""
     return unicodedata.normalize("NFKC", text)
+
+
+def join(text: str) -> str:
+    """No blanks between Chinese characters, as Chinese is written: the reverse of `segment`."""
+    return _BETWEEN.sub("", text)
 
 
 def segment(text: str) -> str:
@@ -68,6 +77,18 @@ def pinyin(text: str) -> str:
 def pinyin_tones(text: str) -> str:
     """As `pinyin`, with the tone as a digit behind each syllable."""
     return _sounds(text, "TONE3")
+
+
+def query(text: str) -> str:
+    """``query: `` in front: how E5 networks saw what is compared, grouped or classified, and questions
+    (Wang et al. 2024). It stands last in a chain.
+    """
+    return f"query: {text}"
+
+
+def passage(text: str) -> str:
+    """``passage: `` in front: how E5 networks saw the documents among which a question's answer is."""
+    return f"passage: {text}"
 
 
 def gloss(dictionary: bytes, name: str) -> View:

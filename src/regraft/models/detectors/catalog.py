@@ -13,6 +13,7 @@ from torch import Tensor
 
 from regraft.backbones import catalog as backbones
 from regraft.backbones import weights as files
+from regraft.backbones.sources.package import Package
 from regraft.core.errors import InputError, UnknownName, WeightsError
 from regraft.core.vision import torchvision
 from regraft.models.detectors import backbone_maps as trunks
@@ -23,7 +24,6 @@ from regraft.models.detectors.letterbox import frame_for
 from regraft.models.detectors.yolo import Yolo
 from regraft.models.detectors.yolox import SIZES
 
-NONE = Path(__file__).parent / "weights"
 RELEASES = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0"
 DEFAULT, BODY = "yolo", "mobilenet_v2"
 WHOLE = {
@@ -42,6 +42,7 @@ class Row:
 
     files: tuple[str, ...]
     url: str | None
+    package: Package | None = None
 
 
 def names() -> list[str]:
@@ -94,7 +95,7 @@ def load(
             return _of_torchvision(whole, weights, frame)
         return _on_trunk(name, backbone or BODY, classes, frame, seed, weights=weights)
     size = _size(name)
-    row, path = files.find(name, [_yolox(size)], weights, embedded=NONE)
+    row, path = files.find(name, [_yolox(size)], weights)
     state = _state(path, name)
     known = COCO if state.get("head.cls_preds.0.bias", torch.zeros(len(COCO))).shape[0] == len(COCO) else ()
     outputs = known or [f"class {i}" for i in range(len(state["head.cls_preds.0.bias"]))]
@@ -204,11 +205,11 @@ def _whole(name: str, classes: Sequence[str], frame: tuple[int, int] | None) -> 
 def _at_hand(name: str) -> str | None:
     """The first of torchvision's detectors of this kind whose COCO weights are on this machine."""
     rows = {whole: _torchvision_row(whole) for whole in WHOLE[name]}
-    return next((w for w, row in rows.items() if next(files.local_files([row], NONE), None)), None)
+    return next((w for w, row in rows.items() if next(files.local_files([row]), None)), None)
 
 
 def _of_torchvision(name: str, weights: str | Path | None, frame: tuple[int, int] | None) -> Detector:
-    row, path = files.find(name, [_torchvision_row(name)], weights, embedded=NONE)
+    row, path = files.find(name, [_torchvision_row(name)], weights)
     classes = torchvision.models.get_model_weights(name).DEFAULT.meta["categories"][1:]  # type: ignore[attr-defined]
     net = _whole(name, classes, frame)
     wanted = net.state_dict()
