@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -211,9 +212,14 @@ def test_the_command(probe: str, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["out"] == "probe-openvino" and (tmp_path / "probe-openvino" / "model.xml").is_file()
 
 
+def require_nncf() -> None:
+    if find_spec("nncf") is None:  # importing it would bring OpenVINO's telemetry
+        pytest.skip("nncf is not installed (extra int8)")
+
+
 def test_int8(probe: str, odd: list[str], tmp_path: Path) -> None:
     """Weights take a quarter of the room; what it costs is told, on pictures that nothing was calibrated on."""
-    pytest.importorskip("nncf", reason="nncf is not installed (extra int8)")
+    require_nncf()
     found = regraft.export_model(probe, "openvino", out=str(tmp_path / "e"), int8=True)
     assert found.precision == "int8" and found.int8.calibrated_on == 32 and found.int8.items == 8
     assert found.int8.figure == "accuracy" and found.int8.int8 == found.int8.float32 == 1
@@ -229,7 +235,7 @@ def test_int8(probe: str, odd: list[str], tmp_path: Path) -> None:
 
 
 def test_a_model_learned_in_int8_leaves_as_it_was_judged(shapes: Path, tmp_path: Path) -> None:
-    pytest.importorskip("nncf", reason="nncf is not installed (extra int8)")
+    require_nncf()
     run = str(regraft.fit(str(shapes), controls="none", engine="openvino-int8", out=str(tmp_path / "r")).run)
     found = regraft.export_model(run, "openvino", out=str(tmp_path / "e"), int8=True)
     assert found.proof.largest_difference < 1e-5 and found.int8.data == "training pictures" and not found.notes

@@ -56,13 +56,13 @@ class Predictor(BasePredictor[Answers]):
         self.hints = Hints(kept=Roles.from_json(manifest["record"].get("columns")))
         self.classes_ = np.array(model.target.classes)
 
-    def stream(self, items: Items, label: str = "predictions") -> Iterator[Answers]:
+    def stream(self, items: Items, label: str = "predictions", *, familiar: bool = True) -> Iterator[Answers]:
         for found in self.runner.stream(items, label):
-            yield self.answers_of(found)
+            yield self.answers_of(found, familiar=familiar)
 
-    def answers_of(self, found: Extracted) -> Answers:
-        """The answers of one batch of features."""
-        known, answers = self.model.familiar, self.model.probabilities(found.rows)
+    def answers_of(self, found: Extracted, *, familiar: bool = True) -> Answers:
+        """The answers of one batch of features; without what is unlike the training data where not ``familiar``."""
+        known, answers = self.model.familiar if familiar else None, self.model.probabilities(found.rows)
         if known is None:
             return Answers(found.positions, answers, found.failed)
         scores = known.scores(found.rows)
@@ -100,11 +100,11 @@ class Predictor(BasePredictor[Answers]):
         """(n, k) probabilities; raises ``DataError`` naming the first item that cannot be read."""
         if self.model.numbers:
             raise InputError("The model gives numbers, not probabilities: predict gives them.")
-        return self.joined(self.all_of(x)).probabilities
+        return self.joined(self.all_of(x, familiar=False)).probabilities
 
     def predict(self, x: Any) -> NDArray[Any]:
         """(n,) class names; where several may be true, joined by ``|``; or (n,) numbers."""
-        return self.said(self.joined(self.all_of(x)).probabilities)
+        return self.said(self.joined(self.all_of(x, familiar=False)).probabilities)
 
     def said(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
         """What `Predictor.predict` says of outputs (n, k)."""
