@@ -628,12 +628,19 @@ def serve(r: dict[str, Any]) -> list[str]:
 def export(r: dict[str, Any]) -> list[str]:
     out = ["## Exported models beside their own (`bench_export.py`)", "",
            "Every input answered by the export's own `predict.py` in a process without torch and regraft, against "
-           "`regraft predict` in float32; numbers in units of sigma, boxes in pixels.", ""]  # fmt: skip
+           "`regraft predict` in float32; the difference is that of probabilities, of scores, or of numbers in units "
+           "of sigma.", ""]  # fmt: skip
     rows = [[r[name]["what"], to, m["inputs"], "none" if m["labels_equal"] is None else m["labels_equal"],
              f"{m['largest_difference']:.1e}", m["megabytes"]]
             for name in r if isinstance(r[name], dict) and "what" in r[name]
             for to, m in r[name].items() if to != "what"]  # fmt: skip
-    return out + table(["data and model", "to", "inputs", "labels equal", "largest difference", "MB"], rows)
+    out += table(["data and model", "to", "inputs", "labels equal", "largest difference", "MB"], rows)
+    for to, m in r.get("bccd", {}).items():
+        if to != "what":
+            p = m["pixels"]
+            out += ["", f"Of the {p['boxes']:,} boxes of BCCD, {to} places {p['above_half']} more than half a pixel "
+                    f"elsewhere (at most {p['largest']:.1f}), where two lay almost on each other."]  # fmt: skip
+    return [*out, ""]
 
 
 SECTIONS = {
