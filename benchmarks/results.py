@@ -635,11 +635,10 @@ def export(r: dict[str, Any]) -> list[str]:
             for name in r if isinstance(r[name], dict) and "what" in r[name]
             for to, m in r[name].items() if to != "what"]  # fmt: skip
     out += table(["data and model", "to", "inputs", "labels equal", "largest difference", "MB"], rows)
-    for to, m in r.get("bccd", {}).items():
-        if to != "what":
-            p = m["pixels"]
-            out += ["", f"Of the {p['boxes']:,} boxes of BCCD, {to} places {p['above_half']} more than half a pixel "
-                    f"elsewhere (at most {p['largest']:.1f}), where two lay almost on each other."]  # fmt: skip
+    apart = {to: m["pixels"] for to, m in r.get("bccd", {}).items() if to != "what"}
+    if apart:
+        told = ", ".join(f"{to} {p['largest']:.1f} of {p['boxes']:,} boxes" for to, p in apart.items())
+        out += ["", f"The largest distance of an edge on BCCD's pictures, in their pixels: {told}."]
     return [*out, ""]
 
 
