@@ -26,11 +26,15 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "regraft", "-q", "serve", *words]
 
 
+def hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextmanager
 def service(*words: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """The process, and what it printed once it had begun."""
+    """The process, and what it printed once it had begun; it hears Ctrl-C also where whoever tests does not."""
     with subprocess.Popen(command(*words, "--port", "0", "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True) as process:  # fmt: skip
+                          text=True, preexec_fn=hear_ctrl_c) as process:  # fmt: skip
         try:
             assert process.stdout is not None
             yield process, json.loads(_object(process.stdout))
