@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+import regraft
+from regraft.backbones import catalog
 from regraft.data.folds import stratified_folds
+from regraft.features.engines import auto
 from regraft.models.outliers import Gaussian, OutlierDetector
 
 
@@ -126,3 +129,28 @@ def test_scores_hang_on_no_neighbours() -> None:
     for some in (np.arange(150)[::-1], np.arange(37), np.array([149]), np.arange(50, 120)):
         for name, values in known.scores(new[some]).items():
             assert np.array_equal(values, together[name][some]), name
+
+
+def test_a_single_row_costs_a_single_row(shapes, tmp_path, monkeypatch) -> None:
+    run = regraft.fit(str(shapes), backbone="regraft_tiny", controls="none", out=str(tmp_path / "run")).run
+    predictor = regraft.load(run)
+    model, seen = predictor.model, list[int]()
+    rows = np.random.default_rng(0).normal(size=(5, model.network.width)).astype(np.float32)
+    together = model.logits(rows)
+    model.head.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    for row, expected in zip(rows, together, strict=True):
+        assert np.abs(model.logits(row[None])[0] - expected).max() <= 1e-5 * np.abs(together).max()
+    assert seen == [1] * 5
+    # names need no distances to the training data, records do
+    monkeypatch.setattr(OutlierDetector, "scores", lambda *_: pytest.fail("reckoned for nothing"))
+    file = next(shapes.rglob("*.png"))
+    assert len(predictor.predict([str(file)])) == 1 and predictor.predict_proba([str(file)]).shape == (1, 2)
+    with pytest.raises(pytest.fail.Exception):
+        predictor.answer([str(file)])
+
+
+def test_the_nominal_cost_is_counted_once(monkeypatch) -> None:
+    network = catalog.load("regraft_tiny")
+    first = auto.nominal_seconds(network)
+    monkeypatch.setattr(network, "watched", lambda *_: pytest.fail("counted again"))
+    assert auto.nominal_seconds(network) == first > 0

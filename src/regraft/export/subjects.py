@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from regraft.core.errors import InputError
 from regraft.core.registry import Registry
 from regraft.export.base import Exportable
 from regraft.inference.detector import BoxPredictor
@@ -20,12 +19,9 @@ SUBJECTS = Registry("kind of model to export", {
 
 
 def exportable_of(predictor: AnyPredictor, model: str) -> Exportable:
-    """What is to be written of a loaded model; raises ``InputError`` where it cannot be exported."""
+    """What is to be written of a loaded model; raises ``InputError`` naming what cannot be exported."""
     if isinstance(predictor, TaskPredictor):
         raise unnamed(model, predictor.tasks)
     kind = "boxes" if isinstance(predictor, BoxPredictor) else predictor.modality
-    if kind not in SUBJECTS:
-        raise InputError(f"{model} cannot be exported: models of the kind {kind} cannot be; regraft.load and 'regraft "
-                         "predict' answer by it.")  # fmt: skip
     found: Exportable = SUBJECTS.get(kind)(predictor, model)
     return found
