@@ -35,7 +35,7 @@ class Metrics:
         self.queue.labels(model).set_function(length)
 
     def request(self, model: str, status: int, seconds: float) -> None:
-        """One request for answers or an explanation that has ended with an HTTP ``status``."""
+        """One request for answers that has ended with an HTTP ``status``."""
         self.seconds.labels(model, OUTCOMES.get(status, "other")).observe(seconds)
 
     def batch(self, model: str, records: Sequence[Record]) -> None:
