@@ -108,7 +108,7 @@ def test_a_picture_by_itself(kind: str) -> None:
 def test_a_single_picture_costs_a_single_picture(monkeypatch: pytest.MonkeyPatch, fresh_cache: Path) -> None:
     sizes, run = [], TorchEngine.run
     monkeypatch.setattr(TorchEngine, "run", lambda self, data: sizes.append(len(data)) or run(self, data))
-    monkeypatch.setattr(graphs, "exported", lambda network: pytest.fail("a conversion"))
+    monkeypatch.setattr(graphs.ConvertedEngine, "_convert", lambda self: pytest.fail("a conversion"))
     net = tiny()
     with monkeypatch.context() as patch:
         patch.setattr(parallel, "ThreadPoolExecutor", lambda *_: pytest.fail("a thread for a few pictures"))

@@ -50,7 +50,7 @@ def test_many_texts_choose_among_engines_on_texts(
     network, items = catalog.load(str(tiny)), Texts([f"{t} {i}" for i in range(100) for t in TEXTS])
     assert auto.candidates(network, "cpu", len(items), 5.0) == [plain_engine(network, "cpu")]
     monkeypatch.setattr(auto, "CONVERT_TEXTS", 1e-9)
-    monkeypatch.setattr(auto, "CONVERT_SECONDS", 1e-9)
+    monkeypatch.setattr(auto, "ALL_SECONDS", 1e-9)
     wanted = auto.candidates(network, "cpu", len(items), 5.0)
     assert wanted[0] == "torch" and "onnxruntime" not in wanted
     runner = Runner(network)

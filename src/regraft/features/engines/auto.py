@@ -34,9 +34,11 @@ from regraft.features.engines.graphs import remembered, version
 
 PLAIN = "torch"
 LEAST_ITEMS, LEAST_SECONDS = 128, 5.0
-"""From so much work on other ways of PyTorch are tried, which costs a second or two."""
-CONVERT_ITEMS, CONVERT_SECONDS, CONVERT_TEXTS = 512, 20.0, 100.0
-"""From so much work it repays to convert the network as well, which costs about ten seconds; texts gain less by it."""
+"""From so much work on the engine that mostly wins is tried beside PyTorch, which costs a second or two."""
+ALL_ITEMS, ALL_SECONDS, CONVERT_TEXTS = 512, 20.0, 100.0
+"""From so much work it repays to try all; texts gain less by being converted, which takes them ten seconds."""
+LIKELY = ("openvino-bf16", "openvino", "torch-bf16")
+"""Which engine mostly wins on pictures: the first of them that can be had."""
 MOST_BATCHES, TEXTS, EXAMPLE_TOKENS = 4, 64, 8
 """How many batches are timed; of texts so many each, by `nominal_seconds` on texts of so many tokens."""
 GAIN = 1.1
@@ -113,13 +115,14 @@ def candidates(network: FrozenNetwork, device: str, count: int, longer: float = 
     seconds = nominal_seconds(network) * longer * count if count >= LEAST_ITEMS else 0.0
     if seconds < (CONVERT_TEXTS if texts else LEAST_SECONDS):
         return [plain_engine(network, device)]
-    names = [PLAIN, "torch-bf16"]
-    if count >= CONVERT_ITEMS and seconds >= CONVERT_SECONDS:
-        names += ["openvino-bf16", "openvino"]
-        names += ["onnxruntime"] if missing(ENGINES.get("openvino")) or not bf16 else []
+    names = [PLAIN, "torch-bf16", "openvino-bf16", "openvino"]
+    names += ["onnxruntime"] if missing(ENGINES.get("openvino")) or not bf16 else []
     kinds = {name: engines_for(network).get(name) for name in names
              if name in engines_for(network) and name not in network.unfit}  # fmt: skip
-    return [n for n, k in kinds.items() if not missing(k) and (device == "cpu" or not k.CPU) and (bf16 or not k.BF16)]
+    had = [n for n, k in kinds.items() if not missing(k) and (device == "cpu" or not k.CPU) and (bf16 or not k.BF16)]
+    if count >= ALL_ITEMS and seconds >= ALL_SECONDS:
+        return had
+    return had[:1] + [n for n in LIKELY if n in had][:1]
 
 
 def _tokens(network: Any, sample: Sample) -> float:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from regraft.backbones.base import Body, Pretrained
 from regraft.features.engines.base import Unconvertible, multiplies
+from regraft.features.engines.graphs import Way
 from regraft.features.engines.openvino import OpenVino
 from regraft.features.engines.texts import TextEngine
 
@@ -38,6 +39,9 @@ class OpenVinoText(TextEngine, OpenVino):
         self._requests: list[Any] = []
         self.example = network.example
         OpenVino.__init__(self, network, device)
+
+    def ways(self) -> tuple[Way, ...]:
+        return (self.by_export,)
 
     def program(self) -> Any:
         """The network as a program of `torch.export` for texts of any number and length."""
