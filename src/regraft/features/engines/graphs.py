@@ -243,22 +243,29 @@ class ConvertedEngine(ABC):
 
     def _convert(self) -> None:
         """Raises ``Unconvertible`` where the library cannot take the network, or gives no rows of it."""
-        for way in self.ways():
-            try:
-                self._tried(way)
-                break
-            except Exception as error:
-                said = " ".join(str(error).split()) or type(error).__name__
-        else:
-            raise Unconvertible(said if len(said) <= 200 else f"{said[:200]} ...")
+        *quick, last = self.ways()
+        if not any(map(self._works, quick)):
+            self._tried(last)
         self.kept.keep(lambda folder: self.write(self._graph, folder))
 
+    def _works(self, way: Way) -> bool:
+        try:
+            self._tried(way)
+        except Unconvertible:
+            return False
+        return True
+
     def _tried(self, way: Way) -> None:
-        """Makes a graph and runs it; raises what went wrong."""
+        """Makes a graph and runs it; raises ``Unconvertible`` with what went wrong."""
         self._runs.clear()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._graph, wanted = way()
-        shapes = [one.shape for one in self.run(self.trial()).values()]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._graph, wanted = way()
+            rows = self.run(self.trial())
+        except Exception as error:
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise Unconvertible(said if len(said) <= 200 else f"{said[:200]} ...") from error
+        shapes = [one.shape for one in rows.values()]
         if shapes != wanted:
-            raise ValueError(f"what it gives has the shapes {shapes} and not {wanted}")
+            raise Unconvertible(f"what it gives has the shapes {shapes} and not {wanted}")
