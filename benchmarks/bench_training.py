@@ -233,7 +233,8 @@ def one_side(embeddings: bool, steps: int) -> dict[str, Any]:
     targets = torch.eye(2)[torch.arange(len(data)) % 2]
     settings = loop.Settings(batch=BATCH, train_embeddings=embeddings)
     with tempfile.TemporaryDirectory() as folder:
-        run = loop.Run(loop.Learner(body, head), [Phase("all", 1, 0, 1e-5)], data, targets, settings, Path(folder), None)
+        learner, phases = loop.Learner(body, head), [Phase("all", 1, 0, 1e-5)]
+        run = loop.Run(learner, phases, data, targets, settings, Path(folder), None)
         times, step = [], run.one_step
 
         def timed(*arguments: Any) -> dict[str, float]:

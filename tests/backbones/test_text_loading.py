@@ -13,12 +13,14 @@ from regraft.backbones.base import word_vectors
 from regraft.backbones.text import transformer
 
 pytest.importorskip("transformers", reason="transformers is in the extra text")
-from tests.backbones.tiny_text import VOCABULARY, config_for, write_model  # noqa: E402
+from tests.backbones.tiny_text import VOCABULARY, config_for, write_model
 
 KINDS = ["bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "mpnet", "albert", "modernbert",
          "deberta-v2"]  # fmt: skip
-MORE = {**dict.fromkeys(("electra", "albert"), {"embedding_size": 16}), "distilbert": {"sinusoidal_pos_embds": True},
-        **dict.fromkeys(("roberta", "xlm-roberta", "camembert"), {"pad_token_id": 1})}  # fmt: skip
+MORE = {"electra": {"embedding_size": 16}, "albert": {"embedding_size": 16},
+        "distilbert": {"sinusoidal_pos_embds": True},
+        "roberta": {"pad_token_id": 1}, "xlm-roberta": {"pad_token_id": 1}, "camembert": {"pad_token_id": 1},
+        }  # fmt: skip
 
 
 def recipe_of(kind: str) -> dict:

@@ -16,7 +16,7 @@ from regraft.training import loop
 from tests.commands.test_text import table
 
 pytest.importorskip("transformers", reason="transformers is in the extra text")
-from tests.backbones.tiny_text import write_model  # noqa: E402
+from tests.backbones.tiny_text import write_model
 
 QUICK = {"epochs": 1, "lr": 1e-3, "controls": "none"}
 
@@ -58,7 +58,7 @@ def test_they_learn_where_somebody_asks_for_it(method: str, bert: str, reviews: 
     result = regraft.fit(reviews, backbone=bert, method=method, train_embeddings=True, out=str(tmp_path / "r"), **QUICK)
     assert moved(result.run, bert) == (True, True)
     assert result.choice["left_alone"] == {"weights": 0, "word_vectors": 0}
-    assert json.loads((tmp_path / "r/run.json").read_text())["choice"]["loop"]["train_embeddings"] is True
+    assert json.loads((tmp_path / "r/run.json").read_text())["result"]["choice"]["loop"]["train_embeddings"] is True
 
 
 def test_nobody_has_trained_those_of_a_random_network(bert: str, reviews: str, tmp_path: Path) -> None:
@@ -83,7 +83,8 @@ def test_they_stay_for_another_domain_and_for_several(bert: str, reviews: str, o
 
 @pytest.mark.parametrize("soft", [None, 0.1])
 def test_they_stay_for_several_tasks(soft: float | None, bert: str, tmp_path: Path) -> None:
-    rows = [f"{'good' if i % 2 else 'bad'} {'film' if i % 3 else 'food'} {i},{i % 2},{int(i % 3 > 0)}" for i in range(40)]
+    words = [f"{'good' if i % 2 else 'bad'} {'film' if i % 3 else 'food'} {i}" for i in range(40)]
+    rows = [f"{text},{i % 2},{int(i % 3 > 0)}" for i, text in enumerate(words)]
     (tmp_path / "t.csv").write_text("text,good,film\n" + "\n".join(rows))
     result = regraft.fit(str(tmp_path / "t.csv"), label="good,film", text="text", share="parameters", backbone=bert,
                          soft=soft, out=str(tmp_path / "r"), epochs=1, controls="none")  # fmt: skip
@@ -99,7 +100,7 @@ def test_they_stay_for_several_tasks(soft: float | None, bert: str, tmp_path: Pa
     ({"method": "linear-probe"}, "is for methods that train a network; linear-probe has no use for it"),
     ({"method": "lp-ft", "backbone": "regraft_tiny_text"}, "regraft_tiny_text has no word vectors beside layers"),
 ])  # fmt: skip
-def test_it_is_refused_where_it_would_do_nothing(options: dict, message: str, bert: str, reviews: str, tmp_path: Path) -> None:  # noqa: E501
+def test_it_is_refused_where_it_does_nothing(options, message, bert: str, reviews: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"--train-embeddings.*{message}"):
         regraft.fit(reviews, train_embeddings=True, out=str(tmp_path / "r"), **{"backbone": bert} | options)
 

@@ -25,7 +25,7 @@ from regraft.training.loop import Learner, Settings, train
 from tests.training.test_loop import PHASES, SETTINGS, Clock, problem, weights
 
 pytest.importorskip("transformers", reason="transformers is in the extra text")
-from tests.backbones.tiny_text import write_model  # noqa: E402
+from tests.backbones.tiny_text import write_model
 
 TOKENS = 3000
 WHOLE = [Phase("some", 1, frozen=1, rate=0.01), Phase("all", 2, frozen=0, rate=0.01)]
@@ -190,7 +190,7 @@ def test_a_network_that_is_word_vectors_has_none_to_keep() -> None:
 
 
 @pytest.mark.parametrize("slower", [1, 40])
-def test_saving_takes_a_twentieth_of_the_time_on_a_disk_nobody_knows(slower: float, tmp_path: Path, monkeypatch) -> None:
+def test_saving_takes_a_twentieth_of_the_time_on_an_unknown_disk(slower: float, tmp_path: Path, monkeypatch) -> None:
     """The disk takes so many times fewer bytes a second than is reckoned; the run would end before that is made up."""
     clock, writes = Clock(), []
     learner, data, targets = problem()

@@ -111,7 +111,7 @@ def _nothing_to_change(plan: DomainPlan, options: FitOptions) -> None:
     """Raises ``InputError`` for an option that only training the source would have had a use for."""
     useless = ["smoothing", "class_weight"] * (not (plan.source and plan.labels))
     useless += ["batch", "epochs", "lr", "augment", "patience", "schedule", "ema", "accumulate",
-                "train_embeddings"] * (not plan.phases)
+                "train_embeddings"] * (not plan.phases)  # fmt: skip
     for name in useless:
         if getattr(options.training, name) not in (None, "none"):
             raise InputError(f"--{name.replace('_', '-')}: the source's model comes from --init "

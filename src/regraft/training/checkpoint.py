@@ -28,7 +28,7 @@ def save(folder: Path, state: dict[str, Any], tensors: dict[str, dict[str, Tenso
 
 
 def try_disk(folder: Path, tensors: dict[str, Tensor], most: int) -> int:
-    """Writes about ``most`` bytes of some tensors beside the checkpoint and takes them away again: how many they were."""
+    """Writes about ``most`` bytes of some tensors beside the checkpoint, and takes them away; how many they were."""
     folder.mkdir(parents=True, exist_ok=True)
     largest = max(tensors.values(), key=lambda t: t.nbytes).flatten()
     part = largest[: max(1, most // largest.element_size())]

@@ -1,6 +1,7 @@
-"""What of a learner a training leaves as it is. In every phase: it gets no gradients, the optimiser and the averages know
-nothing of it, and no checkpoint holds it. A resumed run takes it from the network that it starts from, which has to be
-the same.
+"""What of a learner a training leaves as it is, in every phase.
+
+It gets no gradients, the optimiser and the averages know nothing of it, and no checkpoint holds it. A resumed run takes
+it from the network that it starts from, which has to be the same.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def check_same_start(before: dict[str, Any], now: dict[str, Any], folder: Path) 
 
 
 def left_alone(learner: nn.Module, learning: Collection[str]) -> dict[str, int]:
-    """How many weights stay as they are where the names of those that learn are given, and how many are word vectors."""
+    """How many weights stay as they are, where the names of what learns are given, and how many are word vectors."""
     ids = {id(t) for t in word_vectors(learner)}
     kept = [p for name, p in learner.named_parameters() if name not in learning]
     return {"weights": sum(p.numel() for p in kept), "word_vectors": sum(p.numel() for p in kept if id(p) in ids)}

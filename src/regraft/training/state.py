@@ -22,8 +22,9 @@ class Settings:
     A step learns from ``batch`` examples, taken in ``accumulate`` pieces whose gradients are added. ``ema`` is the
     decay of the averaged weights (0: none). A phase ends early where ``patience`` epochs (0: never) brought nothing on
     the inner part. ``focal`` above 0 lets what is answered well count less, by that power, in place of ``smoothing``.
-    ``batch_norm``: ``keep`` leaves batch normalisation the statistics it has, ``learn`` takes each batch's own.
-    ``class_weight`` holds a factor a class. Where ``train_embeddings`` is false, word vectors stay as they are. ``data`` names what is trained on: a checkpoint of other data is refused.
+    ``batch_norm``: ``keep`` leaves batch normalisation the statistics it has, ``learn`` takes each batch's own. Without
+    ``train_embeddings`` word vectors stay as they are. ``class_weight`` holds a factor a class. ``data`` names what is
+    trained on: a checkpoint of other data is refused.
     """
 
     batch: int = 32
