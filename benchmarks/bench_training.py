@@ -1,20 +1,23 @@
-"""The training loop: its speed against the plain PyTorch float32 loop, and 30 rounds of kill -9 and resume.
+"""The training loop: its speed against the plain PyTorch float32 loop, 30 rounds of kill -9 and resume, and what word
+vectors cost.
 
-Parts (all without arguments): speed, last_k, kill_and_resume.
-Needs no data of others. Takes about ten minutes on two cores.
+Parts (all without arguments): speed, last_k, kill_and_resume, embeddings.
+Needs no data of others; embeddings needs the extra nets (e5-small). Takes about 14 minutes on two cores.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import resource
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -204,12 +207,74 @@ def kills(rounds: int = 30) -> dict[str, Any]:
     return {"killed": killed, "starts": starts, "equal_to_the_bit": models[0] == models[1]}
 
 
-PARTS = {"speed": speed, "last_k": last_blocks, "kill_and_resume": kills}
+class SameTokens:
+    """``steps`` batches of 32 texts of 64 tokens, drawn from all of e5-small's."""
+
+    def __init__(self, steps: int) -> None:
+        rng = np.random.default_rng(0)
+        numbers = torch.from_numpy(rng.integers(4, 250_000, (steps * BATCH, 64)))
+        self.x = torch.stack([numbers, torch.ones_like(numbers)], 1)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def epoch(self, number: int, size: int, skip: int, share: tuple[int, int] = (0, 1)) -> Iterator[Any]:
+        for start in range(skip * size, len(self), size):
+            yield self.x[start : start + size], np.arange(start, start + size)
+
+
+def one_side(embeddings: bool, steps: int) -> dict[str, Any]:
+    """A training of e5-small, its word vectors learning or not: a step, a checkpoint, what saving took of the time."""
+    begun = time.perf_counter()
+    body = catalog.load("e5-small").body
+    loaded = time.perf_counter() - begun
+    keep_memory()
+    data, head = SameTokens(steps), LinearHead.zero(384, 2).requires_grad_(True)
+    targets = torch.eye(2)[torch.arange(len(data)) % 2]
+    settings = loop.Settings(batch=BATCH, train_embeddings=embeddings)
+    with tempfile.TemporaryDirectory() as folder:
+        learner, phases = loop.Learner(body, head), [Phase("all", 1, 0, 1e-5)]
+        run = loop.Run(learner, phases, data, targets, settings, Path(folder), None)
+        times, step = [], run.one_step
+
+        def timed(*arguments: Any) -> dict[str, float]:
+            start = time.perf_counter()
+            losses = step(*arguments)
+            times.append(time.perf_counter() - start)
+            return losses
+
+        run.one_step = timed  # type: ignore[method-assign]
+        begun = time.perf_counter()
+        run.go()
+        whole = time.perf_counter() - begun
+        saving, begun = run.saving, time.perf_counter()
+        run.save()
+        written = time.perf_counter() - begun
+        size = (Path(folder) / "last" / "state.safetensors").stat().st_size
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"steps": steps, "seconds_a_step": statistics.median(times[1:]), "seconds": whole,
+            "share_of_saving": saving / whole, "checkpoint_bytes": size, "seconds_a_checkpoint": written,
+            "peak_bytes": memory, "seconds_to_load": loaded}  # fmt: skip
+
+
+def embeddings() -> dict[str, Any]:
+    """e5-small, whose word vectors are 96 of 118 million weights, trained with and without them."""
+    found: dict[str, Any] = {"network": f"e5-small, batch {BATCH}, 64 tokens, all layers", "bf16": bf16_pays("cpu")}
+    for name, words in (("kept", ["0", "40"]), ("trained", ["1", "16"])):
+        command = [sys.executable, __file__, "--embeddings", *words]
+        found[name] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    found["times_faster"] = found["trained"]["seconds_a_step"] / found["kept"]["seconds_a_step"]
+    return found
+
+
+PARTS = {"speed": speed, "last_k": last_blocks, "kill_and_resume": kills, "embeddings": embeddings}
 
 
 def main() -> None:
     if sys.argv[1:2] == ["--side"]:
         return worker(sys.argv[2])
+    if sys.argv[1:2] == ["--embeddings"]:
+        return print(json.dumps(one_side(sys.argv[2] == "1", int(sys.argv[3]))))
     for name in sys.argv[1:] or PARTS:
         keep("training", PARTS, name, PARTS[name]())
 

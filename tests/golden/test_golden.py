@@ -28,6 +28,8 @@ ADDED = {
     "seen_in_training",
     # one record of every training
     "bf16", "phases", "pieces_a_batch", "steps", "frozen", "head", "layer_decay", "only", "parts",
+    # word vectors that stay as they are
+    "left_alone", "train_embeddings",
     # several domains flag what is unlike their training items
     "unlike",
     # what a person corrected of the labels

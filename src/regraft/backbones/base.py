@@ -7,7 +7,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from regraft.backbones.text.tokeniser import Subwords, WordList
 
 
+M = TypeVar("M", bound=nn.Module)
+
 OWN = "of the training items"
 """What a network's provenance says of batch normalisation's ``statistics`` that were learned with its head."""
 
@@ -27,6 +29,21 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     """(N, L, H) and a mask (N, L) -> (N, H) in float32: the mean where the mask is true, 0 where it nowhere is."""
     kept = mask[:, :, None].float()
     return (hidden.float() * kept).sum(1) / kept.sum(1).clamp(min=1)
+
+
+def word_vectors(module: nn.Module) -> list[nn.Parameter]:
+    """The tables of token vectors in a network on texts: those of the parts that name theirs (``word_vectors``).
+
+    A network that is nothing but such a table, as word2vec is, names none: there would be nothing else to learn.
+    """
+    named = [getattr(m, "word_vectors", None) for m in module.modules()]
+    return [p for p in named if isinstance(p, nn.Parameter)]
+
+
+def copied(module: M, *, share_word_vectors: bool = False) -> M:
+    """A copy with weights of its own, save that tables of token vectors, which nobody changes then, may be shared."""
+    tables = word_vectors(module) if share_word_vectors else []
+    return copy.deepcopy(module, {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in tables})
 
 
 class SpatialMean(nn.Module):

@@ -8,8 +8,7 @@ of transformers' have more to their names, see `regraft.backbones.text.catalog`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from regraft.backbones import lite
 from regraft.backbones import side_network as beside
@@ -27,6 +25,7 @@ from regraft.backbones.base import Body, Pretrained
 from regraft.backbones.blocks import chain_of
 from regraft.backbones.huggingface import image as picture_folders
 from regraft.backbones.rows import LENET, LITES, MINUS_ONE_TO_ONE, OWN, TINY, Row, torchvision_rows
+from regraft.backbones.shapes import shapes_alone
 from regraft.backbones.sources.embedded import EMBEDDED
 from regraft.backbones.text import catalog as texts
 from regraft.core.errors import InputError, UnknownName, WeightsError
@@ -207,22 +206,6 @@ def recipe_of(row: Row) -> dict[str, Any]:
     return {"library": row.library, "architecture": row.architecture, "arguments": arguments}
 
 
-@contextmanager
-def _shapes_alone() -> Iterator[None]:
-    """Networks made inside have shapes but no storage, and nothing is drawn for them."""
-    with torch.device("meta"), _NothingDrawn():
-        yield
-
-
-class _NothingDrawn(TorchFunctionMode):
-    """Leaves out what draws weights: without storage it has no effect, but imports torch's compiler."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "").endswith(("normal_", "uniform_")):
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **(kwargs or {}))
-
-
 def build(recipe: dict[str, Any], *, initialise: bool = False, **more: Any) -> nn.Module:
     """The whole network; without ``initialise`` its tensors have shapes but no storage yet."""
     architecture: str = recipe["architecture"]
@@ -230,7 +213,7 @@ def build(recipe: dict[str, Any], *, initialise: bool = False, **more: Any) -> n
     if initialise and "init_weights" in arguments:
         arguments["init_weights"] = True
     computes_its_widths = architecture.startswith("regnet_")
-    with torch.device("cpu") if initialise or computes_its_widths else _shapes_alone():
+    with torch.device("cpu") if initialise or computes_its_widths else shapes_alone():
         if architecture == TINY.architecture:
             from regraft.backbones.embedded.tiny import TinyNet
 

@@ -7,7 +7,6 @@ own, and an L2 term draws them together (Duong et al. 2015, https://aclanthology
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from regraft.backbones.base import Body
+from regraft.backbones.base import Body, copied
 from regraft.methods.base import Options, Phase, Supervised, gentle
 
 RATE = 5e-4
@@ -33,18 +32,18 @@ class Heads(nn.Module):
 class OwnBlock(nn.Module):
     """A block for each task, alike in the beginning; ``task`` says which one is in force."""
 
-    def __init__(self, block: nn.Module, tasks: int) -> None:
+    def __init__(self, block: nn.Module, tasks: int, share_word_vectors: bool = False) -> None:
         super().__init__()
-        self.of_task = nn.ModuleList(copy.deepcopy(block) for _ in range(tasks))
+        self.of_task = nn.ModuleList(copied(block, share_word_vectors=share_word_vectors) for _ in range(tasks))
         self.task = 0
 
     def forward(self, x: Any) -> Any:
         return self.of_task[self.task](x)
 
 
-def own_bodies(body: Body, tasks: int) -> Body:
+def own_bodies(body: Body, tasks: int, share_word_vectors: bool = False) -> Body:
     """One body of as many blocks, each of them an `OwnBlock`."""
-    return type(body)([(name, OwnBlock(block, tasks)) for name, block in body.blocks], body.pool)
+    return type(body)([(name, OwnBlock(b, tasks, share_word_vectors)) for name, b in body.blocks], body.pool)
 
 
 def body_of(body: Body, task: int) -> Body:

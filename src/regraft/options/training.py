@@ -67,6 +67,9 @@ class TrainingOptions:
         None, "keep the statistics of the pretraining, or learn new ones [default: keep; learn from scratch]",
         choices=STATISTICS, scenarios=("single", "target", "tasks"),
         reasons=(("domains", "each domain has statistics of its own"),))  # fmt: skip
+    train_embeddings: bool | None = trained(
+        None, "texts: the word vectors of a pretrained network learn too, which stay as they are otherwise",
+        flag="--train-embeddings", tasks=ONE_ANSWER)  # fmt: skip
     processes: int | None = trained(None, "train in so many processes, one GPU each [default: 1]", low=1,
                                     tasks=ONE_ANSWER, scenarios=("single",), reasons=(_ONE_PROCESS,))  # fmt: skip
     tensorboard: bool | None = trained(None, "write TensorBoard files too", flag="--tensorboard")

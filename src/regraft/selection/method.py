@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from regraft.backbones.base import copied
 from regraft.core.errors import InputError, TrainingError
 from regraft.core.files import write_json
 from regraft.core.runtime import bf16_pays, say
@@ -21,11 +22,13 @@ from regraft.data.dataset import Dataset
 from regraft.features.labelled import LabelledFeatures
 from regraft.methods import METHODS
 from regraft.methods.auto import NEXT
+from regraft.methods.base import Phase
 from regraft.models.heads import LinearHead
 from regraft.training.calibration import inner_loss
-from regraft.training.defaults import default_epochs, policy_of
+from regraft.training.defaults import default_epochs, policy_of, trains_embeddings
 from regraft.training.examples import Examples
 from regraft.training.feeds.base import count
+from regraft.training.frozen import let_learn
 from regraft.training.learner import Learner
 from regraft.training.network import train_network
 from regraft.training.precision import strided_depthwise_in_float32
@@ -107,8 +110,10 @@ def _epochs(start: Initialization, examples: Examples, left: float, context: Tra
     feeds = context.feeds(start.network, policy_of(training, data.modality, data.classes))
     feed = feeds.augmented(data, examples.rows.x)
     head: LinearHead = copy.deepcopy(start.probe).requires_grad_(True)
-    learner = Learner(copy.deepcopy(start.network.body).to(device), head.to(device))
-    learner.body.freeze(0).keep_statistics(
+    embeddings = trains_embeddings(training, start.network)
+    learner = Learner(copied(start.network.body, share_word_vectors=not embeddings).to(device), head.to(device))
+    let_learn(learner, Phase(NEXT, 1, 0, 0.0), embeddings)
+    learner.body.keep_statistics(
         training.batch_norm == "keep" or (training.batch_norm is None and start.network.has_learned)
     )
     learner.train()

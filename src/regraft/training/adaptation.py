@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from regraft.backbones.base import Pretrained
+from regraft.backbones.base import Pretrained, copied
 from regraft.core.errors import InputError
 from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
@@ -110,7 +110,8 @@ def _of_init(
 def _nothing_to_change(plan: DomainPlan, options: FitOptions) -> None:
     """Raises ``InputError`` for an option that only training the source would have had a use for."""
     useless = ["smoothing", "class_weight"] * (not (plan.source and plan.labels))
-    useless += ["batch", "epochs", "lr", "augment", "patience", "schedule", "ema", "accumulate"] * (not plan.phases)
+    useless += ["batch", "epochs", "lr", "augment", "patience", "schedule", "ema", "accumulate",
+                "train_embeddings"] * (not plan.phases)  # fmt: skip
     for name in useless:
         if getattr(options.training, name) not in (None, "none"):
             raise InputError(f"--{name.replace('_', '-')}: the source's model comes from --init "
@@ -127,7 +128,9 @@ def _adapted(
     training, labels = options.training, targets_of(rows.y, classes)
     told = method_options(training, data.modality, default_epochs(len(goal)))
     plan = _plan(method, network, told)
-    learner = Learner(copy.deepcopy(network.body).to(context.device), copy.deepcopy(source.head).to(context.device))
+    loop = loop_settings(options, fingerprint(rows), network, targets=labels)
+    body = copied(network.body, share_word_vectors=not loop.train_embeddings)
+    learner = Learner(body.to(context.device), copy.deepcopy(source.head).to(context.device))
     learner.head.requires_grad_(True)
     if plan.extra is not None:
         with torch.random.fork_rng(devices=[]):
@@ -135,7 +138,6 @@ def _adapted(
             learner.extra = plan.extra(learner, Sizes(network.width, classes, len(goal))).to(context.device)
     policy = policy_of(training, data.modality, data.classes)
     feeds = context.feeds(network, policy)
-    loop = loop_settings(options, fingerprint(rows), targets=labels)
     record: dict[str, Any] = {"phases": [], "history": [], "loop": asdict(loop)}
     if plan.phases:
         feed = TwoDomains(feeds.augmented(data) if plan.source else None, feeds.augmented(goal), feeds.plain(goal),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn, optim
 
 from regraft.backbones.weights import write_state
 from regraft.core.errors import ArtefactError
-from regraft.core.files import new_folder, write_json
+from regraft.core.files import disk_errors, new_folder, write_json
 
 LAST = "last"
 
@@ -24,6 +25,16 @@ def save(folder: Path, state: dict[str, Any], tensors: dict[str, dict[str, Tenso
         flat = {f"{kind}/{name}": t for kind, table in tensors.items() for name, t in table.items()}
         write_state(temporary / "state.safetensors", flat)
         write_json(temporary / "state.json", state)
+
+
+def try_disk(folder: Path, tensors: dict[str, Tensor], most: int) -> int:
+    """Writes about ``most`` bytes of some tensors beside the checkpoint, and takes them away; how many they were."""
+    folder.mkdir(parents=True, exist_ok=True)
+    largest = max(tensors.values(), key=lambda t: t.nbytes).flatten()
+    part = largest[: max(1, most // largest.element_size())]
+    with disk_errors(folder), tempfile.TemporaryDirectory(prefix=".trial-", dir=folder) as trial:
+        write_state(Path(trial) / "state.safetensors", {"part": part})
+    return part.nbytes
 
 
 def load(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]] | None:

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from regraft.core.errors import TrainingError
+from regraft.core.errors import ArtefactError, TrainingError
 from regraft.core.runtime import bf16_pays, keep_memory, say, track
 from regraft.methods.base import Phase
 from regraft.models.detectors.base import Detector
@@ -28,6 +29,7 @@ from regraft.training import checkpoint
 from regraft.training.averaging import decay_at, follow
 from regraft.training.distributed import Team, run_distributed
 from regraft.training.feeds.base import ALL, Batches, Inputs, count
+from regraft.training.frozen import changing, changing_ever, check_same_start, fingerprint, left_alone, let_learn
 from regraft.training.learner import Learner
 from regraft.training.mixing import mix
 from regraft.training.objective import Objective, means
@@ -44,6 +46,8 @@ time that saving may take in all.
 """
 BYTES_A_SECOND, LAST_SECONDS = 200e6, 0.25
 """What saving is reckoned to take before it was seen, and how long the last one may take in any case."""
+TRIED_FROM, TRIED = 64e6, 0.02
+"""From how many bytes on the disk is tried before the first checkpoint, and by what share of them."""
 STEADY, DIVERGED = 0.9, 3.0
 """How much of the smoothed loss each step keeps, and how many times its best (or that of knowing nothing) it may be."""
 
@@ -76,6 +80,7 @@ def train(
     run = Run(*arguments)
     run.resume()
     run.go(stop_after)
+    run.at.left_alone = left_alone(learner, run.changing)
     return run.at
 
 
@@ -121,13 +126,11 @@ class Run:
         self.settings, self.folder, self.inner, self.report = settings, folder, inner, report
         self.at = Progress(accumulation_steps=settings.accumulate)
         self.device = next(learner.parameters()).device
-        for phase in phases:
-            if phase.penalty is not None:  # it notes the weights that the run starts from, also where it is resumed
-                phase.penalty(learner)
+        self.changing = frozenset(changing_ever(learner, phases, settings.train_embeddings))
         learner.body.keep_statistics(settings.batch_norm == "keep")
         self.parameters = dict(learner.named_parameters())
         self.names: dict[Tensor, str] = {p: n for n, p in self.parameters.items()}
-        self.average = {k: v.detach().clone() for k, v in learner.state_dict().items()}
+        self.average = {k: v.clone() for k, v in self.state().items()}
         self.best: dict[str, Tensor] = {}
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and bf16_pays(self.device.type))
         self.objective = Objective(settings, self.device, self.bf16)
@@ -140,9 +143,24 @@ class Run:
 
     # -- state ---------------------------------------------------------------------------------------------------
 
+    def state(self) -> dict[str, Tensor]:
+        """The weights that may change in this run, by name: no copies."""
+        return {k: v for k, v in self.learner.state_dict().items() if k in self.changing}
+
+    def put(self, state: dict[str, Tensor]) -> None:
+        """Gives the learner such weights."""
+        missing, unknown = self.learner.load_state_dict(state, strict=False)
+        if unknown or not self.changing.isdisjoint(missing):
+            raise ArtefactError(f"The checkpoint in {self.folder} is of another network; --overwrite begins anew.")
+
+    @cached_property
+    def left_out(self) -> dict[str, Any]:
+        """What no checkpoint of this run holds, since it stays as it is."""
+        return fingerprint({k: v for k, v in self.learner.state_dict().items() if k not in self.changing})
+
     def save(self) -> None:
         """Writes the state, from which the run goes on to the same bits."""
-        tensors = {"model": dict(self.learner.state_dict()), "average": self.average, "best": self.best}
+        tensors = {"model": self.state(), "average": self.average, "best": self.best}
         self.write(tensors | {"optimiser": checkpoint.optimiser_tensors(self.optimiser, self.names)})
 
     def write(self, tensors: dict[str, dict[str, Tensor]]) -> None:
@@ -150,7 +168,8 @@ class Run:
         if self.share[0]:
             return
         begun = time.monotonic()
-        state = {"at": asdict(self.at), "settings": asdict(self.settings), "versions": versions()}
+        state = {"at": asdict(self.at), "settings": asdict(self.settings), "versions": versions(),
+                 "left_out": self.left_out}  # fmt: skip
         checkpoint.save(self.folder, state, tensors)
         self.saved, self.saved_at = time.monotonic(), self.at.step
         self.saving += self.saved - begun
@@ -164,9 +183,18 @@ class Run:
 
     def save_if_affordable(self) -> None:
         """Saves, unless that would take too much of the time."""
-        held = size({"": dict(self.learner.state_dict())})
-        if self.affords(held * (5 if self.best else 4)):
+        wanted = size({"": self.state()}) * (5 if self.best else 4)
+        if self.affords(wanted) and self.affords_as_seen(wanted):
             self.save()
+
+    def affords_as_seen(self, tensors: int) -> bool:
+        """`affords`, by what the disk takes: before much is written for the first time, a small part of it is tried."""
+        if self.saved_at < 0 and tensors >= TRIED_FROM and CHECKPOINT_SECONDS and not self.share[0]:
+            begun = time.monotonic()
+            tried = checkpoint.try_disk(self.folder, self.average, round(TRIED * tensors))
+            seconds = max(time.monotonic() - begun, 1e-9)
+            self.saving, self.speed = self.saving + seconds, tried / seconds
+        return self.affords(tensors)
 
     def save_last(self) -> None:
         """The weights that a run has come to, which is all that is needed of one that has ended: other processes, and
@@ -189,9 +217,11 @@ class Run:
         for name in ("best", "lowest"):  # JSON has no infinity
             if state["at"][name] is None:
                 setattr(self.at, name, math.inf)
-        self.learner.load_state_dict(tensors["model"])
-        kinds = ("model", "average", "best")
-        here = {kind: {k: v.to(self.device) for k, v in tensors.get(kind, {}).items()} for kind in kinds}
+        if "left_out" in state:
+            check_same_start(state["left_out"], self.left_out, self.folder)
+        self.put(tensors["model"])
+        here = {kind: {k: v.to(self.device) for k, v in tensors.get(kind, {}).items() if k in self.changing}
+                for kind in ("model", "average", "best")}  # fmt: skip
         self.average, self.best = here["average"] or here["model"], here["best"]
         self.waiting = tensors.get("optimiser", {})
         say(f"resumed at step {self.at.step}")
@@ -203,7 +233,7 @@ class Run:
         with strided_depthwise_in_float32(self.learner, self.bf16 and self.device.type == "cpu"):
             if not self.through(stop_after):
                 return
-        self.learner.load_state_dict(self.best or self.average)
+        self.put(self.best or self.average)
         self.learner.eval()
 
     def through(self, stop_after: int | None) -> bool:
@@ -229,14 +259,10 @@ class Run:
 
     def begin(self, phase: Phase) -> None:
         """Freezes, and makes the optimiser of a phase (with what it remembered, where the run was resumed)."""
-        self.learner.body.freeze(phase.frozen)
-        if phase.only:
-            for name, parameter in self.learner.body.named_parameters():
-                parameter.requires_grad_(parameter.requires_grad and phase.only in name)
+        let_learn(self.learner, phase, self.settings.train_embeddings)
         blocks = self.learner.body.blocks
         scales = layer_scales(len(blocks), phase.layer_decay)
         groups = []
-        self.learner.head.requires_grad_(phase.head)
         own = [(self.learner.head, 1.0), (self.learner.extra, 1.0)]
         for module, scale in [*own, *((b, s) for (_, b), s in zip(blocks, scales, strict=True))]:
             learning = [p for p in module.parameters() if p.requires_grad]
@@ -245,8 +271,7 @@ class Run:
                 if parameters:
                     decay = self.settings.weight_decay if decayed else 0.0
                     groups.append({"params": parameters, "scale": scale, "weight_decay": decay})
-        frozen = {id(t) for _, b in blocks[: phase.frozen] for t in (*b.parameters(), *b.buffers())}
-        self.followed = [k for k, v in self.learner.state_dict(keep_vars=True).items() if id(v) not in frozen]
+        self.followed = changing(self.learner, self.settings.train_embeddings)
         if self.at.epoch + self.at.batch == 0:
             self.at.smooth, self.at.lowest = 0.0, math.inf
         self.optimiser = torch.optim.AdamW(groups, lr=phase.rate, fused=True)
@@ -385,9 +410,9 @@ class Run:
     def judged(self) -> float:
         """How the averaged weights do on the inner part."""
         assert self.inner is not None
-        own = {k: v.detach().clone() for k, v in self.learner.state_dict().items()}
-        self.learner.load_state_dict(self.average)
+        own = {k: v.clone() for k, v in self.state().items()}
+        self.put(self.average)
         self.learner.eval()
         value = self.inner(self.learner)
-        self.learner.load_state_dict(own)
+        self.put(own)
         return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import replace
 from itertools import chain, count
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
+from regraft.backbones.base import copied
 from regraft.core.runtime import track
 from regraft.methods.base import Phase
 from regraft.training.feeds.base import Batches
@@ -29,7 +29,7 @@ def suggest(
     The range test of Smith 2017 (https://arxiv.org/abs/1506.01186, section 3.3): the rate rises by a factor a step,
     from 1e-5 to 0.3, until the smoothed loss has doubled; a tenth of the rate where it was lowest is taken.
     """
-    trial = copy.deepcopy(learner)
+    trial = copied(learner, share_word_vectors=not settings.train_embeddings)
     run = Run(trial, [phase], data, torch.from_numpy(targets).float(), replace(settings, ema=0.0), Path(), None)
     run.begin(phase)
     trial.train()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from regraft.backbones.base import Pretrained
+from regraft.backbones.base import Pretrained, copied
 from regraft.core.files import digest
 from regraft.data.splits import Split
 from regraft.methods import multi_domain as METHOD
@@ -58,17 +57,17 @@ def train_domains(
     options, first = context.options, domains[0].split.train
     policy = policy_of(options.training, first.modality, classes)
     feeds = context.feeds(network, policy)
-    body = METHOD.divided(copy.deepcopy(network.body), len(domains))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(context.seed)
         head = LinearHead(network.width, len(classes))
-    learner = Learner(body.to(context.device), head.to(context.device))  # type: ignore[arg-type]
     parts = [validation_parts(d.split.train.y, d.split.groups, context.seed, promised(options)) for d in domains]
     learn = [d.split.train.take(kept) for d, (kept, _, _) in zip(domains, parts, strict=True)]
     judges = [_Judge(i, d.own, _validator(d, held, len(classes), feeds))
               for i, (d, (_, held, _)) in enumerate(zip(domains, parts, strict=True)) if len(held)]  # fmt: skip
     targets = np.concatenate([targets_of(d.y, len(classes)) for d in learn])
-    loop = loop_settings(options, digest([name, *map(str, targets.argmax(1))]).hex(), targets=targets)
+    loop = loop_settings(options, digest([name, *map(str, targets.argmax(1))]).hex(), network, targets=targets)
+    body = METHOD.divided(copied(network.body, share_word_vectors=not loop.train_embeddings), len(domains))
+    learner = Learner(body.to(context.device), head.to(context.device))  # type: ignore[arg-type]
     told = method_options(options.training, first.modality, default_epochs(len(targets), first.modality == "text"))
     loss = METHOD.SharedLoss({d.name: d.own for d in domains}, loop.smoothing, loop.class_weight)
     phase = METHOD.phase(len(network.body.blocks), told, network.has_learned, loss)

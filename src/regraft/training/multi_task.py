@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.backbones.base import Body, Pretrained
+from regraft.backbones.base import Body, Pretrained, copied
 from regraft.core.files import digest
 from regraft.data.dataset import Dataset
 from regraft.features.labelled import LabelledFeatures
@@ -59,11 +59,11 @@ def train_tasks(named: Mapping[str, Task], network: Pretrained, context: Trainin
     soft, weights = options.scenario.soft, options.scenario.task_weights or METHOD.WEIGHTS[0]
     policy = policy_of(options.training, first.modality, *(e.data.classes for e in all_examples))
     feeds = context.feeds(network, policy)
-    learner = _learner(named, network, soft, weights, first.modality == "text", context.device)
+    mark = digest([fingerprint(e.rows) for e in all_examples]).hex()
+    loop = loop_settings(options, mark, network, batch_norm="keep" if network.has_learned else "learn")
+    learner = _learner(named, network, soft, weights, first.modality == "text", loop.train_embeddings, context.device)
     judges = [e.validator(feeds, e.hold) for e in all_examples]
     targets = _side_by_side(all_examples)
-    mark = digest([fingerprint(e.rows) for e in all_examples]).hex()
-    loop = loop_settings(options, mark, batch_norm="keep" if network.has_learned else "learn")
     told = method_options(options.training, first.modality, default_epochs(len(targets), first.modality == "text"))
     loss = METHOD.TaskLoss(list(named), [LOSSES[e.link] for e in all_examples],
                            [e.targets.shape[1] for e in all_examples], loop.smoothing, soft)  # fmt: skip
@@ -81,14 +81,17 @@ def train_tasks(named: Mapping[str, Task], network: Pretrained, context: Trainin
 
 
 def _learner(
-    named: Mapping[str, Task], network: Pretrained, soft: float | None, weights: str, text: bool, device: str
-) -> Learner:
-    """A copy of the network, or one a task, with the heads of all tasks."""
-    body: Body = copy.deepcopy(network.body)
+    named: Mapping[str, Task], network: Pretrained, soft: float | None, weights: str, text: bool, embeddings: bool,
+    device: str,
+) -> Learner:  # fmt: skip
+    """A copy of the network, or one a task, with the heads of all tasks; without ``embeddings`` word vectors are
+    shared.
+    """
+    body: Body = copied(network.body, share_word_vectors=not embeddings)
     if text:
         without_dropout(body)
     if soft is not None:
-        body = METHOD.own_bodies(body, len(named))
+        body = METHOD.own_bodies(body, len(named), share_word_vectors=not embeddings)
     heads = [t.examples.in_their_scale(copy.deepcopy(t.head)).requires_grad_(True) for t in named.values()]
     extra = METHOD.Uncertainty(len(named)).to(device) if weights == "uncertainty" else None
     return Learner(body.to(device), METHOD.Heads(heads).to(device), 0, extra)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from regraft.backbones import catalog, side_network
-from regraft.backbones.base import Pretrained
+from regraft.backbones.base import Pretrained, copied
 from regraft.core.errors import InputError
 from regraft.core.files import write_json
 from regraft.core.runtime import say
@@ -52,15 +52,16 @@ def train_network(
     examples = Examples.of(
         data, rows, groups, options, all_learn=plan.refit
     )  # then nothing is chosen by items held out
-    learner = _learner(plan, start, base, examples, first_trained_block, context)
+    loop = loop_settings(options, fingerprint(rows), base, targets=examples.targets[examples.learn],
+                         task=data.target.task,
+                         batch_norm="keep" if plan.pretrained and base.has_learned else "learn")  # fmt: skip
+    learner = _learner(plan, start, base, examples, first_trained_block, context, loop.train_embeddings)
     policy = policy_of(training, data.modality, data.classes)
     if not policy.flips and data.modality == "image":
         say("pictures are not mirrored: these classes would not mean the same")
     feeds = context.feeds(base, policy, first_trained_block)
     feed, targets = examples.to_learn(feeds), examples.targets[examples.learn]
     validator = examples.validator(feeds, examples.hold)
-    loop = loop_settings(options, fingerprint(rows), targets=targets, task=data.target.task,
-                         batch_norm="keep" if plan.pretrained and base.has_learned else "learn")  # fmt: skip
     curve = None
     if training.lr == "auto":
         rate, curve = _found_rate(context, learner, plan, feed, targets, loop)
@@ -93,6 +94,8 @@ def _first_trained_block(plan: Plan, network: Pretrained, data: Dataset, options
     first_trained_block = min(p.frozen for p in plan.phases)
     if data.modality == "table" and first_trained_block < blocks:
         raise InputError(f"--method {method} trains a network, and a table has none: take mlp-probe.")
+    if options.training.train_embeddings and (first_trained_block or all(p.only for p in plan.phases)):
+        raise InputError(f"--train-embeddings: {method} leaves the word vectors as they are; take lp-ft or finetune.")
     if (data.modality == "text" and first_trained_block < blocks) or network.body.fixed:
         first_trained_block = 0  # there are no activations of one shape that could be stored
     if network.body.fixed and (plan.prepare or all(p.frozen > network.body.fixed for p in plan.phases)):
@@ -111,9 +114,11 @@ def _learner(
     examples: Examples,
     first_trained_block: int,
     context: TrainingContext,
+    embeddings: bool,
 ) -> Learner:
-    """A copy of the network with the head that training starts from."""
-    body, data, rows, learn = copy.deepcopy(base.body), examples.data, examples.rows, examples.learn
+    """A copy of the network with the head that training starts from; without ``embeddings`` word vectors are shared."""
+    body, data = copied(base.body, share_word_vectors=not embeddings), examples.data
+    rows, learn = examples.rows, examples.learn
     if data.modality == "text":  # a few passes over short texts do better without
         without_dropout(body)
     if plan.prepare:

@@ -22,8 +22,9 @@ class Settings:
     A step learns from ``batch`` examples, taken in ``accumulate`` pieces whose gradients are added. ``ema`` is the
     decay of the averaged weights (0: none). A phase ends early where ``patience`` epochs (0: never) brought nothing on
     the inner part. ``focal`` above 0 lets what is answered well count less, by that power, in place of ``smoothing``.
-    ``batch_norm``: ``keep`` leaves batch normalisation the statistics it has, ``learn`` takes each batch's own.
-    ``class_weight`` holds a factor a class. ``data`` names what is trained on: a checkpoint of other data is refused.
+    ``batch_norm``: ``keep`` leaves batch normalisation the statistics it has, ``learn`` takes each batch's own. Without
+    ``train_embeddings`` word vectors stay as they are. ``class_weight`` holds a factor a class. ``data`` names what is
+    trained on: a checkpoint of other data is refused.
     """
 
     batch: int = 32
@@ -39,6 +40,7 @@ class Settings:
     precision: str = "auto"
     batch_norm: str = "learn"
     patience: int = 0
+    train_embeddings: bool = True
     class_weight: tuple[float, ...] | None = None
     seed: int = 0
     data: str = ""
@@ -46,7 +48,7 @@ class Settings:
 
 @dataclass
 class Progress:
-    """Where a run stands, and what it has seen."""
+    """Where a run stands, and what it has seen; in the end also how many weights it left as they were."""
 
     phase: int = 0
     epoch: int = 0
@@ -58,6 +60,7 @@ class Progress:
     smooth: float = 0.0
     lowest: float = math.inf
     history: list[dict[str, Any]] = field(default_factory=list)
+    left_alone: dict[str, int] = field(default_factory=dict)
 
 
 def versions() -> dict[str, str]:
@@ -67,12 +70,13 @@ def versions() -> dict[str, str]:
 
 def check_same(state: dict[str, Any], settings: Settings, folder: Path) -> None:
     """Raises ``InputError`` where a checkpoint is of other settings, data or versions."""
-    before, now = state["settings"], json.loads(json.dumps(asdict(settings)))
-    differ = [k for k in now if before.get(k) != now[k]]
+    before = asdict(Settings()) | state["settings"]  # a setting that has come since was as it is by default
+    now = json.loads(json.dumps(asdict(settings)))
+    differ = [k for k in now if before[k] != now[k]]
     if "data" in differ:
         raise InputError(f"The data has changed since the checkpoint in {folder} was made: --overwrite begins anew.")
     if differ:
-        changes = ", ".join(f"{k} was {before.get(k)} and is {now[k]}" for k in differ)
+        changes = ", ".join(f"{k} was {before[k]} and is {now[k]}" for k in differ)
         raise InputError(
             f"The checkpoint in {folder} was made with other settings ({changes}); repeat them or --overwrite."
         )

@@ -109,6 +109,7 @@ class TrainingContext:
         return progress, {
             "phases": [{k: v for k, v in vars(p).items() if not callable(v) and v is not None} for p in phases],
             "loop": asdict(settings), "bf16": settings.precision == "bf16" or bf16_pays(self.device),
+            "left_alone": progress.left_alone,
             "pieces_a_batch": progress.accumulation_steps, "steps": progress.step, "history": progress.history,
         }  # fmt: skip
 

@@ -59,7 +59,7 @@ def read(folder: Path, name: str, *, trained: bool = True) -> Pretrained:
         provenance |= {"weights": "a folder of the user's", "file": path.name, "sha256": sha256(path),
                        "pretrained_on": "not known"}  # fmt: skip
     else:
-        model = transformer.build(recipe)
+        model = transformer.build(recipe, initialise=True)
     return Pretrained(name, body_of(model), None, spec, recipe, (), provenance)
 
 
@@ -86,9 +86,9 @@ def _filled(folder: Path, path: Path) -> Any:
     return transformer.without_pooler(model)
 
 
-def rebuilt(recipe: dict[str, Any]) -> Body:
-    """The body of a recipe, without its weights."""
-    return body_of(transformer.build(recipe))
+def rebuilt(recipe: dict[str, Any], *, initialise: bool = False) -> Body:
+    """The body of a recipe, without its weights; with ``initialise`` it is drawn."""
+    return body_of(transformer.build(recipe, initialise=initialise))
 
 
 def body_of(model: nn.Module) -> Body:

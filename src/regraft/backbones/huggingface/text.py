@@ -40,7 +40,7 @@ def read(folder: Path, name: str, *, trained: bool = True) -> Pretrained:
     pooling = _pooling(folder)
     recipe = transformer.recipe_of(config, pooling, str(folder / CONFIG))
     path = _weights(folder) if trained else None
-    model = transformer.build(recipe)
+    model = transformer.build(recipe, initialise=not trained)
     tokeniser = _tokeniser(folder, recipe["architecture"])
     own = _json(folder / "sentence_bert_config.json", missing={}).get("max_seq_length") or transformer.longest(recipe)
     spec = PreprocessSpec(modality="text", tokens=min(int(own), transformer.longest(recipe)))

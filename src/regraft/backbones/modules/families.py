@@ -159,7 +159,7 @@ def _filled(name: str, made: Body, own: nn.Module, spec: PreprocessSpec, recipe:
     theirs = own if isinstance(own, Body) else Body([("network", own)], nn.Identity())
     if not _same_shapes(made, theirs):
         return None
-    made.load_state_dict(theirs.state_dict(), strict=True)
+    made.load_state_dict(theirs.state_dict(), strict=True, assign=True)
     x = example(spec)
     with torch.no_grad():
         if not close(made.float().eval().features(x), theirs.eval().features(x)):
@@ -171,11 +171,11 @@ def untrained(network: Pretrained) -> Body:
     """The body of a network that `known` gave, with weights that are always the same draw."""
     recipe = network.recipe
     if network.spec.modality == "text":
-        return body_of_texts(recipe)
+        return body_of_texts(recipe, initialise=True)
     if recipe["library"] == "timm":
         return zoo.rebuilt(recipe)
     if recipe["library"] == "transformers":
-        return pictures.rebuilt(recipe)
+        return pictures.rebuilt(recipe, initialise=True)
     chain_function = chain_of(recipe["architecture"])
     if chain_function is None:
         raise RegraftError(f"{network.name} is of no known family.")

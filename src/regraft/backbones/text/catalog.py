@@ -99,12 +99,12 @@ def viewed(network: Pretrained, chain: str) -> Pretrained:
     return network
 
 
-def body_of(recipe: dict[str, Any]) -> Body:
-    """The body that a recipe describes, without its weights."""
+def body_of(recipe: dict[str, Any], *, initialise: bool = False) -> Body:
+    """The body that a recipe describes, without its weights; a transformer with ``initialise`` is drawn."""
     if recipe["library"] == "vectors":
         body = vectors.body(recipe["words"], recipe["dimensions"])
     elif recipe["library"] == "transformers":
-        body = transformer.body_of(transformer.build(recipe), recipe)
+        body = transformer.body_of(transformer.build(recipe, initialise=initialise), recipe)
     else:
         raise WeightsError(f"This regraft does not know the library {recipe['library']!r} of a network for texts.")
     return body.upto(recipe["block"]) if recipe.get("block") else body

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from regraft.backbones.base import Body, masked_mean
+from regraft.backbones.shapes import weights_without_storage
 from regraft.core.errors import InputError, WeightsError
 from regraft.text.words import need
 
@@ -30,6 +31,11 @@ class Embeddings(nn.Module):
     def __init__(self, embeddings: nn.Module, project: nn.Module | None = None) -> None:
         super().__init__()
         self.embeddings, self.project = embeddings, project
+
+    @property
+    def word_vectors(self) -> nn.Parameter:
+        """(tokens, H), see `regraft.backbones.base.word_vectors`."""
+        return self.embeddings.word_embeddings.weight  # type: ignore[union-attr, return-value]
 
     def forward(self, x: Tensor) -> State:
         hidden = self.embeddings(input_ids=x[:, 0])
@@ -55,6 +61,11 @@ class Whole(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
+
+    @property
+    def word_vectors(self) -> nn.Parameter:
+        """(tokens, H), see `regraft.backbones.base.word_vectors`."""
+        return self.model.get_input_embeddings().weight  # type: ignore[operator, no-any-return]
 
     def forward(self, x: Tensor) -> State:
         out = self.model(input_ids=x[:, 0], attention_mask=x[:, 1])
@@ -96,8 +107,10 @@ def recipe_of(config: dict[str, Any], pooling: str, where: str) -> dict[str, Any
     return {"library": "transformers", "architecture": config["model_type"], "config": kept, "pooling": pooling}
 
 
-def build(recipe: dict[str, Any]) -> Any:
-    """The model of a recipe with weights that are always the same draw; its unused pooler is left out."""
+def build(recipe: dict[str, Any], *, initialise: bool = False) -> Any:
+    """The model of a recipe without its unused pooler. With ``initialise`` its weights are always the same draw, else
+    they have shapes but no storage yet.
+    """
     transformers = need("transformers", f"A network of the kind {recipe['architecture']}")
     given = recipe_of({**recipe["config"], "model_type": recipe["architecture"]}, recipe["pooling"], "The model")[
         "config"
@@ -107,7 +120,7 @@ def build(recipe: dict[str, Any]) -> Any:
         make = _maker(transformers.AutoModel, config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            model = make()
+            model = make() if initialise else _undrawn(make)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"A transformer of the kind {recipe['architecture']!r} cannot be built: {error}.") from error
     return without_pooler(model)
@@ -132,6 +145,13 @@ def _maker(auto: Any, config: Any) -> Callable[[], Any]:
             return auto.from_config(config, attn_implementation="eager", **options)
 
     return make
+
+
+def _undrawn(make: Callable[[], Any]) -> Any:
+    """The model with weights that have no storage; drawn where it computes something out of such."""
+    with weights_without_storage():
+        model = make()
+    return make() if any(b.is_meta for b in model.buffers()) else model
 
 
 def body_of(model: Any, recipe: dict[str, Any]) -> Body:

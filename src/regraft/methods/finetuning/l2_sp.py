@@ -22,13 +22,12 @@ class StartingPoint:
 
     def __init__(self, alpha: float = ALPHA, beta: float = BETA) -> None:
         self.alpha, self.beta = alpha, beta
-        self.start: dict[str, Tensor] | None = None
+        self.start: dict[str, Tensor] = {}
 
     def __call__(self, learner: Any) -> Tensor:
-        body: nn.Module = learner.body
-        if self.start is None:
-            self.start = {n: p.detach().clone() for n, p in body.named_parameters()}
-        away = [(p - self.start[n]).square().sum() for n, p in body.named_parameters() if p.requires_grad]
+        learning = {n: p for n, p in learner.body.named_parameters() if p.requires_grad}
+        self.start |= {n: p.detach().clone() for n, p in learning.items() if n not in self.start}
+        away = [(p - self.start[n]).square().sum() for n, p in learning.items()]
         head = [p.square().sum() for p in learner.head.parameters() if p.requires_grad]
         zero = next(learner.parameters()).new_zeros(())
         return self.alpha / 2 * sum(away, zero) + self.beta / 2 * sum(head, zero)
