@@ -117,7 +117,8 @@ def test_a_fit_records_that_it_was_trusted(hub: Path, tmp_path: Path) -> None:
         regraft.Classifier("hf/acme/net").fit(texts, labels)
     assert regraft.Classifier("hf/acme/net", trust=True).fit(texts, labels).predict(["good"]).shape == (1,)
     assert regraft.FeatureExtractor("hf/acme/net", trust=True).fit_transform(texts).shape == (12, 32)
-    left = CliRunner().invoke(app, ["rank", str(tmp_path / "t.csv"), "--backbones", "regraft_tiny_text,hf/acme/net", "--json"])
+    asked = ["rank", str(tmp_path / "t.csv"), "--json", "--scores", "probe", "--backbones"]
+    left = CliRunner().invoke(app, [*asked, "regraft_tiny_text,hf/acme/net"])
     assert [one["backbone"] for one in json.loads(left.stdout)["left_out"]] == ["hf/acme/net"]
-    ranked = CliRunner().invoke(app, ["rank", str(tmp_path / "t.csv"), "--backbones", "hf/acme/net", "--trust", "--json"])
+    ranked = CliRunner().invoke(app, [*asked, "hf/acme/net", "--trust"])
     assert json.loads(ranked.stdout)["choice"] == "hf/acme/net"
