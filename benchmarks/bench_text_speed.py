@@ -2,8 +2,8 @@
 
 ``python benchmarks/bench_text_speed.py [NETWORK [COUNT [THREADS ...]]]``: all run on 1,500 film reviews, or as many as
 COUNT says (a fixed draw of shared/data/reviews_en.csv.gz), on one thread and on all cores, tokenising included, in
-turns, five times or as often as REGRAFT_TURNS says; the ratio is that of each turn, its median is what counts. The plain
-loop takes 32 texts at a time as they come, in float32, padded to the longest of them: through minilm by
+turns, five times or as often as REGRAFT_TURNS says; the ratio is that of each turn, its median is what counts. The
+plain loop takes 32 texts at a time as they come, in float32, padded to the longest of them: through minilm by
 sentence-transformers, through e5-small by a script over transformers' AutoModel with the mean over the mask, on the
 weights that regraft unpacked. ``sorting``, not plain, is the same loop over the texts sorted by their length.
 ``regraft`` is the engine that ``auto`` takes where there are many texts, found and converted before, ``torch`` what it
@@ -54,7 +54,10 @@ def main(name: str = "minilm", count: int = 1500, *threads: int) -> None:
             sys.exit(done.returncode)
         found[f"threads_{n}"] = json.loads(done.stdout.splitlines()[-1])
         print(n, found[f"threads_{n}"], flush=True)
-    write(FILES[name], {"seeds": "0", "network": name, "texts": count, "turns": TURNS, "load": os.getloadavg()[0], **found})
+    write(
+        FILES[name],
+        {"seeds": "0", "network": name, "texts": count, "turns": TURNS, "load": os.getloadavg()[0], **found},
+    )
 
 
 def by_sentence_transformers(folder: Path) -> tuple[Loop, Loop, str]:

@@ -23,6 +23,7 @@ from regraft.features.fusion import TfIdfNetwork, parts_of
 from regraft.inference.load import AnyPredictor
 from regraft.inference.predictor import Predictor
 
+
 class Windows(nn.Module):
     """Int64 (W, 2, length), token numbers and mask of windows, and how much each counts for each text, float32 (N, W)
     with rows that sum to 1 -> (N, D).

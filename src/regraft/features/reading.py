@@ -60,7 +60,8 @@ def _unknown(network: Pretrained, data: Sequence[Items], name: str) -> Iterator[
     if share >= (UNKNOWN_CHARACTERS if subwords else UNKNOWN_WORDS):
         what = "characters" if subwords else "words"
         yield Problem("unknown-script", name, f"holds {share:.0%} {what} that the tokeniser of {network.name} does not "
-                      "know, which was made for other languages: take a network that reads these, or tfidf")  # fmt: skip
+                      "know, which was made for other languages: take a network that reads these, or "
+                      "tfidf")  # fmt: skip
 
 
 def _chunks(data: Sequence[Items], step: int = 1) -> Iterator[list[str]]:

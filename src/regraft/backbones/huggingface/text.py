@@ -65,8 +65,8 @@ def read(folder: Path, name: str, *, trained: bool = True) -> Pretrained:
 
 
 def _require_fit(tokens: int, rows: int, folder: Path) -> None:
-    """Raises ``WeightsError`` where a tokeniser numbers more tokens than there are vectors, or so few that it is another
-    model's: tables are filled up by some rows, not by a tenth.
+    """Raises ``WeightsError`` where a tokeniser numbers more tokens than there are vectors, or so few that it is
+    another model's: tables are filled up by some rows, not by a tenth.
     """
     if tokens > rows or rows - tokens > max(MOST_SPARE, rows // 10):
         raise WeightsError(

@@ -149,9 +149,7 @@ def pack(rows: Sequence[Sequence[int]], length: int, made_by: Tokeniser) -> Tens
     return torch.from_numpy(packed)
 
 
-def windows(
-    row: Sequence[int], longest: int, made_by: Tokeniser, most: int = 0
-) -> list[tuple[tuple[int, ...], int]]:
+def windows(row: Sequence[int], longest: int, made_by: Tokeniser, most: int = 0) -> list[tuple[tuple[int, ...], int]]:
     """A text's numbers as windows of at most ``longest``, each with the special tokens at its ends, and each one's
     weight: the tokens it holds of the text. Windows are of nearly equal length and do not overlap, so that every token
     counts once; what is longer than ``most`` of them is cut there. 0 is no bound.
