@@ -12,7 +12,7 @@ import regraft
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
 from regraft.backbones.text.tokeniser import MOST_WINDOWS, windows
-from regraft.core.errors import DataWarning
+from regraft.core.errors import DataWarning, UnreadableItem
 from regraft.core.types import CHARACTERS, PreprocessSpec
 from regraft.data.items import Texts
 from regraft.features.engines.base import make_engine
@@ -157,3 +157,33 @@ def test_a_fit_lists_it_and_a_prediction_too(folder: Path, tmp_path: Path, fresh
     assert [p.kind for p in judged].count("cut-texts") == 1
     with pytest.warns(DataWarning, match="X holds 1 text"):
         regraft.Classifier(str(folder)).fit([words(50), "good", "bad", "film"], [0, 1, 0, 1])
+
+
+def test_the_page_tells_what_is_read() -> None:
+    page = Path(__file__).parents[2] / "docs/texts.md"
+    if not page.is_file():
+        pytest.skip("the documentation is not beside the tests")
+    text = page.read_text(encoding="utf-8")
+    for name, ends in (("e5-small", 2), ("minilm", 2)):
+        tokens = catalog.rows(name)[0].spec.tokens
+        most = f"{MOST_WINDOWS * (tokens - ends):,} | {CHARACTERS * MOST_WINDOWS * tokens:,} |"
+        assert f"| `{name}` | {tokens} | {MOST_WINDOWS} | {most}" in text
+    spec = catalog.load("regraft_tiny_text").spec
+    assert f"| {spec.tokens} | {spec.windows} | {spec.tokens * spec.windows:,} | {spec.characters:,} |" in text
+
+
+def test_an_empty_text_is_told_of_and_the_others_are_answered(folder: Path, tmp_path: Path, fresh_cache: Path) -> None:
+    from regraft.serve.inputs import Given
+    from regraft.serve.lanes import TextLane
+
+    data = table(tmp_path / "t.csv", ["", '"  "', "good film"])
+    found = regraft.fit(str(data), backbone=str(folder), controls="none", out=str(tmp_path / "run"))
+    assert [p["message"] for p in found.problems if p["kind"] == "empty"] == ["it is empty; it is set aside"] * 2
+    answers = regraft.predict(found.run, ["good film", "", "bad film"]).predictions
+    assert [a.get("error") for a in answers] == [None, "it is empty", None]
+    lane = TextLane(regraft.load(found.run))  # type: ignore[arg-type]
+    with pytest.raises(UnreadableItem, match="it is empty"):
+        lane.prepare(Given("texts[0]", "\u200b "))
+    ready = lane.prepare(Given("texts[1]", words(CAP + 9)))
+    [served] = lane.answer(["texts[1]"], [ready])
+    assert served["label"] == regraft.predict(found.run, [words(CAP + 9)]).predictions[0]["label"]
