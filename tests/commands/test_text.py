@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import regraft
 from regraft import Classifier
 from regraft.core.errors import DataError, InputError
 from regraft.features.encoders.tfidf import TfIdf
 from regraft.features.fusion import fuse, parts_of, tfidf
-from regraft.methods.finetuning.contrastive import pair_losses
+from regraft.methods.finetuning.contrastive import MOST_PAIRS, pair_losses, pairs
 from regraft.models import artefact
 from regraft.options.network import parts_in
 from regraft.pipelines.result import FitResult
@@ -178,9 +179,28 @@ def test_tfidf_comes_back_from_its_bytes() -> None:
     assert np.allclose(np.sqrt(words.multiply(words).sum(1)), 1, atol=1e-6)
 
 
-def test_pair_losses_by_hand() -> None:
-    import torch
+@pytest.mark.parametrize(("n", "most"), [(2, 1), (5, 10), (6, 10), (7, 14), (20, 60), (101, 500), (30, 10)])
+def test_pairs_are_bounded_and_none_is_twice(n: int, most: int) -> None:
+    first, second = (side.tolist() for side in pairs(n, torch.device("cpu"), most))
+    kinds = {frozenset(pair) for pair in zip(first, second, strict=True)}
+    assert len(kinds) == len(first) and all(len(kind) == 2 for kind in kinds)
+    assert len(kinds) == (n * (n - 1) // 2 if n * (n - 1) // 2 <= most else max(1, most // n) * n)
+    assert set(np.bincount(first + second, minlength=n)) == {2 * len(first) // n}, "each as often as any other"
 
+
+def test_a_large_batch_takes_memory_by_its_size_and_not_by_its_square() -> None:
+    features = torch.randn(4096, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    targets = torch.eye(2)[torch.arange(4096) % 2]
+    kept = list[int]()
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.numel()) or x, lambda x: x):
+        losses = pair_losses(features, targets)
+    assert max(kept) <= MOST_PAIRS * 64 and losses.keys() == {"same_class", "other_class"}
+    exact = features[:256].detach()
+    few, many = (sum(pair_losses(x, targets[: len(x)]).values()) for x in (exact, features.detach()))
+    assert float(many) == pytest.approx(float(few), abs=0.02), "a sample of the pairs has the loss of them all"
+
+
+def test_pair_losses_by_hand() -> None:
     features = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]], requires_grad=True)
     targets = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     # the pair of one class is at right angles: (0 - 1)^2; the others are 1 and 0 where 0 is wanted: (1 + 0) / 2

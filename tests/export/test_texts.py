@@ -11,7 +11,8 @@ import torch
 
 import regraft
 from regraft.core.errors import InputError
-from regraft.export.text_inputs import Counts, Terms, plain
+from regraft.export import text_inputs
+from regraft.export.text_inputs import Counts, Terms, TextInputs, plain
 from regraft.export.texts import Counted, exportable
 from regraft.features.encoders.tfidf import TfIdf
 from regraft.text import ngrams, views
@@ -85,6 +86,32 @@ def test_long_texts_are_averaged_over_their_windows(run: str) -> None:
     first = {**given, "weights": np.eye(1, given["tokens"].shape[0], dtype=np.float32)}
     [other] = made.module(*(torch.from_numpy(first[p.name]) for p in made.inputs))
     assert not np.allclose(other.detach().numpy(), said["probabilities"], atol=1e-6)
+
+
+def test_texts_longer_than_all_windows_are_cut_alike(run: str, tmp_path: Path) -> None:
+    """Tokens beyond the last window, and characters beyond those that are looked at."""
+    predictor = regraft.load(run, engine="torch")
+    made = exportable(predictor, run)
+    read = TextInputs(made.about, made.files.__getitem__)
+    spec = predictor.model.network.parts[0].spec
+    long = "bad film good, " * 400, "good film" + " " * spec.characters + "bad " * 9
+    for text in long:
+        given = read(text)
+        [found] = made.module(*(torch.from_numpy(given[p.name]) for p in made.inputs))
+        assert np.allclose(found.detach().numpy(), predictor.predict_proba([text]), atol=1e-6)
+    assert len(read(long[0])["tokens"]) == spec.windows == 16 and len(read(long[1])["tokens"]) == 1
+    for part in made.about["parts"]:
+        part.pop("windows", None), part.pop("characters", None)
+    older = TextInputs(made.about, made.files.__getitem__)
+    assert len(older(long[0])["tokens"]) > 16, "files from before there was a number of windows are read as they were"
+
+
+def test_views_that_need_no_library_leave_with_the_model() -> None:
+    texts = [*ODD, "这 部 电影 ， 很 好 看 。 a b", "好 \u3000好"]
+    assert {*text_inputs.VIEWS} == {"plain", "halfwidth", "join", "query", "passage"}
+    for name, view in text_inputs.VIEWS.items():
+        assert [view(t) for t in texts] == [views.VIEWS.get(name)(t) for t in texts], name
+    assert text_inputs.seen("好 看", ["join", "query"]) == "query: 好看"
 
 
 def test_what_reads_texts_by_a_library_is_refused(tmp_path: Path) -> None:

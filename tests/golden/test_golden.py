@@ -46,12 +46,17 @@ FILES_ADDED = ("judged.csv", "-why.jpg")
 """How the names of files end that a run has come to write since."""
 
 
-def without_files_added(record: Any) -> Any:
-    """The same with lists of names that hold none of them."""
+PROBLEMS_ADDED = ("long-texts", "unknown-script")
+"""The kinds of problems that a run has come to list since."""
+
+
+def without_added(record: Any) -> Any:
+    """The same with lists that hold none of these files and problems."""
     if isinstance(record, dict):
-        return {k: without_files_added(v) for k, v in record.items()}
+        return {k: without_added(v) for k, v in record.items()}
     if isinstance(record, list):
-        return [v for v in record if not (isinstance(v, str) and v.endswith(FILES_ADDED))]
+        kept = [v for v in record if not (isinstance(v, str) and v.endswith(FILES_ADDED))]
+        return [v for v in kept if not (isinstance(v, dict) and v.get("kind") in PROBLEMS_ADDED)]
     return record
 
 
@@ -61,7 +66,7 @@ RENAMED = {f"/result/engine: 'text' was, '{name}' is" for name in ("torch", "tor
 
 def lost(old: Any, new: Any, close: float) -> list[str]:
     """Where a run differs from its record by more than what has come since."""
-    new = without_files_added(new)
+    new = without_added(new)
     near = set(differences(old, new, max(close, ALONE)))
     found = [d for d in differences(old, new, close) if d in near or not d.startswith("/answers/")]
     return [d for d in found if d not in RENAMED

@@ -260,6 +260,8 @@ class Pretrained:
             h = hashlib.blake2b(digest_size=16)
             h.update(repr([(name, str(block)) for name, block in self.body.blocks]).encode())
             h.update(repr(self.spec).encode())
+            if self.spec.windows:
+                h.update(f"{self.spec.windows} windows".encode())
             if "looks" in self.recipe:  # of a module: what its code makes of its weights
                 h.update(repr(self.recipe["looks"]).encode())
             for key, value in sorted(self.body.state_dict().items()):

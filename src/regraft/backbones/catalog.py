@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from regraft.backbones import lite
+from regraft.backbones import licences, lite
 from regraft.backbones import side_network as beside
 from regraft.backbones import timm_models as zoo
 from regraft.backbones import weights as files
@@ -72,8 +72,15 @@ def load(name: str, *, weights: str | Path | None = None, sample: np.ndarray | N
     """The network called ``name``, frozen and in eval mode.
 
     ``weights`` is a file that takes the place of the catalog's. ``sample`` is one item of the data, from which
-    ``raw`` takes its shape. Raises ``UnknownName`` and ``WeightsError``.
+    ``raw`` takes its shape. Raises ``UnknownName``, ``WeightsError``, and ``InputError`` where a licence stands against
+    it (`regraft.backbones.licences`).
     """
+    network = _loaded(name, weights, sample)
+    licences.require(name, network.provenance)
+    return network
+
+
+def _loaded(name: str, weights: str | Path | None, sample: np.ndarray | None) -> Pretrained:
     if name.removeprefix("random:").startswith("module:"):
         raise InputError(
             f"{name} is a module that was given in Python: regraft.fit(..., backbone=module) takes it again."

@@ -53,7 +53,10 @@ def load(name: str, weights: str | Path | None = None, *, trained: bool = True) 
     provenance: dict[str, Any] = {"weights": "random", "pretrained_on": "nothing",
                                   "licence": str(stated.get("license") or "not known")}  # fmt: skip
     if trained:
-        path = Path(weights).expanduser() if weights is not None else _find(base, stated)
+        fetched = {}
+        path = Path(weights).expanduser() if weights is not None else _here(base)
+        if path is None:
+            path, fetched = _fetched(base, stated), {"origin": f"https://huggingface.co/{stated['hf_hub_id']}"}
         if not path.is_file():
             raise WeightsError(f"There is no weights file {path}.")
         state = files.read_state(path)
@@ -63,7 +66,7 @@ def load(name: str, weights: str | Path | None = None, *, trained: bool = True) 
         files.fill(net, state, path, name)
         tag = None if weights is not None else stated.get("tag")
         provenance |= {"weights": tag or "a file of the user's", "pretrained_on": tag or "not known",
-                       "file": path.name, "sha256": files.checked_sha256(path)}  # fmt: skip
+                       "file": path.name, "sha256": files.checked_sha256(path), **fetched}  # fmt: skip
     last_layer = net.get_classifier() if trained else None
     head = last_layer if isinstance(last_layer, nn.Linear) else None  # none, two, or convolutions: no source task
     net.reset_classifier(0)
@@ -116,13 +119,17 @@ def _beside(path: Path) -> dict[str, Any]:
         raise WeightsError(f"{config} cannot be read: {error}.") from error
 
 
-def _find(base: str, stated: dict[str, Any]) -> Path:
-    own = cache_dir() / "weights"
-    for folder in (*files.folders(), own):
+def _here(base: str) -> Path | None:
+    """The file that a person put into a folder of weights, where there is one."""
+    for folder in (*files.folders(), cache_dir() / "weights"):
         for ending in _FILES:
             if (path := folder / f"{PREFIX}{base}{ending}").is_file():
                 return path
-    put = f"put {PREFIX}{base}.safetensors into a folder named in REGRAFT_WEIGHTS or into {own}"
+    return None
+
+
+def _fetched(base: str, stated: dict[str, Any]) -> Path:
+    put = f"put {PREFIX}{base}.safetensors into a folder named in REGRAFT_WEIGHTS or into {cache_dir() / 'weights'}"
     if not stated.get("hf_hub_id"):
         raise WeightsError(f"timm states no weights for {base} that could be fetched: {put}.")
     hub = need("huggingface_hub", f"Fetching timm/{base}", "timm")

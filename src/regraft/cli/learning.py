@@ -30,6 +30,7 @@ from regraft.cli.arguments import (
     TaskName,
     Text,
     Threads,
+    Trust,
     as_in_fit,
 )
 from regraft.cli.from_options import Panels, extra, with_options
@@ -118,6 +119,7 @@ def audit(
     engine: Engine = "auto",
     device: Device = "auto",
     threads: Threads = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """List labels that are likely wrong, copies, outliers and hard examples: a page, and a table to correct.
@@ -132,7 +134,7 @@ def audit(
     found = run(data, model, backbone=backbone, weights=weights, size=size, cv=cv, accept=accept, out=out,
                 format=format, label=label, text=text, image=image, features=features, drop=drop, group=group,
                 part=part, encoding=encoding, task=task, seed=seed, engine=engine, device=device,
-                threads=threads)  # fmt: skip
+                threads=threads, trust=trust)  # fmt: skip
     print_json(found) if as_json else printing.print_audit(found)
 
 
@@ -216,6 +218,7 @@ def shift(
     engine: Engine = "auto",
     device: Device = "auto",
     threads: Threads = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Measure how far two domains lie apart, and say whether adapting is worth it."""
@@ -223,7 +226,7 @@ def shift(
 
     found = run(source, target, backbone=backbone, mapping=mapping, out=out, format=format, label=label, text=text,
                 image=image, features=features, encoding=encoding, seed=seed, engine=engine, device=device,
-                threads=threads)  # fmt: skip
+                threads=threads, trust=trust)  # fmt: skip
     print_json(found) if as_json else printing.print_shift(found)
 
 
@@ -248,6 +251,7 @@ def rank(
     out: Page = None,
     device: Device = "auto",
     threads: Threads = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Compare pretrained networks on this data without training them: scores, size, speed, and which is good enough."""
@@ -255,7 +259,7 @@ def rank(
 
     found = run(data, backbones=backbones, scores=scores, by=by, items=items, label=label, text=text, image=image,
                 features=features, group=group, part=part, encoding=encoding, task=task, size=size, format=format,
-                seed=seed, out=out, device=device, threads=threads)  # fmt: skip
+                seed=seed, out=out, device=device, threads=threads, trust=trust)  # fmt: skip
     print_json(found) if as_json else printing.print_ranking(found)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.backbones.base import Pretrained
+from regraft.backbones.licences import trusting
 from regraft.core.errors import ArtefactError, InputError
 from regraft.core.files import new_folder, output
 from regraft.core.row_store import RowStore
@@ -48,14 +49,15 @@ def audit(
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
+    trust: bool = False,
 ) -> Audit:
     """Looks for likely label errors, copies, outliers and hard examples among the labelled items of all parts of
     ``data``, by probes that had not seen them on the features of a frozen network: ``backbone``, or that of a saved
     ``model``. For boxes a ``model`` is needed: its detector is compared with them.
 
     Writes ``audit.csv`` (to fill in, and to give to `fit` as ``corrections``) and ``audit.html`` into the new folder
-    ``out``. ``accept`` fills in the suggestion for likely errors whose suggested class has at least that probability.
-    Raises ``InputError`` and its kinds.
+    ``out``. ``accept`` fills in the suggestion for likely errors whose suggested class has at least that probability;
+    ``trust`` takes weights whatever their licence. Raises ``InputError`` and its kinds.
     """
     begun, place = time.perf_counter(), _place(out, data)
     if accept is not None and not 0 < accept < 1:
@@ -71,7 +73,8 @@ def audit(
         if accept is not None and opened.kind.numbers:
             raise InputError(f"--accept is for classes; {opened.target_name} is a number.")
         make: Callable[[Items], Pretrained] = partial(_network, backbone, weights, size)
-        found, shown = _of_labels(opened, make, probe, engine, device)
+        with trusting(trust):
+            found, shown = _of_labels(opened, make, probe, engine, device)
         return _written(place, replace(found, data=name_of(data)), shown, None, begun)
     given = {"backbone": backbone, "weights": weights, "size": size}
     if any(given.values()):

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from regraft.backbones.licences import trusting
 from regraft.core.errors import InputError
 from regraft.core.files import checked_page
 from regraft.core.row_store import RowStore
@@ -38,12 +39,14 @@ def rank(
     out: str | None = None,
     device: str = "auto",
     threads: int | None = None,
+    trust: bool = False,
 ) -> Ranking:
     """Ranks networks by how well their frozen features suit the part train of ``data``.
 
     ``backbones`` and ``scores`` are lists with commas; by default every network whose weights are on this machine and
     every score that applies. ``by`` is the score that decides, ``out`` a page (.html) that shows the ranking. At most
-    ``items`` items are looked at, drawn by class. The rows are stored, so that a `fit` of the winner begins with them.
+    ``items`` items are looked at, drawn by class. The rows are stored, so that a `fit` of the winner begins with them;
+    ``trust`` takes weights whatever their licence.
     Raises ``InputError`` and ``DataError``.
     """
     begun, page = time.perf_counter(), checked_page(out)
@@ -62,7 +65,8 @@ def rank(
     applying = [s for s in dict.fromkeys([*wanted, *([by] if by else [])]) if kind in SCORES.get(s).TASKS]
     if not applying:
         raise InputError(f"--scores {scores}: none of them is for {kind}.")
-    found = rank_candidates(names(looked.modality, backbones), looked, applying, by, store=store, device=where,
-                            pixels=pixels, groups=groups, seed=seed, size=size)  # fmt: skip
+    with trusting(trust):
+        found = rank_candidates(names(looked.modality, backbones), looked, applying, by, store=store, device=where,
+                                pixels=pixels, groups=groups, seed=seed, size=size)  # fmt: skip
     found = replace(found, seconds=round(time.perf_counter() - begun, 3), problems=problems)
     return replace(found, out=str(write_ranking(page, found))) if page else found

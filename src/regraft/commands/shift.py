@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from regraft.backbones.licences import trusting
 from regraft.core.errors import InputError
 from regraft.core.files import checked_page
 from regraft.core.row_store import RowStore
@@ -38,10 +39,12 @@ def shift(
     device: str = "auto",
     engine: str = "auto",
     threads: int | None = None,
+    trust: bool = False,
 ) -> Shift:
     """Measures the shift from ``source`` (labelled) to ``target`` on the features of a frozen network.
 
-    At most 2,000 items a domain are looked at. ``out`` is a page (.html) that shows it. Raises ``InputError`` where one
+    At most 2,000 items a domain are looked at. ``out`` is a page (.html) that shows it; ``trust``
+    takes weights whatever their licence. Raises ``InputError`` where one
     is empty or they share no class.
     """
     page = checked_page(out)
@@ -52,7 +55,8 @@ def shift(
     if task is None or task.link != "softmax":
         raise InputError(f"{opened.name} is for {opened.target.task}; the shift is measured for one class an item.")
     goal = open_target(target, opened, mapping=mapping, hints=replace(hints, kept=opened.roles, lenient=True))
-    network = learned(network_for(opened.items, backbone), opened.items)
+    with trusting(trust):
+        network = learned(network_for(opened.items, backbone), opened.items)
     found = measure(opened, goal, Runner(network, engine, resolve_device(device)), RowStore(), seed)
     names = (source if isinstance(source, str) else opened.name, target if isinstance(target, str) else goal.learn.name)
     found = replace(found, source=names[0], target=names[1])

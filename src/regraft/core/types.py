@@ -9,6 +9,8 @@ from typing import Any, Literal, NamedTuple
 from regraft.core.errors import InputError
 
 Modality = Literal["image", "text", "table"]
+CHARACTERS = 16
+"""Of a text that is longer than all windows so many characters a token are looked at; usual are 2 to 5."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ class PreprocessSpec:
     in 0..255.
     Numeric rows: ``columns`` values, taken as they are.
     Texts: the steps of ``view`` in their order (see `regraft.text.views`), then the network's own tokeniser; what is
-    longer than ``tokens`` tokens is cut into windows of at most that many.
+    longer than ``tokens`` tokens is cut into windows of at most that many, of which the first ``windows`` are read, and
+    no more than ``characters`` of the text are looked at (all where these are 0).
     """
 
     modality: Modality = "image"
@@ -152,10 +155,16 @@ class PreprocessSpec:
     columns: int = 0
     view: tuple[str, ...] = ()
     tokens: int = 0
+    windows: int = field(default=0, repr=False)  # a digest of networks is made of the repr
+
+    @property
+    def characters(self) -> int:
+        """How much of a text may become tokens at all: a megabyte is not tokenised for what is cut off afterwards."""
+        return CHARACTERS * self.tokens * self.windows
 
     def to_json(self) -> dict[str, Any]:
         """The fields, for a manifest."""
-        return asdict(self)
+        return {k: v for k, v in asdict(self).items() if k != "windows" or v}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> PreprocessSpec:

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from regraft.backbones.base import Pretrained
+from regraft.backbones.licences import trusting
 from regraft.backbones.modules.base import network_of
 from regraft.core.border import tell
 from regraft.core.errors import DataError, InputError
@@ -38,6 +39,7 @@ from regraft.features.engines import require
 from regraft.features.fingerprints import fingerprints
 from regraft.features.fusion import learned, parts_of
 from regraft.features.network import network_for
+from regraft.features.reading import reading_problems
 from regraft.features.runner import Runner
 from regraft.methods import METHODS
 from regraft.methods.base import Fitted
@@ -54,6 +56,7 @@ class OnNetwork(BaseEstimator):
     weights: str | Path | None
     engine: str
     device: str
+    trust: bool
 
     columns_: Roles | None = None
 
@@ -118,7 +121,8 @@ class OnNetwork(BaseEstimator):
 
     def _network(self, items: Items) -> Pretrained:
         if not isinstance(self.backbone, nn.Module):
-            return learned(network_for(items, self.backbone, self.weights), items)
+            with trusting(self.trust):
+                return learned(network_for(items, self.backbone, self.weights), items)
         network = network_of(self.backbone, self.spec)
         require_modality(items, network.spec, network.name)
         return network
@@ -126,6 +130,8 @@ class OnNetwork(BaseEstimator):
     def _rows(self, network: Pretrained, items: Items) -> NDArray[Any]:
         if isinstance(items, TableRows) and not isinstance(network, TableNetwork):
             return items.array[items.index]
+        if items.modality == "text":
+            tell(reading_problems(network, [items], "X"))
         found = Runner(network, self.engine, resolve_device(self.device)).stored(items, RowStore())
         for i, why in sorted(found.failed.items()):
             raise DataError(f"{items.name(i)} cannot be used: {why}.")

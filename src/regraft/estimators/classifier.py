@@ -39,6 +39,7 @@ class Classifier(ClassifierMixin, OnModel):
     corrections : a file of labels to correct and items to take out, as ``regraft audit`` writes it.
     spec : how the pictures of a module are prepared: a `PreprocessSpec`, a dict of its fields, a size, the preset of
         torchvision's weights, an image processor of transformers; of its models on texts the fast tokenizer.
+    trust : takes weights whose publisher states no licence, or one that does not allow every use.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Classifier(ClassifierMixin, OnModel):
         seed: int = 0,
         corrections: str | Path | None = None,
         spec: Any = None,
+        trust: bool = False,
     ) -> None:
         self.backbone = backbone
         self.method = method
@@ -63,6 +65,7 @@ class Classifier(ClassifierMixin, OnModel):
         self.seed = seed
         self.corrections = corrections
         self.spec = spec
+        self.trust = trust
 
     def fit(self, X: Any, y: Any) -> Self:
         """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) of any labels with two classes or more."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from regraft.backbones.licences import trusting
 from regraft.core.boxes import Boxes, Found
 from regraft.core.errors import DataError, DataWarning, InputError, UnreadableItem
 from regraft.core.row_store import RowStore
@@ -47,7 +48,7 @@ class Detector(BaseEstimator):
     backbone : the body of ``fasterrcnn`` and ``ssd``; weights : a weights file that takes the place of the catalog's.
     epochs, lr, batch, blocks, augment, mix, multi_scale, size : as on the command line.
     threshold : the score from which boxes are told of; by default chosen inside the training pictures.
-    engine : what runs the fitted network, see docs/engines.md.
+    engine : what runs the fitted network, see docs/engines.md; trust : takes weights whatever their licence.
 
     After ``fit``: ``classes_`` the names that were in ``y``, ``threshold_``, ``record_`` of the training, and
     ``problems_``, what was wrong with boxes, by their place in ``y``.
@@ -72,6 +73,7 @@ class Detector(BaseEstimator):
         engine: str = "auto",
         device: str = "auto",
         seed: int = 0,
+        trust: bool = False,
     ) -> None:
         self.detector = detector
         self.method = method
@@ -89,6 +91,7 @@ class Detector(BaseEstimator):
         self.engine = engine
         self.device = device
         self.seed = seed
+        self.trust = trust
 
     def fit(self, X: Any, y: Sequence[dict[str, Any]]) -> Self:
         """``X`` n pictures as in `regraft.data.inputs.as_items`; ``y`` n dicts: ``boxes`` (k, 4) of left, top, right,
@@ -117,10 +120,11 @@ class Detector(BaseEstimator):
             raise DataError(f"y has no box to learn from: {first.item}: {first.message}.")
         _warn(self.problems_, 3)
         assert isinstance(known, Facts)
-        network = catalog.for_classes(
-            self.detector, classes, known.info[:, :2].tolist(), scratch=self.method == "scratch", weights=self.weights,
-            size=self.size, backbone=self.backbone, seed=self.seed,
-        )  # fmt: skip
+        with trusting(self.trust):
+            network = catalog.for_classes(
+                self.detector, classes, known.info[:, :2].tolist(), scratch=self.method == "scratch",
+                weights=self.weights, size=self.size, backbone=self.backbone, seed=self.seed,
+            )  # fmt: skip
         network.to(resolve_device(self.device))
         data = Dataset("X", items, {"boxes": LabelSpec("detection", classes)}, {"boxes": truth},
                        np.full(len(items), ""))  # fmt: skip

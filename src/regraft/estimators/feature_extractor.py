@@ -19,7 +19,7 @@ class FeatureExtractor(TransformerMixin, OnNetwork):
     """A frozen pretrained network as a transformer: items in, (n, d) float32 out.
 
     Nothing is learned from the data; ``fit`` only loads the network (and, for ``raw``, notes the shape). ``backbone``
-    and ``spec`` are as for `Classifier`.
+    and ``spec`` are as for `Classifier`, and so is ``trust``.
     """
 
     def __init__(
@@ -30,12 +30,14 @@ class FeatureExtractor(TransformerMixin, OnNetwork):
         engine: str = "auto",
         device: str = "auto",
         spec: Any = None,
+        trust: bool = False,
     ) -> None:
         self.backbone = backbone
         self.weights = weights
         self.engine = engine
         self.device = device
         self.spec = spec
+        self.trust = trust
 
     def fit(self, X: Any, y: Any = None) -> Self:
         self._check()

@@ -35,7 +35,7 @@ class Regressor(RegressorMixin, OnModel):
     quantiles : those to learn beside the mean, such as ``(0.05, 0.5, 0.95)``.
     weights : a weights file that takes the place of the catalog's.
     seed : decides the folds by which ``sigma_`` and the intervals are found.
-    corrections, spec : as for `Classifier`.
+    corrections, spec, trust : as for `Classifier`.
 
     After ``fit``: ``coef_`` (d,) and ``intercept_`` in the units of the features, ``sigma_`` the standard deviation of
     unseen numbers, ``residuals_`` (n,) of cross-validation.
@@ -54,6 +54,7 @@ class Regressor(RegressorMixin, OnModel):
         seed: int = 0,
         corrections: str | Path | None = None,
         spec: Any = None,
+        trust: bool = False,
     ) -> None:
         self.backbone = backbone
         self.method = method
@@ -65,6 +66,7 @@ class Regressor(RegressorMixin, OnModel):
         self.seed = seed
         self.corrections = corrections
         self.spec = spec
+        self.trust = trust
 
     def fit(self, X: Any, y: Any) -> Self:
         """``X`` as in `regraft.data.inputs.as_items`, ``y`` (n,) finite numbers."""

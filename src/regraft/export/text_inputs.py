@@ -16,6 +16,8 @@ import numpy as np
 
 INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff]")
 PIECES = re.compile(r"[\u3400-\u9fff]+|[^\W\d_]+(?:['’][^\W\d_]+)*|\d+|[^\w\s]")
+HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af\uff0c\u3002\uff01\uff1f\u3001\uff1b\uff1a"
+BETWEEN = re.compile(f"(?<=[{HAN}])[ \u3000]+(?=[{HAN}])")
 WORDS, BLANKS = re.compile(r"(?u)\w+|[^\w\s]"), re.compile(r"\s\s+")
 
 
@@ -46,7 +48,8 @@ class Windowed:
         raise TypeError("a tokeniser gives the numbers")
 
     def __call__(self, text: str) -> dict[str, Any]:
-        windows, weights = self.windows(self.numbers(seen(text, self.part["view"])))
+        shown = seen(text[: self.part.get("characters") or None], self.part["view"])
+        windows, weights = self.windows(self.numbers(shown))
         tokens = np.zeros((len(windows), 2, max(1, *map(len, windows), 1)), np.int64)
         tokens[:, 0] = self.pad
         for i, window in enumerate(windows):
@@ -56,11 +59,14 @@ class Windowed:
         return dict(zip(self.part["inputs"], (tokens, shares / shares.sum()), strict=True))
 
     def windows(self, row: list[int]) -> tuple[list[list[int]], list[int]]:
-        """Windows of nearly equal length, with the special tokens at their ends, and how many others each holds."""
+        """Windows of nearly equal length, with the special tokens at their ends, and how many others each holds; what
+        is longer than the ``windows`` that are read is cut there.
+        """
         longest, (before, behind) = self.part["longest"], self.part["ends"]
         if not longest or len(row) <= longest:
             return [row], [1]
-        inside = row[before : len(row) - behind]
+        most = self.part.get("windows", 0) * (longest - before - behind)
+        inside = row[before : len(row) - behind][: most or None]
         cuts = np.array_split(np.arange(len(inside)), -(-len(inside) // (longest - before - behind)))
         return [[*row[:before], *(inside[i] for i in cut), *row[len(row) - behind :]] for cut in cuts], [
             *map(len, cuts)
@@ -152,7 +158,7 @@ def letter_terms(text: str) -> Iterator[str]:
 def seen(text: str, view: list[str]) -> str:
     """The text as the network is shown it."""
     for step in view:
-        text = {"plain": plain, "halfwidth": halfwidth}[step](text)
+        text = VIEWS[step](text)
     return text
 
 
@@ -166,3 +172,18 @@ def plain(text: str) -> str:
     composed = unicodedata.normalize("NFC", text)
     kept = (" " if c.isspace() else c for c in composed if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf"))
     return " ".join("".join(kept).split())
+
+
+def join(text: str) -> str:
+    """No blanks between Chinese characters."""
+    return BETWEEN.sub("", text)
+
+
+VIEWS: dict[str, Callable[[str], str]] = {
+    "plain": plain,
+    "halfwidth": halfwidth,
+    "join": join,
+    "query": "query: {}".format,
+    "passage": "passage: {}".format,
+}
+"""The views that need no library beyond Python's own."""

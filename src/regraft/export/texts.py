@@ -17,14 +17,11 @@ from regraft.data.items import Items
 from regraft.export.answers import told_of
 from regraft.export.base import Arrays, Exportable, Port
 from regraft.export.heads import Head, output_of, told
-from regraft.export.text_inputs import TextInputs
+from regraft.export.text_inputs import VIEWS, TextInputs
 from regraft.features.encoders.tfidf import TfIdf
 from regraft.features.fusion import TfIdfNetwork, parts_of
 from regraft.inference.load import AnyPredictor
 from regraft.inference.predictor import Predictor
-
-VIEWS = ("plain", "halfwidth")
-"""The views that need no library beyond Python's own."""
 
 
 class Windows(nn.Module):
@@ -122,7 +119,8 @@ def _tokenised(network: Pretrained, end: str) -> Part:
     ports = [Port(f"tokens{end}", "int64", (f"windows{end}", 2, f"length{end}")),
              Port(f"weights{end}", "float32", ("items", f"windows{end}"))]  # fmt: skip
     part = {"reads": "subwords" if kind == TOKENISER else "terms", "file": kind.replace(".json", f"{end}.json"),
-            "longest": network.spec.tokens, "pad": network.tokeniser.pad,
+            "longest": network.spec.tokens, "windows": network.spec.windows, "characters": network.spec.characters,
+            "pad": network.tokeniser.pad,
             "ends": [*network.tokeniser.ends]}  # fmt: skip
     return Windows(network), ports, [network.example(3), torch.full((2, 3), 1 / 3)], part, network.files[kind]
 
@@ -133,7 +131,7 @@ def _require_plain(network: Pretrained, model: str) -> None:
     if odd:
         raise InputError(
             f"{model} cannot be exported: the view {odd[0].partition(':')[0]} of {network.name} needs a library or a "
-            f"dictionary beside the graph; fit it without a view, or with {' or '.join(VIEWS)}."
+            f"dictionary beside the graph; fit it without a view, or with {', '.join(VIEWS)}."
         )
     if WORDS in network.files:
         raise InputError(

@@ -36,8 +36,9 @@ class BasePredictor(ABC, Generic[A]):
         return as_read_by(self.modality, x, self.hints)
 
     def oddities(self, items: Items, others: Iterable[str] = ()) -> list[Problem]:
-        """What a person should know of rows to answer to: gaps that are filled in, rows of nothing else, new
-        categories, and columns (of the items or ``others``) that were left out in training.
+        """What a person should know of items to answer to. Of rows: gaps that are filled in, rows of nothing else, new
+        categories, and columns (of the items or ``others``) that were left out in training. Of texts: long ones, and
+        scripts that the network does not know.
         """
         return []
 

@@ -18,6 +18,7 @@ from regraft.features.encoders.table import TableNetwork
 from regraft.features.engines.openvino_int8 import engine_of_saved
 from regraft.features.extract import Extracted
 from regraft.features.fusion import parts_of
+from regraft.features.reading import reading_problems
 from regraft.features.runner import Runner
 from regraft.inference.base import BasePredictor
 from regraft.inference.modules import PictureModule, TextModule, module_of
@@ -73,6 +74,8 @@ class Predictor(BasePredictor[Answers]):
 
     def oddities(self, items: Items, others: Iterable[str] = ()) -> list[Problem]:
         network, roles = self.model.network, self.hints.kept
+        if self.modality == "text":
+            return reading_problems(network, [items], "the input")
         if not isinstance(network, TableNetwork) or not isinstance(items, Cells):
             return []
         left = {n: why for n, why in (roles.unused if roles else {}).items() if why and n in {*items.columns, *others}}

@@ -34,6 +34,8 @@ class NetworkOptions:
 
     backbone: str | None = option(None, BACKBONE)
     weights: str | None = option(None, "a weights file in place of the catalog's")
+    trust: bool = option(False, "take weights whose publisher states no licence, or one that does not allow every use",
+                         flag="--trust")  # fmt: skip
     init: str | None = option(None, "start from the weights of another run", metavar="RUN")
     detector: str | None = option(None, DETECTOR)
     size: int | None = option(None, "pixels a side of the pictures fed [default: the network's]", low=8,

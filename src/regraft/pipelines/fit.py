@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from regraft.backbones.licences import trusting
 from regraft.core.errors import InputError
 from regraft.core.registry import Registry
 from regraft.core.runtime import Stopwatch, importing, start_up
@@ -145,7 +146,8 @@ def _checked(data: Any, options: FitOptions, network: Pretrained | None) -> tupl
 
 
 def _fit_one(data: Any, options: FitOptions, network: Pretrained | None, watch: Stopwatch | None = None) -> Any:
-    return carry_out(scenario_of(data, options, network, watch or Stopwatch(*STEPS)))
+    with trusting(options.network.trust):
+        return carry_out(scenario_of(data, options, network, watch or Stopwatch(*STEPS)))
 
 
 def _no_network(network: Pretrained | None, why: str) -> None:

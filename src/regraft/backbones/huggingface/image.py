@@ -10,8 +10,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from regraft.backbones import licences
 from regraft.backbones.base import Body, Pretrained
-from regraft.backbones.huggingface.text import CONFIG, WEIGHTS
+from regraft.backbones.huggingface.text import CONFIG, WEIGHTS, published
 from regraft.backbones.text import transformer
 from regraft.core.errors import InputError, WeightsError
 from regraft.core.files import sha256
@@ -50,14 +51,15 @@ def read(folder: Path, name: str, *, trained: bool = True) -> Pretrained:
     """
     recipe = transformer.recipe_of(_json(folder / CONFIG), "picture", str(folder / CONFIG))
     spec = spec_of(_json(folder / PREPARES), folder / PREPARES)
-    provenance: dict[str, Any] = {"weights": "random", "pretrained_on": "nothing", "licence": "not known"}
+    provenance: dict[str, Any] = {"weights": "random", "pretrained_on": "nothing",
+                                  "licence": licences.stated(folder) or licences.NOT_KNOWN}  # fmt: skip
     if trained:
         path = folder / WEIGHTS[0]
         if not path.is_file():
             raise WeightsError(f"{folder} holds no weights: {WEIGHTS[0]} in one piece is wanted.")
         model = _filled(folder, path)
         provenance |= {"weights": "a folder of the user's", "file": path.name, "sha256": sha256(path),
-                       "pretrained_on": "not known"}  # fmt: skip
+                       "pretrained_on": "not known", **published(folder, name)}  # fmt: skip
     else:
         model = transformer.build(recipe, initialise=True)
     return Pretrained(name, body_of(model), None, spec, recipe, (), provenance)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from regraft.backbones import weights
+from regraft.backbones import licences, weights
 from regraft.backbones.base import Pretrained
 from regraft.backbones.text import transformer
-from regraft.backbones.text.tokeniser import TOKENISER, Subwords
+from regraft.backbones.text.tokeniser import MOST_WINDOWS, TOKENISER, Subwords
 from regraft.core.errors import InputError, WeightsError
 from regraft.core.files import sha256
 from regraft.core.runtime import cache_dir, say
@@ -20,6 +21,7 @@ CONFIG, POOLING = "config.json", "1_Pooling/config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _SMALL = (
     CONFIG,
+    "README.md",
     "preprocessor_config.json",
     TOKENISER,
     "vocab.txt",
@@ -28,6 +30,8 @@ _SMALL = (
     POOLING,
     "sentence_bert_config.json",
 )
+MOST_SPARE = 1024
+"""Rows that a table of embeddings may have beyond its tokens, whatever its size."""
 _WORDPIECE = ("bert", "distilbert", "electra")
 
 
@@ -43,24 +47,32 @@ def read(folder: Path, name: str, *, trained: bool = True) -> Pretrained:
     model = transformer.build(recipe, initialise=not trained)
     tokeniser = _tokeniser(folder, recipe["architecture"])
     own = _json(folder / "sentence_bert_config.json", missing={}).get("max_seq_length") or transformer.longest(recipe)
-    spec = PreprocessSpec(modality="text", tokens=min(int(own), transformer.longest(recipe)))
+    longest = min(int(own), transformer.longest(recipe))
+    spec = PreprocessSpec(modality="text", tokens=longest, windows=MOST_WINDOWS)
     recipe["pad"] = getattr(model.config, "pad_token_id", None) or 0
     made = Subwords(tokeniser, spec, recipe["pad"])
-    rows = len(model.get_input_embeddings().weight)
-    if made.rows > rows:
-        raise WeightsError(
-            f"The tokeniser in {folder} does not belong to the model: it numbers {made.rows} tokens and the model has "
-            f"vectors for {rows}."
-        )
-    provenance: dict[str, Any] = {"weights": "random", "pretrained_on": "nothing", "licence": "not known"}
+    _require_fit(made.rows, len(model.get_input_embeddings().weight), folder)
+    provenance: dict[str, Any] = {"weights": "random", "pretrained_on": "nothing",
+                                  "licence": licences.stated(folder) or licences.NOT_KNOWN}  # fmt: skip
     if path is not None:
         weights.fill(model, transformer.weights_for(model, weights.read_state(path)), path, str(folder / CONFIG))
         provenance |= {"weights": "a folder of the user's", "file": path.name, "sha256": sha256(path),
-                       "pretrained_on": "not known"}  # fmt: skip
+                       "pretrained_on": "not known", **published(folder, name)}  # fmt: skip
     body = transformer.body_of(model, recipe)
     network = Pretrained(name, body, None, spec, recipe, (), provenance, files={TOKENISER: tokeniser})
     network.tokeniser = made  # a large one takes seconds to build
     return network
+
+
+def _require_fit(tokens: int, rows: int, folder: Path) -> None:
+    """Raises ``WeightsError`` where a tokeniser numbers more tokens than there are vectors, or so few that it is
+    another model's: tables are filled up by some rows, not by a tenth.
+    """
+    if tokens > rows or rows - tokens > max(MOST_SPARE, rows // 10):
+        raise WeightsError(
+            f"The tokeniser in {folder} does not belong to the model: it numbers {tokens} tokens and the model has "
+            f"vectors for {rows}."
+        )
 
 
 def from_hub(name: str) -> Path:
@@ -88,6 +100,17 @@ def from_hub(name: str) -> Path:
             f"put its {CONFIG}, {TOKENISER} (or vocab.txt) and {WEIGHTS[0]} into {own / name}."
         ) from error
     return folder
+
+
+def published(folder: Path, name: str) -> dict[str, str]:
+    """What a provenance says of a ``folder`` that was fetched from the hub as ``hf/ORG/NAME``, which may be part of
+    ``name``; nothing of one that a person put there.
+    """
+    on_hub = re.search(r"(?:^|:)hf/([^/@\[]+/[^/@\[]+)", name)
+    own = (*weights.folders(), cache_dir() / "weights")
+    if on_hub is None or any(folder.is_relative_to(place) for place in own):
+        return {}
+    return {"weights": "as published", "origin": f"https://huggingface.co/{on_hub[1]}"}
 
 
 def _json(path: Path, missing: dict[str, Any] | None = None) -> Any:

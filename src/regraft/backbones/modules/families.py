@@ -20,7 +20,7 @@ from regraft.backbones.modules.own import GIVEN
 from regraft.backbones.modules.specs import is_tokenizer, spec_of
 from regraft.backbones.text import transformer
 from regraft.backbones.text.catalog import body_of as body_of_texts
-from regraft.backbones.text.tokeniser import TOKENISER, Subwords
+from regraft.backbones.text.tokeniser import MOST_WINDOWS, TOKENISER, Subwords
 from regraft.core.errors import InputError, RegraftError
 from regraft.core.runtime import say
 from regraft.core.types import PreprocessSpec
@@ -139,7 +139,7 @@ def _texts(net: Any, config: dict[str, Any], tokenizer: Any, kind: str) -> Pretr
     recipe["pad"] = config.get("pad_token_id") or 0
     data = str(getattr(tokenizer, "backend_tokenizer", tokenizer).to_str()).encode()
     longest = min(transformer.longest(recipe), int(getattr(tokenizer, "model_max_length", 1 << 30)))
-    spec = PreprocessSpec(modality="text", tokens=longest)
+    spec = PreprocessSpec(modality="text", tokens=longest, windows=MOST_WINDOWS)
     rows = len(net.get_input_embeddings().weight)
     made = Subwords(data, spec, recipe["pad"])
     if made.rows > rows:

@@ -18,6 +18,9 @@ from regraft.text.words import need, words
 
 TOKENISER, WORDS, TERMS, DICTIONARY = "tokenizer.json", "words.json", "terms.json", "gloss.txt"
 """The names in `Pretrained.files`: of a subword tokeniser, a list of words or terms, the dictionary of the view."""
+MOST_WINDOWS = 16
+"""So many windows of a text are read by a network that is loaded anew; a saved model knows its own number."""
+_UNKNOWN = ("[UNK]", "<unk>")
 
 
 class Tokeniser(Protocol):
@@ -27,7 +30,13 @@ class Tokeniser(Protocol):
     ends: tuple[int, int]
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """The numbers of each text in the network's view, with special tokens, however many they are."""
+        """The numbers of each text in the network's view, with special tokens, however many they are; only of a text's
+        first `PreprocessSpec.characters`.
+        """
+        ...
+
+    def unknown(self, texts: Sequence[str]) -> float:
+        """The share of what the texts consist of that it has no numbers for; 0 where they are empty."""
         ...
 
 
@@ -43,7 +52,7 @@ class Subwords:
         self.inner.no_truncation()
         self.inner.no_padding()
         self.pad = pad
-        self.view = view(spec.view, dictionary)
+        self.shown = Shown(spec, dictionary)
         marks = self.inner.encode("a").special_tokens_mask
         first = next((i for i, special in enumerate(marks) if not special), 0)
         last = next((i for i, special in enumerate(reversed(marks)) if not special), 0)
@@ -55,10 +64,35 @@ class Subwords:
         return max(self.inner.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        # what cannot be written as UTF-8 (half of a surrogate pair) becomes a question mark
-        shown = [self.view(t).encode("utf-8", "replace").decode("utf-8") for t in texts]
-        found = self.inner.encode_batch_fast(shown)
+        found = self.inner.encode_batch_fast([_writable(self.shown(t)) for t in texts])
         return [e.ids for e in found]
+
+    def unknown(self, texts: Sequence[str]) -> float:
+        """By characters, blanks not counted: one unknown token may stand for a run of them."""
+        number = next((n for n in map(self.inner.token_to_id, _UNKNOWN) if n is not None), None)
+        shown = [_writable(self.shown(t)) for t in texts]
+        lost = [shown[i][a:b] for i, e in enumerate(self.inner.encode_batch(shown))
+                for n, (a, b) in zip(e.ids, e.offsets, strict=True) if n == number]  # fmt: skip
+        return _letters(lost) / max(1, _letters(shown))
+
+
+class Shown:
+    """What of a text a network with that spec is shown: its beginning, where there is a bound, in the view."""
+
+    def __init__(self, spec: PreprocessSpec, dictionary: bytes | None) -> None:
+        self.most, self.view = spec.characters or None, view(spec.view, dictionary)
+
+    def __call__(self, text: str) -> str:
+        return self.view(text[: self.most])
+
+
+def _writable(text: str) -> str:
+    """What cannot be written as UTF-8 (half of a surrogate pair) becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _letters(texts: Sequence[str]) -> int:
+    return sum(not c.isspace() for text in texts for c in text)
 
 
 class WordList:
@@ -67,17 +101,17 @@ class WordList:
     def __init__(self, data: bytes, spec: PreprocessSpec, dictionary: bytes | None = None) -> None:
         self.number = {word: i for i, word in enumerate(json.loads(data))}
         self.pad, self.ends = 0, (0, 0)
-        self.view = view(spec.view, dictionary)
+        self.shown = Shown(spec, dictionary)
 
     def _numbers(self, text: str) -> list[int | None]:
-        found = (self.number.get(w, self.number.get(w.lower())) for w in words(self.view(text)))
+        found = (self.number.get(w, self.number.get(w.lower())) for w in words(self.shown(text)))
         return list(found)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         return [[n for n in self._numbers(t) if n is not None] for t in texts]
 
     def unknown(self, texts: Sequence[str]) -> float:
-        """The share of the texts' words that have no vector; 0 where there are no words."""
+        """By words."""
         numbers = [n for t in texts for n in self._numbers(t)]
         return sum(n is None for n in numbers) / max(1, len(numbers))
 
@@ -86,7 +120,7 @@ class TermList(WordList):
     """Terms of `regraft.text.ngrams` as the numbers of their vectors."""
 
     def _numbers(self, text: str) -> list[int | None]:
-        return [self.number.get(t) for t in terms(self.view(text))]
+        return [self.number.get(t) for t in terms(self.shown(text))]
 
 
 def tokeniser(files: Mapping[str, bytes], spec: PreprocessSpec, pad: int) -> Subwords | WordList:
@@ -115,14 +149,15 @@ def pack(rows: Sequence[Sequence[int]], length: int, made_by: Tokeniser) -> Tens
     return torch.from_numpy(packed)
 
 
-def windows(row: Sequence[int], longest: int, made_by: Tokeniser) -> list[tuple[tuple[int, ...], int]]:
+def windows(row: Sequence[int], longest: int, made_by: Tokeniser, most: int = 0) -> list[tuple[tuple[int, ...], int]]:
     """A text's numbers as windows of at most ``longest``, each with the special tokens at its ends, and each one's
-    weight: the tokens it holds of the text. Windows are of nearly equal length; 0 is no bound.
+    weight: the tokens it holds of the text. Windows are of nearly equal length and do not overlap, so that every token
+    counts once; what is longer than ``most`` of them is cut there. 0 is no bound.
     """
     if not longest or len(row) <= longest:
         return [(tuple(row), max(1, len(row) - sum(made_by.ends)))]
     before, behind = made_by.ends
-    inside = list(row[before : len(row) - behind])
+    inside = list(row[before : len(row) - behind])[: most * (longest - before - behind) or None]
     count = -(-len(inside) // (longest - before - behind))
     parts: list[Any] = np.array_split(np.arange(len(inside)), count)
     return [

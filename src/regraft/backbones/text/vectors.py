@@ -24,7 +24,8 @@ from regraft.core.errors import WeightsError
 from regraft.core.files import sha256
 from regraft.core.types import PreprocessSpec
 
-WINDOW = 512
+WINDOW, MOST_WINDOWS = 512, 256
+"""A mean over words costs little: more of a text is read than by a transformer."""
 TINY = "regraft_tiny_text"
 TINY_SOURCES = "Chinese and English film reviews, without their labels"
 Table = tuple[list[str], NDArray[np.float32]]
@@ -65,7 +66,7 @@ def load(path: Path, name: str, *, trained: bool = True) -> Pretrained:
         provenance |= {"weights": "a file of the user's", "file": path.name, "sha256": sha256(path),
                        "pretrained_on": "not known"}  # fmt: skip
     files = {WORDS: json.dumps(words, ensure_ascii=False).encode()}
-    spec = PreprocessSpec(modality="text", tokens=WINDOW)
+    spec = PreprocessSpec(modality="text", tokens=WINDOW, windows=MOST_WINDOWS)
     return Pretrained(name, made.freeze().eval(), None, spec, recipe, (), provenance, files=files)
 
 
@@ -80,7 +81,7 @@ def embedded(folder: Path, name: str, *, trained: bool = True) -> Pretrained:
     provenance: dict[str, Any] = {"weights": "random", "pretrained_on": "nothing", "licence": "Apache-2.0"}
     if trained:
         provenance |= {"weights": "v1", "file": f"{TINY}.safetensors", "pretrained_on": TINY_SOURCES}
-    spec = PreprocessSpec(modality="text", tokens=WINDOW)
+    spec = PreprocessSpec(modality="text", tokens=WINDOW, windows=MOST_WINDOWS)
     files = {TERMS: (folder / f"{TINY}.terms.json").read_bytes()}
     return Pretrained(name, made.freeze().eval(), None, spec, recipe, (), provenance, files=files)
 

@@ -87,15 +87,16 @@ def text_problems(data: Dataset, facts: TextFacts, failed: dict[int, str]) -> li
     name = data.items.name
     found = [Problem("empty", name(i), why) for i, why in sorted(failed.items())]
     for position, length in zip(facts.positions.tolist(), facts.lengths.tolist(), strict=True):
-        text = data.items.load(position)
-        if not has_words(text):
+        loaded = data.items.load(position)
+        if not has_words(loaded):
             found.append(Problem("no-words", name(position), "holds no letter and no digit"))
         elif length == 1:
             found.append(Problem("short", name(position), "is one character long"))
         elif length > LONG:
-            found.append(Problem("long", name(position), f"is {length:,} characters long; networks read its beginning"))
-        if DAMAGED in text:
-            what = f"holds {text.count(DAMAGED)} characters that could not be decoded ({DAMAGED})"
+            text = f"is {length:,} characters long; networks read it in windows, up to a number that each has"
+            found.append(Problem("long", name(position), text))
+        if DAMAGED in loaded:
+            what = f"holds {loaded.count(DAMAGED)} characters that could not be decoded ({DAMAGED})"
             found.append(Problem("damaged-text", name(position), what))
     return found + _pair_problems(data, facts)
 

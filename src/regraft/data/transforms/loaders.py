@@ -79,7 +79,7 @@ def loader(items: Items, spec: PreprocessSpec) -> Callable[[int], Any]:
     if items.modality != spec.modality:
         raise InputError(f"The network takes {_ONE[spec.modality]} and the data holds {_ONE[items.modality]} an item.")
     if spec.modality == "text":
-        return lambda i: load_item(items, i)
+        return lambda i: load_item(items, i)[: spec.characters or None]
     if spec.modality == "table":
         return lambda i: _row(load_item(items, i), spec.columns)
     return lambda i: fit(load_item(items, i), spec)

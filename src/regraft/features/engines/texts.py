@@ -38,7 +38,7 @@ class TextEngine(ABC):
     def __init__(self, network: Pretrained, device: str = "cpu") -> None:
         self.batch = network.batch
         self.at_once = TOKENS_A_BATCH.get(device, 8192)
-        self.longest = network.spec.tokens
+        self.longest, self.windows = network.spec.tokens, network.spec.windows
         self.tokeniser = network.tokeniser
 
     @abstractmethod
@@ -58,7 +58,7 @@ class TextEngine(ABC):
     def run(self, data: NDArray[Any]) -> dict[str, NDArray[np.floating[Any]]]:
         """Texts (B,) -> ``{"pooled": (B, D)}`` in float32: the mean over a text's windows by the tokens they hold."""
         texts = list(dict.fromkeys(data.tolist()))
-        cut = [windows(row, self.longest, self.tokeniser) for row in self.tokeniser.encode(texts)]
+        cut = [windows(row, self.longest, self.tokeniser, self.windows) for row in self.tokeniser.encode(texts)]
         of_window = self.rows_of(list(dict.fromkeys(w for parts in cut for w, _ in parts)))
         rows = {}
         for text, parts in zip(texts, cut, strict=True):

@@ -22,6 +22,7 @@ from regraft.data.relabel import relabel
 from regraft.data.splits import Split, make_split
 from regraft.features.engines.base import plain_engine
 from regraft.features.labelled import LabelledFeatures, fresh_rows, own_engine
+from regraft.features.reading import reading_problems
 from regraft.methods import multi_domain as METHOD
 from regraft.methods.adaptation.on_networks import SourceTraining
 from regraft.models import artefact
@@ -82,6 +83,7 @@ class MultiDomain(Scenario):
         self.network, _ = started(self.domains[0].split, self.data_names[0], self.options.network)
         for domain in self.domains:
             check_training(self.network, domain.split.train, self.options)
+            domain.split.problems += reading_problems(self.network, [domain.split.train.items], domain.name)
         self.options = self.options.changed(backbone=self.network.name)
 
     @property

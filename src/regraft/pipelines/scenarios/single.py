@@ -43,7 +43,7 @@ from regraft.pipelines.run_folder import RunFolder
 from regraft.pipelines.scenarios.base import Scenario
 from regraft.pipelines.stages.contamination import learned_from
 from regraft.pipelines.stages.evaluate import cross_validate, evaluate, share_seen_in_pretraining
-from regraft.pipelines.stages.features import rows_of
+from regraft.pipelines.stages.features import rows_of, tell_how_read
 from regraft.pipelines.stages.first_pass import networks_of
 from regraft.pipelines.stages.learn import AlreadyTrained, Learned, head_learner, known_items, learn, model_of
 from regraft.pipelines.stages.network import started
@@ -182,6 +182,7 @@ class Single(Scenario):
         say(f"{len(split.train)} items to learn from{judged}: {split.how}")
         if proof := self.network.provenance.get("int8"):
             self.run.log("calibrated", **proof)
+        tell_how_read(self.context, split.train, split.val)
         self.train, computed = rows_of(self.context, split.train)
         self.judged, more = rows_of(self.context, split.val)
         self.computed += computed + more

@@ -25,7 +25,7 @@ from regraft.pipelines.result import FitResult
 from regraft.pipelines.scenarios.single import Single
 from regraft.pipelines.stages.domain_report import Domain, chosen, report
 from regraft.pipelines.stages.evaluate import share_seen_in_pretraining
-from regraft.pipelines.stages.features import rows_of
+from regraft.pipelines.stages.features import rows_of, tell_how_read
 from regraft.pipelines.stages.learn import head_learner
 from regraft.pipelines.stages.open_target import TargetDomain, learn_from, open_target
 from regraft.training.adaptation import LOOKED_AT, SOURCE_ONLY, train_adaptation
@@ -65,6 +65,7 @@ class Adaptation(Single):
         self.run.log("start", settings=self.settings, split=self.halves.how, columns=self.halves.columns)
         split, target = self.halves, self.target
         split.problems += target.problems
+        tell_how_read(self.context, split.train, split.val, target.learn, target.judged)
         self.train, computed = rows_of(self.context, split.train)
         self.judged, more = rows_of(self.context, None if self.networks else split.val)
         self.goal, of_goal = rows_of(self.context, target.learn)

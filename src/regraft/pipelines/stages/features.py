@@ -9,6 +9,7 @@ from regraft.core.runtime import say
 from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
 from regraft.features.labelled import LabelledFeatures, adapted_rows
+from regraft.features.reading import reading_problems
 from regraft.models.model import Model
 from regraft.pipelines.context import FitContext
 
@@ -25,6 +26,14 @@ def rows_of(context: FitContext, data: Dataset | None) -> tuple[LabelledFeatures
     if not len(found.positions):
         raise DataError(f"None of the {len(data)} items of {data.name} can be read.")
     return LabelledFeatures(found.rows, data.y[found.positions], found.positions), found.computed
+
+
+def tell_how_read(context: FitContext, *parts: Dataset | None) -> None:
+    """Lists among the problems how the network reads the texts of these parts, where they are texts."""
+    texts = [d.items for d in parts if d is not None and d.modality == "text"]
+    for problem in reading_problems(context.network, texts, context.split.train.name) if texts else ():
+        context.split.problems.append(problem)
+        say(f"{problem.item} {problem.message}")
 
 
 def recompute_features(context: FitContext, model: Model, data: Dataset, rows: LabelledFeatures) -> LabelledFeatures:
