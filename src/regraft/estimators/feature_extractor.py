@@ -19,8 +19,10 @@ class FeatureExtractor(TransformerMixin, OnNetwork):
     """A frozen pretrained network as a transformer: items in, (n, d) float32 out.
 
     Nothing is learned from the data; ``fit`` only loads the network (and, for ``raw``, notes the shape). ``backbone``
-    and ``spec`` are as for `Classifier`.
+    and ``spec`` are as for `Classifier`, but that the default for texts has no counted words beside the network.
     """
+
+    ONE = True
 
     def __init__(
         self,

@@ -19,14 +19,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from regraft.backbones.base import Body, Pretrained, SpatialMean
+from regraft.backbones.rows import TINY_TEXT
 from regraft.backbones.text.tokeniser import TERMS, WORDS
 from regraft.core.errors import WeightsError
 from regraft.core.files import sha256
 from regraft.core.types import PreprocessSpec
 
 WINDOW = 512
-TINY = "regraft_tiny_text"
-TINY_SOURCES = "Chinese and English film reviews, without their labels"
+TINY, TINY_SOURCES = TINY_TEXT.name, TINY_TEXT.pretrained_on
 Table = tuple[list[str], NDArray[np.float32]]
 
 
