@@ -21,10 +21,10 @@ from regraft.core.runtime import bf16_pays
 from regraft.core.types import LabelSpec, PreprocessSpec
 from regraft.data.transforms.loaders import Batch
 from regraft.features import extract as extraction
+from regraft.features.default import default_for
 from regraft.features.engines.auto import least_cosine
 from regraft.features.engines.base import TEXT_ENGINES, make_engine, missing
 from regraft.features.engines.texts import padded
-from regraft.features.default import default_for
 from regraft.models import artefact
 from regraft.models.heads import HEADS
 from regraft.models.model import Model

@@ -54,12 +54,12 @@ def test_whether_chinese_is_cut_into_words() -> None:
     assert not languages_in([t.replace("，", " ") for t in CHINESE]).cut  # a blank between clauses cuts no words
 
 
-ALL = ("minilm", "e5-small", "efficientnet_lite0")
+ALL = ("minilm", "e5-small", "efficientnet_lite2")
 
 
 @pytest.mark.parametrize(("texts", "there", "taken", "single"), [
-    (ENGLISH, ALL, "minilm", "minilm"), (ENGLISH, (), "regraft_tiny_text", "regraft_tiny_text"),
-    (ENGLISH, ("e5-small",), "e5-small", "e5-small"), (["x"], ALL, "minilm", "minilm"),
+    (ENGLISH, ALL, "e5-small+tfidf", "e5-small"), (ENGLISH, (), "regraft_tiny_text", "regraft_tiny_text"),
+    (ENGLISH, ("minilm",), "minilm", "minilm"), (["x"], ALL, "minilm", "minilm"),
     (CHINESE, ALL, "e5-small+tfidf", "e5-small"), (CUT, ALL, "e5-small[join]+tfidf", "e5-small[join]"),
     (CHINESE + ENGLISH, ALL, "e5-small+tfidf", "e5-small"), (POLISH, ALL, "e5-small+tfidf", "e5-small"),
     (CHINESE, ("minilm",), "tfidf", "regraft_tiny_text"), (POLISH, ("minilm",), "tfidf", "minilm"),
@@ -73,20 +73,21 @@ def test_texts_decide(
     assert (found.backbone, alone.backbone) == (taken, single)
     wanting = "e5-small" not in there and taken == "tfidf"
     assert bool(found.better) == bool(alone.better) == wanting
-    assert default_for(Texts(texts, "t"), weights="w.pt").backbone == default.english()
+    assert default_for(Texts(texts, "t"), weights="w.pt").backbone == default.before()
 
 
 def test_all_the_texts_count(monkeypatch: pytest.MonkeyPatch) -> None:
     here(monkeypatch, *ALL)
     english, chinese = Texts(ENGLISH, "t"), Texts(CUT, "t")
     assert default_for(english, chinese).backbone == default_for(chinese, english).backbone == "e5-small[join]+tfidf"
-    assert default_for(english, english).backbone == "minilm"
+    assert default_for(english, english).backbone == "e5-small+tfidf"
     late = Texts(ENGLISH * 200 + CHINESE * 60, "t")  # looked at from end to end
-    assert default_for(late).backbone == "e5-small+tfidf" and sum(default_for(late).languages.values()) == 1000
+    here(monkeypatch, "minilm")
+    assert default_for(late).backbone == "tfidf" and sum(default_for(late).languages.values()) == 1000
 
 
 def test_a_text_that_cannot_be_read_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    here(monkeypatch, *ALL)
+    here(monkeypatch, "minilm")
     items = Texts(["", *ENGLISH], "t", faults={0: "it is empty"})
     with pytest.raises(UnreadableItem):
         items.load(0)
@@ -97,10 +98,12 @@ def test_pictures_and_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     def pictures(side: int) -> PictureArray:
         return PictureArray(np.zeros((3, side, 20, 3), np.uint8), "x")
 
-    here(monkeypatch, "efficientnet_lite0")
+    here(monkeypatch, "efficientnet_lite0", "efficientnet_lite2")
     assert default_for(pictures(64)).backbone == "regraft_tiny"
-    assert default_for(pictures(65)).backbone == default.PHOTOS[0] == "efficientnet_lite0"
+    assert default_for(pictures(65)).backbone == "efficientnet_lite2"
     assert default_for(pictures(65), weights="w.pt").backbone == "mobilenet_v2"  # whose files they have always been
+    here(monkeypatch, "efficientnet_lite0")
+    assert default_for(pictures(65)).backbone == "efficientnet_lite0"
     here(monkeypatch)
     assert default_for(pictures(65)).backbone == "mobilenet_v2"
     assert default_for(TableRows(np.zeros((3, 2)), "x")).backbone == "raw"
@@ -112,7 +115,7 @@ def test_weights_without_the_library_that_runs_them_are_not_here(monkeypatch: py
     assert all(default.is_here(name) for name in ALL)
     monkeypatch.setattr(default, "find_spec", lambda library: None)
     assert not any(default.is_here(name) for name in ALL) and default.is_here("regraft_tiny_text")
-    assert (default.english(), default.photos()) == ("regraft_tiny_text", "mobilenet_v2")
+    assert (default.before(), default.photos()) == ("regraft_tiny_text", "mobilenet_v2")
 
 
 def test_another_version_of_the_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +156,7 @@ def test_a_fit_says_and_records_it_once(bare: Path, capsys: pytest.CaptureFixtur
     assert [p["message"] for p in found.problems if p["kind"] == "no-network-reads-it"] == [f"{WHY}; {BETTER}"]
     record = json.loads((bare / "r" / "run.json").read_text(encoding="utf-8"))
     assert record["settings"]["backbone"] == "tfidf" and record["result"]["default"] == found.default
-    assert regraft.fit(str(bare / "zh.csv"), controls="none", out="r", resume=True) == found
+    assert regraft.fit(str(bare / "zh.csv"), controls="none", out="r", resume=True).default == found.default
     named = regraft.fit(str(bare / "zh.csv"), backbone="tfidf", controls="none", out="named")
     assert named.default is None and not [p for p in named.problems if p["kind"] == "no-network-reads-it"]
 
@@ -211,7 +214,5 @@ def test_inspect_and_the_lists_tell_it(bare: Path, monkeypatch: pytest.MonkeyPat
                      "regraft_tiny_text": "English texts"}  # fmt: skip
     here(monkeypatch, *ALL)
     taken = {r["name"]: r["default_for"] for r in regraft.weights() if r["default_for"]}
-    assert taken == {"regraft_tiny": "pictures up to 64 pixels", "efficientnet_lite0": "larger pictures",
-                     "minilm": "English texts", "e5-small": "other texts, beside tfidf"}  # fmt: skip
-    here(monkeypatch, "e5-small")
-    assert default.defaults()["e5-small"] == "texts; beside tfidf, but for English"
+    assert taken == {"regraft_tiny": "pictures up to 64 pixels", "efficientnet_lite2": "larger pictures",
+                     "minilm": "texts of a word or two", "e5-small": "texts, beside tfidf"}  # fmt: skip

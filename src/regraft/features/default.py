@@ -22,7 +22,7 @@ from regraft.data.text.languages import NAMES, Languages, languages_in
 from regraft.data.transforms.loaders import SMALL_SIDE, load_item, sample_of, shape_of
 
 PICTURES_LOOKED_AT, TEXTS_LOOKED_AT = 16, 1000
-PHOTOS = ("efficientnet_lite0", "mobilenet_v2")
+PHOTOS = ("efficientnet_lite2", "efficientnet_lite1", "efficientnet_lite0", "mobilenet_v2")
 """Networks for pictures larger than `SMALL_SIDE`, the best first; the last is fetched where none is here."""
 
 
@@ -51,10 +51,10 @@ def default_for(items: Items, *others: Items, one: bool = False, weights: str | 
     """The default for ``items``, and ``others`` that the same network is to read.
 
     Numeric rows: ``raw``. Pictures: ``regraft_tiny`` where the largest side of the first is at most 64 pixels, else the
-    first of `PHOTOS` that is here. Texts: `english` where all are English, or it cannot be told; else ``e5-small`` with
-    ``tfidf`` beside it, or, where it is not here, ``tfidf`` alone. With ``one``, a single network that can be trained,
-    whatever it reads. With ``weights``, the file of a person: what that has always been for, ``mobilenet_v2`` or
-    `english`.
+    first of `PHOTOS` that is here. Texts: ``e5-small`` with ``tfidf`` beside it; where it is not here `before` if all
+    are English, else ``tfidf`` alone; where the language cannot be told `before`. With ``one``, a single network that
+    can be trained, whatever it reads. With ``weights``, the file of a person, what that has always been for:
+    ``mobilenet_v2`` or `before`.
     """
     if items.modality == "table":
         return Default("raw", "the columns themselves")
@@ -77,18 +77,17 @@ def photos() -> str:
     return next((name for name in PHOTOS[:-1] if is_here(name)), PHOTOS[-1])
 
 
-def english() -> str:
-    """The default for English texts: ``minilm``, where it is not here ``e5-small``, else ``regraft_tiny_text``."""
-    return next((name for name in (MINILM.name, E5.name) if is_here(name)), TINY_TEXT.name)
+def before() -> str:
+    """What reads English beside ``e5-small``: ``minilm`` where its package is installed, else ``regraft_tiny_text``."""
+    return MINILM.name if is_here(MINILM.name) else TINY_TEXT.name
 
 
 def defaults() -> dict[str, str]:
     """Network -> what it is the default for on this machine."""
-    found = {"raw": "tables", TINY.name: f"pictures up to {SMALL_SIDE} pixels", photos(): "larger pictures",
-             english(): "English texts"}  # fmt: skip
+    found = {"raw": "tables", TINY.name: f"pictures up to {SMALL_SIDE} pixels", photos(): "larger pictures"}
     if is_here(E5.name):
-        found[E5.name] = "texts; beside tfidf, but for English" if E5.name in found else "other texts, beside tfidf"
-    return found
+        return found | {E5.name: "texts, beside tfidf", before(): "texts of a word or two"}
+    return found | {before(): "English texts"}
 
 
 def is_here(name: str) -> bool:
@@ -112,22 +111,22 @@ def languages(*items: Items) -> Languages:
 def _for_texts(items: list[Items], one: bool, weights: bool) -> Default:
     found = languages(*items)
     foreign = _named(name for name in found.main if name != "en")
-    if weights:
-        return Default(english(), "weights are given without a network's name", languages=found.texts)
-    if not foreign:
-        why = "the texts are English" if found.main else "the texts are too few or too short to tell their language"
-        return Default(english(), why, languages=found.texts)
+    if weights or not found.main:
+        why = "the language cannot be told from so few words"
+        return Default(before(), "weights are given without a name" if weights else why, languages=found.texts)
     if is_here(E5.name):
         name = f"{E5.name}[join]" if found.cut else E5.name
         why = f"the texts are {_named(found.main)}, and {E5.name} reads about 100 languages"
         return Default(name if one else f"{name}+tfidf", why, languages=found.texts)
+    if not foreign:
+        return Default(before(), "the texts are English", languages=found.texts)
     assert E5.package is not None
     better = problem(E5.package) or f"{E5.package.command} brings {E5.name}, which reads about 100 languages"
     better = better.rstrip(".")
     if not one:
         return Default("tfidf", f"no network here reads {foreign}, so words and characters are counted", better,
                        found.texts)  # fmt: skip
-    able = TINY_TEXT.name if set(found.main) <= {"zh", "en"} else english()
+    able = TINY_TEXT.name if set(found.main) <= {"zh", "en"} else before()
     return Default(able, f"no network here reads {foreign} well, and a single one is wanted", better, found.texts)
 
 
