@@ -58,10 +58,10 @@ ALL = ("minilm", "e5-small", "efficientnet_lite2")
 
 
 @pytest.mark.parametrize(("texts", "there", "taken", "single"), [
-    (ENGLISH, ALL, "e5-small+tfidf", "e5-small"), (ENGLISH, (), "regraft_tiny_text", "regraft_tiny_text"),
+    (ENGLISH, ALL, "e5-small", "e5-small"), (ENGLISH, (), "regraft_tiny_text", "regraft_tiny_text"),
     (ENGLISH, ("minilm",), "minilm", "minilm"), (["x"], ALL, "minilm", "minilm"),
-    (CHINESE, ALL, "e5-small+tfidf", "e5-small"), (CUT, ALL, "e5-small[join]+tfidf", "e5-small[join]"),
-    (CHINESE + ENGLISH, ALL, "e5-small+tfidf", "e5-small"), (POLISH, ALL, "e5-small+tfidf", "e5-small"),
+    (CHINESE, ALL, "e5-small", "e5-small"), (CUT, ALL, "e5-small[join]", "e5-small[join]"),
+    (CHINESE + ENGLISH, ALL, "e5-small", "e5-small"), (POLISH, ALL, "e5-small", "e5-small"),
     (CHINESE, ("minilm",), "tfidf", "regraft_tiny_text"), (POLISH, ("minilm",), "tfidf", "minilm"),
     (CHINESE + RUSSIAN, (), "tfidf", "regraft_tiny_text"),
 ])  # fmt: skip
@@ -79,8 +79,8 @@ def test_texts_decide(
 def test_all_the_texts_count(monkeypatch: pytest.MonkeyPatch) -> None:
     here(monkeypatch, *ALL)
     english, chinese = Texts(ENGLISH, "t"), Texts(CUT, "t")
-    assert default_for(english, chinese).backbone == default_for(chinese, english).backbone == "e5-small[join]+tfidf"
-    assert default_for(english, english).backbone == "e5-small+tfidf"
+    assert default_for(english, chinese).backbone == default_for(chinese, english).backbone == "e5-small[join]"
+    assert default_for(english, english).backbone == "e5-small"
     late = Texts(ENGLISH * 200 + CHINESE * 60, "t")  # looked at from end to end
     here(monkeypatch, "minilm")
     assert default_for(late).backbone == "tfidf" and sum(default_for(late).languages.values()) == 1000
@@ -215,4 +215,4 @@ def test_inspect_and_the_lists_tell_it(bare: Path, monkeypatch: pytest.MonkeyPat
     here(monkeypatch, *ALL)
     taken = {r["name"]: r["default_for"] for r in regraft.weights() if r["default_for"]}
     assert taken == {"regraft_tiny": "pictures up to 64 pixels", "efficientnet_lite2": "larger pictures",
-                     "minilm": "texts of a word or two", "e5-small": "texts, beside tfidf"}  # fmt: skip
+                     "minilm": "texts of a word or two", "e5-small": "texts"}  # fmt: skip

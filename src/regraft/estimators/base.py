@@ -58,7 +58,7 @@ class OnNetwork(BaseEstimator):
 
     columns_: Roles | None = None
     ONE: ClassVar[bool] = False
-    """Whether the default is a single pretrained network, and nothing counted beside."""
+    """Whether the default is a pretrained network in any case, never counted words."""
 
     def _check(self) -> None:
         """What can be said of the parameters before anything is read."""

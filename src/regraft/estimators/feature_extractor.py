@@ -19,7 +19,7 @@ class FeatureExtractor(TransformerMixin, OnNetwork):
     """A frozen pretrained network as a transformer: items in, (n, d) float32 out.
 
     Nothing is learned from the data; ``fit`` only loads the network (and, for ``raw``, notes the shape). ``backbone``
-    and ``spec`` are as for `Classifier`, but that the default for texts has no counted words beside the network.
+    and ``spec`` are as for `Classifier`, but that for texts the default is a network in any case, never counted words.
     """
 
     ONE = True

@@ -51,10 +51,9 @@ def default_for(items: Items, *others: Items, one: bool = False, weights: str | 
     """The default for ``items``, and ``others`` that the same network is to read.
 
     Numeric rows: ``raw``. Pictures: ``regraft_tiny`` where the largest side of the first is at most 64 pixels, else the
-    first of `PHOTOS` that is here. Texts: ``e5-small`` with ``tfidf`` beside it; where it is not here `before` if all
-    are English, else ``tfidf`` alone; where the language cannot be told `before`. With ``one``, a single network that
-    can be trained, whatever it reads. With ``weights``, the file of a person, what that has always been for:
-    ``mobilenet_v2`` or `before`.
+    first of `PHOTOS` that is here. Texts: ``e5-small``; where it is not here `before` if all are English, else
+    ``tfidf``; where the language cannot be told `before`. With ``one``, a network that can be trained, whatever it
+    reads. With ``weights``, the file of a person, what that has always been for: ``mobilenet_v2`` or `before`.
     """
     if items.modality == "table":
         return Default("raw", "the columns themselves")
@@ -86,7 +85,7 @@ def defaults() -> dict[str, str]:
     """Network -> what it is the default for on this machine."""
     found = {"raw": "tables", TINY.name: f"pictures up to {SMALL_SIDE} pixels", photos(): "larger pictures"}
     if is_here(E5.name):
-        return found | {E5.name: "texts, beside tfidf", before(): "texts of a word or two"}
+        return found | {E5.name: "texts", before(): "texts of a word or two"}
     return found | {before(): "English texts"}
 
 
@@ -117,7 +116,7 @@ def _for_texts(items: list[Items], one: bool, weights: bool) -> Default:
     if is_here(E5.name):
         name = f"{E5.name}[join]" if found.cut else E5.name
         why = f"the texts are {_named(found.main)}, and {E5.name} reads about 100 languages"
-        return Default(name if one else f"{name}+tfidf", why, languages=found.texts)
+        return Default(name, why, languages=found.texts)
     if not foreign:
         return Default(before(), "the texts are English", languages=found.texts)
     assert E5.package is not None
@@ -127,7 +126,7 @@ def _for_texts(items: list[Items], one: bool, weights: bool) -> Default:
         return Default("tfidf", f"no network here reads {foreign}, so words and characters are counted", better,
                        found.texts)  # fmt: skip
     able = TINY_TEXT.name if set(found.main) <= {"zh", "en"} else before()
-    return Default(able, f"no network here reads {foreign} well, and a single one is wanted", better, found.texts)
+    return Default(able, f"no network here reads {foreign} well, and one is wanted", better, found.texts)
 
 
 def _named(languages: Iterable[str]) -> str:

@@ -158,7 +158,7 @@ class Single(Scenario):
 
     def take_default(self, *others: Items) -> None:
         """The network for the training items, and ``others`` that it is to read, where none was named; of methods that
-        train, adapt or share one, a single one.
+        train, adapt or share one, no counted words.
         """
         one = self.meaning.kind != "features" or self.meaning.scenario != "single"
         weights, train = self.options.network.weights, self.halves.train
