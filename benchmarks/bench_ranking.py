@@ -1,9 +1,10 @@
 """Which pretrained network: how well scores rank, what LogME costs, `--backbone auto` against trying all, several tasks
 on one network, fusion.
 
-Needs the shared data and weights. Parts (all without arguments): speed, scores, tuned, auto, tasks, fusion. `scores`
-and `tuned` are written bit by bit and go on where they were stopped. Takes about an hour on two
-cores; nothing else should run beside it, since seconds are among the figures.
+Needs the shared data and weights, and the extra nets. Parts (all without arguments): speed, scores, tuned, auto, tasks,
+fusion. `scores` and `tuned` are written bit by bit and go on where they were stopped; with REGRAFT_CACHE set their rows
+stay too. `scores` takes about 25 minutes on two cores, all an hour and a half; nothing else should run beside it, since
+seconds are among the figures.
 """
 
 from __future__ import annotations
@@ -23,12 +24,17 @@ import numpy as np
 
 from common import keep, need, regraft_fit, unzipped, written
 
-CANDIDATES = ["mobilenet_v2", "mobilenet_v2@12", "mobilenet_v2@6", "squeezenet1_0", "squeezenet1_0@5", "regraft_tiny",
-              "regraft_tiny@4", "regraft_tiny@2", "random:mobilenet_v2", "random:squeezenet1_0", "random:regraft_tiny",
-              "raw"]  # fmt: skip
+CANDIDATES = ["mobilenet_v2", "mobilenet_v2@15", "mobilenet_v2@12", "mobilenet_v2@6", "squeezenet1_0",
+              "squeezenet1_0@9", "squeezenet1_0@5", "efficientnet_lite0", "efficientnet_lite0@13",
+              "efficientnet_lite0@9", "efficientnet_lite0@5", "efficientnet_lite1", "efficientnet_lite1@12",
+              "efficientnet_lite2", "efficientnet_lite2@18", "efficientnet_lite2@12", "regraft_tiny", "regraft_tiny@4",
+              "regraft_tiny@2", "random:mobilenet_v2", "random:squeezenet1_0", "random:efficientnet_lite0",
+              "random:regraft_tiny", "raw"]  # fmt: skip
 TUNED = ["mobilenet_v2", "squeezenet1_0", "regraft_tiny", "random:regraft_tiny"]
+DEFAULT = "probe"
+"""The score that `regraft rank` goes by."""
 SEEN = {"regraft_tiny": ("mnist", "cifar10")}
-LEARN, JUDGE, SIZE = 600, 600, 96
+LEARN, JUDGE, SIZE = 400, 400, 96
 
 
 def icml_2021(x: np.ndarray, labels: np.ndarray) -> float:
@@ -136,19 +142,43 @@ def sets(work: Path) -> dict[str, tuple[str, str, int | None]]:
     return found
 
 
-def usable(candidate: str, name: str) -> bool:
-    """Whether the network had not seen the labels of the set."""
-    return name not in SEEN.get(candidate.partition("@")[0], ())
+def candidates(name: str) -> list[str]:
+    """The networks that had not seen the labels of the set."""
+    return [c for c in CANDIDATES if name not in SEEN.get(c.partition("@")[0], ())]
 
 
 def scores(work: Path) -> dict[str, Any]:
     """Weighted Kendall tau of each score with the test accuracy of a probe, set by set."""
     found = written("ranking").get("scores", {}).get("sets", {})
     for name, (learn, judge, size) in sets(work).items():
-        if name not in found:
+        if [c["backbone"] for c in found.get(name, {}).get("candidates", ())] != candidates(name):
             found[name] = one_set(name, learn, judge, size)
-            keep("ranking", PARTS, "scores", {"sets": found, "mean_tau": mean_tau(found)})
-    return {"sets": found, "mean_tau": mean_tau(found)}
+            keep("ranking", PARTS, "scores", summary(found))
+    return summary(found)
+
+
+def summary(found: dict[str, Any]) -> dict[str, Any]:
+    """The sets, and over them the mean tau of each score."""
+    return {"sets": found, "mean_tau": mean_tau(found), "over_sets": over_sets(found)}
+
+
+def over_sets(found: dict[str, Any]) -> dict[str, Any]:
+    """The mean tau over the sets of the score that decides, of logme and of the order by size, and what the first has
+    over the others, each with Student's 95 % interval: what is generalised over are sets.
+    """
+    tau = {s: np.array([f["tau"][s]["tau"] for f in found.values()]) for s in (DEFAULT, "logme", "parameters")}
+    tau |= {f"{DEFAULT} over {other}": tau[DEFAULT] - tau[other] for other in ("logme", "parameters")}
+    return {name: {"mean": float(v.mean()), "ci95": student(v), "sets": len(v)} for name, v in tau.items()}
+
+
+def student(values: np.ndarray) -> list[float] | None:
+    """The 95 % interval of a mean; None of fewer than two values."""
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return None
+    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return [float(values.mean() - half), float(values.mean() + half)]
 
 
 def one_set(name: str, learn: str, judge: str, size: int | None) -> dict[str, Any]:
@@ -167,8 +197,8 @@ def one_set(name: str, learn: str, judge: str, size: int | None) -> dict[str, An
     data, _, pixels, groups = looked_at(learn, 10_000, Hints(), None, 0, store)
     test = open_data(judge)
     applying = [s for s in SCORES if "classification" in SCORES.get(s).TASKS]
-    rows = []
-    for candidate in [c for c in CANDIDATES if usable(c, name)]:
+    rows, hits = [], []
+    for candidate in candidates(name):
         own = size if not candidate.removeprefix("random:").startswith(("regraft_tiny", "raw")) else None
         one = attempt(
             candidate, data, applying, store=store, device="cpu", pixels=pixels, groups=groups, seed=0, size=own
@@ -180,11 +210,25 @@ def one_set(name: str, learn: str, judge: str, size: int | None) -> dict[str, An
         x, judged = runner.stored(data.items, store).rows, runner.stored(test.items, store).rows
         model = Model(network, fit_features(x, data.y, data.target).head, "label", data.target)
         right = model.logits(judged).argmax(1) == test.y
+        hits.append(right)
         rows.append({"backbone": candidate, "test_accuracy": float(right.mean()), "scores": one.scores,
                      "not_applicable": one.not_applicable, "parameters": one.parameters,
                      "published_accuracy": one.published_accuracy, "seconds": one.seconds})  # fmt: skip
         print(name, candidate, f"{right.mean():.4f}", flush=True)
-    return {"items": len(data), "judged": len(test), "candidates": rows, "tau": taus(rows, "test_accuracy")}
+    return {"items": len(data), "judged": len(test), "candidates": rows, "tau": taus(rows, "test_accuracy"),
+            "tau_ci95": {s: redrawn(rows, np.array(hits), s) for s in (DEFAULT, "logme")}}  # fmt: skip
+
+
+def redrawn(rows: list[dict[str, Any]], hits: np.ndarray, score: str, draws: int = 1000) -> list[float]:
+    """The 95 % interval of a score's tau when the judged items are drawn anew: what it owes to them. ``hits``
+    (candidates, items) tells which items each candidate had right.
+    """
+    from scipy.stats import weightedtau
+
+    rng, values = np.random.default_rng(0), [r["scores"][score] for r in rows]
+    drawn = (hits[:, rng.integers(0, hits.shape[1], hits.shape[1])].mean(1) for _ in range(draws))
+    found = [weightedtau(values, accuracy).statistic for accuracy in drawn]
+    return [float(v) for v in np.quantile(found, [0.025, 0.975])]
 
 
 def taus(rows: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
@@ -349,7 +393,7 @@ def main() -> None:
     wanted = sys.argv[1:] or list(PARTS)
     os.environ["REGRAFT_WEIGHTS"] = str(need("weights")[0])
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["REGRAFT_CACHE"] = str(Path(folder) / "cache")
+        os.environ.setdefault("REGRAFT_CACHE", str(Path(folder) / "cache"))
         for name in wanted:
             keep("ranking", PARTS, name, PARTS[name](Path(folder)))
 

@@ -319,6 +319,34 @@ def taus(sets: dict[str, Any]) -> list[str]:
     return table(["score", *sets, "mean"], rows)
 
 
+def over_sets(r: dict[str, Any]) -> list[str]:
+    """The mean tau with what is said of it, where the run was one that tells it."""
+    if "over_sets" not in r:
+        return []
+    rows = [[name, f"{v['mean']:+.2f}", "" if v["ci95"] is None else f"{v['ci95'][0]:+.2f} to {v['ci95'][1]:+.2f}"]
+            for name, v in r["over_sets"].items()]  # fmt: skip
+    most = max(len(s["candidates"]) for s in r["sets"].values())
+    drawn = ", ".join("{} {:.2f} to {:.2f}".format(n, *s["tau_ci95"]["probe"]) for n, s in r["sets"].items())
+    return [f"Over the {len(r['sets'])} sets and up to {most} networks, with Student's interval over sets (of the "
+            "probe, what tau owes to the items judged, drawn anew: " + drawn + "):", "",
+            *table(["tau", "mean", "95 % interval"], rows)]  # fmt: skip
+
+
+def defaults(r: dict[str, Any]) -> list[str]:
+    out = ["## Which network where none is named (`bench_defaults.py`)", "",
+           "Five folds of the training part, pooled; in points what each network has over the first, paired; items a "
+           "second of the frozen network on two cores, decoding included.", ""]  # fmt: skip
+    head = ["data", "network", "accuracy (95 % interval)", "points", "items a second"]
+    parts = [(name, one) for name, one in r.get("photos", {}).get("sets", {}).items()]
+    parts += [(f"{name} texts", r[name]) for name in ("english", "chinese") if name in r]
+    rows = []
+    for data, one in parts:
+        for i, (name, m) in enumerate(one["networks"].items()):
+            rate = "" if m["items_per_second"] is None else f"{m['items_per_second']:.0f}"
+            rows.append([f"{data} ({one['items']:,})", name, interval(m), points(m["over"]) if i else "", rate])
+    return [*out, *table(head, rows)]
+
+
 def ranking(r: dict[str, Any]) -> list[str]:
     out = ["## Which network (`bench_ranking.py`)", ""]
     if "speed" in r:
@@ -331,9 +359,9 @@ def ranking(r: dict[str, Any]) -> list[str]:
                 f"{r['speed']['all_threads']['threads']} (medians of pairs in turns).", ""]  # fmt: skip
     if "scores" in r:
         out += ["Weighted Kendall tau of each score with the test accuracy of a probe, in brackets over how many "
-                "networks where not over all (`parameters` is the control; two networks have a published accuracy, too "
-                "few to rank):", ""]  # fmt: skip
+                "networks where not over all (`parameters`, a list by size, is the control):", ""]  # fmt: skip
         out += taus(r["scores"]["sets"])
+        out += over_sets(r["scores"])
     if "tuned" in r:
         out += ["The same with the accuracy of four networks fine-tuned (lp-ft):", ""]
         out += taus(r["tuned"])
@@ -663,6 +691,7 @@ SECTIONS = {
     "training": training,
     "adaptation": adaptation,
     "ranking": ranking,
+    "defaults": defaults,
     "text": text,
     "text_speed": text_speed,
     "text_speed_e5": text_speed,

@@ -90,6 +90,13 @@ def test_looking_at_a_table_learns_nothing(table: str) -> None:
     assert status == 0 and loaded <= set(DRAWN)
 
 
+def test_which_network_texts_would_take_is_told_without_torch(tmp_path: Path) -> None:
+    rows = [f"the film is {'good' if i % 2 else 'bad'} and it is no {i},{i % 2}" for i in range(20)]
+    (tmp_path / "t.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    status, loaded = command("inspect", str(tmp_path / "t.csv"), "--text", "text")
+    assert status == 0 and not loaded & {"torch", "torchvision", "transformers"}
+
+
 def test_a_fit_imports_what_it_uses(table: str, tmp_path: Path) -> None:
     """A probe on a table trains no network, and needs nothing of that, nor torch's compiler."""
     done = json.loads(run(ASK, json.dumps(["-q", "fit", table, "--out", str(tmp_path / "r")])))

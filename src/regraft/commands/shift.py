@@ -56,7 +56,7 @@ def shift(
         raise InputError(f"{opened.name} is for {opened.target.task}; the shift is measured for one class an item.")
     goal = open_target(target, opened, mapping=mapping, hints=replace(hints, kept=opened.roles, lenient=True))
     with trusting(trust):
-        network = learned(network_for(opened.items, backbone), opened.items)
+        network = learned(network_for(opened.items, backbone, one=True, others=[goal.learn.items]), opened.items)
     found = measure(opened, goal, Runner(network, engine, resolve_device(device)), RowStore(), seed)
     names = (source if isinstance(source, str) else opened.name, target if isinstance(target, str) else goal.learn.name)
     found = replace(found, source=names[0], target=names[1])

@@ -13,11 +13,14 @@ def weights(only_here: bool = False) -> list[dict[str, Any]]:
     ``bring`` by source what would bring one that is not here, with ``command`` where one command does. ``licence`` and
     ``origin`` are those of the weights as their publisher states them, None for a file of which only the user knows.
     ``sha256`` is what the file must have where that is known (of a file named after its digest its first eight digits).
-    ``problem`` is why an installed package cannot be read. Nothing is fetched, unpacked or imported.
+    ``problem`` is why an installed package cannot be read, ``default_for`` what a network is taken for on this machine
+    where none is named. Nothing is fetched, unpacked or imported.
     """
     from regraft.backbones import catalog
+    from regraft.features.default import defaults
 
-    found = [_facts(row) for name in catalog.names()[1:] for row in catalog.rows(name)[:1] if row.pretrained]
+    taken, rows = defaults(), [row for name in catalog.names()[1:] for row in catalog.rows(name)[:1] if row.pretrained]
+    found = [_facts(row) | {"default_for": taken.get(row.name)} for row in rows]
     return sorted((f for f in found if f["source"] or not only_here), key=lambda f: (f["source"] is None, _order(f)))
 
 

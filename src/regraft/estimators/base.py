@@ -6,7 +6,7 @@ import warnings
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ from regraft.data.frames import is_frame
 from regraft.data.inputs import as_items, as_read_by
 from regraft.data.items import Items, TableRows
 from regraft.data.transforms.loaders import require_modality
+from regraft.features.default import default_for
 from regraft.features.encoders.table import TableNetwork
 from regraft.features.engines import require
 from regraft.features.fingerprints import fingerprints
@@ -59,6 +60,8 @@ class OnNetwork(BaseEstimator):
     trust: bool
 
     columns_: Roles | None = None
+    ONE: ClassVar[bool] = False
+    """Whether the default is a pretrained network in any case, never counted words."""
 
     def _check(self) -> None:
         """What can be said of the parameters before anything is read."""
@@ -121,11 +124,18 @@ class OnNetwork(BaseEstimator):
 
     def _network(self, items: Items) -> Pretrained:
         if not isinstance(self.backbone, nn.Module):
+            name = self._default(items) if self.backbone is None else self.backbone
             with trusting(self.trust):
-                return learned(network_for(items, self.backbone, self.weights), items)
+                return learned(network_for(items, name, self.weights), items)
         network = network_of(self.backbone, self.spec)
         require_modality(items, network.spec, network.name)
         return network
+
+    def _default(self, items: Items) -> str:
+        """The network where none was named; where a better one could be had, that is told."""
+        found = default_for(items, one=self.ONE, weights=self.weights)
+        tell(found.problems("X"))
+        return found.backbone
 
     def _rows(self, network: Pretrained, items: Items) -> NDArray[Any]:
         if isinstance(items, TableRows) and not isinstance(network, TableNetwork):

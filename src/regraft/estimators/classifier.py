@@ -30,7 +30,8 @@ class Classifier(ClassifierMixin, OnModel):
     Parameters
     ----------
     backbone : a catalog name such as ``mobilenet_v2``, ``raw``, ``random:NAME`` or ``NAME@BLOCK``; by default
-        ``regraft_tiny`` for pictures up to 64 pixels, ``mobilenet_v2`` for larger ones, ``raw`` for tables; or an
+        ``regraft_tiny`` for pictures up to 64 pixels, an EfficientNet-Lite that is here or ``mobilenet_v2`` for larger
+        ones, a network that reads the language for texts, ``raw`` for tables; or an
         ``nn.Module`` that gives (n, d), see docs/modules.md.
     method : how knowledge is transferred; a method on features (``linear-probe``).
     weights : a weights file that takes the place of the catalog's.

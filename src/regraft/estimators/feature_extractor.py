@@ -19,8 +19,11 @@ class FeatureExtractor(TransformerMixin, OnNetwork):
     """A frozen pretrained network as a transformer: items in, (n, d) float32 out.
 
     Nothing is learned from the data; ``fit`` only loads the network (and, for ``raw``, notes the shape). ``backbone``
-    and ``spec`` are as for `Classifier`, and so is ``trust``.
+    and ``spec`` are as for `Classifier`, but that for texts the default is a network in any case, never counted words;
+    so is ``trust``.
     """
+
+    ONE = True
 
     def __init__(
         self,

@@ -1,39 +1,22 @@
-"""Which network to start from when the user names none, and loading the one that was named."""
+"""Loading the network that was named, or the default where none was."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from regraft.backbones import catalog
 from regraft.backbones.base import Pretrained
 from regraft.backbones.side_network import beside
-from regraft.core.errors import InputError, UnreadableItem
+from regraft.core.errors import InputError
 from regraft.data.items import Items
 from regraft.data.tabular.cells import Cells
-from regraft.data.transforms.loaders import SMALL_SIDE, require_modality, sample_of, shape_of
+from regraft.data.transforms.loaders import require_modality, sample_of
+from regraft.features.default import default_for
 from regraft.features.encoders.table import table_network
 from regraft.features.fusion import fuse, tfidf
 from regraft.options.fit import require_name
 from regraft.options.network import SMALL, parts_in
-
-LOOKED_AT = 16
-
-
-def default_backbone(items: Items) -> str:
-    """``raw`` for numeric rows; for texts ``minilm`` where its package is installed, else ``regraft_tiny_text``;
-    for pictures ``regraft_tiny`` where the largest side of the first is at most 64 pixels, else ``mobilenet_v2``.
-    """
-    if items.modality == "table":
-        return "raw"
-    if items.modality == "text":
-        return "minilm" if catalog.is_here("minilm") else "regraft_tiny_text"
-    sides = [max(sample_of(items).shape[:2])]
-    for i in range(min(len(items), LOOKED_AT)):
-        try:
-            sides.append(max(shape_of(items, i)[:2]))
-        except UnreadableItem:
-            continue
-    return "regraft_tiny" if max(sides) <= SMALL_SIDE else "mobilenet_v2"
 
 
 def _part(name: str, items: Items, weights: str | Path | None) -> Pretrained:
@@ -51,14 +34,21 @@ def network_for(
     size: int | None = None,
     *,
     trains: bool = False,
+    one: bool = False,
+    others: Sequence[Items] = (),
 ) -> Pretrained:
     """The network called ``backbone``, or the default for these items, frozen; fed pictures of ``size`` pixels.
 
     ``A+B`` is several side by side, ``A+small`` one and a small one that is to be trained (``trains``), ``tfidf`` a map
-    that has yet to be learned (`regraft.features.fusion.learned`).
+    that has yet to be learned (`regraft.features.fusion.learned`). ``others`` and ``one`` are those of
+    `regraft.features.default.default_for`; what it takes is said.
     """
     require_name(backbone)
-    names = parts_in(backbone or default_backbone(items))
+    if backbone is None:
+        default = default_for(items, *others, one=one, weights=weights)
+        default.tell()
+        backbone = default.backbone
+    names = parts_in(backbone)
     if SMALL in names and not trains:
         raise InputError(f"{backbone}: the small network is drawn at random and learns by 'regraft fit' with a method "
                          "that trains it, such as lp-ft.")  # fmt: skip

@@ -14,7 +14,8 @@ BACKBONE = (
     "a network of 'regraft backbones', a folder of a transformer, hf/ORG/NAME, timm/NAME, vectors:FILE, tfidf, raw, "
     "random:NAME, NAME@BLOCK, NAME[VIEW] (pinyin, segment, lemma, gloss:FILE, ...), A+B for several side by side, "
     "A+small for one and a small one that learns beside it, auto or auto:A,B to have one chosen [default: regraft_tiny "
-    "for pictures up to 64 pixels, else mobilenet_v2; minilm for texts where installed]"
+    "for pictures up to 64 pixels, else the largest efficientnet_lite here, else mobilenet_v2; for texts e5-small "
+    "where installed, else minilm for English and tfidf for others; see docs/weights.md]"
 )
 INT8 = "openvino-int8"
 """The engine that is calibrated on training pictures, and has to prove itself."""

@@ -27,6 +27,8 @@ class FitResult:
     were ``relabelled`` and ``taken_out``, and how many of those that ``judged`` have a corrected label;
     of ``boxes`` how many were ``added``, ``dropped`` and ``changed``, and how many rows ``refused``.
 
+    ``default`` says why the network was taken where none was named (`regraft.features.default.Default`), else None.
+
     Of boxes ``detector`` is the detector and ``boxes`` counts those of the training pictures by class; the figures are
     those of `regraft.metrics.detection.evaluate`, and ``decision`` holds the ``threshold`` from which boxes are shown.
     """
@@ -56,6 +58,7 @@ class FitResult:
     corrections: list[dict[str, Any]] = field(default_factory=list)
     detector: str | None = None
     boxes: dict[str, int] | None = None
+    default: dict[str, Any] | None = None
 
     @classmethod
     def read(cls, record: dict[str, Any]) -> Self:
@@ -68,6 +71,7 @@ class Shared:
     """Several tasks by name, each with the result of its own fit; ``run`` holds the artefact that answers all of them.
 
     ``computed`` are the forward passes that each task still needed. ``problems`` name items that only one task has.
+    ``default`` is that of `FitResult`, for all tasks.
     """
 
     run: str
@@ -77,6 +81,7 @@ class Shared:
     computed: dict[str, int]
     seconds: dict[str, float]
     problems: list[Problem] = field(default_factory=list)
+    default: dict[str, Any] | None = None
 
     @classmethod
     def read(cls, record: dict[str, Any]) -> Self:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import torch
 
 from regraft.backbones.sources.folder import files_in
 from regraft.core.runtime import cache_dir
@@ -20,9 +20,17 @@ def folder() -> Path:
     return cache_dir() / "weights"
 
 
+def hub() -> Path:
+    """The folder of torch's hub; where torch is not imported, as its documentation says, and it stays so."""
+    if (torch := sys.modules.get("torch")) is not None:
+        return Path(torch.hub.get_dir())
+    caches = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", f"{caches}/torch")).expanduser() / "hub"
+
+
 def find(rows: Sequence[R]) -> Iterator[tuple[R, Path]]:
     """The files in both caches."""
-    yield from files_in([folder(), Path(torch.hub.get_dir()) / "checkpoints"], rows)
+    yield from files_in([folder(), hub() / "checkpoints"], rows)
 
 
 def offer(row: Wanted) -> str | None:

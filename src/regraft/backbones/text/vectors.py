@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from regraft.backbones.base import Body, Pretrained, SpatialMean
+from regraft.backbones.rows import TINY_TEXT
 from regraft.backbones.text.tokeniser import TERMS, WORDS
 from regraft.core.errors import WeightsError
 from regraft.core.files import sha256
@@ -26,8 +27,7 @@ from regraft.core.types import PreprocessSpec
 
 WINDOW, MOST_WINDOWS = 512, 256
 """A mean over words costs little: more of a text is read than by a transformer."""
-TINY = "regraft_tiny_text"
-TINY_SOURCES = "Chinese and English film reviews, without their labels"
+TINY, TINY_SOURCES = TINY_TEXT.name, TINY_TEXT.pretrained_on
 Table = tuple[list[str], NDArray[np.float32]]
 
 

@@ -30,6 +30,9 @@ def print_inspection(found: Inspection) -> None:
     if found.languages:
         facts.append("languages: " + ", ".join(f"{name} {n}" for name, n in list(found.languages.items())[:8]))
     print("; ".join(facts))
+    if found.default:
+        more = f"; {found.default['better']}" if found.default["better"] else ""
+        print(f"a fit takes {found.default['backbone']}: {found.default['why']}{more}")
     if found.roles:
         which = "--features" if found.columns else "--text, --image"
         print(f"{Roles.from_json(found.roles)} ({which}, --label, --task, --part, --group overrule)")

@@ -57,16 +57,17 @@ def _said(run: dict[str, Any]) -> str:
 
 def print_backbones(found: list[dict[str, Any]]) -> None:
     """A line a network."""
-    columns = ["name", "weights", "here", "million parameters", "giga-ops", "input", "licence"]
-    table(columns, [[r["name"], r["weights"], "yes" if r["here"] else "no", round((r["parameters"] or 0) / 1e6, 1),
-                     r["gigaops"], r["input"], r["licence"]] for r in found])  # fmt: skip
+    columns = ["name", "weights", "here", "default for", "million parameters", "giga-ops", "input", "licence"]
+    table(columns, [[r["name"], r["weights"], "yes" if r["here"] else "no", r["default_for"] or "",
+                     round((r["parameters"] or 0) / 1e6, 1), r["gigaops"], r["input"], r["licence"]]
+                    for r in found])  # fmt: skip
 
 
 def print_weights(found: list[dict[str, Any]]) -> None:
     """What is here, what a package brings, and how many more there are at their publishers."""
     shown = [r for r in found if r["source"] or r["command"]]
-    table(["name", "weights", "source", "brought by", "MB", "licence", "origin"],
-          [[r["name"], r["weights"], r["source"] or "not here", r["command"] or "",
+    table(["name", "weights", "source", "default for", "brought by", "MB", "licence", "origin"],
+          [[r["name"], r["weights"], r["source"] or "not here", r["default_for"] or "", r["command"] or "",
             "" if r["bytes"] is None else f"{r['bytes'] / 1e6:.1f}", r["licence"] or "not known", r["origin"] or ""]
            for r in shown])  # fmt: skip
     for problem in sorted({r["problem"] for r in found if r["problem"]}):

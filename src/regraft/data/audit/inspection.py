@@ -30,7 +30,8 @@ class Inspection:
     pixels), ``medium`` (up to 96 x 96), ``large``, the ``most`` in one picture, and ``pictures_without``;
     ``box_classes`` maps class -> the number of its ``pictures`` and its ``median`` box as WxH.
     Of a label that is a number, ``numbers`` holds ``min``, ``median`` and ``max``; of a table, ``columns`` maps each
-    to its kind, and ``roles`` says what the columns are for.
+    to its kind, and ``roles`` says what the columns are for. ``default`` says which network a fit would take where none
+    is named, and why (`regraft.features.default.Default`); None where there is no choice.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Inspection:
     numbers: dict[str, float] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
     roles: dict[str, Any] | None = None
+    default: dict[str, Any] | None = None
 
 
 def inspected(opened: Dataset, store: RowStore) -> Inspection:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
 
 LOOKED_AT = 4000
 
@@ -43,6 +46,34 @@ _WORDS = {
 _COMMON = {name: frozenset(words.split()) for name, words in _WORDS.items()}
 SHARE = 0.1
 """The least share of a text's words that must be common ones of a language: texts of these seven have 25 to 50 %."""
+NAMES = {
+    "zh": "Chinese", "ja": "Japanese", "ko": "Korean", "ru": "Russian", "ar": "Arabic", "el": "Greek", "th": "Thai",
+    "hi": "Hindi", "he": "Hebrew", "en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian",
+    "pt": "Portuguese", "nl": "Dutch", "cyrillic": "a language in Cyrillic letters",
+    "latin": "another language in Latin letters", "other": "a language in other letters",
+}  # fmt: skip
+"""What the answers of `language_of` are called, but for ``none``."""
+_IN_LATIN = (*_WORDS, "latin")
+PART = 0.1
+"""A language that has so much of the words of some texts is one of theirs; with less, a few names or quotations."""
+FEWEST_WORDS = 50
+"""With fewer words in Latin letters nothing is said of their language."""
+_HAN = _LETTERS["zh"]
+_CUT, _NEXT = re.compile(rf"(?<=[{_HAN}])[ \u3000]+(?=[{_HAN}])"), re.compile(rf"(?<=[{_HAN}])(?=[{_HAN}])")
+CUT = 0.2
+"""The least share of the places between two Chinese characters that hold a blank in texts cut into words; about half of
+them do, and hardly any where Chinese is written as it is."""
+
+
+class Languages(NamedTuple):
+    """``texts`` maps each answer of `language_of` to its texts, the most frequent first; ``main`` are those of
+    `NAMES` that have a part in the words, the largest first, none where the texts are too few or too short to tell.
+    ``cut`` says whether Chinese is cut into words by blanks.
+    """
+
+    texts: dict[str, int]
+    main: tuple[str, ...]
+    cut: bool
 
 
 def language_of(text: str) -> str:
@@ -70,3 +101,37 @@ def _latin(text: str) -> str:
     counts = {name: sum(w in common for w in words) for name, common in _COMMON.items()}
     best = max(counts, key=lambda name: counts[name])
     return best if counts[best] and counts[best] >= SHARE * len(words) else "latin"
+
+
+def languages_in(texts: Iterable[str]) -> Languages:
+    """What languages texts are in, weighed by their words, so that a text of two words hardly counts.
+
+    What has one common word of English and no other, as a Polish text with the word film, may be anything. Where there
+    is at least as much English, such words in plain letters are taken for it, else for another language.
+    """
+    counts, words, plain, cut, beside = Counter[str](), Counter[str](), 0, 0, 0
+    for text in texts:
+        name = language_of(text)
+        counts[name] += 1
+        text = text[:LOOKED_AT]
+        if name == "en" and len(_COMMON["en"].intersection(_WORD.findall(text.lower()))) < 2:
+            name = "latin"
+        if name == "latin" and text.isascii():
+            plain += _words(text, name)
+        elif name != "none":
+            words[name] += _words(text, name)
+        if name == "zh":
+            cut, beside = cut + len(_CUT.findall(text)), beside + len(_NEXT.findall(text))
+    words["en" if words["en"] >= plain else "latin"] += plain
+    total = words.total()
+    main = [name for name, n in words.most_common() if n and n >= PART * total]
+    if sum(words[name] for name in _IN_LATIN) < FEWEST_WORDS:
+        main = [name for name in main if name not in _IN_LATIN]
+    return Languages(dict(counts.most_common()), tuple(main), cut > CUT * (cut + beside))
+
+
+def _words(text: str, language: str) -> int:
+    """How many there are; two Chinese characters, or as much of other scripts without blanks, are about one."""
+    if language in _WEIGHT and language != "ko":
+        return -(-sum(map(len, _SCRIPTS[language].findall(text))) // 2)
+    return len(_WORD.findall(text))

@@ -20,6 +20,7 @@ from regraft.data.names import short
 from regraft.data.open import name_of, split_part
 from regraft.data.relabel import relabel
 from regraft.data.splits import Split, make_split
+from regraft.features.default import default_for
 from regraft.features.engines.base import plain_engine
 from regraft.features.labelled import LabelledFeatures, fresh_rows, own_engine
 from regraft.features.reading import reading_problems
@@ -62,6 +63,7 @@ class MultiDomain(Scenario):
         names = [name_of(d) for d in data]
         super().__init__(options, names, meaning_of(options, several=True))
         self.data, self.data_names = data, names
+        self.default: dict[str, Any] | None = None
 
     @property
     def stem(self) -> str:
@@ -80,7 +82,13 @@ class MultiDomain(Scenario):
 
     def load_network(self) -> None:
         """One for all domains, settled by the first."""
-        self.network, _ = started(self.domains[0].split, self.data_names[0], self.options.network)
+        asked, (first, *rest) = self.options.network, [d.split for d in self.domains]
+        if asked.backbone is None and asked.init is None:
+            default = default_for(first.train.items, *(s.train.items for s in rest), one=True, weights=asked.weights)
+            default.tell()
+            first.problems += default.problems(self.path.name)
+            self.default, asked = asdict(default), self.options.changed(backbone=default.backbone).network
+        self.network, _ = started(first, self.data_names[0], asked)
         for domain in self.domains:
             check_training(self.network, domain.split.train, self.options)
             domain.split.problems += reading_problems(self.network, [domain.split.train.items], domain.name)
@@ -223,7 +231,7 @@ class MultiDomain(Scenario):
             split=f"judged on {how}", choice=self.joint.record, decision={}, seen=self.seen[0],
             seen_in_training=self.seen[1], rows={"computed": 0},
             problems=[asdict(p) for s in splits for p in s.problems],
-            corrections=[c for s in splits for c in s.corrections],
+            corrections=[c for s in splits for c in s.corrections], default=self.default,
         )  # fmt: skip
 
 

@@ -18,9 +18,11 @@ from regraft.core.runtime import say
 from regraft.core.types import Problem
 from regraft.data.audit.audit import audited
 from regraft.data.corrections import open_corrected
+from regraft.data.dataset import Dataset
 from regraft.data.frames import is_frame
 from regraft.data.names import short
 from regraft.data.open import name_of, open_data, split_part
+from regraft.features.default import default_for
 from regraft.features.fusion import parts_of
 from regraft.methods import METHODS, kind_of
 from regraft.models import artefact
@@ -59,6 +61,7 @@ class MultiTask(Scenario):
     def __init__(self, data: Sequence[Any], options: FitOptions, line: Line) -> None:
         super().__init__(options, [name_of(d) for d in data], self.meant(options.training.method or self.METHOD))
         self.data, self.line = data, line
+        self.default: dict[str, Any] | None = None
 
     @abstractmethod
     def meant(self, method: str) -> Meaning:
@@ -100,10 +103,17 @@ class MultiTask(Scenario):
 
     def split(self) -> None:
         """Each task splits its own items; here it is listed what they have in common."""
-        self.problems = in_common(self.tasks, self.options)
+        self.opened = opened_tasks(self.tasks, self.options)
+        self.problems = in_common(self.opened)
 
     def load_network(self) -> None:
-        """The first task's, for all."""
+        """The first task's, for all; where none was named for texts, one that reads those of all."""
+        asked, items = self.options.network, [d.items for d in self.opened.values()]
+        if asked.backbone is None and asked.init is None and items[0].modality == "text":
+            default = default_for(*items, one=True, weights=asked.weights)
+            default.tell()
+            self.problems += default.problems(self.stem)
+            self.default, self.options = asdict(default), self.options.changed(backbone=default.backbone)
 
     def of_task(self, name: str) -> FitOptions:
         """The options of one task's own fit."""
@@ -130,7 +140,8 @@ class MultiTask(Scenario):
         results = {n: _moved(r, self.run.work / "tasks" / n, self.path / "tasks" / n) for n, r in self.results.items()}
         seconds = {step: s for step, s in self.watch.record().items() if s}
         return Shared(str(self.path), next(iter(results.values())).backbone, str(self.options.training.method), results,
-                      {n: r.rows["computed"] for n, r in results.items()}, seconds, self.problems)  # fmt: skip
+                      {n: r.rows["computed"] for n, r in results.items()}, seconds, self.problems,
+                      self.default)  # fmt: skip
 
 
 class SharedFeatures(MultiTask):
@@ -298,15 +309,19 @@ def _stem(data: Any) -> str:
     return short(split_part(str(data))[0], "task")
 
 
-def in_common(tasks: Tasks, options: FitOptions) -> list[Problem]:
-    """What of the tasks' items is in one task only. Raises ``InputError`` where they are of different kinds."""
+def opened_tasks(tasks: Tasks, options: FitOptions) -> dict[str, Dataset]:
+    """By name the data of the tasks."""
 
-    def opened_as(name: str) -> Any:
+    def opened_as(name: str) -> Dataset:
         data, column = tasks[name]
         hints = options.data.hints(label=column, drop=not_looked_at(tasks, name, options.data.drop))
         return open_data(data, format=options.data.format, hints=hints)
 
-    opened = {n: opened_as(n) for n in tasks}
+    return {n: opened_as(n) for n in tasks}
+
+
+def in_common(opened: dict[str, Dataset]) -> list[Problem]:
+    """What of the tasks' items is in one task only. Raises ``InputError`` where they are of different kinds."""
     boxes = [n for n, d in opened.items() if d.target.task == "detection"]
     if boxes:
         raise InputError(f"{boxes[0]} is pictures with boxes; --share is for tasks of one answer an item.")

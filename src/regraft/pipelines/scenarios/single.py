@@ -18,14 +18,14 @@ from regraft.core.arrays import stack_rows
 from regraft.core.runtime import say
 from regraft.core.types import Problem
 from regraft.data.dataset import Dataset
-from regraft.data.items import PictureFiles
+from regraft.data.items import Items, PictureFiles
 from regraft.data.open import name_of
 from regraft.data.splits import Split, make_split
+from regraft.features.default import Default, default_for
 from regraft.features.encoders.table import columns_of
 from regraft.features.fusion import learned as with_learned_maps
 from regraft.features.fusion import without_int8
 from regraft.features.labelled import LabelledFeatures
-from regraft.features.network import default_backbone
 from regraft.features.one_pass import one_pass
 from regraft.features.runner import Runner
 from regraft.methods import METHODS
@@ -74,6 +74,7 @@ class Single(Scenario):
         self.others: tuple[Dataset, ...] = ()
         self.computed = 0
         self.made: dict[str, Pretrained] = {}
+        self.default: Default | None = None
         self._begun: RunFolder | None = None
         self._may_begin = False
 
@@ -143,7 +144,9 @@ class Single(Scenario):
             self.options = self.options.changed(backbone=backbone, budget=budget)
         network = self.given
         if network is None and asked.init is None:
-            network = self.made.get(str(self.options.network.backbone or default_backbone(self.halves.train.items)))
+            if asked.backbone is None:
+                self.take_default()
+            network = self.made.get(str(self.options.network.backbone))
         if network is None:
             network, self.warm = started(self.halves, str(self.names), self.options.network)
             network = with_learned_maps(network, self.halves.train.items)
@@ -152,6 +155,18 @@ class Single(Scenario):
         self.network, computed = self._for_engine(network, self.halves)
         self.computed += computed
         self.options = self.options.changed(backbone=network.name)
+
+    def take_default(self, *others: Items) -> None:
+        """The network for the training items, and ``others`` that it is to read, where none was named; of methods that
+        train, adapt or share one, no counted words.
+        """
+        one = self.meaning.kind != "features" or self.meaning.scenario != "single"
+        weights, train = self.options.network.weights, self.halves.train
+        found = default_for(train.items, *others, one=one, weights=weights)
+        found.tell()
+        self.halves.problems += found.problems(train.name)
+        self.default = None if found.backbone == "raw" else found
+        self.options = self.options.changed(backbone=found.backbone)
 
     def _for_engine(self, network: Pretrained, part: Split) -> tuple[Pretrained, int]:
         """The network as the engine runs it, and the forward passes that this cost."""
@@ -313,4 +328,5 @@ class Single(Scenario):
             seen_in_training=share_seen_in_pretraining(self.context, split.train, split.train_pixels),
             rows={"computed": self.computed}, problems=[asdict(p) for p in split.problems], columns=split.columns,
             cross_validation=split.cross_validation, corrections=split.corrections,
+            default=None if self.default is None else asdict(self.default),
         )  # fmt: skip

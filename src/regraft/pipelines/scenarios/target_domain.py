@@ -13,6 +13,7 @@ from regraft.core.arrays import stack_rows
 from regraft.core.types import Problem
 from regraft.data.audit.measure import facts
 from regraft.data.dataset import Dataset
+from regraft.data.items import Items
 from regraft.features.labelled import LabelledFeatures, fresh_rows
 from regraft.methods import METHODS
 from regraft.methods.adaptation.on_features import in_own_units
@@ -44,12 +45,12 @@ class Adaptation(Single):
     plain: Fitted
 
     def load_network(self) -> None:
-        """That of the source; the target is opened after it."""
-        super().load_network()
+        """That of the source; where none was named, one that reads the target too."""
         data, asked, train = self.options.data, self.options.scenario, self.halves.train
         hints = data.hints(task=data.task or train.target.task, kept=train.roles, lenient=True)
         self.target = open_target(asked.target, train, self.halves.val, mapping=asked.mapping, hints=hints,
                                   labels=asked.target_labels, seed=self.options.run.seed)  # fmt: skip
+        super().load_network()
         if self.target.labelled is not None:
             learn_from(self.halves, self.target.labelled)
         with self.watch("extract"):
@@ -72,6 +73,10 @@ class Adaptation(Single):
         self.shown, of_shown = rows_of(self.context, None if self.networks else target.judged)
         self.strange, of_strange = rows_of(self.context, None if self.networks else target.unknown)
         self.computed += computed + more + of_goal + of_shown + of_strange
+
+    def take_default(self, *others: Items) -> None:
+        """One that reads the target's items too."""
+        super().take_default(self.target.learn.items, *others)
 
     @property
     def networks(self) -> bool:
@@ -204,5 +209,5 @@ class Adaptation(Single):
             choice=self.choice, decision=self.after.model.decision, seen=self.seen, seen_in_target=self.seen_in_target,
             seen_in_training=share_seen_in_pretraining(self.context, split.train, split.train_pixels),
             rows={"computed": self.computed}, problems=[asdict(p) for p in split.problems],
-            corrections=split.corrections,
+            corrections=split.corrections, default=None if self.default is None else asdict(self.default),
         )  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError
 from regraft.data.items import Items, PictureFiles
-from regraft.features.network import default_backbone, network_for
+from regraft.features.default import default_for
+from regraft.features.network import network_for
 from regraft.options.evaluation import check_controls
 from regraft.options.fit import FitOptions, is_auto
 from regraft.options.network import parts_in
@@ -27,7 +28,7 @@ def networks_of(
     try:
         if given is None and asked.init is not None:
             given = of_run(asked)[1]
-        name = asked.backbone or default_backbone(items)
+        name = asked.backbone or default_for(items, weights=asked.weights).backbone
         network = given or made.get(name) or network_for(items, name, asked.weights, asked.size, trains=True)
         beside = [n for c in check_controls(options.evaluation.controls) if (n := network_of(c, network)) is not None]
         others = [made.get(n) or control(n, network, items, asked.size) for n in beside]
