@@ -165,20 +165,25 @@ def text(r: dict[str, Any]) -> list[str]:
         out += [
             f"minilm adds {points(e['minilm_adds'])} points to tfidf, tfidf {points(e['tfidf_adds'])} to minilm.",
             "",
-        ]
-    if "finetune" in r:
-        f = r["finetune"]
-        best = max(f["runs"], key=lambda run: run["seconds"])
-        out += [f"MiniLM trained by lp-ft on 80 % of it ({f['learned_from']:,}), judged on the rest: "
-                f"{f['mean']:.4f} ({f['lowest']:.4f} to {f['highest']:.4f} over {len(f['runs'])} seeds), its probe "
-                f"{f['runs'][0]['probe']:.4f}; at most {best['seconds']:.0f} s a run.", ""]  # fmt: skip
+        ] + adds(e)
+    for part, words in (
+        ("finetune", "MiniLM trained by lp-ft on 80 % of rt-polarity"),
+        ("finetune_english", "e5-small trained by lp-ft on 80 % of rt-polarity"),
+        ("finetune_chinese", "e5-small[join] trained by lp-ft on the Chinese film reviews"),
+    ):
+        if part in r:
+            f = r[part]
+            best = max(f["runs"], key=lambda run: run["seconds"])
+            out += [f"{words} ({f['learned_from']:,}), judged on {f['judged_on']:,} others: "
+                    f"{f['mean']:.4f} ({f['lowest']:.4f} to {f['highest']:.4f} over {len(f['runs'])} seeds), its probe "
+                    f"{f['runs'][0]['probe']:.4f}; at most {best['seconds']:.0f} s a run.", ""]  # fmt: skip
     if "chinese" in r:
         c = r["chinese"]
         out += ["Chinese film reviews, 4,504 to learn from, 1,494 to judge on:", ""]
         judged = c["judged"] | {"late fusion of the three": c["late fusion of the three"]}
         out += table(["network", "accuracy (95 % interval)"], [[n, interval(m)] for n, m in judged.items()])
         pinyin, tiny = (points(c[k]) for k in ("minilm on pinyin adds", "regraft_tiny_text adds"))
-        out += [f"To the other two minilm on pinyin adds {pinyin} points, regraft_tiny_text {tiny}.", ""]
+        out += [f"To the other two minilm on pinyin adds {pinyin} points, regraft_tiny_text {tiny}.", "", *adds(c)]
     if "few" in r:
         curves = r["few"]["curves"]
         names = list(curves)
@@ -188,6 +193,16 @@ def text(r: dict[str, Any]) -> list[str]:
             at = [curves[n][i] for n in names]
             rows.append([first["labels"], *(f"{p['mean']:.3f} ({p['low']:.3f} to {p['high']:.3f})" for p in at)])
         out += [*table(["labels a class", *names], rows), "![few labels](results/few_labels_text.png)", ""]
+    if "few_both" in r:
+        f = r["few_both"]
+        for name in ("english", "chinese"):
+            out += [f"{f['labels_a_class']} labels a class, {name.capitalize()}, {f['draws']} draws, judged on "
+                    f"{f[name]['judged_on']:,}:", ""]  # fmt: skip
+            out += table(["network", "mean (lowest to highest)"], [
+                [w, f"{v['mean']:.3f} ({v['low']:.3f} to {v['high']:.3f})"] for w, v in f[name]["ways"].items()
+            ])  # fmt: skip
+            said = ", ".join(f"{what} {points(v)}" for what, v in f[name]["gains"].items())
+            out += [f"Points, paired by draw (Student's interval): {said}.", ""]
     for key, title in (
         ("across", "English film reviews to Chinese ones ({judged_on:,} judged; mean of 5 draws)"),
         ("domain", "Chinese film reviews to takeaway reviews ({judged_on:,} judged, {majority:.3f} of them in the "
@@ -195,11 +210,30 @@ def text(r: dict[str, Any]) -> list[str]:
     ):  # fmt: skip
         if key in r:
             d = r[key]
-            ways = [w for w in d if isinstance(d[w], dict)]
+            ways = [w for w in d if isinstance(d[w], dict) and "source only" in d[w]]
             out += [f"{title.format(**d)}:", ""]
             out += table(["learned from", *ways], [
                 [name, *(f"{d[w][name].get('accuracy', d[w][name].get('mean')):.4f}" for w in ways)]
                 for name in d[ways[0]]])  # fmt: skip
+            out += without_target_labels(d)
+    return out
+
+
+def adds(part: dict[str, Any]) -> list[str]:
+    """What networks add to others, in points."""
+    said = ", ".join(f"{what} {points(v)}" for what, v in part.get("adds", {}).items())
+    return [f"Points added by a network: {said}.", ""] if said else []
+
+
+def without_target_labels(part: dict[str, Any]) -> list[str]:
+    """What `regraft fit --target` reached without a label of the target, by method."""
+    out: list[str] = []
+    for way, found in part.get("without target labels", {}).items():
+        first = next(iter(found.values()))
+        out += [f"The same by `regraft fit --target`, {way}, no label of the target (source-only "
+                f"{first['source_only']:.4f}; where no method is named {first['method']}):", ""]  # fmt: skip
+        out += table(["method", "accuracy (95 % interval)", "points over source-only", "snd"], [
+            [name, interval(v), points(v["gain"]), f"{v['snd']:.3f}"] for name, v in found.items()])  # fmt: skip
     return out
 
 

@@ -71,6 +71,6 @@ def test_sparse_features() -> None:
     s, y, t = (csr_matrix(v) if v.ndim == 2 else v for v in two_domains(30))
     learn = lambda rows, labels, record=None: fit_features(rows, labels, SPEC, record=record)
     assert METHODS.get("self-training").fit_domains(s, y, t, learn).record["believed"] > 20
-    for name in ("coral", "ot", "subspace-alignment"):
+    for name in ("center", "coral", "ot", "subspace-alignment"):
         with pytest.raises(InputError, match=f"--method {name} takes dense features"):
             METHODS.get(name).fit_domains(s, y, t, learn)

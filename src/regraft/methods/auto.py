@@ -8,4 +8,6 @@ from __future__ import annotations
 KIND = "auto"
 SUMMARY = "the probe; then lp-ft if --budget allows and it does better inside the training part"
 NEXT = "lp-ft"
-ON_TARGET = ("coral", "subspace-alignment", "self-training")
+ON_TARGET = ("center", "coral", "subspace-alignment", "self-training")
+SPARSE = ("self-training",)
+"""Tried for a target: on dense features, and on those of counted words."""

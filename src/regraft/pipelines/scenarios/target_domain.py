@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from regraft.core.arrays import stack_rows
 from regraft.core.types import Problem
@@ -118,8 +119,9 @@ class Adaptation(Single):
         self.plain = self.fit_head(train.x, train.y, groups=self.context.groups_of(train))
         said = self.plain.record.get("stopped_early", ())
         self.halves.problems += [Problem("stopped-early", source.name, why) for why in said]
-        tried = {m: self.adapted(METHODS.get(m), train.x, train.y) for m in
-                 (self.method.ON_TARGET if self.method.KIND == "auto" else [self.meaning.method])}  # fmt: skip
+        auto, counted = self.method.KIND == "auto", issparse(train.x)
+        names = self.method.SPARSE if auto and counted else self.method.ON_TARGET if auto else [self.meaning.method]
+        tried = {m: self.adapted(METHODS.get(m), train.x, train.y) for m in names}
         self.before = self._of(self.plain)
         views, best, record = {m: self._of(f) for m, f in tried.items()}, next(iter(tried)), dict[str, Any]()
         if self.method.KIND == "auto":
