@@ -165,7 +165,8 @@ def text(r: dict[str, Any]) -> list[str]:
         out += [
             f"minilm adds {points(e['minilm_adds'])} points to tfidf, tfidf {points(e['tfidf_adds'])} to minilm.",
             "",
-        ] + adds(e)
+            *adds(e),
+        ]
     for part, words in (
         ("finetune", "MiniLM trained by lp-ft on 80 % of rt-polarity"),
         ("finetune_english", "e5-small trained by lp-ft on 80 % of rt-polarity"),
@@ -215,8 +216,7 @@ def text(r: dict[str, Any]) -> list[str]:
             out += table(["learned from", *ways], [
                 [name, *(f"{d[w][name].get('accuracy', d[w][name].get('mean')):.4f}" for w in ways)]
                 for name in d[ways[0]]])  # fmt: skip
-            out += without_target_labels(d)
-    return out
+    return out + without_target_labels(r)
 
 
 def adds(part: dict[str, Any]) -> list[str]:
@@ -225,15 +225,22 @@ def adds(part: dict[str, Any]) -> list[str]:
     return [f"Points added by a network: {said}.", ""] if said else []
 
 
-def without_target_labels(part: dict[str, Any]) -> list[str]:
+def without_target_labels(r: dict[str, Any]) -> list[str]:
     """What `regraft fit --target` reached without a label of the target, by method."""
     out: list[str] = []
-    for way, found in part.get("without target labels", {}).items():
-        first = next(iter(found.values()))
-        out += [f"The same by `regraft fit --target`, {way}, no label of the target (source-only "
-                f"{first['source_only']:.4f}; where no method is named {first['method']}):", ""]  # fmt: skip
-        out += table(["method", "accuracy (95 % interval)", "points over source-only", "snd"], [
-            [name, interval(v), points(v["gain"]), f"{v['snd']:.3f}"] for name, v in found.items()])  # fmt: skip
+    for part, title in (
+        ("across_unlabelled", "English film reviews to Chinese ones"),
+        ("domain_unlabelled", "Chinese film reviews to takeaway reviews"),
+    ):
+        if part in r:
+            d = r[part]
+            out += [f"{title} without a label of these, by `regraft fit SOURCE --target TARGET --backbone "
+                    f"{d['backbone']}`: {d['adapted_to']:,} texts adapted to, {d['judged_on']:,} others judged, "
+                    f"{d['majority']:.3f} of them in the larger class. Source-only: {d['source_only']:.4f}. Where no "
+                    f"method is named: {d['unnamed']}.", ""]  # fmt: skip
+            out += table(["method", "accuracy (95 % interval)", "balanced", "points over source-only", "snd"], [
+                [name, interval(v), f"{v['balanced_accuracy']:.4f}", points(v["gain"]), f"{v['snd']:.3f}"]
+                for name, v in sorted(d["methods"].items(), key=lambda i: -i[1]["accuracy"])])  # fmt: skip
     return out
 
 

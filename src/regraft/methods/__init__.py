@@ -28,11 +28,11 @@ BY_KIND: dict[Kind, dict[str, str]] = {
         "scratch": "regraft.methods.finetuning.scratch",
     },
     "adapting features": {
-        "center": "regraft.methods.adaptation.center",
         "coral": "regraft.methods.adaptation.coral",
         "subspace-alignment": "regraft.methods.adaptation.subspace_alignment",
         "ot": "regraft.methods.adaptation.ot",
         "self-training": "regraft.methods.adaptation.self_training",
+        "mixture": "regraft.methods.adaptation.mixture",
     },
     "adapting networks": {
         "adabn": "regraft.methods.adaptation.adabn",
