@@ -47,7 +47,7 @@ def pair(tmp_path_factory) -> tuple[str, str]:
     return (str(digits(folder / "source.npz", 200, 0)), str(digits(folder / "target.npz", 150, 1, change=darker)))
 
 
-@pytest.mark.parametrize("name", ["coral", "subspace-alignment", "ot", "self-training", "mixture"])
+@pytest.mark.parametrize("name", ["coral", "subspace-alignment", "ot", "self-training"])
 def test_from_two_domains_to_a_model(name: str, pair, tmp_path: Path) -> None:
     if name == "ot":
         pytest.importorskip("ot")
