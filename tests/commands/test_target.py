@@ -239,7 +239,7 @@ def test_what_does_not_go_together(pair) -> None:
     with pytest.raises(InputError, match="name it with --target"):
         regraft.fit(source, method="coral")
     with pytest.raises(InputError, match="linear-probe does not adapt; methods that do are"):
-        regraft.fit(source, target=target)
+        regraft.fit(source, target=target, method="linear-probe")
     with pytest.raises(InputError, match="--accuracy 0.9: --target has no use for it"):
         regraft.fit(source, target=target, method="coral", accuracy=0.9)
     with pytest.raises(InputError, match="there is none"):

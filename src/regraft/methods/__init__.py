@@ -32,6 +32,7 @@ BY_KIND: dict[Kind, dict[str, str]] = {
         "subspace-alignment": "regraft.methods.adaptation.subspace_alignment",
         "ot": "regraft.methods.adaptation.ot",
         "self-training": "regraft.methods.adaptation.self_training",
+        "mixture": "regraft.methods.adaptation.mixture",
     },
     "adapting networks": {
         "adabn": "regraft.methods.adaptation.adabn",

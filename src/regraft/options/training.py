@@ -42,7 +42,7 @@ class TrainingOptions:
     PANEL: ClassVar[str] = "Training"
 
     method: str | None = option(None, "how knowledge is transferred, see 'regraft methods' [default: linear-probe; for "
-                                      "detectors finetune]")  # fmt: skip
+                                      "--target auto, for detectors finetune]")  # fmt: skip
     epochs: int | None = trained(None, "passes over the training items [default: by number]", low=1)
     lr: float | str | None = trained(None, "the head's top learning rate, or auto: a range test first [default: the "
                                            "method's]", typed=str, such_as="5e-4, or auto")  # fmt: skip

@@ -47,8 +47,8 @@ def one_each(given: Any, count: int, option: str, things: str) -> list[Any]:
 
 def meaning_of(options: FitOptions, *, several: bool = False, task: str | None = None) -> Meaning:
     """What the options are for; ``several`` data are domains of one task."""
-    method = options.training.method or "linear-probe"
     adapting = options.scenario.target is not None
+    method = options.training.method or ("auto" if adapting else "linear-probe")
     scenario: Scenario = "domains" if several else "target" if adapting else "single"
     kind = kind_of(method)
     # of a target auto takes the methods on features

@@ -43,7 +43,7 @@ def item_column(table: Table, hints: Hints, modality: str | None = None) -> tupl
     columns, where, kept = table.columns, table.where, hints.kept
     told: list[tuple[str | None, Modality, str]] = [(hints.text, "text", "--text"), (hints.image, "image", "--image")]
     for name, kind, option in told:
-        if name and modality in (None, kind):
+        if name and modality in (None, kind) and (name in columns or not hints.lenient):
             return wanted(name, columns, where, option), kind
     if kept is not None and modality in (None, kept.modality) and (kept.item in ("", *columns) or not hints.lenient):
         if kept.item and kept.item not in columns:
@@ -115,7 +115,7 @@ def roles_of(table: Table, hints: Hints) -> tuple[Roles, list[Problem]]:
 def _labels(table: Table, hints: Hints, roles: Roles, free: Sequence[str], said: list[Problem]) -> list[str]:
     """The columns of the labels: the user's, those that a model learned to tell, the usual one, else by looking."""
     columns, where, kept, kind = table.columns, table.where, hints.kept, roles.modality
-    if hints.label:
+    if hints.label and (named(hints.label, columns)[0] in columns or not hints.lenient):
         return [wanted(name, columns, where, "--label") for name in named(hints.label, columns)]
     if kept is not None and (all(name in columns for name in kept.labels) or not hints.lenient):
         return [_kept_label(name, columns, where) for name in kept.labels]

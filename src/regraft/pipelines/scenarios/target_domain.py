@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -124,8 +124,7 @@ class Adaptation(Single):
         self.plain = self.fit_head(train.x, train.y, groups=self.context.groups_of(train))
         said = self.plain.record.get("stopped_early", ())
         self.halves.problems += [Problem("stopped-early", source.name, why) for why in said]
-        tried = {m: self.adapted(METHODS.get(m), train.x, train.y) for m in
-                 (self.method.ON_TARGET if self.method.KIND == "auto" else [self.meaning.method])}  # fmt: skip
+        tried = {m: self.adapted(METHODS.get(m), train.x, train.y) for m in self._candidates()}
         self.before = self._of(self.plain)
         views, best, record = {m: self._of(f) for m, f in tried.items()}, next(iter(tried)), dict[str, Any]()
         if self.method.KIND == "auto":
@@ -135,6 +134,13 @@ class Adaptation(Single):
         fitted = tried.get(best, self.plain)
         self.after = views.get(best, self.before)
         self.choice = {**fitted.record, **record}
+
+    def _candidates(self) -> Sequence[str]:
+        """The methods on features that are tried."""
+        if self.method.KIND != "auto":
+            return [self.meaning.method]
+        tried: Sequence[str] = self.method.ON_TEXTS if self.network.spec.modality == "text" else self.method.ON_TARGET
+        return tried
 
     def _of(self, fitted: Fitted) -> Domain:
         """A head's view of both domains."""

@@ -50,10 +50,11 @@ def open_target(
 
     ``mapping`` renames classes of the target (``kitten=cat,puppy=dog``). Adapted to is the part train, reported on the
     part test, else val, else the same items. ``labels`` is how many items of the target may be learned from with their
-    labels; ``seed`` draws them, class by class. Raises ``InputError`` where the target is empty, of another kind, or
-    shares no class with the source.
+    labels; ``seed`` draws them, class by class. A table's items without a label are adapted to as well, and a column
+    that was only guessed to be the label and has none of the source's classes is no label. Raises ``InputError`` where
+    the target is empty, of another kind, or shares no class with the source.
     """
-    opened, labelled = _opened(where, source, format, hints)
+    opened, labelled = _opened(where, source, format, hints, guess=not mapping)
     if not len(opened):
         raise InputError(f"The target {opened.name} holds no items: there is nothing to adapt to.")
     if opened.modality != source.modality:
@@ -64,7 +65,7 @@ def open_target(
             raise InputError(f"--mapping {mapping}: the target {opened.name} has no class names.")
         if labels:
             raise InputError(f"--target-labels {labels}: the target {opened.name} has no labels.")
-        found = TargetDomain(opened, None)
+        found = TargetDomain(opened, None, problems=[p for p in opened.problems if p.kind == "no-labels"])
     else:
         if opened.target.task != "classification":
             raise InputError(
@@ -76,6 +77,8 @@ def open_target(
         found.same = evaluation_part(opened).part_names == learn.part_names
         if labels:
             _set_aside(found, relabel(learn, source.classes, strict=False), labels, seed)
+        elif found.same:
+            _with_unlabelled(found, opened, where, hints)
     theirs = [source] if held is None else [source, held]
     found.problems += _same_items(found.learn, theirs)
     if found.labelled is not None:
@@ -83,19 +86,56 @@ def open_target(
     return found
 
 
-def _opened(where: Any, source: Dataset, format: str | None, hints: Hints) -> tuple[Dataset, bool]:
-    """The data and whether it has labels; items alone where no labelled format recognises them."""
+def _opened(
+    where: Any, source: Dataset, format: str | None, hints: Hints, *, guess: bool = True
+) -> tuple[Dataset, bool]:
+    """The data and whether it has labels; items alone where no labelled format recognises them, or where what was
+    taken for the label is something else (``guess``).
+    """
     try:
-        return open_in_groups(where, format=format, hints=hints), True
+        found = open_in_groups(where, format=format, hints=hints)
     except DataError as error:
         try:
-            read = open_inputs(str(where), modality=source.modality, hints=replace(hints, group=None))
+            return _items_alone(where, source, hints), False
         except (DataError, InputError):
             raise error from None
+    if not (guess and _is_no_label(found, source)):
+        return found, True
+    text = (f"its column {found.target_name!r} holds {_some(found.classes)} and none of the source's classes: it is "
+            "taken for data without labels; where both mean the same, --mapping THEIRS=OURS,... says so")  # fmt: skip
+    alone = _items_alone(where, source, hints) if isinstance(where, str) else _unlabelled(found, source)
+    return replace(alone, problems=(*alone.problems, Problem("no-labels", found.name, text))), False
+
+
+def _items_alone(where: Any, source: Dataset, hints: Hints) -> Dataset:
+    """The items at ``where`` without a label."""
+    read = open_inputs(str(where), modality=source.modality, hints=replace(hints, group=None, label=None))
     nothing = np.full(len(read.items), -1)
     return classification_dataset(
         str(where), read.items, nothing, source.classes, format="items", problems=tuple(read.problems)
-    ), False
+    )
+
+
+def _unlabelled(data: Dataset, source: Dataset) -> Dataset:
+    """The same items in the source's classes, with no label."""
+    name = data.target_name
+    return replace(data, targets={name: source.target}, labels={name: np.full(len(data), -1)})
+
+
+def _is_no_label(found: Dataset, source: Dataset) -> bool:
+    """Whether a column that nobody named was taken for a table's label, and has no class of the source's."""
+    if found.roles is None or source.roles is None or found.target.task != "classification":
+        return False
+    return found.target_name not in source.roles.labels and not set(found.classes) & set(source.classes)
+
+
+def _with_unlabelled(found: TargetDomain, opened: Dataset, where: Any, hints: Hints) -> None:
+    """Adapts to those items of a table too whose label is missing."""
+    blank = sum(p.kind == "missing-label" for p in opened.problems)
+    if blank and isinstance(where, str) and "#" not in where:
+        found.learn = _items_alone(where, found.learn, hints)
+        text = f"{blank} of its items have no label: they are adapted to, and not judged"
+        found.problems.append(Problem("missing-label", opened.name, text))
 
 
 def renamed(data: Dataset, mapping: str | None) -> Dataset:
@@ -125,8 +165,8 @@ def _with_labels(learn: Dataset, judged: Dataset, classes: tuple[str, ...]) -> T
     if not common:
         raise InputError(
             f"The target has the classes {_some(sorted(there))}, the source {_some(classes)}: with none in common, "
-            "unlabelled adaptation would give every item a wrong class. Rename them with --mapping, or carry the "
-            "network over: 'regraft fit TARGET --init RUN' with a run of the source."
+            "unlabelled adaptation would give every item a wrong class. Rename them with --mapping THEIRS=OURS,..., or "
+            "carry the network over: 'regraft fit TARGET --init RUN' with a run of the source."
         )
     problems, name = [], learn.name
     missing, new = [c for c in classes if c not in there], sorted(there - set(classes))
@@ -142,9 +182,7 @@ def _with_labels(learn: Dataset, judged: Dataset, classes: tuple[str, ...]) -> T
         text = (f"the source has no {_some(new)} (open set): {len(unknown)} judged items of these classes are left out "
                 "of the figures, and every answer to them is wrong")  # fmt: skip
         problems.append(Problem("open-set", name, text))
-    unlabelled = replace(learn, targets={learn.target_name: ours.target},
-                         labels={learn.target_name: np.full(len(learn), -1)})  # fmt: skip
-    return TargetDomain(unlabelled, ours.take(np.flatnonzero(known)), unknown, problems=problems)
+    return TargetDomain(_unlabelled(learn, ours), ours.take(np.flatnonzero(known)), unknown, problems=problems)
 
 
 def _set_aside(found: TargetDomain, known: Dataset, labels: int, seed: int) -> None:
