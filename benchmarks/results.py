@@ -732,6 +732,40 @@ def export(r: dict[str, Any]) -> list[str]:
     return [*out, ""]
 
 
+def ensembles(r: dict[str, Any]) -> list[str]:
+    out = ["## Several networks, several trainings (`bench_ensembles.py`)", ""]
+    if "hymenoptera" in r:
+        h = r["hymenoptera"]
+        out += [f"Hymenoptera, {h['items']} photos judged by {h['folds']} folds, pooled; `auto` chooses and joins "
+                "inside every fold:", ""]  # fmt: skip
+        out += table(["network", "accuracy (95 % interval)", "log loss", "seconds"], [
+            [f"auto ({m['backbone']} of all)" if name == "auto" else name, interval(m), f"{m['log_loss']:.3f}",
+             m["seconds"]] for name, m in h.items() if isinstance(m, dict)])  # fmt: skip
+    if "cifar_features" in r:
+        f = r["cifar_features"]
+        out += [f"CIFAR-10 subset, 2,000 test, features alone, by `auto`: {f['backbone']} {interval(f)} in "
+                f"{f['seconds']} s.", "", *(f"- {line}" for line in f["fusion"]["told"]), ""]  # fmt: skip
+    if "cifar_trained" in r:
+        t = r["cifar_trained"]
+        both = t["averaged"]
+        out += [f"The same within 40 minutes ({t['minutes']} taken):", ""]
+        out += table(["what", "accuracy (95 % interval)"], [
+            [f"frozen: {t['frozen']['backbone']}", interval(t["frozen"])],
+            [f"trained: {t['trained']['options']}", interval(t["trained"])],
+            ["the mean of both answers", interval(both)]])  # fmt: skip
+        out += [f"The mean over the trained one: {points(t['averaged_over_trained'])} points.", ""]
+    if "soup" in r:
+        s = r["soup"]
+        out += [f"The four classes of CIFAR-10 that regraft_tiny never saw, {s['options']}, alone and as a soup of "
+                f"{s['members']}:", ""]  # fmt: skip
+        out += table(["seed", "alone", "soup", "averaged", "seconds"], [
+            [i, interval(row["alone"]), interval(row["soup"]), sum(m["taken"] for m in row["members"]),
+             f"{row['alone']['seconds']}, {row['soup']['seconds']}"]
+            for i, row in enumerate(s["by_seed"])])  # fmt: skip
+        out += [f"The soup's gain over all seeds: {points(s['gain'])} points.", ""]
+    return out
+
+
 SECTIONS = {
     "spine": spine,
     "pictures": pictures,
@@ -739,6 +773,7 @@ SECTIONS = {
     "adaptation": adaptation,
     "ranking": ranking,
     "defaults": defaults,
+    "ensembles": ensembles,
     "text": text,
     "text_speed": text_speed,
     "text_speed_e5": text_speed,

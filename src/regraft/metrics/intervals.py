@@ -86,7 +86,7 @@ def spread(values: Floats, groups: Groups) -> tuple[float, float]:
     return float((off**2 / (1 - sizes / n)).sum()) / n**2, n**2 / float((sizes**2).sum())
 
 
-def design(values: Floats, groups: Groups) -> tuple[float, float]:
+def design(values: Floats, groups: Groups, level: float = 0.95) -> tuple[float, float]:
     """By how much the variance of a mean of few different values is larger for their groups, and Student's quantile.
 
     The correlation inside groups is hard to know where few groups hold anything but the usual value: it is taken as if
@@ -102,11 +102,12 @@ def design(values: Floats, groups: Groups) -> tuple[float, float]:
     alone = float(values.var()) / n
     alike = min(1.0, max(0.0, (variance / alone - 1) / (mean_size - 1))) if alone > 0 and mean_size > 1 else 1.0
     alike = (telling * alike + 1) / (telling + 1)
-    return 1 + (mean_size - 1) * alike, float(scipy.special.stdtrit(max(effective - 1, 1.0), 0.975))
+    return 1 + (mean_size - 1) * alike, float(scipy.special.stdtrit(max(effective - 1, 1.0), (1 + level) / 2))
 
 
-def difference(ours: Floats, theirs: Floats, groups: Groups = None) -> list[float]:
-    """The interval of the mean difference of two models that are right or wrong (1 or 0) on the same n items.
+def difference(ours: Floats, theirs: Floats, groups: Groups = None, level: float = 0.95) -> list[float]:
+    """The interval, of this ``level``, of the mean difference of two models that are right or wrong (1 or 0) on the
+    same n items.
 
     Below 30 items that of Agresti and Min 2005 (https://doi.org/10.1002/sim.1781), from there on the score interval,
     which does not shrink to nothing where they differ on few; of groups by their design effect.
@@ -114,15 +115,16 @@ def difference(ours: Floats, theirs: Floats, groups: Groups = None) -> list[floa
     apart = np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)
     wins, losses, n = float((apart > 0).sum()), float((apart < 0).sum()), len(apart)
     if _grouped(groups, n):
-        effect, t = design(apart, groups)
+        effect, t = design(apart, groups, level)
         return _score(wins / effect, losses / effect, n / effect, t) if math.isfinite(effect) else [-1.0, 1.0]
-    return _agresti_min(wins, losses, n) if n < FEW_PAIRS else _score(wins, losses, n, Z)
+    z = Z if level == 0.95 else float(scipy.special.ndtri((1 + level) / 2))
+    return _agresti_min(wins, losses, n, z) if n < FEW_PAIRS else _score(wins, losses, n, z)
 
 
-def _agresti_min(wins: float, losses: float, n: int) -> list[float]:
+def _agresti_min(wins: float, losses: float, n: int, z: float) -> list[float]:
     """Half an item is added to each cell of the 2 x 2 table."""
     ours, theirs, n = wins + 0.5, losses + 0.5, n + 2
-    half = Z * math.sqrt(ours + theirs - (ours - theirs) ** 2 / n) / n
+    half = z * math.sqrt(ours + theirs - (ours - theirs) ** 2 / n) / n
     return [max(-1.0, (ours - theirs) / n - half), min(1.0, (ours - theirs) / n + half)]
 
 

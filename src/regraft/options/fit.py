@@ -246,6 +246,22 @@ def _folds(given: dict[str, Any], meaning: Meaning) -> str | None:
     return None
 
 
+NO_SOUP = {
+    "auto": "it fits one training into the time there is; name the method",
+    "contrastive": "it holds no items out inside training, by which weights could be chosen",
+    "lora": "it learns factors, and the product of average factors is not the average product; take lp-ft",
+    "mlp-probe": "what learns starts from random weights, and averages of such are no good; take lp-ft",
+    "scratch": "it starts from random weights, and averages of such are no good; take lp-ft",
+}
+"""Methods that train one network whose weights are not averaged, and why."""
+
+
+def _soup(given: dict[str, Any], meaning: Meaning) -> str | None:
+    if given["soup"] is None or meaning.method not in NO_SOUP:
+        return None
+    return f"--soup {given['soup']} is not for {meaning.method}: {NO_SOUP[meaning.method]}."
+
+
 def _int8(given: dict[str, Any], meaning: Meaning) -> str | None:
     alone = meaning.kind == "features" and meaning.scenario == "single" and given["share"] is None
     if given["engine"] == INT8 and not alone and meaning.task != "detection":
@@ -254,4 +270,4 @@ def _int8(given: dict[str, Any], meaning: Meaning) -> str | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _range_test, _chosen, _folds, _int8)
+RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _range_test, _chosen, _folds, _soup, _int8)

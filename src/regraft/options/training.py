@@ -20,12 +20,14 @@ OPERATIONS = ("crop", "flip", "rotate", "shear", "shift", "brightness", "contras
 TRAINED: tuple[Kind, ...] = ("training", "adapting networks", "domains", "auto", "detector")
 """Kinds of methods that train a network."""
 DEFAULT_BUDGET = "10m"
+MOST_MEMBERS = 50
 CLASSES = ("classification", "multilabel")
 AUGMENT = "none, light, standard, strong, or a list such as crop,flip,blur [default: light; for boxes standard]"
 MIX = "join pictures: none, mixup, cutmix, mosaic; for boxes mosaic, mixup, mosaic+mixup [default: none]"
 _ONE_LOSS = ("target", "adapting to another domain keeps the plain cross-entropy")
 _ONE_PROCESS = ("target", "adapting to another domain trains in one")
 _PLAIN = ("target", "adapting to another domain keeps pictures as they are")
+_ONE_TRAINING = ("target", "adapting to another domain has no inner split to choose weights by")
 _DOMAINS = ("domains", "the domains are mixed as they come, each with a loss of its own")
 _TASKS = ("tasks", "each task has a loss of its own")
 
@@ -63,6 +65,10 @@ class TrainingOptions:
     schedule: str | None = trained(None, "cosine or one-cycle [default: cosine]", choices=SCHEDULES)
     ema: float | None = trained(None, "decay of the averaged weights, 0 for none [default: 0.99]", low=0, high=0.99999)
     patience: int | None = trained(None, "stop after so many epochs that bring nothing [default: never]", low=1)
+    soup: int | None = trained(
+        None, "train so many times from one start, with other seeds, rates, augmentation, and average the weights of "
+              "those that do the inner split good: one network [default: one training]", low=2, high=MOST_MEMBERS,
+        tasks=ONE_ANSWER, scenarios=("single",), reasons=(_ONE_TRAINING, _DOMAINS, _TASKS))  # fmt: skip
     batch_norm: str | None = trained(
         None, "keep the statistics of the pretraining, or learn new ones [default: keep; learn from scratch]",
         choices=STATISTICS, scenarios=("single", "target", "tasks"),

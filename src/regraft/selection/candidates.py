@@ -21,7 +21,7 @@ from regraft.features.network import network_for
 from regraft.features.runner import Runner
 from regraft.features.source_logits import source_probabilities
 from regraft.methods.probes.logistic import by_own_units
-from regraft.metrics.intervals import paired_gain
+from regraft.metrics.intervals import difference, paired_gain
 from regraft.options.network import parts_in
 from regraft.selection.scores import SCORES
 from regraft.selection.scores import probe as PROBE
@@ -87,15 +87,15 @@ def attempt(name: str, data: Dataset, scores: list[str], **how: Any) -> Candidat
 
 def measured(
     name: str, data: Dataset, scores: list[str], *, store: RowStore, device: str, pixels: NDArray[np.uint64] | None,
-    groups: NDArray[Any] | None, seed: int, size: int | None = None, timed: bool = True,
+    groups: NDArray[Any] | None, seed: int, size: int | None = None, timed: bool = True, counted: bool = False,
 ) -> Candidate:  # fmt: skip
     """Rows, scores and cost of one network on all items of ``data``, whose digests are ``pixels`` (n,).
 
-    Without ``timed`` its speed is left out (not a number).
+    Without ``timed`` its speed is left out (not a number). ``counted`` lets a part of it be `tfidf`.
     """
     begun = time.perf_counter()
     network = network_for(data.items, name, size=None if name == "raw" else size)
-    if any(isinstance(p, TfIdfNetwork) for p in parts_of(network)):
+    if not counted and any(isinstance(p, TfIdfNetwork) for p in parts_of(network)):
         raise InputError("tfidf is counted in the data at hand: there is no pretraining to rank")
     network = learned(network, data.items)
     runner = Runner(network, device=device)
@@ -111,8 +111,10 @@ def measured(
         source = source_probabilities(network, data.items, found, store, device)
     seconds["source"] = time.perf_counter() - begun
     rows = by_own_units(found.rows)(found.rows) if network.spec.modality == "table" else found.rows
+    widths = tuple(p.width for p in parts_of(network))
     given = Given(rows, data.y[found.positions], data.target, source,
-                  None if groups is None else groups[found.positions], seed)  # fmt: skip
+                  None if groups is None else groups[found.positions], seed,
+                  widths if len(widths) > 1 else None)  # fmt: skip
     values, missing, right = _scored(given, found.positions, scores, seconds)
     spent = cost(network)
     rate = speed(runner, data.items, warm=found.computed > 0) if timed else float("nan")
@@ -155,8 +157,24 @@ def compared(
     """Accuracy of one probe less another's on the items that both left out, with its paired interval, that of
     ``groups`` (by position) where items belong together.
     """
+    found = _in_common(ours, theirs, groups)
+    return None if found is None else paired_gain(*found[:2], seed=seed, groups=found[2])
+
+
+def lead(
+    ours: dict[int, bool], theirs: dict[int, bool], level: float, groups: NDArray[Any] | None = None
+) -> tuple[float, list[float]] | None:
+    """The value and the interval of `compared` at another ``level`` than 0.95."""
+    found = _in_common(ours, theirs, groups)
+    return None if found is None else (float((found[0] - found[1]).mean()), difference(*found, level))
+
+
+def _in_common(
+    ours: dict[int, bool], theirs: dict[int, bool], groups: NDArray[Any] | None
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None] | None:
+    """Hits (n,) of both on the items that both left out, and the groups of these; None where there are none."""
     common = sorted(ours.keys() & theirs.keys())
     if not common:
         return None
-    own = None if groups is None else groups[common]
-    return paired_gain(*(np.array([r[i] for i in common], float) for r in (ours, theirs)), seed=seed, groups=own)
+    first, second = (np.array([r[i] for i in common], float) for r in (ours, theirs))
+    return first, second, None if groups is None else groups[common]

@@ -2,7 +2,8 @@
 
 Successive halving (Jamieson and Talwalkar 2016, https://arxiv.org/abs/1502.07943) over pretrained networks, the cheap
 first and within a time, which is the idea of Quick-Tune (Arango et al. 2024, https://arxiv.org/abs/2306.03828). Rows
-are stored: no item is run twice, and the fit that follows begins with what the winner has.
+are stored: no item is run twice, and the fit that follows begins with what the winner has. For a head on features the
+winner may get others beside it, see `regraft.selection.fusing`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from regraft.data.dataset import Dataset
 from regraft.data.folds import hold_out
 from regraft.data.splits import Split
 from regraft.options.network import parts_in
+from regraft.selection import fusing
 from regraft.selection.candidates import Candidate, attempt, compared, names
 
 FIRST, LEAST_A_CLASS, MOST, TASTE = 8, 8, 3000, 32
@@ -40,15 +42,18 @@ def choose(
 ) -> tuple[str, dict[str, Any]]:
     """The network for the training part of ``split``, within ``left`` seconds as far as they can be foreseen.
 
-    ``trains`` leaves ``raw`` out, which has nothing to train. Returns its name and a record: every round with its
-    candidates, their scores and seconds, who went and why, and where LogME and the probe disagree. Only the training
-    part is looked at.
+    ``trains`` leaves out ``raw``, which has nothing to train, and fusions, of which no method trains the parts. Returns
+    its name and a record: every round with its candidates, their scores and seconds, who went and why, where LogME and
+    the probe disagree, and which fusions were tried. Only the training part is looked at.
     """
     began, data = time.perf_counter(), split.train
     if data.kind.numbers:
         raise InputError("--backbone auto chooses by a probe of classes, and the labels are numbers; name a network.")
     _, _, listed = backbone.partition(":")
-    waiting = sorted((c for c in names(data.modality, listed or None) if not (trains and c == "raw")), key=_price)
+    asked = names(data.modality, listed or None)
+    counted = data.modality == "text" and (not listed or ("tfidf" in asked and len(asked) > 1))
+    beside = {"raw"} if trains else {"tfidf"} if counted else set()
+    waiting = sorted((c for c in asked if c not in beside), key=_price)
     order = _nested(data, seed)
     classes = max(len(data.classes), 2)
     n = min(len(order), max(LEAST_A_CLASS * classes, -(-len(order) // FIRST)))
@@ -56,6 +61,7 @@ def choose(
     kit: dict[str, Any] = {"store": store, "device": device, "seed": seed, "size": size}
     search = _Search(split, order, kit, lambda: left - (time.perf_counter() - began))
     standing: list[Candidate] = []
+    gone: list[str] = []
     while True:
         standing = search.round(waiting, n)
         if not standing:
@@ -65,10 +71,13 @@ def choose(
             break
         kept = standing[: -(-len(standing) // 2)]
         search.drop(standing[len(kept) :], kept[0])
+        gone = [*(c.backbone for c in standing[len(kept) :]), *gone]
         waiting, n = [c.backbone for c in kept], min(2 * n, most)
-    best = standing[0]
+    best, fusion = standing[0], None
+    if not trains:
+        best, fusion = search.fused(best, [*(c.backbone for c in standing[1:]), *gone], counted, n, most)
     say(f"--backbone auto takes {best.backbone}")
-    return best.backbone, search.record(best) | {"asked": backbone}
+    return best.backbone, search.record(best) | ({"fusion": fusion} if fusion else {}) | {"asked": backbone}
 
 
 def _price(name: str) -> float:
@@ -105,7 +114,6 @@ class _Search:
         self.left_out: list[dict[str, str]] = []
         self.fixed: dict[str, float] = {}
         self.pace: dict[str, float] = {}
-        self.groups: NDArray[Any] | None = None
 
     def round(self, waiting: list[str], n: int) -> list[Candidate]:
         """The candidates on the first ``n`` items, best first; what there is no time for is left out, but one stays."""
@@ -127,13 +135,12 @@ class _Search:
             self.rounds.append(record)
         return found
 
-    def _measured(self, name: str, n: int, scores: list[str]) -> Candidate | None:
+    def _measured(self, name: str, n: int, scores: list[str], counted: bool = False) -> Candidate | None:
         split, chosen = self.split, np.sort(self.order[:n])
         begun = time.perf_counter()
         pixels = None if split.train_pixels is None else split.train_pixels[chosen]
-        groups = self.groups = None if split.groups is None else split.groups[chosen]
-        found = attempt(name, split.train.take(chosen), scores, pixels=pixels, groups=groups, timed=False,
-                        **self.kit)  # fmt: skip
+        found = attempt(name, split.train.take(chosen), scores, pixels=pixels, groups=self._groups(n), timed=False,
+                        counted=counted, **self.kit)  # fmt: skip
         if isinstance(found, str):
             self.left_out.append({"backbone": name, "why": found})
             return None
@@ -146,7 +153,7 @@ class _Search:
         """Whether there is time for ``n`` items, by what a network cost before, else by a taste of one batch."""
         if name not in self.pace and n > 2 * TASTE and self._measured(name, TASTE, []) is None:
             return False
-        needed = self.fixed.get(name, 0.0) + self.pace.get(name, 0.0) * n
+        needed = self._seconds(name, n)
         if needed > self.left():
             why = f"{n} items would take about {needed:.0f} s, and {max(self.left(), 0):.0f} s are left of the budget"
             self.left_out.append({"backbone": name, "why": why})
@@ -154,14 +161,50 @@ class _Search:
             return False
         return True
 
+    def _seconds(self, name: str, n: int) -> float:
+        """How long ``n`` items are foreseen to take: of several networks side by side as long as all of them."""
+        known = [name] if name in self.pace else parts_in(name)
+        return sum(self.fixed.get(p, 0.0) + self.pace.get(p, 0.0) * n for p in known)
+
+    def _groups(self, n: int) -> NDArray[Any] | None:
+        """Which of the first ``n`` items belong together."""
+        return None if self.split.groups is None else self.split.groups[np.sort(self.order[:n])]
+
+    def fused(
+        self, best: Candidate, runners_up: list[str], counted: bool, n: int, most: int
+    ) -> tuple[Candidate, dict[str, Any] | None]:
+        """``best``, which was measured on ``n`` items, and what makes it better beside it, with a record; None where
+        nothing could. On ``most`` items, where there is time to look at one partner on so many.
+        """
+        partners = fusing.partners_of(best.backbone, runners_up, counted)
+        if not partners or not best.right:
+            return best, None
+        if n < most and self._seconds(f"{best.backbone}+{partners[0]}", most) <= self.left():
+            again = self._measured(best.backbone, most, ["probe"])
+            best, n = (best, n) if again is None else (again, most)
+
+        def measure(name: str) -> Candidate | None:
+            if self._seconds(name, n) > self.left():
+                self.left_out.append({"backbone": name, "why": f"{max(self.left(), 0):.0f} s are left of the budget"})
+                return None
+            return self._measured(name, n, ["probe"], counted=True)
+
+        whole, steps = fusing.joined(best, partners, measure, self._groups(n))
+        lines = fusing.told(steps, whole.backbone)
+        for line in lines:
+            say(line)
+        return whole, {"items": n, "steps": steps, "told": lines}
+
     def settled(self, standing: list[Candidate]) -> bool:
         """Whether the first is better than each of the others beyond its paired interval."""
-        leads = [compared(standing[0].right, c.right, self.kit["seed"], self.groups) for c in standing[1:]]
+        groups = self._groups(self.rounds[-1]["items"])
+        leads = [compared(standing[0].right, c.right, self.kit["seed"], groups) for c in standing[1:]]
         return all(lead is not None and lead["ci95"][0] > 0 for lead in leads)
 
     def drop(self, gone: list[Candidate], best: Candidate) -> None:
+        groups = self._groups(self.rounds[-1]["items"])
         for c in gone:
-            lead = compared(best.right, c.right, self.kit["seed"], self.groups)
+            lead = compared(best.right, c.right, self.kit["seed"], groups)
             by = f"{100 * lead['value']:.1f} points" if lead else "the probe" if "probe" in best.scores else "LogME"
             self.left_out.append({"backbone": c.backbone, "why": f"behind {best.backbone} by {by} on "
                                                                  f"{self.rounds[-1]['items']} items"})  # fmt: skip

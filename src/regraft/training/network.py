@@ -23,6 +23,7 @@ from regraft.methods.base import Plan
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.models.heads import LinearHead, MLPHead, normed, settled
 from regraft.options.fit import FitOptions
+from regraft.training import soup
 from regraft.training.defaults import default_epochs, loop_settings, method_options, policy_of
 from regraft.training.examples import Examples
 from regraft.training.feeds.base import Batches
@@ -62,20 +63,27 @@ def train_network(
     feeds = context.feeds(base, policy, first_trained_block)
     feed, targets = examples.to_learn(feeds), examples.targets[examples.learn]
     validator = examples.validator(feeds, examples.hold)
+    if training.soup:
+        soup.check(plan, base, loop.batch_norm, len(examples.hold))
     curve = None
     if training.lr == "auto":
         rate, curve = _found_rate(context, learner, plan, feed, targets, loop)
         plan = method.plan(len(network.body.blocks), replace(told, rate=rate))
     processes, held = training.processes or 1, len(examples.hold)
     _usable(options, processes, loop.batch, len(examples.learn), held, context.device)
-    progress, record = context.train(learner, plan.phases, feed, targets, loop, validator.loss if held else None,
-                                     processes)  # fmt: skip
+    if training.soup:
+        inner, record = soup.train_soup(context, learner, plan, training.soup, feeds, examples.to_learn, targets, loop,
+                                        validator, processes)  # fmt: skip
+    else:
+        progress, record = context.train(learner, plan.phases, feed, targets, loop, validator.loss if held else None,
+                                         processes)  # fmt: skip
+        inner = progress.best
     settled(learner.head)
     sure = validator if examples.sure is examples.hold else examples.validator(feeds, examples.sure)
     temperature, logits = examples.calibrated(learner, sure)
     record |= {
         "augment": policy.name, "flips": policy.flips, "head": plan.head, "processes": processes, "range_test": curve,
-        "temperature": temperature, "inner_items": held, "inner_log_loss": progress.best if held else None,
+        "temperature": temperature, "inner_items": held, "inner_log_loss": inner if held else None,
         "chosen_by": "inner split" if held else "last averaged weights",
     }  # fmt: skip
     if plan.finish:

@@ -165,6 +165,8 @@ def print_search(found: dict[str, Any] | None) -> None:
         shown = ", ".join(f"{n} {c['probe']:.3f}" if "probe" in c else n for n, c in r["candidates"].items())
         print(f"tried on {r['items']} items: {shown}"
               f"{'; logme would take ' + r['logme_would_take'] if 'logme_would_take' in r else ''}")  # fmt: skip
+    for line in (found.get("fusion") or {}).get("told", ()) if found else ():
+        print(line)
     for one in found["left_out"] if found else ():
         print(f"left out: {one['backbone']}: {one['why']}")
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import get_lapack_funcs, lapack
+from scipy.sparse import issparse
 
 from regraft.core.errors import InputError
 from regraft.core.types import LabelSpec
@@ -27,7 +28,8 @@ class NotApplicable(InputError):
 class Given:
     """Features ``x`` (n, d) and labels ``y``: class numbers (n,), 0 and 1 (n, k) for multilabel, numbers (n,) or (n, t)
     for regression. ``source`` (n, z) are the probabilities of the source task's classes where the network has its head;
-    ``groups`` (n,) is what no fold may tear.
+    ``groups`` (n,) is what no fold may tear; ``blocks`` are the widths of a fusion's parts, whose features alone may be
+    sparse.
 
     Raises ``InputError`` where the features are not finite, or are the same for every item.
     """
@@ -38,11 +40,13 @@ class Given:
     source: NDArray[Any] | None = None
     groups: NDArray[Any] | None = None
     seed: int = 0
+    blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.x).all():
+        values = self.x.data if issparse(self.x) else self.x
+        if not np.isfinite(values).all():
             raise InputError("its features hold values that are no numbers")
-        if not len(self.x) or not np.ptp(self.x, axis=0).any():
+        if not len(values) or not np.ptp(values, axis=0).any():
             raise InputError("its features are the same for every item: nothing can be told by them")
 
     @cached_property

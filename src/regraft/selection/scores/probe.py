@@ -21,7 +21,8 @@ TASKS = ALL
 
 def out_of_fold(given: Given) -> tuple[NDArray[np.int64], Array]:
     """The items that some fold left out (m,), and the calibrated logits (m, k) of probes that had not seen them."""
-    fitted = fit_features(given.x, given.y, given.target, seed=given.seed, groups=given.groups)
+    fitted = fit_features(given.x, given.y, given.target, seed=given.seed, groups=given.groups,
+                          blocks=given.blocks)  # fmt: skip
     if fitted.rows is None or fitted.logits is None:
         raise NotApplicable("there are too few examples a class to leave some out")
     return fitted.rows, fitted.logits
