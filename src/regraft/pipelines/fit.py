@@ -26,6 +26,7 @@ SCENARIOS = Registry(
         "domains": "regraft.pipelines.scenarios.multi_domain:MultiDomain",
         "tasks": "regraft.pipelines.scenarios.multi_task:shared",
         "boxes": "regraft.pipelines.scenarios.boxes:Boxes",
+        "taught": "regraft.pipelines.scenarios.distillation:Distillation",
     },
 )
 
@@ -117,6 +118,8 @@ def _checked(data: Any, options: FitOptions, network: Pretrained | None) -> tupl
     several = isinstance(data, list | tuple)
     require_tracker(options.run.track)
     require_there(data)
+    if options.distillation.teacher is not None:
+        return "taught", *_taught(data, options), network
     if options.scenario.share is not None or (several and options.training.method != "joint"):
         _no_network(network, "network= is for one data set, as is backbone=module; tasks that share one start "
                     "from what --backbone or --init names.")  # fmt: skip
@@ -142,6 +145,16 @@ def _checked(data: Any, options: FitOptions, network: Pretrained | None) -> tupl
         require_there(other)
     check(options, meaning_of(options, task=opened.target.task), name_of(data))
     return "single" if options.scenario.target is None else "target", opened, data, options, network
+
+
+def _taught(data: Any, options: FitOptions) -> tuple[Any, FitOptions]:
+    """Data and options beside a teacher, checked before that is loaded."""
+    if isinstance(data, list | tuple) or options.scenario.share is not None or options.scenario.target is not None:
+        raise InputError("--teacher teaches one network one task: name one DATA, without --share and --target.")
+    for other in (options.data.val, options.distillation.unlabelled):
+        require_there(other)
+    check(options, meaning_of(options, task="classification"), name_of(data))
+    return data, options
 
 
 def _fit_one(data: Any, options: FitOptions, network: Pretrained | None, watch: Stopwatch | None = None) -> Any:
