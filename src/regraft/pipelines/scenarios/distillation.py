@@ -126,9 +126,9 @@ class Distillation(Single):
                     "--judge): what it and the student are worth is not known")  # fmt: skip
             split.problems.append(Problem("not-judged", val.name, text))
         split.val = val.take(keep) if len(keep) else None
-        split.pixels, split.copied, split.val_groups = (
-            None if some is None else some[keep] for some in (split.pixels, split.copied, split.val_groups)
-        )
+        split.pixels = None if split.pixels is None else split.pixels[keep]
+        split.copied = None if split.copied is None else split.copied[keep]
+        split.val_groups = None if split.val_groups is None else split.val_groups[keep]
 
     def load_network(self) -> None:
         """The student's; raises ``InputError`` where it is the teacher's own."""

@@ -23,7 +23,7 @@ from regraft.pipelines.stages.outcome import Outcome
 from regraft.pipelines.stages.teacher import Teacher
 from regraft.pipelines.stages.unlabelled import Unlabelled
 
-ROUNDS, SECONDS, FEWEST, MOST = 3, 1.5, 32, 512
+ROUNDS, SECONDS, FEWEST, MOST = 3, 1.0, 32, 512
 """Turns that each model is timed for, how long the slower one's takes about, and on how many items."""
 
 
