@@ -47,10 +47,10 @@ class Teacher:
             raise artefact.unnamed(path, found.tasks)
         if not isinstance(found, Predictor):
             raise InputError(f"{path} is a detector; a teacher tells one class an item.")
-        target = found.model.target
-        if target.task != "classification":
-            raise InputError(f"{path} is for {TASK_WORDS[target.task]}; a teacher tells one class an item: its "
-                             "probabilities are what is learned.")  # fmt: skip
+        if found.model.task.link != "softmax":
+            what = TASK_WORDS[found.model.target.task]
+            raise InputError(f"{path} is for {what}; a teacher tells one class an item: its probabilities are what is "
+                             "learned.")  # fmt: skip
         if found.modality == "table":
             raise InputError(f"{path} is a model of a table's rows; a teacher is one of pictures or texts, which a "
                              "smaller network can read.")  # fmt: skip
@@ -58,14 +58,17 @@ class Teacher:
 
     @property
     def model(self) -> Model:
+        """What answers."""
         return self.predictor.model
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """The names of its classes, in the order of its probabilities."""
         return self.model.target.classes
 
     @property
     def runner(self) -> Runner:
+        """What gives it the rows of items."""
         return self.predictor.runner
 
     def answers(self, items: Items, store: RowStore) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
