@@ -7,8 +7,8 @@ labels alone. Nothing is chosen by the test pictures: methods, temperature and e
 
 Parts (all without arguments): tiny (into regraft_tiny, all layers learn, 3 seeds), half (into mobilenet_v2 fed 112
 pixels, its last four blocks learn, 3,000 pictures without labels, 1 seed). Needs the shared data and weights and the
-extra nets; takes about 15 minutes on two quiet cores, most of it the teacher's 12,000 pictures.
-``--unlabelled N`` and ``--seeds N`` reduce it, and are written beside the figures.
+extra nets; takes about 15 minutes on two quiet cores, most of it the teacher's 12,000 pictures. ``--reduced`` goes the
+same way on fewer pictures, one seed, and only prints.
 """
 
 from __future__ import annotations
@@ -25,33 +25,39 @@ import numpy as np
 import regraft
 from common import keep, need
 
-TEACHER, LABELLED = "mobilenet_v2+efficientnet_lite0", 1000
+TEACHER = "mobilenet_v2+efficientnet_lite0"
 STUDENTS: dict[str, dict[str, Any]] = {
     "tiny": {"into": "regraft_tiny", "method": "lp-ft"},
     "half": {"into": "mobilenet_v2", "size": 112, "method": "last-k"},
 }
-UNLABELLED, SEEDS = {"tiny": 9000, "half": 3000}, {"tiny": 3, "half": 1}
+SIZES = {
+    "tiny": {"labelled": 1000, "free": 9000, "judged": 2000},
+    "half": {"labelled": 1000, "free": 3000, "judged": 2000},
+}
+SEEDS = {"tiny": 3, "half": 1}
+REDUCED = {"labelled": 300, "free": 900, "judged": 500}
 
 
-def drawn(work: Path, seed: int, unlabelled: int) -> dict[str, str]:
-    """The files of one draw: labelled, free (the labels in it are never looked at), judged."""
+def drawn(work: Path, seed: int, sizes: dict[str, int]) -> dict[str, str]:
+    """The files of one draw: labelled, free (the labels in it are never looked at), judged (of all seeds the same)."""
     (path,) = need("data/cifar10_subset.npz")
     data = np.load(path)
     order = np.random.default_rng(seed).permutation(len(data["train_labels"]))
-    parts = {"labelled": order[:LABELLED], "free": order[LABELLED : LABELLED + unlabelled]}
+    first = sizes["labelled"]
+    judged = np.random.default_rng(0).permutation(len(data["test_labels"]))[: sizes["judged"]]
+    parts = {"labelled": ("train", order[:first]), "free": ("train", order[first : first + sizes["free"]]),
+             "judged": ("test", judged)}  # fmt: skip
     found = {}
-    for name, rows in parts.items():
+    for name, (part, rows) in parts.items():
         found[name] = str(work / f"{name}-{seed}.npz")
-        np.savez(found[name], images=data["train_images"][rows], labels=data["train_labels"][rows],
+        np.savez(found[name], images=data[f"{part}_images"][rows], labels=data[f"{part}_labels"][rows],
                  class_names=data["class_names"])  # fmt: skip
-    found["judged"] = str(work / "judged.npz")
-    np.savez(found["judged"], images=data["test_images"], labels=data["test_labels"], class_names=data["class_names"])
     return found
 
 
-def one(work: Path, part: str, seed: int, unlabelled: int) -> dict[str, Any]:
+def one(work: Path, part: str, seed: int, sizes: dict[str, int]) -> dict[str, Any]:
     """The teacher and its student of one draw."""
-    files, plain = drawn(work, seed, unlabelled), {"controls": "none", "outliers": False, "seed": seed}
+    files, plain = drawn(work, seed, sizes), {"controls": "none", "outliers": False, "seed": seed}
     begun = time.perf_counter()
     teacher = regraft.fit(files["labelled"], val=files["judged"], backbone=TEACHER, refit=False,
                           out=str(work / f"{part}-teacher-{seed}"), **plain)  # fmt: skip
@@ -68,27 +74,29 @@ def one(work: Path, part: str, seed: int, unlabelled: int) -> dict[str, Any]:
     return row
 
 
-def measured(part: str, seeds: int, unlabelled: int) -> dict[str, Any]:
+def measured(part: str, seeds: int, sizes: dict[str, int]) -> dict[str, Any]:
+    """All draws of a student."""
     with tempfile.TemporaryDirectory() as folder:
-        rows = [one(Path(folder), part, seed, unlabelled) for seed in range(seeds)]
+        rows = [one(Path(folder), part, seed, sizes) for seed in range(seeds)]
     sides = ("teacher", "student", "labels_alone")
     mean = {n: float(np.mean([r["judged"][n]["accuracy"] for r in rows])) for n in sides}
-    return {"teacher": TEACHER, "student": STUDENTS[part], "labelled": LABELLED, "unlabelled": unlabelled,
-            "seeds": seeds, "mean_accuracy": mean, "kept": mean["student"] / mean["teacher"],
-            "times_faster": [r["times_faster"] for r in rows], "runs": rows}  # fmt: skip
+    return {"teacher": TEACHER, "student": STUDENTS[part], "pictures": sizes, "seeds": seeds, "mean_accuracy": mean,
+            "kept": mean["student"] / mean["teacher"], "times_faster": [r["times_faster"] for r in rows],
+            "runs": rows}  # fmt: skip
 
 
 def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("parts", nargs="*", choices=[*STUDENTS, []])
-    asked.add_argument("--seeds", type=int)
-    asked.add_argument("--unlabelled", type=int)
+    asked.add_argument("--reduced", action="store_true")
     given = asked.parse_args()
     (weights,) = need("weights")
     os.environ.setdefault("REGRAFT_WEIGHTS", str(weights))
     for part in given.parts or STUDENTS:
-        figures = measured(part, given.seeds or SEEDS[part], given.unlabelled or UNLABELLED[part])
-        keep("distill", STUDENTS, part, figures, seeds="0, and for tiny 1 and 2")
+        if given.reduced:
+            print(measured(part, 1, REDUCED))
+        else:
+            keep("distill", STUDENTS, part, measured(part, SEEDS[part], SIZES[part]), seeds="0, and for tiny 1 and 2")
 
 
 if __name__ == "__main__":

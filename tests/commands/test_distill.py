@@ -1,6 +1,7 @@
 """A teacher's answers, learned by a small network: what it costs and brings, said honestly."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -314,6 +315,45 @@ def test_a_fusion_on_texts_teaches_one_network(at: Path) -> None:
     told = found.metrics["distillation"]
     assert told["teacher"]["backbone"] == "regraft_tiny_text+tfidf" and told["agreement"]["items"] == 6
     assert regraft.load("r").predict(["a good film"]).shape == (1,)
+
+
+def test_loose_pictures_in_a_folder(at: Path) -> None:
+    """No classes, one that is no picture, one that is judged under another name, one twice."""
+    for name, count, seed in (("taught", 10, 1), ("judged", 8, 2), ("pool", 30, 3)):
+        write_shapes(at / name, count, seed)
+    teacher = fit("taught", backbone="regraft_tiny", out="t", **QUICK)
+    loose = at / "loose"
+    loose.mkdir()
+    for i, picture in enumerate(sorted((at / "pool").rglob("*.png"))):
+        shutil.copy(picture, loose / f"{i}.png")
+    shutil.copy(next((at / "judged" / "disc").glob("*.png")), loose / "other-name.png")
+    shutil.copy(loose / "0.png", loose / "again.png")
+    (loose / "broken.png").write_bytes(b"no picture")
+    found = distill(teacher.run, "random:lenet", "loose", judge="judged", out="r")
+    told = found.metrics["distillation"]
+    assert told["left_out"] == {"judged": 1, "labelled": 0, "unreadable": 1} and told["judged"]["items"] == 16
+    assert told["items"]["unlabelled"] + told["items"]["held_out"] == 61 and told["items"]["held_out"] > 0
+    assert regraft.load("r").predict([str(loose / "0.png")])[0] in ("disc", "square")
+
+
+def test_columns_of_tables_of_texts(at: Path) -> None:
+    """The teacher's own column is read of tables with and without labels, and the student knows it."""
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("aeioubdfgklmnprst"), 6)) for _ in range(300)]
+
+    def text(mood: str) -> str:
+        return " ".join([*rng.choice(words, 10), {"pos": "good", "neg": "bad"}[mood]])
+
+    for name, n, head in (("taught", 40, "number,review,mood"), ("judged", 20, "number,review,mood"),
+                          ("free", 60, "number,review")):  # fmt: skip
+        rows = [f"{i},{text(mood)},{mood}" for i, mood in enumerate(["pos", "neg"] * (n // 2))]
+        Path(f"{name}.csv").write_text("\n".join([head, *(r if name != "free" else r[:-4] for r in rows)]))
+    teacher = fit("taught.csv", backbone="tfidf", text="review", label="mood", out="t", **QUICK)
+    found = distill(teacher.run, "regraft_tiny_text", "free.csv", judge="judged.csv", out="r")
+    told = found.metrics["distillation"]
+    assert told["judged"]["items"] == 20 and told["items"]["unlabelled"] == 54
+    assert artefact.load("r")[0].target_name == "mood"
+    assert len(regraft.predict("r", ["free.csv"]).predictions) == 60
 
 
 # -- bad input -----------------------------------------------------------------------------------------------------
