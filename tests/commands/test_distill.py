@@ -374,6 +374,7 @@ def test_what_cannot_teach_or_be_taught_is_said(data: dict[str, str], at: Path) 
         ({"into": "auto"}, "--backbone auto beside --teacher"),
         ({"unlabelled": "empty"}, "empty"),
         ({"unlabelled": "texts.txt"}, "texts.txt"),
+        ({"unlabelled": ["a.png"]}, "--unlabelled is a list; a path"),
         ({"unlabelled": "nothing.npz"}, "nothing at 'nothing.npz'"),
         ({"data": photos}, "has the classes disc, square, which the model has not"),
         ({"judge": "embedded:reviews"}, "holds text items, and the teacher|which the model has not"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from regraft.core.errors import InputError
 from regraft.core.registry import Registry
 from regraft.core.runtime import Stopwatch, importing, start_up
 from regraft.data.corrections import open_corrected
+from regraft.data.dataset import Dataset
+from regraft.data.frames import is_frame
 from regraft.data.open import name_of, require_there
 from regraft.options.fit import FitOptions
 from regraft.pipelines.scenarios.base import STEPS, Line, Scenario
@@ -151,7 +154,11 @@ def _taught(data: Any, options: FitOptions) -> tuple[Any, FitOptions]:
     """Data and options beside a teacher, checked before that is loaded."""
     if isinstance(data, list | tuple) or options.scenario.share is not None or options.scenario.target is not None:
         raise InputError("--teacher teaches one network one task: name one DATA, without --share and --target.")
-    for other in (options.data.val, options.distillation.unlabelled):
+    unlabelled = options.distillation.unlabelled
+    if not (isinstance(unlabelled, str | PurePath | Dataset | None) or is_frame(unlabelled)):
+        kind = type(unlabelled).__name__
+        raise InputError(f"--unlabelled is a {kind}; a path, embedded:NAME, a DataFrame or a Dataset is wanted.")
+    for other in (options.data.val, unlabelled):
         require_there(other)
     check(options, meaning_of(options, task="classification"), name_of(data))
     return data, options
