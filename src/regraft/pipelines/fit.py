@@ -120,9 +120,9 @@ def _checked(data: Any, options: FitOptions, network: Pretrained | None) -> tupl
     """The kind of scenario and what it is made of; ``data`` is opened where it is one."""
     several = isinstance(data, list | tuple)
     require_tracker(options.run.track)
-    require_there(data)
     if options.distillation.teacher is not None:
         return "taught", *_taught(data, options), network
+    require_there(data)
     if options.scenario.share is not None or (several and options.training.method != "joint"):
         _no_network(network, "network= is for one data set, as is backbone=module; tasks that share one start "
                     "from what --backbone or --init names.")  # fmt: skip
@@ -152,13 +152,13 @@ def _checked(data: Any, options: FitOptions, network: Pretrained | None) -> tupl
 
 def _taught(data: Any, options: FitOptions) -> tuple[Any, FitOptions]:
     """Data and options beside a teacher, checked before that is loaded."""
-    if isinstance(data, list | tuple) or options.scenario.share is not None or options.scenario.target is not None:
-        raise InputError("--teacher teaches one network one task: name one DATA, without --share and --target.")
     unlabelled = options.distillation.unlabelled
     if not (isinstance(unlabelled, str | PurePath | Dataset | None) or is_frame(unlabelled)):
         kind = type(unlabelled).__name__
         raise InputError(f"--unlabelled is a {kind}; a path, embedded:NAME, a DataFrame or a Dataset is wanted.")
-    for other in (options.data.val, unlabelled):
+    if isinstance(data, list | tuple) or options.scenario.share is not None or options.scenario.target is not None:
+        raise InputError("--teacher teaches one network one task: name one DATA, without --share and --target.")
+    for other in (data, options.data.val, unlabelled):
         require_there(other)
     check(options, meaning_of(options, task="classification"), name_of(data))
     return data, options
