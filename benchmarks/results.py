@@ -766,6 +766,32 @@ def ensembles(r: dict[str, Any]) -> list[str]:
     return out
 
 
+def distill(r: dict[str, Any]) -> list[str]:
+    out = ["## A teacher's answers in a small network (`bench_distill.py`)", "",
+           "CIFAR-10 subset; judged on test pictures that neither has learned from. Labels alone: the same student "
+           "by the same method without a teacher.", ""]  # fmt: skip
+    rows = []
+    for part in ("tiny", "half"):
+        for run in r.get(part, {}).get("runs", ()):
+            judged, speed = run["judged"], run["speed"]
+            size = r[part]["student"].get("size")
+            less = [judged[f"student_less_{n}"] for n in ("teacher", "labels_alone")]
+            rows.append([f"{run['student']['backbone']}{f' at {size} px' if size else ''}", run["seed"],
+                         *(interval(judged[n]) for n in ("teacher", "student", "labels_alone")),
+                         *(f"{100 * d['value']:+.1f} ({100 * d['ci95'][0]:+.1f} to {100 * d['ci95'][1]:+.1f})"
+                           for d in less),
+                         f"{speed['times']:.1f}", f"{run['teacher']['megabytes']:.0f} to "
+                         f"{run['student']['megabytes']:.0f}"])  # fmt: skip
+    out += table(["student", "seed", "teacher", "student's accuracy", "labels alone", "points less teacher",
+                  "points over labels alone", "times faster", "MB"], rows)  # fmt: skip
+    for part in [p for p in ("tiny", "half") if p in r]:
+        n = r[part]["pictures"]
+        out += [f"{r[part]['student']['into']}, {r[part]['student']['method']}: {n['labelled']:,} labels, "
+                f"{n['free']:,} pictures without, {n['judged']:,} judged; teacher {r[part]['teacher']}; "
+                f"{100 * r[part]['kept']:.1f} % of its accuracy kept.", ""]  # fmt: skip
+    return out
+
+
 SECTIONS = {
     "spine": spine,
     "pictures": pictures,
@@ -792,6 +818,7 @@ SECTIONS = {
     "explain": explain,
     "serve": serve,
     "export": export,
+    "distill": distill,
 }
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from regraft.commands.compare import compare
     from regraft.commands.convert import Conversion, convert
     from regraft.commands.demo import DemoResult
+    from regraft.commands.distill import distill
     from regraft.commands.evaluate import evaluate
     from regraft.commands.explain import explain
     from regraft.commands.export import export as export_model
@@ -72,9 +73,9 @@ _WHERE = {
     "Shift": "regraft.pipelines.shift",
     "TaskPredictor": "regraft.inference.multi_task",
     **dict.fromkeys(("list_backbones", "list_methods", "runs", "verify"), "regraft.commands.runs"),
-    **{n: f"regraft.commands.{n}" for n in ("align", "audit", "augment", "cache", "compare", "convert", "evaluate",
-                                            "explain", "fit", "insights", "inspect", "predict", "rank", "serve",
-                                            "shift", "weights")},
+    **{n: f"regraft.commands.{n}" for n in ("align", "audit", "augment", "cache", "compare", "convert", "distill",
+                                            "evaluate", "explain", "fit", "insights", "inspect", "predict", "rank",
+                                            "serve", "shift", "weights")},
     "export_model": "regraft.commands.export:export",
     "report": "regraft.reports.page:write_report",
 }  # fmt: skip
@@ -84,8 +85,8 @@ __all__ = [
     "Alignment", "Audit", "BoxPredictor", "Comparison", "Conversion", "DemoResult", "Evaluation", "Explanation",
     "Exported", "FitResult", "Insights", "Inspection", "PictureExplanations", "PredictResult", "Predictor", "Ranking",
     "Serving", "Shared", "Shift", "TaskPredictor",
-    "align", "audit", "augment", "cache", "compare", "convert", "demo", "evaluate", "explain", "export_model", "fit",
-    "insights", "inspect",
+    "align", "audit", "augment", "cache", "compare", "convert", "demo", "distill", "evaluate", "explain",
+    "export_model", "fit", "insights", "inspect",
     "list_backbones", "list_methods", "load", "predict", "rank", "report", "runs", "serve", "shift", "verify",
     "weights",
 ]  # fmt: skip

@@ -41,7 +41,7 @@ def test_help_has_titled_panels_within_80_columns(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("COLUMNS", "80")
     text = CliRunner().invoke(app, ["fit", "--help"], env={"COLUMNS": "80"}, terminal_width=80).output
     titles = re.findall(r"^(\S[^:\n]*):$", text, re.M)
-    panels = ["Data", "Network", "Training", "Evaluation", "Another domain", "Several tasks", "Output"]
+    panels = ["Data", "Network", "Training", "Evaluation", "Another domain", "Several tasks", "A teacher", "Output"]
     assert titles == ["Arguments", *panels, "Options"]
     assert all(len(line) <= 80 for line in text.splitlines())
     for title, name in (("Network", "--backbone"), ("Several tasks", "--soft"), ("Output", "--json")):

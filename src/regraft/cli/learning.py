@@ -90,6 +90,41 @@ app.command(cls=Panels)(with_options(
 ))  # fmt: skip
 
 
+def distill(run: str, into: str, unlabelled: str, as_json: bool, **given: Any) -> None:
+    """Teach a slow model's answers to a small network, and say what that costs in accuracy and brings in speed.
+
+    Judged on labelled items that the teacher has not learned from (--judge, or held out of --data), beside the same
+    network on labels alone. 'regraft fit --config RUN/run.json' repeats it.
+    """
+    from regraft.api import distill as teach
+
+    result = teach(run, into=into, unlabelled=unlabelled, **given)
+    return print_json(result) if as_json else printing.print_fits(asdict(result))
+
+
+_TAUGHT = ("temperature", "label_weight", "size", "weights", "epochs", "lr", "batch", "blocks", "augment", "mix",
+           "schedule", "ema", "patience", "batch_norm", "outliers", "text", "image", "label", "group", "encoding",
+           "engine", "device", "threads", "out", "seed", "overwrite", "resume", "track", "tensorboard")  # fmt: skip
+"""The options of `fit` that `distill` takes too."""
+
+app.command(cls=Panels)(with_options(
+    distill,
+    [inspect_.Parameter("run", inspect_.Parameter.KEYWORD_ONLY, annotation=Annotated[
+        str, typer.Argument(metavar="RUN", help="the teacher: a run folder, its model/, or RUN#TASK")])],
+    [one for name, one in OPTIONS.items() if name in _TAUGHT],
+    [extra("into", str, inspect_.Parameter.empty, "--into", metavar="NETWORK", help="the network to teach, as "
+           "--backbone of fit names it; with --size fed smaller pictures"),
+     extra("unlabelled", str, inspect_.Parameter.empty, "--unlabelled", metavar="DATA", help="what the teacher "
+           "answers: pictures or texts as predict takes them; labels are not looked at"),
+     extra("data", str | None, None, "--data", help="labelled data to learn from too"),
+     extra("judge", str | None, None, "--judge", metavar="DATA", help="labelled data to judge on [default: part val, "
+           "or a fifth, of --data]"),
+     extra("method", str, "lp-ft", "--method", help="how the network learns: one that trains it, or linear-probe"),
+     extra("as_json", bool, False, "--json", help="print one JSON object on stdout and nothing else",
+           rich_help_panel=RunOptions.PANEL)],
+))  # fmt: skip
+
+
 @app.command()
 def audit(
     data: Data,

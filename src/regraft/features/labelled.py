@@ -14,6 +14,7 @@ from regraft.backbones.base import Pretrained
 from regraft.core.row_store import RowStore
 from regraft.data.dataset import Dataset
 from regraft.features.engines.base import plain_engine
+from regraft.features.lesson import Lesson
 from regraft.features.runner import Runner
 
 
@@ -21,16 +22,24 @@ from regraft.features.runner import Runner
 class LabelledFeatures:
     """The features (m, D) and labels (m,) or (m, k) of one part, without what could not be read.
 
-    ``items`` (m,) are the positions of the rows in that part.
+    ``items`` (m,) are the positions of the rows in that part. ``lesson`` is what a teacher says of them, where there is
+    one; ``y`` then holds its answer for those that have no label.
     """
 
     x: NDArray[Any]
     y: NDArray[Any]
     items: NDArray[np.int64]
+    lesson: Lesson | None = None
+
+    @property
+    def targets(self) -> NDArray[Any]:
+        """What is to be learned: the labels, or of a lesson probabilities (m, k)."""
+        return self.y if self.lesson is None else self.lesson.targets
 
     def at(self, some: NDArray[np.integer[Any]]) -> LabelledFeatures:
         """The rows at the positions ``some`` (k,)."""
-        return LabelledFeatures(self.x[some], self.y[some], self.items[some])
+        lesson = None if self.lesson is None else self.lesson.at(some)
+        return LabelledFeatures(self.x[some], self.y[some], self.items[some], lesson)
 
 
 def adapted_rows(network: Pretrained, data: Dataset, rows: LabelledFeatures, engine: str, device: str) -> NDArray[Any]:

@@ -8,8 +8,9 @@ from typing import Any, Literal, get_type_hints
 
 from regraft.core.errors import InputError, UnknownName
 
-Scenario = Literal["single", "target", "domains", "tasks"]
-"""One target; another domain to adapt to; several domains, one model; several tasks, one network."""
+Scenario = Literal["single", "target", "domains", "tasks", "taught"]
+"""One target; another domain to adapt to; several domains, one model; several tasks, one network; one target and a
+teacher."""
 
 Kind = Literal["features", "training", "adapting features", "adapting networks", "domains", "auto", "detector"]
 """What a method learns: a head on features; a network; either of them for another domain; a network for several
@@ -18,7 +19,7 @@ domains; the probe and then maybe a network; a detector."""
 TASK_WORDS = {"classification": "one class an item", "multilabel": "several classes an item", "regression": "numbers",
               "detection": "boxes"}  # fmt: skip
 SCENARIO_WORDS = {"single": "one data set", "target": "--target", "domains": "--method joint",
-                  "tasks": "--share parameters"}  # fmt: skip
+                  "tasks": "--share parameters", "taught": "--teacher"}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class EvaluationOptions:
                                  tasks=("regression",), scenarios=("single", "tasks"))  # fmt: skip
     outliers: bool = option(True, "flag what is unlike training", flag="--outliers/--no-outliers",
                             tasks=("classification", "multilabel", "regression"),
-                            scenarios=("single", "tasks", "domains"))  # fmt: skip
+                            scenarios=("single", "tasks", "domains", "taught"))  # fmt: skip
     refit: bool = option(True, "learn from all items in the end (probes)", flag="--refit/--no-refit")
 
 

@@ -10,13 +10,15 @@ from typing import Any, Self
 from regraft.core.errors import InputError
 from regraft.options.base import SCENARIO_WORDS, TASK_WORDS, Declared, Kind, Scenario, declared
 from regraft.options.data import DataOptions
+from regraft.options.distillation import DistillationOptions
 from regraft.options.evaluation import EvaluationOptions
 from regraft.options.network import INT8, NetworkOptions
 from regraft.options.run import RunOptions, seconds_of
 from regraft.options.scenario import ScenarioOptions
 from regraft.options.training import TRAINED, TrainingOptions
 
-GROUPS = (DataOptions, NetworkOptions, TrainingOptions, EvaluationOptions, ScenarioOptions, RunOptions)
+GROUPS = (DataOptions, NetworkOptions, TrainingOptions, EvaluationOptions, ScenarioOptions, DistillationOptions,
+          RunOptions)  # fmt: skip
 OPTIONS: dict[str, Declared] = {one.name: one for one in declared(*GROUPS)}
 """By its name, in the order of the groups."""
 
@@ -47,6 +49,7 @@ class FitOptions:
     training: TrainingOptions = field(default_factory=TrainingOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     scenario: ScenarioOptions = field(default_factory=ScenarioOptions)
+    distillation: DistillationOptions = field(default_factory=DistillationOptions)
     run: RunOptions = field(default_factory=RunOptions)
 
     @classmethod
@@ -129,6 +132,8 @@ def _no_use(one: Declared, value: Any, meaning: Meaning) -> str | None:
             return f"{one.shown(value)} is for --target, and there is none."
         if told.scenarios == ("tasks",):
             return f"{one.shown(value)} is for --share parameters."
+        if told.scenarios == ("taught",):
+            return f"{one.shown(value)} is for --teacher, and there is none."
         return f"{one.shown(value)}: {SCENARIO_WORDS[scenario]} has no use for it{_why(reasons.get(scenario))}."
     if told.tasks is not None and task in TASK_WORDS and task not in told.tasks:  # a kind that came later takes all
         return _of_another_task(one, value, task, reasons.get(task))
@@ -270,4 +275,17 @@ def _int8(given: dict[str, Any], meaning: Meaning) -> str | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _range_test, _chosen, _folds, _soup, _int8)
+def _taught(given: dict[str, Any], meaning: Meaning) -> str | None:
+    if given["teacher"] is None:
+        return None
+    for name in ("smoothing", "corrections", "init"):
+        if given[name] is not None:
+            return f"{OPTIONS[name].shown(given[name])} has no place beside --teacher; leave it out."
+    if is_auto(given["backbone"]):
+        return f"--backbone {given['backbone']} beside --teacher: name the network that is to learn."
+    if given["unlabelled"] is None:
+        return "--teacher: name what it answers with --unlabelled; DATA itself where no labels are to be looked at."
+    return None
+
+
+RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _range_test, _chosen, _folds, _soup, _int8, _taught)

@@ -52,7 +52,7 @@ class TrainingOptions:
     accumulate: int | None = trained(None, "take a step's batch in so many pieces: less memory", low=1)
     blocks: int | None = trained(None, "how many last blocks last-k trains [default: 4]", low=1)
     augment: str | None = trained(None, AUGMENT)
-    mix: str | None = trained(None, MIX, scenarios=("single",), reasons=(_PLAIN, _DOMAINS, _TASKS))
+    mix: str | None = trained(None, MIX, scenarios=("single", "taught"), reasons=(_PLAIN, _DOMAINS, _TASKS))
     multi_scale: bool | None = option(None, "boxes: train in frames up to a quarter smaller and larger",
                                       flag="--multi-scale", tasks=("detection",))  # fmt: skip
     smoothing: float | None = trained(None, "label smoothing [default: 0.05]", low=0, high=0.5, tasks=CLASSES)
@@ -71,7 +71,7 @@ class TrainingOptions:
         tasks=ONE_ANSWER, scenarios=("single",), reasons=(_ONE_TRAINING, _DOMAINS, _TASKS))  # fmt: skip
     batch_norm: str | None = trained(
         None, "keep the statistics of the pretraining, or learn new ones [default: keep; learn from scratch]",
-        choices=STATISTICS, scenarios=("single", "target", "tasks"),
+        choices=STATISTICS, scenarios=("single", "target", "tasks", "taught"),
         reasons=(("domains", "each domain has statistics of its own"),))  # fmt: skip
     train_embeddings: bool | None = trained(
         None, "texts: the word vectors of a pretrained network learn too, which stay as they are otherwise",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from regraft.backbones.licences import trusting
@@ -10,6 +11,8 @@ from regraft.core.errors import InputError
 from regraft.core.registry import Registry
 from regraft.core.runtime import Stopwatch, importing, start_up
 from regraft.data.corrections import open_corrected
+from regraft.data.dataset import Dataset
+from regraft.data.frames import is_frame
 from regraft.data.open import name_of, require_there
 from regraft.options.fit import FitOptions
 from regraft.pipelines.scenarios.base import STEPS, Line, Scenario
@@ -27,6 +30,7 @@ SCENARIOS = Registry(
         "domains": "regraft.pipelines.scenarios.multi_domain:MultiDomain",
         "tasks": "regraft.pipelines.scenarios.multi_task:shared",
         "boxes": "regraft.pipelines.scenarios.boxes:Boxes",
+        "taught": "regraft.pipelines.scenarios.distillation:Distillation",
     },
 )
 
@@ -117,6 +121,8 @@ def _checked(data: Any, options: FitOptions, network: Pretrained | None) -> tupl
     """The kind of scenario and what it is made of; ``data`` is opened where it is one."""
     several = isinstance(data, list | tuple)
     require_tracker(options.run.track)
+    if options.distillation.teacher is not None:
+        return "taught", *_taught(data, options), network
     require_there(data)
     if options.scenario.share is not None or (several and options.training.method != "joint"):
         _no_network(network, "network= is for one data set, as is backbone=module; tasks that share one start "
@@ -143,6 +149,20 @@ def _checked(data: Any, options: FitOptions, network: Pretrained | None) -> tupl
         require_there(other)
     check(options, meaning_of(options, task=opened.target.task), name_of(data))
     return "single" if options.scenario.target is None else "target", opened, data, options, network
+
+
+def _taught(data: Any, options: FitOptions) -> tuple[Any, FitOptions]:
+    """Data and options beside a teacher, checked before that is loaded."""
+    unlabelled = options.distillation.unlabelled
+    if not (isinstance(unlabelled, str | PurePath | Dataset | None) or is_frame(unlabelled)):
+        kind = type(unlabelled).__name__
+        raise InputError(f"--unlabelled is a {kind}; a path, embedded:NAME, a DataFrame or a Dataset is wanted.")
+    if isinstance(data, list | tuple) or options.scenario.share is not None or options.scenario.target is not None:
+        raise InputError("--teacher teaches one network one task: name one DATA, without --share and --target.")
+    for other in (data, options.data.val, unlabelled):
+        require_there(other)
+    check(options, meaning_of(options, task="classification"), name_of(data))
+    return data, options
 
 
 def _fit_one(data: Any, options: FitOptions, network: Pretrained | None, watch: Stopwatch | None = None) -> Any:

@@ -22,7 +22,7 @@ NOT_RECORDED = ("overwrite", "resume", "track", "share", "task_weights", "soft")
 def recorded(options: FitOptions, data: str | list[str]) -> dict[str, Any]:
     """The options of one fit by name as its run keeps them, with names in place of data."""
     flat = {k: v for k, v in options.flat().items() if k not in NOT_RECORDED}
-    names = {k: _named(flat[k]) for k in ("val", "target")}
+    names = {k: _named(flat[k]) for k in ("val", "target", "teacher", "unlabelled")}
     return {"data": data, **flat, **names}
 
 
@@ -49,7 +49,8 @@ def meaning_of(options: FitOptions, *, several: bool = False, task: str | None =
     """What the options are for; ``several`` data are domains of one task."""
     adapting = options.scenario.target is not None
     method = options.training.method or ("auto" if adapting else "linear-probe")
-    scenario: Scenario = "domains" if several else "target" if adapting else "single"
+    one: Scenario = "single" if options.distillation.teacher is None else "taught"
+    scenario: Scenario = "domains" if several else "target" if adapting else one
     kind = kind_of(method)
     # of a target auto takes the methods on features
     return Meaning(method, "adapting features" if kind == "auto" and adapting else kind, scenario, task)

@@ -62,6 +62,8 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
         found["few"] = json.loads(few.read_text(encoding="utf-8"))
         found["few_chart"] = charts.few_labels(found["few"]["curves"])
     found["unlike"] = result["metrics"].get("unlike")
+    found["distillation"] = result["metrics"].get("distillation")
+    found["distilled_in_words"] = distilled_in_words(found["distillation"]) if found["distillation"] else []
     found["steps"] = result["choice"].get("auto")
     found["search"] = result["choice"].get("search")
     history = result["choice"].get("history")
@@ -152,6 +154,8 @@ def _what_to_try(result: dict[str, Any]) -> str:
     gain = result["gain"]
     if gain["against"] == "source-only":
         return "The source-only model is kept beside it: take that one, or try another method."
+    if gain["against"] == "alone" and result["metrics"].get("distillation"):
+        return "The same network learns as much from the labels alone; more items without labels may help."
     if gain["against"] != "linear-probe":
         return "More labels, or another network, may help."
     if gain["ci95"][1] < 0:
@@ -162,6 +166,31 @@ def _what_to_try(result: dict[str, Any]) -> str:
         f"{start} The probe is faster and safe: --method linear-probe. To train after all: fewer layers "
         "(--method last-k), a lower rate (--lr auto finds one), stronger --augment, more labels."
     )
+
+
+def distilled_in_words(found: dict[str, Any]) -> list[str]:
+    """What a distillation cost and brought, in sentences; see `regraft.pipelines.stages.distilled.compared`."""
+    judged, speed, agreement, items = found["judged"], found["speed"], found["agreement"], found["items"]
+    said = [f"The student answers {speed['times']:.2f} times as fast as the teacher, timed in turns on "
+            f"{speed['items']} items by {speed['engine']}."]  # fmt: skip
+    if judged is None:
+        said.append("There are no labelled items that the teacher has not learned from: what either is worth is not "
+                    "known.")  # fmt: skip
+    else:
+        for key, what in (("student_less_teacher", "its teacher"), ("student_less_labels_alone", "labels alone")):
+            if key in judged:
+                said.append(f"Student less {what}, on {judged['items']} judged items: "
+                            f"{gained({'metric': 'accuracy', **judged[key]})}.")  # fmt: skip
+    if agreement is None:
+        said.append("No item without a label could be spared to see how often both agree.")
+    else:
+        low, high = (f"{100 * v:.1f}" for v in agreement["ci95"])
+        said.append(f"Both agree on {100 * agreement['value']:.1f} % of {agreement['items']} unlabelled items that "
+                    f"were held out ({low} to {high}).")  # fmt: skip
+    taught = f"{items['unlabelled']} items without labels"
+    taught += f", {items['labelled']} with" if items["labelled"] else ""
+    how = f", temperature {found['temperature']:g}" if found["temperature"] else ""
+    return [*said, f"Learned from {taught}{how}."]
 
 
 def _amount(gain: dict[str, Any], value: float) -> str:

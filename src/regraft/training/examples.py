@@ -56,9 +56,14 @@ class Examples:
             scale, offset = float(labels[learn].std()) or 1.0, float(labels[learn].mean())
             targets = (labels[:, None] - offset) / scale
         else:
-            targets = targets_of(labels, len(data.classes))
+            targets = targets_of(rows.targets, len(data.classes))
         weights = row_weights(targets, options.training.class_weight)
         return cls(data, rows, learn, hold, sure, targets, scale, offset, weights)
+
+    @property
+    def taught(self) -> NDArray[Any]:
+        """What a step is told: the targets; of a teacher (n, 2k) its answers, then the labels."""
+        return self.targets if self.rows.lesson is None else self.rows.lesson.answers_and_labels
 
     @property
     def numbers(self) -> bool:

@@ -61,7 +61,7 @@ def train_network(
     if not policy.flips and data.modality == "image":
         say("pictures are not mirrored: these classes would not mean the same")
     feeds = context.feeds(base, policy, first_trained_block)
-    feed, targets = examples.to_learn(feeds), examples.targets[examples.learn]
+    feed, targets = examples.to_learn(feeds), examples.taught[examples.learn]
     validator = examples.validator(feeds, examples.hold)
     if training.soup:
         soup.check(plan, base, loop.batch_norm, len(examples.hold))
@@ -134,7 +134,7 @@ def _learner(
             torch.manual_seed(context.seed)
             plan.prepare(body)
     if plan.head == "probe" and len(examples.hold):  # what chooses the epoch must be new to the head
-        own = fit_features(rows.x[learn], rows.y[learn], data.target, record=start.record,
+        own = fit_features(rows.x[learn], rows.targets[learn], data.target, record=start.record,
                            class_weight=context.options.training.class_weight).head  # fmt: skip
         start = replace(start, probe=own)
     head = _head(plan, start, rows, examples.targets.shape[1], context.seed, data.modality == "table")

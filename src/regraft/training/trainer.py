@@ -128,4 +128,4 @@ def changed(base: Pretrained, body: Body, method: str, *, statistics: bool) -> P
 
 def fingerprint(rows: LabelledFeatures) -> str:
     """Names the items, by their features, and the labels: what a checkpoint must not be resumed without."""
-    return hashlib.blake2b(rows.x.tobytes() + rows.y.tobytes(), digest_size=16).hexdigest()
+    return hashlib.blake2b(rows.x.tobytes() + rows.targets.tobytes(), digest_size=16).hexdigest()

@@ -112,6 +112,8 @@ def print_fit(result: dict[str, Any]) -> None:
     gain = result["gain"]
     if gain:
         print(f"gain over {gain['against']}: {gained(gain)}")
+    if metrics.get("distillation"):
+        print_distillation(metrics["distillation"])
     parts = metrics.get("parts")
     if parts:
         figures({**{f"{name} alone": m for name, m in parts["alone"].items()}, "late fusion": parts["late"],
@@ -136,6 +138,22 @@ def print_fit(result: dict[str, Any]) -> None:
     problems(result["problems"])
     print(f"{result['run']}: model/, report.html, predictions.csv; {took(result['seconds'])}"
           f"{', features from the store' if result['cached'] else ''}")  # fmt: skip
+
+
+def print_distillation(found: dict[str, Any]) -> None:
+    """Teacher, student and the student of labels alone; how far they lie apart; how often they agree."""
+    from regraft.reports.content import distilled_in_words
+
+    names, judged = {"teacher": "teacher", "student": "student", "labels_alone": "labels alone"}, found["judged"] or {}
+    rows = [[f"{shown}, {found[name]['backbone']}" if name in found else shown,
+             *(("{accuracy:.4f}".format(**judged[name]), "{:.4f} to {:.4f}".format(*judged[name]["accuracy_ci95"]))
+               if name in judged else (None, None)),
+             *((Written(f"{found[name]['megabytes']:.1f}"), Written(f"{found[name]['items_a_second']:,.0f}"))
+               if name in found else (None, None))]
+            for name, shown in names.items() if name in found or name in judged]  # fmt: skip
+    table(["", "accuracy", "95 % interval", "MB", "items/s"], rows)
+    for line in distilled_in_words(found):
+        print(line)
 
 
 def about_domain(name: str, found: dict[str, Any]) -> None:

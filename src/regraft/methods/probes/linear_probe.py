@@ -78,7 +78,8 @@ def fit_features(
     record: dict[str, Any] | None = None,
     **regression: Any,
 ) -> Fitted:
-    """Features (n, D) and labels (indices (n,), or for multilabel 0 and 1 (n, k)) -> a head (D -> k).
+    """Features (n, D) and labels (indices (n,), or for multilabel 0 and 1 (n, k)) -> a head (D -> k). In place of
+    indices the probabilities (n, k) that a teacher gives can be learned.
 
     Scaling, strength and temperature are chosen by stratified 5-fold cross-validation inside these rows, where the
     median class has three examples or more: by the log loss at the best temperature of the pooled out-of-fold logits,
@@ -127,7 +128,7 @@ class _Problem:
         self.targets = targets_of(labels, len(target.classes))
         self.link: Link = TASKS[target.task].link or "softmax"
         self.weights = row_weights(self.targets, class_weight)
-        self.strata = labels
+        self.strata = labels.argmax(1) if self.link == "softmax" and labels.ndim == 2 else labels
         self.many: ManyRows | None = None
 
     def scaling(self, how: dict[str, Any], learn: Any) -> Scaling:

@@ -60,6 +60,7 @@ class Single(Scenario):
     train: LabelledFeatures
     judged: LabelledFeatures
     learned: Learned
+    outcomes: list[Outcome]
 
     def __init__(
         self, opened: Dataset, data: Any, options: FitOptions, network: Pretrained | None = None,
@@ -253,6 +254,7 @@ class Single(Scenario):
             self.run.log("judged", val=self.figures["val"], gain=self.gain, gain_over_probe=self.gain_over_probe)
             self._show(rounds[0], on)
         self.computed += sum(r.computed for r in rounds)
+        self.outcomes = rounds
 
     def _alone(self) -> Any:
         """The same network trained for this task alone, as a control."""

@@ -31,8 +31,8 @@ from regraft.pipelines.stages.outliers import unlike_figures
 def evaluate(
     context: FitContext, learned: Learned, train: LabelledFeatures, judged: LabelledFeatures, alone: Model | None = None
 ) -> Outcome:
-    """What the model, the controls, the probe it has to beat, the network trained for this task ``alone`` and the parts
-    of a fusion say of the ``judged`` items.
+    """What the model, the controls, the probe it has to beat, the network trained for this task (or on its labels)
+    ``alone`` and the parts of a fusion say of the ``judged`` items.
     """
     model, probe, split, options = learned.model, learned.probe, context.split, context.options
     assert split.val is not None
@@ -48,8 +48,9 @@ def evaluate(
         if probe is not None:
             controls.append(Control("linear-probe", probe.probabilities(judged.x), probe.decision))
         if alone is not None:
-            said = alone.probabilities(recompute_features(context, alone, split.val, judged).x)
-            controls.append(Control("alone", said, alone.decision))
+            own = alone.network is not context.network
+            x = recompute_features(context, alone, split.val, judged).x if own else judged.x
+            controls.append(Control("alone", alone.probabilities(x), alone.decision))
     unlike = None
     if model.familiar is not None:
         unlike = unlike_figures(model.familiar, rows.x, [split.val.items.name(int(i)) for i in judged.items])

@@ -73,7 +73,7 @@ def learn(context: FitContext, method: Any, train: LabelledFeatures) -> Learned:
     """What the method makes of the training rows."""
     groups = context.groups_of(train)
     fit_head = partial(head_learner(context, method), groups=groups)
-    fitted = fit_head(train.x, train.y)
+    fitted = fit_head(train.x, train.targets)
     data = context.split.train
     probe = Model(context.network, fitted.head, data.target_name, data.target)
     if method.KIND == "features":
