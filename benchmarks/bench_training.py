@@ -247,7 +247,7 @@ def one_side(embeddings: bool, steps: int) -> dict[str, Any]:
         begun = time.perf_counter()
         run.go()
         whole = time.perf_counter() - begun
-        saving, begun = run.saving, time.perf_counter()
+        saving, begun = run.saving.seconds, time.perf_counter()
         run.save()
         written = time.perf_counter() - begun
         size = (Path(folder) / "last" / "state.safetensors").stat().st_size

@@ -18,7 +18,7 @@ from regraft.methods.base import Options, Phase, Plan
 from regraft.methods.finetuning import l2_sp, lora
 from regraft.methods.multi_task import own_bodies
 from regraft.models.heads import LinearHead
-from regraft.training import checkpoint, loop
+from regraft.training import checkpoint, loop, saving
 from regraft.training.feeds.tokens import TextBatches
 from regraft.training.frozen import changing_ever
 from regraft.training.loop import Learner, Settings, train
@@ -210,8 +210,8 @@ def test_saving_takes_a_twentieth_of_the_time_on_an_unknown_disk(slower: float, 
     monkeypatch.setattr(loop.time, "monotonic", clock)
     monkeypatch.setattr(loop.Run, "one_step", step)
     monkeypatch.setattr(checkpoint, "write_state", slowly)
-    monkeypatch.setattr(loop, "BYTES_A_SECOND", bytes_a_second)
-    monkeypatch.setattr(loop, "TRIED_FROM", 1)
+    monkeypatch.setattr(saving, "BYTES_A_SECOND", bytes_a_second)
+    monkeypatch.setattr(saving, "TRIED_FROM", 1)
     train(learner, [Phase("all", 120, 0, 0.01)], data, targets, SETTINGS, folder=tmp_path)
     assert sum(writes) <= 0.05 * clock.now
     assert (checkpoint.load(tmp_path) is not None) == (slower == 1), "600 steps allow 30 s, and it would take 400"

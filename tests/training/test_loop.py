@@ -15,7 +15,7 @@ from regraft.data.items import PictureArray
 from regraft.data.transforms.policy import Policy
 from regraft.methods.base import Phase
 from regraft.methods.finetuning.l2_sp import StartingPoint
-from regraft.training import loop, losses, objective, state
+from regraft.training import loop, losses, objective, saving, state
 from regraft.training.feeds.base import count, order
 from regraft.training.feeds.features import RowBatches
 from regraft.training.feeds.images import PictureBatches
@@ -337,10 +337,10 @@ def test_saving_takes_a_twentieth_of_the_time_at_most(cost: float, tmp_path: Pat
     monkeypatch.setattr(loop.time, "monotonic", clock)
     monkeypatch.setattr(loop.Run, "one_step", step)
     monkeypatch.setattr(loop.checkpoint, "save", save)
-    monkeypatch.setattr(loop, "BYTES_A_SECOND", loop.size({"": learner.state_dict()}) * 4 / cost)
+    monkeypatch.setattr(saving, "BYTES_A_SECOND", loop.size({"": learner.state_dict()}) * 4 / cost)
     train(learner, [Phase("all", 100, 0, 0.01)], data, targets, SETTINGS, folder=tmp_path)
-    saving = sum(cost if whole else cost / 5 for _, whole in saved)
-    assert 0.6 * 0.05 * 500 < saving <= 0.05 * clock.now
+    seconds = sum(cost if whole else cost / 5 for _, whole in saved)
+    assert 0.6 * 0.05 * 500 < seconds <= 0.05 * clock.now
     assert loop.checkpoint.load(tmp_path) is not None
     apart = np.diff([0.0, *(at for at, whole in saved if whole)])
     assert apart.max() < 30 * cost, "so much is lost where the run is killed, and no more"

@@ -34,20 +34,17 @@ from regraft.training.learner import Learner
 from regraft.training.mixing import mix
 from regraft.training.objective import Objective, means
 from regraft.training.precision import strided_depthwise_in_float32
+from regraft.training.saving import Saving, size
 from regraft.training.schedule import SCHEDULES, layer_scales
 from regraft.training.state import Progress, Settings, check_same, versions
 
 Trained = Learner | Detector
 """What is trained: it has a ``body`` of blocks that can be frozen, and a ``head``."""
 
-CHECKPOINT_SECONDS, CHECKPOINT_SHARE = 30.0, 0.05
-"""How long inside of an epoch nothing is saved (0: after every step, whatever that costs); and the share of a run's
-time that saving may take in all.
+CHECKPOINT_SECONDS, LAST_SECONDS = 30.0, 0.25
+"""How long inside of an epoch nothing is saved (0: after every step, whatever that costs); and how long saving the last
+weights may take in any case.
 """
-BYTES_A_SECOND, LAST_SECONDS = 200e6, 0.25
-"""What saving is reckoned to take before it was seen, and how long the last one may take in any case."""
-TRIED_FROM, TRIED = 64e6, 0.02
-"""From how many bytes on the disk is tried before the first checkpoint, and by what share of them."""
 STEADY, DIVERGED = 0.9, 3.0
 """How much of the smoothed loss each step keeps, and how many times its best (or that of knowing nothing) it may be."""
 
@@ -101,11 +98,6 @@ def _in_team(
     run.go(None)
 
 
-def size(tensors: dict[str, dict[str, Tensor]]) -> int:
-    """Bytes."""
-    return sum(t.nbytes for table in tensors.values() for t in table.values())
-
-
 class Run:
     """A training on its way. In several processes there is one in each, and the first of them judges and saves."""
 
@@ -135,7 +127,7 @@ class Run:
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and bf16_pays(self.device.type))
         self.objective = Objective(settings, self.device, self.bf16)
         self.saved = self.since = time.monotonic()
-        self.saving, self.speed, self.saved_at = 0.0, BYTES_A_SECOND, -1
+        self.saving, self.saved_at = Saving(), -1
         self.done_here = 0
         self.waiting: dict[str, Tensor] = {}
         if settings.batch > len(data):
@@ -172,29 +164,15 @@ class Run:
                  "left_out": self.left_out}  # fmt: skip
         checkpoint.save(self.folder, state, tensors)
         self.saved, self.saved_at = time.monotonic(), self.at.step
-        self.saving += self.saved - begun
-        self.speed = max(size(tensors), 1) / max(self.saved - begun, 1e-9)
-
-    def affords(self, tensors: int, anyway: float = 0.0) -> bool:
-        """Whether saving so many bytes too leaves all saving its share of the time this run has taken."""
-        allowed = CHECKPOINT_SHARE * (time.monotonic() - self.since)
-        cost = tensors / self.speed
-        return not CHECKPOINT_SECONDS or self.saving + cost <= allowed or cost <= anyway
+        self.saving.note(self.saved - begun, size(tensors))
 
     def save_if_affordable(self) -> None:
         """Saves, unless that would take too much of the time."""
+        if self.share[0]:
+            return
         wanted = size({"": self.state()}) * (5 if self.best else 4)
-        if self.affords(wanted) and self.affords_as_seen(wanted):
+        if not CHECKPOINT_SECONDS or self.saving.affords_first(wanted, self.folder, self.average):
             self.save()
-
-    def affords_as_seen(self, tensors: int) -> bool:
-        """`affords`, by what the disk takes: before much is written for the first time, a small part of it is tried."""
-        if self.saved_at < 0 and tensors >= TRIED_FROM and CHECKPOINT_SECONDS and not self.share[0]:
-            begun = time.monotonic()
-            tried = checkpoint.try_disk(self.folder, self.average, round(TRIED * tensors))
-            seconds = max(time.monotonic() - begun, 1e-9)
-            self.saving, self.speed = self.saving + seconds, tried / seconds
-        return self.affords(tensors)
 
     def save_last(self) -> None:
         """The weights that a run has come to, which is all that is needed of one that has ended: other processes, and
@@ -203,7 +181,7 @@ class Run:
         if self.saved_at == self.at.step:
             return
         weights = {"model": self.best or self.average}
-        if self.team or self.affords(size(weights), LAST_SECONDS):
+        if self.team or not CHECKPOINT_SECONDS or self.saving.affords(size(weights), LAST_SECONDS):
             self.write(weights)
 
     def resume(self) -> None:
