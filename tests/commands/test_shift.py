@@ -110,8 +110,8 @@ def test_what_the_pretraining_saw_is_told(three, tmp_path: Path, monkeypatch, ca
     """A network that has seen the target's pictures and none of the source's."""
     load = network_for
 
-    def network(items, name):
-        found = load(items, name)
+    def network(items, name, **how):
+        found = load(items, name, **how)
         found.seen = np.sort(facts(open_data(three[2]).items, RowStore())[0].pixels)
         return found
 
