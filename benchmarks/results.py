@@ -718,8 +718,8 @@ SECTIONS = {
 DOMAINS = """# Another domain
 
 A labelled source, a target without labels. `regraft fit SOURCE --target TARGET` adapts, by the method that `--method`
-names or by `auto`, keeps the model of the source alone beside it, and reports both. Look at `regraft shift SOURCE TARGET` first: it says how far the two
-lie apart and whether adapting is worth it. Where the target has labels, what a model of the source does there comes
+names or by `auto`, keeps the model of the source alone beside it, and reports both. Look at
+`regraft shift SOURCE TARGET` first: it says how far the two lie apart and whether adapting is worth it. Where the target has labels, what a model of the source does there comes
 before every distance: adapting is not advised where it is right on 99 %, nor where what it loses against source items
 left out may be nothing by the 95 % interval (Newcombe 1998). What the network's own pretraining saw of either domain is
 told beside the accuracy.
@@ -740,8 +740,8 @@ where most of the independent ones favour the model of the source alone.
 
 ## Which method
 
-Seconds, on features: `coral`, `subspace-alignment`, `ot`, `self-training`, `mixture`. Minutes, on the network: `shot` needs the
-source's model only (`--init RUN`), `mcc` and `cdan` both domains; `adabn` takes the target's batch statistics and
+Seconds, on features: `coral`, `subspace-alignment`, `ot`, `self-training`, `mixture`. Minutes, on the network: `shot`
+needs the source's model only (`--init RUN`), `mcc` and `cdan` both domains; `adabn` takes the target's batch statistics and
 trains nothing. `predict --adapt tent` adapts a finished model to what it is asked about.
 
 ## From one language to another, from one kind of text to another
@@ -764,7 +764,7 @@ target that complains twice as often as it praises.
 
 On pairs kept for choosing (`bench_text.py development`, in benchmarks/RESULTS.md) `mixture` is right on 73.6 % on
 average, source-only on 68.8, `self-training` on 68.5: it saves what a shift would lose, 40 % becoming 64, and where
-there is little to mend it may lose two to four points. Its probabilities are surer than they should be. On the two
+there is little to mend it may lose up to four points. Its probabilities are surer than they should be. On the two
 pairs judged here `self-training` is the better one, which chose nothing.
 
 It helps where the network reads both languages and the classes mean the same; what is reached, with no label of the
