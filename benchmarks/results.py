@@ -718,11 +718,11 @@ SECTIONS = {
 DOMAINS = """# Another domain
 
 A labelled source, a target without labels. `regraft fit SOURCE --target TARGET` adapts, by the method that `--method`
-names or by `auto`, keeps the model of the source alone beside it, and reports both. Look at
-`regraft shift SOURCE TARGET` first: it says how far the two lie apart and whether adapting is worth it. Where the target has labels, what a model of the source does there comes
-before every distance: adapting is not advised where it is right on 99 %, nor where what it loses against source items
-left out may be nothing by the 95 % interval (Newcombe 1998). What the network's own pretraining saw of either domain is
-told beside the accuracy.
+names or by `auto`, keeps the model of the source alone beside it, and reports both. Look at `regraft shift SOURCE
+TARGET` first: it says how far the two lie apart and whether adapting is worth it. Where the target has labels, what a
+model of the source does there comes before every distance: adapting is not advised where it is right on 99 %, nor where
+what it loses against source items left out may be nothing by the 95 % interval (Newcombe 1998). What the network's own
+pretraining saw of either domain is told beside the accuracy.
 
 ## What chooses
 
@@ -741,8 +741,8 @@ where most of the independent ones favour the model of the source alone.
 ## Which method
 
 Seconds, on features: `coral`, `subspace-alignment`, `ot`, `self-training`, `mixture`. Minutes, on the network: `shot`
-needs the source's model only (`--init RUN`), `mcc` and `cdan` both domains; `adabn` takes the target's batch statistics and
-trains nothing. `predict --adapt tent` adapts a finished model to what it is asked about.
+needs the source's model only (`--init RUN`), `mcc` and `cdan` both domains; `adabn` takes the target's batch
+statistics and trains nothing. `predict --adapt tent` adapts a finished model to what it is asked about.
 
 ## From one language to another, from one kind of text to another
 
