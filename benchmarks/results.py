@@ -748,12 +748,11 @@ def ensembles(r: dict[str, Any]) -> list[str]:
     if "cifar_trained" in r:
         t = r["cifar_trained"]
         both = t["averaged"]
-        out += [f"The same within 40 minutes ({t['minutes']} taken):", ""]
+        out += [f"Trained, within 40 minutes ({t['minutes']} taken):", ""]
         out += table(["what", "accuracy (95 % interval)"], [
-            [f"frozen: {t['frozen']['backbone']}", interval(t["frozen"])],
-            [f"trained: {t['trained']['options']}", interval(t["trained"])],
-            ["the mean of both answers", interval(both)]])  # fmt: skip
-        out += [f"The mean over the trained one: {points(t['averaged_over_trained'])} points.", ""]
+            *([m["options"], interval(m)] for m in t["trained"].values()),
+            ["the mean of their answers", interval(both)]])  # fmt: skip
+        out += [f"The mean over the first: {points(t['averaged_over_first'])} points.", ""]
     if "soup" in r:
         s = r["soup"]
         out += [f"The four classes of CIFAR-10 that regraft_tiny never saw, {s['options']}, alone and as a soup of "
