@@ -7,8 +7,9 @@ labels alone. Nothing is chosen by the test pictures: methods, temperature and e
 
 Parts (all without arguments): tiny (into regraft_tiny, all layers learn, 3 seeds), half (into mobilenet_v2 fed 112
 pixels, its last four blocks learn, 3,000 pictures without labels, 1 seed). Needs the shared data and weights and the
-extra nets; takes about 15 minutes on two quiet cores, most of it the teacher's 12,000 pictures. ``--reduced`` goes the
-same way on fewer pictures, one seed, and only prints.
+extra nets; about an hour is to be reckoned with on two quiet cores (reckoned from a part of it, not timed): 10 minutes
+for the teacher's 12,000 pictures, the rest for training. ``--reduced`` goes the same way on fewer pictures, one seed,
+and only prints.
 """
 
 from __future__ import annotations
