@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,28 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> None:
     torch.set_num_threads(1)
     os.environ["REGRAFT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     os.environ.pop("REGRAFT_WEIGHTS", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_nets() -> Iterator[Callable[[str], bool]]:
+    """By default nothing of the extra `nets`, so that tests say the same where it is installed, and are quick: to load
+    its network for texts takes seconds. Tests name its networks; what is here gives back `default.is_here`.
+    """
+    from regraft.backbones.rows import E5, LITES
+    from regraft.features import default
+
+    is_here, patch = default.is_here, pytest.MonkeyPatch()
+    patch.setattr(default, "is_here", lambda name: name not in (E5.name, *LITES) and is_here(name))
+    yield is_here
+    patch.undo()
+
+
+@pytest.fixture
+def as_installed(without_nets: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Defaults go by what is on this machine."""
+    from regraft.features import default
+
+    monkeypatch.setattr(default, "is_here", without_nets)
 
 
 @pytest.fixture

@@ -109,6 +109,7 @@ def test_pictures_and_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_for(TableRows(np.zeros((3, 2)), "x")).backbone == "raw"
 
 
+@pytest.mark.usefixtures("as_installed")
 def test_weights_without_the_library_that_runs_them_are_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(default, "here", iter)
     monkeypatch.setattr(default, "find_spec", lambda library: library)
