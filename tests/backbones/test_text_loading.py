@@ -10,6 +10,7 @@ from torch import nn
 
 from regraft.backbones import catalog
 from regraft.backbones.base import word_vectors
+from regraft.backbones.shapes import weights_without_storage
 from regraft.backbones.text import transformer
 
 pytest.importorskip("transformers", reason="transformers is in the extra text")
@@ -83,3 +84,14 @@ def test_what_is_made_of_something_without_storage_is_drawn(monkeypatch) -> None
     monkeypatch.setattr(transformer, "_maker", lambda *_: Odd)
     made = transformer.build(recipe_of("bert"))
     assert made.odd.tolist() == [2.0] * 4 and not made.linear.weight.is_meta
+
+
+def test_what_has_storage_all_the_same_is_no_rubbish() -> None:
+    """``trunc_normal_`` draws until all lies between its bounds: where nothing is drawn, memory decided when."""
+    with weights_without_storage(), torch.no_grad():
+        found = [torch.full((4,), 5.0).normal_(), torch.full((4,), 5.0).normal_(1.0, 0.1),
+                 nn.init.kaiming_uniform_(torch.full((4, 4), 5.0), a=2.0)]  # fmt: skip
+        assert torch.empty(3).is_meta
+    assert [float(one.mean()) for one in found] == [0.0, 1.0, 0.0]
+    with weights_without_storage():
+        assert not nn.init.trunc_normal_(torch.full((4,), 5.0)).any()

@@ -8,6 +8,7 @@ import pytest
 
 from regraft.core.errors import InputError
 from regraft.core.types import LabelSpec
+from regraft.selection.candidates import _scored
 from regraft.selection.scores import SCORES
 from regraft.selection.scores.base import Given, Gram, NotApplicable
 from regraft.selection.scores.gbc import gbc
@@ -225,3 +226,15 @@ def test_large_means_drown_nothing_in_float32(shape: tuple[int, int]) -> None:
     for score, y in ((ridge_evidence, numbers), (ridge_r2, numbers), (h_score, labels)):
         assert score(x, y) == pytest.approx(score(x.astype(np.float64), y), rel=1e-3, abs=1e-3), score.__name__
     assert logme(x, labels) == pytest.approx(logme(x.astype(np.float64), labels), abs=2e-3)
+
+
+def test_a_score_that_cannot_be_reckoned_costs_the_candidate_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(given: Given) -> float:
+        raise np.linalg.LinAlgError("not positive definite")
+
+    monkeypatch.setattr(SCORES.get("logme"), "score", fails)
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    given = Given(rng.normal(size=(40, 3)) + y[:, None], y, LabelSpec("classification", ("a", "b")), None)
+    values, missing, _ = _scored(given, np.arange(40), ["logme", "knn"], {})
+    assert list(values) == ["knn"] and "no solution on these rows (not positive definite)" in missing["logme"]

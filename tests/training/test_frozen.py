@@ -27,7 +27,7 @@ from tests.training.test_loop import PHASES, SETTINGS, Clock, problem, weights
 pytest.importorskip("transformers", reason="transformers is in the extra text")
 from tests.backbones.tiny_text import write_model
 
-TOKENS = 3000
+TOKENS = 1000
 WHOLE = [Phase("some", 1, frozen=1, rate=0.01), Phase("all", 2, frozen=0, rate=0.01)]
 KEPT = Settings(batch=8, precision="float32", train_embeddings=False)
 
@@ -47,10 +47,10 @@ def pack(rows, length: int) -> torch.Tensor:
 
 
 def texts(folder: str, n: int = 40):
-    """Tokens below or above 1500, by the class."""
+    """Tokens below or above 500, by the class."""
     rng = np.random.default_rng(0)
     y = np.arange(n) % 2
-    rows = [(rng.integers(6, 1500, rng.integers(3, 20)) + 1490 * c).tolist() for c in y]
+    rows = [(rng.integers(6, 500, rng.integers(3, 20)) + 490 * c).tolist() for c in y]
     learner = Learner(catalog.load(folder).body, LinearHead.zero(32, 2).requires_grad_(True))
     return learner, TextBatches(rows, pack, seed=0), np.eye(2)[y]
 

@@ -11,12 +11,17 @@ from torch.overrides import TorchFunctionMode
 
 
 class _NothingDrawn(TorchFunctionMode):
-    """Leaves out what draws weights: without storage it has no effect, but imports torch's compiler."""
+    """Leaves out what draws weights: without storage it has no effect, but imports torch's compiler. What has storage
+    gets the middle of the draw, since ``trunc_normal_`` draws again until all lies between its bounds.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "").endswith(("normal_", "uniform_")):
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **(kwargs or {}))
+        if not getattr(func, "__name__", "").endswith(("normal_", "uniform_")):
+            return func(*args, **(kwargs or {}))
+        tensor = args[0] if args else kwargs["tensor"]
+        if tensor.is_meta:
+            return tensor
+        return tensor.fill_(args[1]) if func is torch.Tensor.normal_ and args[1:] else tensor.zero_()
 
 
 class _EmptyWithoutStorage(_NothingDrawn):

@@ -141,6 +141,8 @@ def _scored(
                 values[score] = SCORES.get(score).score(given)
         except NotApplicable as error:
             missing[score] = str(error)
+        except np.linalg.LinAlgError as error:
+            missing[score] = f"its equations have no solution on these rows ({error})"
         seconds[score] = time.perf_counter() - begun
     return values, missing, right
 
