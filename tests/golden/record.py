@@ -337,6 +337,7 @@ CHANGES = {
     "terms",
     "words",
     "topics",
+    "map",
 }
 
 

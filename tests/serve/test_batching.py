@@ -150,8 +150,10 @@ def test_a_job_runs_alone_between_batches() -> None:
 
 def test_what_was_taken_is_answered_when_it_stops() -> None:
     async def use(batcher: Batcher, lane: Lane) -> None:
-        works = [batcher.submit(given(i)) for i in range(6)]
-        await until(lambda: len(batcher._queue) >= 5)
+        works = [batcher.submit(given(0))]
+        await until(lane.begun.is_set)
+        works += [batcher.submit(given(i)) for i in range(1, 6)]
+        await until(lambda: len(batcher._queue) == 5)
         stopping = asyncio.create_task(asyncio.to_thread(batcher.stop, 5))
         await until(lambda: batcher._stopped)
         with pytest.raises(Refused, match="stopping"):

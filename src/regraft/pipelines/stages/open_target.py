@@ -124,7 +124,7 @@ def _unlabelled(data: Dataset, source: Dataset) -> Dataset:
 
 def _is_no_label(found: Dataset, source: Dataset) -> bool:
     """Whether a column that nobody named was taken for a table's label, and has no class of the source's."""
-    if found.roles is None or source.roles is None or found.target.task != "classification":
+    if found.roles is None or source.roles is None or found.kind.numbers or found.kind.several:
         return False
     return found.target_name not in source.roles.labels and not set(found.classes) & set(source.classes)
 
