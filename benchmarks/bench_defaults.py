@@ -8,9 +8,6 @@ on two cores.
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,7 @@ import numpy as np
 
 from bench_ranking import SEEN, sets
 from bench_text import SPEC, texts
-from common import keep, need, written
+from common import keep, run_parts, written
 
 PHOTOS = ("mobilenet_v2", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "squeezenet1_0",
           "regraft_tiny")  # fmt: skip
@@ -123,14 +120,5 @@ def chinese(_: Path) -> dict[str, Any]:
 PARTS = {"photos": photos, "english": english, "chinese": chinese}
 
 
-def main() -> None:
-    wanted = sys.argv[1:] or list(PARTS)
-    os.environ["REGRAFT_WEIGHTS"] = str(need("weights")[0])
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.setdefault("REGRAFT_CACHE", str(Path(folder) / "cache"))
-        for name in wanted:
-            keep("defaults", PARTS, name, PARTS[name](Path(folder)))
-
-
 if __name__ == "__main__":
-    main()
+    run_parts("defaults", PARTS)

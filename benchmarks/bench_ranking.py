@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from common import keep, need, regraft_fit, unzipped, written
+from common import keep, need, regraft_fit, run_parts, unzipped, written
 
 CANDIDATES = ["mobilenet_v2", "mobilenet_v2@15", "mobilenet_v2@12", "mobilenet_v2@6", "squeezenet1_0",
               "squeezenet1_0@9", "squeezenet1_0@5", "efficientnet_lite0", "efficientnet_lite0@13",
@@ -389,14 +389,5 @@ def fusion(work: Path) -> dict[str, Any]:
 PARTS = {"speed": speed, "scores": scores, "tuned": tuned, "auto": auto, "tasks": tasks, "fusion": fusion}
 
 
-def main() -> None:
-    wanted = sys.argv[1:] or list(PARTS)
-    os.environ["REGRAFT_WEIGHTS"] = str(need("weights")[0])
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.setdefault("REGRAFT_CACHE", str(Path(folder) / "cache"))
-        for name in wanted:
-            keep("ranking", PARTS, name, PARTS[name](Path(folder)))
-
-
 if __name__ == "__main__":
-    main()
+    run_parts("ranking", PARTS)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,17 @@ def keep(name: str, parts: Iterable[str], part: str, figures: dict[str, Any], **
     """Writes the figures of one part beside those of the others of ``parts``, below ``head``."""
     found = written(name) | {part: figures}
     write(name, {**({"seeds": "0"} | head), **{p: found[p] for p in parts if p in found}})
+
+
+def run_parts(name: str, parts: dict[str, Callable[[Path], dict[str, Any]]]) -> None:
+    """Those of ``parts`` that the command names, or all, with the shared weights and, where none is set, a cache of
+    their own; each gets a temporary folder, and its figures are kept in ``results/NAME.json``.
+    """
+    os.environ["REGRAFT_WEIGHTS"] = str(need("weights")[0])
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.setdefault("REGRAFT_CACHE", str(Path(folder) / "cache"))
+        for part in sys.argv[1:] or list(parts):
+            keep(name, parts, part, parts[part](Path(folder)))
 
 
 def save_plot(figure: Any, axes: Any, at: Sequence[int], name: str) -> None:
