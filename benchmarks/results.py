@@ -278,14 +278,16 @@ def text_speed(r: dict[str, Any]) -> list[str]:
 
 
 def probe(r: dict[str, Any]) -> list[str]:
-    seconds, unseen, whole = r["seconds_median"], r["log_loss_unseen"], r["whole_probe"]
+    seconds, unseen, least, whole = r["seconds_median"], r["log_loss_unseen"], r["minimised"], r["whole_probe"]
     return ["## The probe's solver (`bench_probe.py`)", "",
             f"{r['rows']:,} x {r['columns']:,} synthetic features, {r['classes']} classes, {len(r['strengths'])} "
             f"strengths by {r['folds']}-fold cross-validation, {r['threads']} cores: {seconds['regraft']:.1f} s, "
             f"scikit-learn's LogisticRegressionCV {seconds['scikit_learn']:.1f} s (median of {len(r['load'])} turns; "
             f"{r['times_faster']:.1f} times). Log loss on unseen rows {unseen['regraft']:.5f}, scikit-learn's "
-            f"{unseen['scikit_learn']:.5f}. The whole probe, which tries two scalings ({whole['tried']} strengths in "
-            f"all): {whole['seconds']:.1f} s. Load before the turns: {min(r['load']):.1f} to {max(r['load']):.1f}.",
+            f"{unseen['scikit_learn']:.5f}; what both minimise, a row: {least['regraft']:.6f} and "
+            f"{least['scikit_learn']:.6f}. The whole probe, which tries two scalings ({whole['tried']} strengths in "
+            f"all): {whole['seconds']:.1f} s, log loss on unseen rows {whole['log_loss_unseen']:.5f}. Load before the "
+            f"turns: {min(r['load']):.1f} to {max(r['load']):.1f}.",
             ""]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,22 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def own_shapes(tmp_path: Path) -> Path:
     return write_shapes(tmp_path / "photos", 8)
+
+
+@contextmanager
+def killed_at(number: int) -> Iterator[None]:
+    """Ctrl-C at the ``number``-th step of a training, whose checkpoints are written at every step until then."""
+    from regraft.training import loop
+
+    step, calls = loop.Run.one_step, []
+
+    def killed(self, *args):
+        calls.append(1)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        return step(self, *args)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+        patch.setattr(loop.Run, "one_step", killed)
+        yield

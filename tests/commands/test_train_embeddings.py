@@ -12,8 +12,8 @@ from regraft.backbones import catalog
 from regraft.backbones.base import word_vectors
 from regraft.core.errors import InputError
 from regraft.models import artefact
-from regraft.training import loop
 from tests.commands.test_text import table
+from tests.conftest import killed_at
 
 pytest.importorskip("transformers", reason="transformers is in the extra text")
 from tests.backbones.tiny_text import write_model
@@ -110,22 +110,11 @@ def test_it_is_refused_for_pictures(shapes: Path, tmp_path: Path) -> None:
         regraft.fit(str(shapes), method="finetune", train_embeddings=True, out=str(tmp_path / "r"))
 
 
-def test_a_killed_fit_goes_on_to_the_bit(bert: str, reviews: str, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    step, calls = loop.Run.one_step, []
-
-    def killed(self, *args):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return step(self, *args)
-
+def test_a_killed_fit_goes_on_to_the_bit(bert: str, reviews: str, tmp_path: Path) -> None:
     options = {**QUICK, "epochs": 3, "batch": 8, "backbone": bert, "method": "lp-ft"}
     whole = regraft.fit(reviews, out=str(tmp_path / "a"), **options)
-    monkeypatch.setattr(loop.Run, "one_step", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_at(3):
         regraft.fit(reviews, out=str(tmp_path / "b"), **options)
-    monkeypatch.setattr(loop.Run, "one_step", step)
     again = regraft.fit(reviews, out=str(tmp_path / "b"), resume=True, **options)
     one, two = (artefact.load(r.run)[0] for r in (whole, again))
     assert all(torch.equal(a, b) for a, b in zip(one.network.body.parameters(), two.network.body.parameters(), strict=True))  # noqa: E501 # fmt: skip

@@ -13,7 +13,7 @@ from regraft.core.errors import InputError, UnknownName
 from regraft.models import artefact
 from regraft.reports.content import warnings
 from tests.commands.test_multilabel import two_marks
-from tests.conftest import write_shapes
+from tests.conftest import killed_at, write_shapes
 
 QUICK = {"method": "finetune", "epochs": 2, "batch": 16, "controls": "none"}
 
@@ -187,23 +187,10 @@ def test_training_options_reach_the_loop(pictures: Path, tmp_path: Path) -> None
     assert focal.choice["history"][0]["loss"] < 0.6 * result.choice["history"][0]["loss"]
 
 
-def test_a_resume_with_changed_pictures_is_refused(tmp_path: Path, monkeypatch) -> None:
+def test_a_resume_with_changed_pictures_is_refused(tmp_path: Path) -> None:
     data = write_shapes(tmp_path / "d", 30)
-    from regraft.training import loop
-
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    step, calls = loop.Run.one_step, []
-
-    def killed(self, *args):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return step(self, *args)
-
-    monkeypatch.setattr(loop.Run, "one_step", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_at(3):
         regraft.fit(str(data), out=str(tmp_path / "r"), **QUICK)
-    monkeypatch.undo()
     from PIL import Image
 
     for picture in (data / "disc").iterdir():

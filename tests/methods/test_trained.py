@@ -14,7 +14,7 @@ from regraft.methods import METHODS
 from regraft.methods.base import Options, gentle
 from regraft.methods.finetuning.l2_sp import StartingPoint
 from regraft.models.heads import LinearHead
-from tests.conftest import write_shapes
+from tests.conftest import killed_at, write_shapes
 
 TRAINED = [name for name in METHODS if hasattr(METHODS.get(name), "plan")]
 ON_PICTURES = [name for name in TRAINED if name != "lora"]  # the small networks have no linear layers to update
@@ -95,24 +95,11 @@ def test_from_pictures_to_a_usable_model(name: str, pictures: Path, tmp_path: Pa
     assert regraft.verify(out)["ok"]
 
 
-def test_a_killed_training_is_resumed_to_the_bit(pictures: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_killed_training_is_resumed_to_the_bit(pictures: Path, tmp_path: Path) -> None:
     options = {"method": "lp-ft", "epochs": 2, "controls": "none", "batch": 16}
     regraft.fit(str(pictures), out=str(tmp_path / "w"), **options)
-    from regraft.training import loop
-
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    step, calls = loop.Run.one_step, []
-
-    def killed(self, *args):
-        calls.append(1)
-        if len(calls) == 5:
-            raise KeyboardInterrupt
-        return step(self, *args)
-
-    monkeypatch.setattr(loop.Run, "one_step", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_at(5):
         regraft.fit(str(pictures), out=str(tmp_path / "r"), **options)
-    monkeypatch.undo()
     regraft.fit(str(pictures), out=str(tmp_path / "r"), resume=True, **options)
     assert (tmp_path / "r/model/model.safetensors").read_bytes() == (
         tmp_path / "w/model/model.safetensors"
