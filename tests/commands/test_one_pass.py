@@ -116,9 +116,9 @@ class Made(Memory):
 n = int(sys.argv[1])
 items = PictureFiles(Made({}), [str(i) for i in range(n)])
 networks = [network_for(items, name) for name in ("regraft_tiny", "raw", "random:regraft_tiny")]
+for network in networks:
+    network.spec = type(network.spec)(**{**network.spec.to_json(), "height": 32, "width": 32})
 pairs = [pair for network in networks for pair in Runner(network).engines(items)]
-for network, engine in pairs:
-    network.spec = engine.spec = type(engine.spec)(**{**engine.spec.to_json(), "height": 32, "width": 32})
 assert one_pass(items, np.arange(n), pairs, RowStore()) == 3 * n
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
