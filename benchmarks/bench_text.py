@@ -22,6 +22,7 @@ from scipy.special import stdtrit
 
 import regraft
 from common import keep, need, save_plot
+from common import written as kept
 from regraft.core.row_store import RowStore
 from regraft.core.types import LabelSpec
 from regraft.data.items import Texts
@@ -41,6 +42,7 @@ from pretrain_text import english_parts
 SPEC = LabelSpec("classification", ("neg", "pos"))
 E5 = "e5-small[join]"
 TRIED = ("coral", "subspace-alignment", "self-training", "mixture")
+SEEDS = "0; 0 to 2 for finetune; 10 draws for few"
 Labelled = tuple[list[str], np.ndarray]
 
 
@@ -101,12 +103,16 @@ def written(folder: str, **parts: Labelled) -> None:
             csv.writer(f).writerows([["text", "label"], *([t, SPEC.classes[v]] for t, v in zip(found, y, strict=True))])
 
 
-def trained(learn: Labelled, judge: Labelled, seeds: int = 3, **options: Any) -> dict[str, Any]:
-    """A network trained on ``learn``, judged on ``judge``, a run a seed."""
-    runs = []
+def trained(part: str, learn: Labelled, judge: Labelled, seeds: int = 3, **options: Any) -> dict[str, Any]:
+    """A network trained on ``learn``, judged on ``judge``, a run a seed. Each is kept, and where some are, and fewer
+    than ``seeds``, it goes on.
+    """
+    told = {"options": options | {"method": "lp-ft"}, "learned_from": len(learn[0]), "judged_on": len(judge[0])}
+    before = kept("text").get(part, {})
+    runs = before["runs"] if told.items() <= before.items() and len(before["runs"]) < seeds else []
     with tempfile.TemporaryDirectory() as folder:
         written(folder, train=learn, test=judge)
-        for seed in range(seeds):
+        for seed in range(len(runs), seeds):
             begun = time.perf_counter()
             result = regraft.fit(f"{folder}/train.csv", val=f"{folder}/test.csv", out=f"{folder}/r{seed}", seed=seed,
                                  method="lp-ft", controls="none", **options)  # fmt: skip
@@ -116,9 +122,10 @@ def trained(learn: Labelled, judge: Labelled, seeds: int = 3, **options: Any) ->
                          "probe": result.metrics["controls"]["linear-probe"]["accuracy"],
                          "gain_over_probe": result.gain_over_probe})  # fmt: skip
             print(options, seed, runs[-1], flush=True)
-    values = [r["accuracy"] for r in runs]
-    return {"options": options | {"method": "lp-ft"}, "learned_from": len(learn[0]), "judged_on": len(judge[0]),
-            "runs": runs, "mean": float(np.mean(values)), "lowest": min(values), "highest": max(values)}  # fmt: skip
+            values = [r["accuracy"] for r in runs]
+            found = told | {"runs": runs, "mean": float(np.mean(values)), "lowest": min(values), "highest": max(values)}
+            keep("text", PARTS, part, found, seeds=SEEDS)
+    return found
 
 
 def english_halves() -> tuple[Labelled, Labelled]:
@@ -130,17 +137,18 @@ def english_halves() -> tuple[Labelled, Labelled]:
 
 def finetune(store: RowStore) -> dict[str, Any]:
     """MiniLM trained on a fixed 80 % of rt-polarity, judged on the other 20 %."""
-    return trained(*english_halves(), backbone="minilm", epochs=2, lr=4e-4)
+    return trained("finetune", *english_halves(), backbone="minilm", epochs=2, lr=4e-4)
 
 
 def finetune_english(store: RowStore) -> dict[str, Any]:
     """The same with e5."""
-    return trained(*english_halves(), backbone="e5-small")
+    return trained("finetune_english", *english_halves(), backbone="e5-small")
 
 
 def finetune_chinese(store: RowStore) -> dict[str, Any]:
     """e5 trained on the Chinese film reviews to learn from, judged on the parts val and test."""
-    return trained(texts("reviews_zh_train"), texts("reviews_zh_val", "reviews_zh_test"), backbone="e5-small[join]")
+    judge = texts("reviews_zh_val", "reviews_zh_test")
+    return trained("finetune_chinese", texts("reviews_zh_train"), judge, backbone="e5-small[join]")
 
 
 def chinese(store: RowStore) -> dict[str, Any]:
@@ -386,9 +394,8 @@ PARTS = {"english": english, "chinese": chinese, "across": across, "across_unlab
 
 
 def main() -> None:
-    seeds = "0; 0 to 2 for finetune; 10 draws for few"
     for name in sys.argv[1:] or PARTS:
-        keep("text", PARTS, name, PARTS[name](RowStore()), seeds=seeds)
+        keep("text", PARTS, name, PARTS[name](RowStore()), seeds=SEEDS)
 
 
 if __name__ == "__main__":
