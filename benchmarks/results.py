@@ -209,8 +209,9 @@ def text(r: dict[str, Any]) -> list[str]:
         out += [*table(["labels a class", *names], rows), "![few labels](results/few_labels_text.png)", ""]
     if "few_both" in r:
         f = r["few_both"]
-        for name in ("english", "chinese"):
-            out += [f"{f['labels_a_class']} labels a class, {name.capitalize()}, {f['draws']} draws, judged on "
+        for name in [n for n in ("english", "chinese") if n in f]:
+            drawn = len(f[name]["ways"]["tfidf"]["scores"])
+            out += [f"{f['labels_a_class']} labels a class, {name.capitalize()}, {drawn} draws, judged on "
                     f"{f[name]['judged_on']:,}:", ""]  # fmt: skip
             out += table(["network", "mean (lowest to highest)"], [
                 [w, f"{v['mean']:.3f} ({v['low']:.3f} to {v['high']:.3f})"] for w, v in f[name]["ways"].items()

@@ -297,6 +297,7 @@ def test_without_labels_only_agreement_and_speed_are_told(data: dict[str, str], 
     done = CliRunner().invoke(app, [*words, "--out", "r"])
     assert done.exit_code == 0, done.output
     assert "what either is worth is not known" in done.output and "Both agree on" in done.output
+    assert "r: model/, report.html; " in done.output, "no answers of judged items are promised"
     found = json.loads(Path("r/run.json").read_text())["result"]
     assert found["metrics"]["val"] is None and found["metrics"]["distillation"]["judged"] is None
     assert found["metrics"]["distillation"]["label_weight"] is None and found["gain"] is None

@@ -111,11 +111,14 @@ def test_rare_classes_can_weigh_as_much(tmp_path: Path) -> None:
     assert weights[0] > 3 > 1 > weights[1]
 
 
-def test_a_range_test_sets_the_rate_and_is_remembered(pictures: Path, tmp_path: Path) -> None:
-    result = regraft.fit(str(pictures), lr="auto", out=str(tmp_path / "r"), **QUICK)
-    rate = result.choice["phases"][0]["rate"]
-    assert 1e-6 < rate < 0.1 and len(result.choice["range_test"]) > 10
-    assert json.loads((tmp_path / "r/checkpoints/rate.json").read_text())["rate"] == rate
+def test_a_range_test_sets_the_rate_and_is_remembered(pictures: Path, tmp_path: Path, monkeypatch) -> None:
+    options = QUICK | {"lr": "auto", "out": str(tmp_path / "r")}
+    with killed_at(3):
+        regraft.fit(str(pictures), **options)
+    kept = json.loads((tmp_path / "r.partial/checkpoints/rate.json").read_text())["rate"]
+    monkeypatch.setattr("regraft.training.network.suggest", None)
+    result = regraft.fit(str(pictures), resume=True, **options)
+    assert 1e-6 < kept == result.choice["phases"][0]["rate"] < 0.1 and len(result.choice["range_test"]) > 10
 
 
 def test_pictures_of_another_size(pictures: Path, tmp_path: Path) -> None:
@@ -182,6 +185,7 @@ def test_training_options_reach_the_loop(pictures: Path, tmp_path: Path) -> None
     result = regraft.fit(str(pictures), out=str(tmp_path / "r"), **QUICK, **asked)
     assert {k: result.choice["loop"][k] for k in asked} == asked
     assert (tmp_path / "r/training.csv").read_text().startswith("phase,epoch,step,rate,loss,inner")
+    assert not (tmp_path / "r/checkpoints").exists(), "which only an interrupted run needs"
     focal = regraft.fit(str(pictures), out=str(tmp_path / "f"), focal=2.0, **QUICK)
     assert (focal.choice["loop"]["focal"], focal.choice["loop"]["smoothing"]) == (2.0, 0.0)
     assert focal.choice["history"][0]["loss"] < 0.6 * result.choice["history"][0]["loss"]

@@ -84,8 +84,9 @@ class RunFolder:
         return record
 
     def finish(self, result: dict[str, Any]) -> Path:
-        """Writes the result and gives the folder its name."""
+        """Writes the result and gives the folder its name; what only an interrupted run needs is left out."""
         self._is("done", result=result)
+        shutil.rmtree(self.work / "checkpoints", ignore_errors=True)
         with disk_errors(self.path):
             replace_folder(self.work, self.path)
         return self.path

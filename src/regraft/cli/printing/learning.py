@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regraft.cli.printing.basics import Written, box_figures, figures, problems, table, took
@@ -136,7 +137,8 @@ def print_fit(result: dict[str, Any]) -> None:
     for text in warnings(result):
         print(f"warning: {text}")
     problems(result["problems"])
-    print(f"{result['run']}: model/, report.html, predictions.csv; {took(result['seconds'])}"
+    left = ["model/", *(n for n in ("report.html", "predictions.csv") if Path(result["run"], n).exists())]
+    print(f"{result['run']}: {', '.join(left)}; {took(result['seconds'])}"
           f"{', features from the store' if result['cached'] else ''}")  # fmt: skip
 
 
