@@ -1,6 +1,7 @@
 """Averaged weights of several trainings: which, what of, and that none is trained twice."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,16 @@ def pictures(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def cooked(pictures: str, tmp_path_factory):
-    return regraft.fit(pictures, out=str(tmp_path_factory.mktemp("r") / "soup"), **QUICK)
+    """A run; its trainings, which it drops in the end, stay in ``members`` beside it."""
+    folder = tmp_path_factory.mktemp("r")
+
+    def kept(several: list[Member], *more):
+        shutil.copytree(several[0].folder.parents[1], folder / "members")
+        return greedy(several, *more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("regraft.training.soup.greedy", kept)
+        return regraft.fit(pictures, out=str(folder / "soup"), **QUICK)
 
 
 def weights_of(run: str) -> dict[str, torch.Tensor]:
@@ -80,7 +90,7 @@ def test_one_network_is_saved_the_average_of_those_taken(cooked, pictures: str, 
     assert [m["seed"] for m in soup["members"]] == [0, 1, 2] and any(m["taken"] for m in soup["members"])
     assert soup["inner_log_loss"] == cooked.choice["inner_log_loss"] <= soup["best_alone"]
     assert soup["best_alone"] == min(m["inner_log_loss"] for m in soup["members"])
-    kept = [checkpoint.load(Path(cooked.run, f"checkpoints/soup/{i}/trained"))[1]["model"] for i in range(3)]
+    kept = [checkpoint.load(Path(cooked.run).with_name("members") / f"{i}/trained")[1]["model"] for i in range(3)]
     taken = [k for k, m in zip(kept, soup["members"], strict=True) if m["taken"]]
     saved = weights_of(cooked.run)
     body = [k for k in taken[0] if k.startswith("body.")]
@@ -88,7 +98,7 @@ def test_one_network_is_saved_the_average_of_those_taken(cooked, pictures: str, 
     alone = regraft.fit(pictures, out=str(tmp_path / "alone"), **QUICK | {"soup": None})
     assert alone.choice["inner_log_loss"] == soup["members"][0]["inner_log_loss"]
     assert {k: v.shape for k, v in weights_of(alone.run).items()} == {k: v.shape for k, v in saved.items()}
-    assert "soup" not in alone.choice and not Path(cooked.run, "checkpoints/soup/0/checkpoints").exists()
+    assert "soup" not in alone.choice and not (Path(cooked.run).with_name("members") / "0/checkpoints").exists()
     assert cooked.metrics["val"]["accuracy"] > 0.5
 
 
@@ -175,7 +185,7 @@ def test_other_settings_are_refused(pictures: str, cooked, tmp_path: Path) -> No
     from regraft.training.soup import _kept
     from regraft.training.state import Settings
 
-    folder = Path(cooked.run, "checkpoints/soup/1/trained")
+    folder = Path(cooked.run).with_name("members") / "1/trained"
     state = json.loads((folder / "last/state.json").read_text())
     fields = state["settings"] | {"class_weight": None}
     assert _kept(Recipe(1, 0.5, Policy("standard")), Settings(**fields), folder) is not None
