@@ -84,11 +84,11 @@ class RunFolder:
         return record
 
     def finish(self, result: dict[str, Any]) -> Path:
-        """Writes the result and gives the folder its name; what only an interrupted run needs is left out."""
+        """Writes the result and gives the folder its name; then what only an interrupted run needs goes."""
         self._is("done", result=result)
-        shutil.rmtree(self.work / "checkpoints", ignore_errors=True)
         with disk_errors(self.path):
             replace_folder(self.work, self.path)
+        shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
         return self.path
 
 
