@@ -90,7 +90,7 @@ class TextModule(Answering):
     @torch.inference_mode()
     def answer(self, texts: Sequence[str]) -> Tensor:
         """Texts -> float32 (N, K); long ones in windows, as `predict` reads them."""
-        data = np.array([*texts], object)
+        data = np.array([t.strip() for t in texts], object)
         device = next((p.device for p in self.parameters()), torch.device("cpu"))
         for runner in self.runners:
             runner.device = str(device)
