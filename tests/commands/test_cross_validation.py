@@ -45,6 +45,8 @@ def test_no_more_folds_than_the_usual_class_has_items() -> None:
     assert most_folds(y, None) == 5
     with pytest.raises(InputError, match="--cv 10 asks for more folds .* take up to 5"):
         deal(y, None, 10, 0)
+    with pytest.raises(InputError, match="--cv 2: the usual class has one of the groups .* leave --cv out"):
+        deal(y, y, 2, 0)
     groups = np.array([0, 0, 0, 1, 1, 2, 2, 3, 3, 3])
     assert most_folds(y, groups) == 2
     folds = deal(y, groups, None, 0)

@@ -371,6 +371,7 @@ def test_what_cannot_teach_or_be_taught_is_said(data: dict[str, str], at: Path) 
         ({"run": numbers}, "numbers is for numbers; a teacher tells one class an item"),
         ({"run": "nowhere"}, "no model at nowhere"),
         ({"into": "regraft_tiny"}, "regraft_tiny is the teacher's own network"),
+        ({"into": "raw+regraft_tiny"}, "is the teacher's own network, or holds it"),
         ({"into": "regraft_tiny_text"}, "regraft_tiny_text takes a text an item"),
         ({"into": "auto"}, "--backbone auto beside --teacher"),
         ({"unlabelled": "empty"}, "empty"),

@@ -86,6 +86,8 @@ def test_texts_are_texts_to_a_model_of_texts(files: list[str]) -> None:
               np.array(TEXTS, np.dtypes.StringDType()), pd.DataFrame({"text": TEXTS, "n": [1, 2]})):  # fmt: skip
         items = as_read_by("text", x)
         assert isinstance(items, Texts) and [items.load(i) for i in range(2)] == TEXTS
+    around = as_read_by("text", [f" {TEXTS[0]} \u3000\n", np.str_(TEXTS[0] + "\t")])
+    assert [around.load(i) for i in (0, 1)] == [TEXTS[0]] * 2, "as a table's cells are read"
     assert as_read_by("text", ["red"]).load(0) == as_read_by("text", "red").load(0) == "red", "no folder is meant"
     assert isinstance(as_items(["red", "red"]), Texts)
     for x in (files, [Path(f) for f in files], PICTURES, [Image.open(files[0])]):

@@ -158,7 +158,7 @@ def test_what_differs_gets_no_name(probe: str, tmp_path: Path, monkeypatch: pyte
 
     def spoiled(predictor: Any, model: str) -> Any:
         found = real(predictor, model)
-        found.module.inner.head.linear.bias.data[0] += 3
+        found.module.head.head.linear.bias.data[0] += 3
         return found
 
     monkeypatch.setattr(exporting, "exportable_of", spoiled)

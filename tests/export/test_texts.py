@@ -106,6 +106,14 @@ def test_texts_longer_than_all_windows_are_cut_alike(run: str, tmp_path: Path) -
     assert len(older(long[0])["tokens"]) > 16, "files from before there was a number of windows are read as they were"
 
 
+def test_white_space_around_a_text_is_not_read_outside_either(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = exportable(regraft.load(run, engine="torch"), run)
+    read, shown = TextInputs(made.about, made.files.__getitem__), list[str]()
+    monkeypatch.setattr(read.parts[0], "numbers", lambda text: shown.append(text) or [1, 2])
+    read(" good film \u3000\n")
+    assert shown == ["good film"]
+
+
 def test_views_that_need_no_library_leave_with_the_model() -> None:
     texts = [*ODD, "这 部 电影 ， 很 好 看 。 a b", "好 \u3000好"]
     assert {*text_inputs.VIEWS} == {"plain", "halfwidth", "join", "query", "passage"}

@@ -146,6 +146,19 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_package_that_cannot_be_read_is_said_where_it_changes_what_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    here(monkeypatch, "minilm")
+    monkeypatch.setattr(default, "problem", lambda _: "The package is not whole: pip install it.")
+    english, chinese = (default_for(Texts(texts, "t")) for texts in (ENGLISH, CHINESE))
+    assert (english.backbone, english.fault) == ("minilm", "The package is not whole: pip install it")
+    assert [(p.kind, p.message) for p in english.problems("t")] == [
+        ("package-fault", "minilm is taken; The package is not whole: pip install it")
+    ]
+    assert "The package is not whole" in chinese.better and [p.kind for p in chinese.problems("t")] == [
+        "no-network-reads-it"
+    ]
+
+
 def test_a_fit_says_and_records_it_once(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
     show_progress(True)
     try:

@@ -11,9 +11,10 @@ from regraft.core.errors import InputError
 from regraft.core.types import LabelSpec
 from regraft.methods import METHODS
 from regraft.methods.adaptation.mixture import mixture, normal_classes
-from regraft.methods.adaptation.on_features import folded, logits_of
+from regraft.methods.adaptation.on_features import folded
 from regraft.methods.adaptation.self_training import most_certain
 from regraft.methods.probes.linear_probe import fit_features
+from regraft.models.heads import logits_of
 
 SPEC = LabelSpec("classification", ("a", "b", "c"))
 ON_FEATURES = [name for name in METHODS if hasattr(METHODS.get(name), "fit_domains")]

@@ -18,7 +18,7 @@ from regraft.core.runtime import resolve_device, set_threads
 from regraft.core.types import Hints
 from regraft.data.items import Items
 from regraft.data.open import name_of, open_data
-from regraft.features.fusion import learned
+from regraft.features.fusion import adapted, learned
 from regraft.features.network import network_for
 from regraft.pipelines.audit.result import Audit
 from regraft.pipelines.run_folder import next_out
@@ -134,7 +134,7 @@ def _with_model(
     counts = None
     if known is not None:
         counts = known.among(shown.items, fingerprints(shown.items, network, RowStore())).counts()
-    found = with_model(found, model, counts, "adapted_by" in network.provenance)
+    found = with_model(found, model, counts, adapted(network))
     return _written(place, replace(found, data=name_of(data)), shown, None, begun)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 
 def weights(only_here: bool = False) -> list[dict[str, Any]]:
-    """The catalog's sets of weights, those on this machine first; with ``only_here`` no others.
+    """The catalog's sets of weights, those on this machine first; with ``only_here`` no others, save those whose
+    package is installed and cannot be read.
 
     ``source`` is where it is (folder, regraft, package, cache), ``path`` its file, ``bytes`` that file's size, and
     ``bring`` by source what would bring one that is not here, with ``command`` where one command does. ``licence`` and
@@ -21,7 +22,8 @@ def weights(only_here: bool = False) -> list[dict[str, Any]]:
 
     taken, rows = defaults(), [row for name in catalog.names()[1:] for row in catalog.rows(name)[:1] if row.pretrained]
     found = [_facts(row) | {"default_for": taken.get(row.name)} for row in rows]
-    return sorted((f for f in found if f["source"] or not only_here), key=lambda f: (f["source"] is None, _order(f)))
+    shown = [f for f in found if f["source"] or f["problem"] or not only_here]
+    return sorted(shown, key=lambda f: (f["source"] is None, _order(f)))
 
 
 def _order(facts: dict[str, Any]) -> tuple[bool, str]:
@@ -37,6 +39,7 @@ def _facts(row: Any) -> dict[str, Any]:
     source, chosen, path = next(here(catalog.rows(row.name)), (None, row, None))
     bring = {} if source else offers(row)
     own = row.package if source in (None, "package") else None
+    fault = problem(row.package) if row.package else None
     return {
         "name": row.name, "weights": chosen.tag, "source": source, "path": None if path is None else str(path),
         "bytes": path.stat().st_size if path else own and own.size,
@@ -44,8 +47,8 @@ def _facts(row: Any) -> dict[str, Any]:
         "licence": None if source == "folder" else own.licence if own else chosen.licence,
         "origin": SOURCES.get(source).origin(chosen) if source else _published(row),
         "pretrained_on": chosen.pretrained_on, "bring": bring,
-        "command": row.package.command if row.package and not source else None,
-        "problem": problem(row.package) if row.package else None,
+        "command": None if source or not row.package else row.package.exactly if fault else row.package.command,
+        "problem": fault,
     }  # fmt: skip
 
 

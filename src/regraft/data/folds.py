@@ -134,6 +134,9 @@ def deal(labels: NDArray[Any], groups: NDArray[Any] | None, folds: int | None, s
     most = most_folds(labels, groups)
     if folds is not None and folds > most:
         what = "items" if groups is None else "groups"
+        if most < 2:
+            raise InputError(f"--cv {folds}: the usual class has one of the {what} that must not be torn (near copies "
+                             "make one), and nothing is left to judge on: leave --cv out, or give --val.")  # fmt: skip
         raise InputError(f"--cv {folds} asks for more folds than the usual class has {what}: take up to {most}.")
     if most < 2:
         return None

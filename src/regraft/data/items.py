@@ -188,7 +188,9 @@ class PictureObjects:
 
 
 class Texts(RowsInMemory):
-    """Texts in memory; ``faults`` maps the places of those that cannot be read to why."""
+    """Texts in memory, read without white space around them, as cells of a table are; ``faults`` maps the places of
+    those that cannot be read to why.
+    """
 
     modality: Modality = "text"
 
@@ -208,7 +210,7 @@ class Texts(RowsInMemory):
         text = self.texts[int(self.index[i])]
         if is_empty(text):
             raise UnreadableItem("it is empty")
-        return text
+        return text.strip()
 
     def take(self, indices: Indices) -> Texts:
         return Texts(self.texts, self.names, self.index[indices], faults=self.faults)

@@ -1,40 +1,33 @@
-"""What follows the features in the graph of a model of texts or rows: as many answers as there are items."""
+"""What follows the features in the graph of a model: as many answers as there are items."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from regraft.data.items import Items
 from regraft.export.answers import FoldEnds, answered, port_of
 from regraft.export.base import Arrays, Port
+from regraft.inference.modules import Answering
 from regraft.inference.predictor import Predictor
 from regraft.models.model import Model
 
 
-class Head(nn.Module):
+class Head(Answering):
     """Features (N, D) -> probabilities, or numbers with their quantiles in order and the ends of their interval, (N, K)
     in float32.
     """
 
     def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.head, self.link = copy.deepcopy(model.head).to("cpu").eval().requires_grad_(False), model.task.link
+        super().__init__(model)
         self.ends = None if model.folds is None else FoldEnds(model)
+        self.requires_grad_(False)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """See the class."""
-        found: Tensor = self.head(rows.to(self.head.mean.dtype))  # type: ignore[arg-type]
-        if self.link == "softmax":
-            return found.softmax(1).float()
-        if self.link == "sigmoid":
-            return found.sigmoid().float()
-        if found.shape[1] > 1:
-            found = torch.cat([found[:, :1], found[:, 1:].sort(1).values], 1)
-        found = found.float()
+        """See the class. Nothing is widened: a converted graph would lose the output's name."""
+        found = self.said(self.head(rows.to(self.head.mean.dtype))).float()  # type: ignore[arg-type]
         return found if self.ends is None else torch.cat([found, self.ends(rows, found[:, :1])], 1)
 
 

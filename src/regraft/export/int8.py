@@ -94,8 +94,8 @@ class Quantised:
         inner = [OpenVinoInt8(n).graph().clone() for n in networks]
         sizes = {0: free, 1: free}
         with torch.no_grad(), silent() as openvino:
-            given = [torch.zeros(1, *size, dtype=torch.uint8) for size in module.inner.sizes]
-            rows = tuple(network(x)[0] for network, x in zip(module.inner.networks, given, strict=True))
+            given = [torch.zeros(1, *size, dtype=torch.uint8) for size in module.sizes]
+            rows = tuple(network(x)[0] for network, x in zip(module.networks, given, strict=True))
             front = torch.export.export(_Front(module), exportable.example, dynamic_shapes=(sizes,))
             first = openvino.convert_model(front)
             last = openvino.convert_model(torch.export.export(_Back(module), rows))

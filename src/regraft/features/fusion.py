@@ -108,6 +108,11 @@ def parts_of(network: Pretrained) -> tuple[Pretrained, ...]:
     return network.parts if isinstance(network, Fusion) else (network,)
 
 
+def adapted(network: Pretrained) -> bool:
+    """Whether a part of it was trained by the run that it belongs to."""
+    return any("adapted_by" in p.provenance for p in parts_of(network))
+
+
 def learned(network: Pretrained, items: Items) -> Pretrained:
     """The network with all that must be learned from training items learned from ``items``."""
     return fuse([p.fitted(items) if isinstance(p, Mapped) else p for p in parts_of(network)])

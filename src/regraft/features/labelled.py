@@ -14,6 +14,7 @@ from regraft.backbones.base import Pretrained
 from regraft.core.row_store import RowStore
 from regraft.data.dataset import Dataset
 from regraft.features.engines.base import plain_engine
+from regraft.features.fusion import parts_of
 from regraft.features.lesson import Lesson
 from regraft.features.runner import Runner
 
@@ -52,9 +53,8 @@ def fresh_rows(
 ) -> LabelledFeatures:
     """The rows of the items that can be read."""
     with tempfile.TemporaryDirectory() as folder:
-        found = Runner(network, own_engine(engine, plain_engine(network, device)), device).stored(
-            data.items.take(items), RowStore(Path(folder))
-        )
+        own = own_engine(engine, plain_engine(parts_of(network)[0], device))
+        found = Runner(network, own, device).stored(data.items.take(items), RowStore(Path(folder)))
     read = items[found.positions]
     return LabelledFeatures(found.rows, data.y[read], read)
 

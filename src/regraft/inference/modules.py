@@ -26,7 +26,7 @@ Pictures = Sequence[NDArray[Any]]
 """Decoded pictures of any size: (h, w) or (h, w, 1 or 3), uint8 or floats in 0..1, red first."""
 
 
-class _Answering(nn.Module):
+class Answering(nn.Module):
     """Features (N, D) -> probabilities (N, K), or numbers with their quantiles in order, float32."""
 
     def __init__(self, model: Model) -> None:
@@ -35,17 +35,19 @@ class _Answering(nn.Module):
         self.class_names = tuple(map(str, model.target.classes))
 
     def of_rows(self, rows: Tensor) -> Tensor:
-        logits = self.head(rows.to(self.head.mean.dtype)).double()  # type: ignore[arg-type]
+        logits = self.head(rows.to(self.head.mean.dtype))  # type: ignore[arg-type]
+        return self.said(logits.double()).float()
+
+    def said(self, logits: Tensor) -> Tensor:
+        """Outputs of the head (N, K) -> what is said of them, in their own precision."""
         if self.link == "softmax":
-            logits = logits.softmax(1)
-        elif self.link == "sigmoid":
-            logits = logits.sigmoid()
-        elif logits.shape[1] > 1:
-            logits = torch.cat([logits[:, :1], logits[:, 1:].sort(1).values], 1)
-        return logits.float()
+            return logits.softmax(1)
+        if self.link == "sigmoid":
+            return logits.sigmoid()
+        return torch.cat([logits[:, :1], logits[:, 1:].sort(1).values], 1) if logits.shape[1] > 1 else logits
 
 
-class PictureModule(_Answering):
+class PictureModule(Answering):
     """Pictures of the network's size -> probabilities of ``class_names``, or numbers.
 
     ``sizes`` are (height, width, channels) of what each of its networks takes: one, but where several stand side by
@@ -72,7 +74,7 @@ class PictureModule(_Answering):
         return self(*(torch.from_numpy(np.stack([fit(p, s) for p in decoded])).to(device) for s in self.specs))
 
 
-class TextModule(_Answering):
+class TextModule(Answering):
     """Token numbers -> probabilities of ``class_names``, or numbers; `answer` takes texts."""
 
     def __init__(self, model: Model) -> None:
@@ -88,7 +90,7 @@ class TextModule(_Answering):
     @torch.inference_mode()
     def answer(self, texts: Sequence[str]) -> Tensor:
         """Texts -> float32 (N, K); long ones in windows, as `predict` reads them."""
-        data = np.array([*texts], object)
+        data = np.array([t.strip() for t in texts], object)
         device = next((p.device for p in self.parameters()), torch.device("cpu"))
         for runner in self.runners:
             runner.device = str(device)

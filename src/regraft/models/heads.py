@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
@@ -100,6 +101,16 @@ def settled(head: Any) -> Any:
     if parametrize.is_parametrized(head.linear):
         parametrize.remove_parametrizations(head.linear, "weight")
     return head
+
+
+def logits_of(head: nn.Module, rows: Any, piece: int = 4096) -> NDArray[np.float64]:
+    """What a head says of rows (n, D), which may be sparse: (n, K), so many at once."""
+    logits = []
+    for start in range(0, rows.shape[0], piece):
+        x = rows[start : start + piece]
+        with torch.inference_mode():
+            logits.append(head(torch.from_numpy(np.asarray(x.toarray() if issparse(x) else x))).double().numpy())
+    return np.concatenate(logits)
 
 
 HEADS = Registry(

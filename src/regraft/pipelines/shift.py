@@ -18,7 +18,6 @@ from regraft.data.audit.measure import facts
 from regraft.data.dataset import Dataset
 from regraft.features.fusion import parts_of
 from regraft.features.runner import Runner
-from regraft.methods.adaptation.on_features import logits_of
 from regraft.methods.base import Fitted
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.methods.probes.logistic import by_own_units
@@ -26,6 +25,7 @@ from regraft.metrics.densities import kl_divergence
 from regraft.metrics.domain_shift import class_distances, mmd, proxy_a_distance
 from regraft.metrics.intervals import proportion, share_change
 from regraft.metrics.validators import MOST_ROWS, spread
+from regraft.models.heads import logits_of
 from regraft.pipelines.evidence.projection import plane
 from regraft.pipelines.stages.open_target import TargetDomain
 

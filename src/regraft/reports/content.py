@@ -171,8 +171,9 @@ def _what_to_try(result: dict[str, Any]) -> str:
 def distilled_in_words(found: dict[str, Any]) -> list[str]:
     """What a distillation cost and brought, in sentences; see `regraft.pipelines.stages.distilled.compared`."""
     judged, speed, agreement, items = found["judged"], found["speed"], found["agreement"], found["items"]
+    by = "" if speed["engine"] == "none" else f" by {speed['engine']}"
     said = [f"The student answers {speed['times']:.2f} times as fast as the teacher, timed in turns on "
-            f"{speed['items']} items by {speed['engine']}."]  # fmt: skip
+            f"{speed['items']} items{by}."]  # fmt: skip
     if judged is None:
         said.append("There are no labelled items that the teacher has not learned from: what either is worth is not "
                     "known.")  # fmt: skip

@@ -36,7 +36,8 @@ class TrainedNetwork:
 
     ``logits`` (m, k) are calibrated ones (or numbers, in their unit) of the items with ``labels`` (m,) that were held
     out inside the training part, at the ``positions`` (m,) of its rows; None where there are none. ``chose`` says that
-    these items chose the epoch too.
+    these items chose the epoch too. Where others stand beside the network, ``sides`` are the two heads that ``head`` is
+    mixed of by the names of what they read, that of the trained network first.
     """
 
     network: Pretrained
@@ -46,6 +47,7 @@ class TrainedNetwork:
     labels: NDArray[Any]
     positions: NDArray[np.int64]
     chose: bool = False
+    sides: dict[str, LinearHead] | None = None
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def print_inspection(found: Inspection) -> None:
         facts.append("languages: " + ", ".join(f"{name} {n}" for name, n in list(found.languages.items())[:8]))
     print("; ".join(facts))
     if found.default:
-        more = f"; {found.default['better']}" if found.default["better"] else ""
+        more = "".join(f"; {found.default[key]}" for key in ("better", "fault") if found.default[key])
         print(f"a fit takes {found.default['backbone']}: {found.default['why']}{more}")
     if found.roles:
         which = "--features" if found.columns else "--text, --image"

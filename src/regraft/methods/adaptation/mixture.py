@@ -18,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from regraft.methods.adaptation.on_features import Learn, logits_of
+from regraft.methods.adaptation.on_features import Learn
 from regraft.methods.adaptation.self_training import SHARES, most_certain
 from regraft.methods.base import Fitted
 from regraft.metrics.validators import CERTAINTY, probabilities
-from regraft.models.heads import LinearHead
+from regraft.models.heads import LinearHead, logits_of
 
 KIND = "adapting features"
 SUMMARY = "adapts to --target: its answers as a mixture of classes, then a probe on itself (McLachlan 1975)"

@@ -11,10 +11,8 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from torch import nn
 
 from regraft.core.errors import InputError
 from regraft.methods.base import Fitted
@@ -58,13 +56,3 @@ def in_own_units(method: Any, source: Any, labels: NDArray[Any], target: Any, le
         fitted.head.mean, fitted.head.scale, fitted.head.linear.weight, fitted.head.linear.bias))  # fmt: skip
     head = LinearHead.of(units.mean + units.scale * mean, units.scale * scale, weight.T, bias, np.dtype(np.float64))
     return replace(fitted, head=head)
-
-
-def logits_of(head: nn.Module, rows: Any, piece: int = 4096) -> NDArray[np.float64]:
-    """(n, D) -> (n, K)."""
-    logits = []
-    for start in range(0, rows.shape[0], piece):
-        x = rows[start : start + piece]
-        with torch.inference_mode():
-            logits.append(head(torch.from_numpy(np.asarray(x.toarray() if issparse(x) else x))).double().numpy())
-    return np.concatenate(logits)

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.arrays import stack_rows
-from regraft.methods.adaptation.on_features import Learn, logits_of
+from regraft.methods.adaptation.on_features import Learn
 from regraft.methods.base import Fitted
 from regraft.metrics.validators import CERTAINTY, probabilities
+from regraft.models.heads import logits_of
 
 KIND = "adapting features"
 SUMMARY = "adapts to --target: a probe learns from its own most certain answers (Zou et al. 2018)"

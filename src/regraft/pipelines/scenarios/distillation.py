@@ -19,6 +19,7 @@ from regraft.data.parts import evaluation_part
 from regraft.data.relabel import relabel
 from regraft.data.splits import Split, make_split
 from regraft.features.fingerprints import fingerprints
+from regraft.features.fusion import parts_of
 from regraft.features.lesson import Lesson
 from regraft.methods import METHODS
 from regraft.methods.distillation import Distilled
@@ -134,9 +135,11 @@ class Distillation(Single):
         """The student's; raises ``InputError`` where it is the teacher's own."""
         super().load_network()
         own = self.teacher.model.network
-        if self.network.name == own.name and self.network.spec == own.spec:
-            raise InputError(f"--into {own.name} is the teacher's own network, fed alike: it would be no faster. Name "
-                             "a smaller one, or feed it smaller pictures with --size.")  # fmt: skip
+        mine, theirs = ([(p.name, p.spec) for p in parts_of(n)] for n in (self.network, own))
+        if all(part in mine for part in theirs):
+            raise InputError(f"--into {self.network.name} is the teacher's own network, or holds it, fed "
+                             "alike: it would be no faster. Name a smaller one, or feed it smaller pictures with "
+                             "--size.")  # fmt: skip
 
     def begin(self) -> None:
         """The method, with the teacher's loss where it trains."""

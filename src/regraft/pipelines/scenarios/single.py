@@ -23,8 +23,8 @@ from regraft.data.open import name_of
 from regraft.data.splits import Split, make_split
 from regraft.features.default import Default, default_for
 from regraft.features.encoders.table import columns_of
+from regraft.features.fusion import adapted, without_int8
 from regraft.features.fusion import learned as with_learned_maps
-from regraft.features.fusion import without_int8
 from regraft.features.labelled import LabelledFeatures
 from regraft.features.one_pass import one_pass
 from regraft.features.runner import Runner
@@ -230,7 +230,7 @@ class Single(Scenario):
         event = "fitted" if self.learned.probe is None else "trained"
         self.run.log(event, **choice, decision=model.decision)
         self.choice = choice | ({"search": context.search} if context.search else {})
-        self.trains = "adapted_by" in model.network.provenance
+        self.trains = adapted(model.network)
         if self.options.evaluation.outliers:
             model.familiar, problem = known_items(context, self.learned, train)
             problems += [problem] if problem else []

@@ -22,7 +22,7 @@ from regraft.models.model import Model
 from regraft.pipelines.context import FitContext, Kept
 from regraft.pipelines.stages.controls import Control, ControlKit, run_controls
 from regraft.pipelines.stages.features import recompute_features
-from regraft.pipelines.stages.fusion_ablation import part_outputs
+from regraft.pipelines.stages.fusion_ablation import part_outputs, side_outputs
 from regraft.pipelines.stages.learn import Learned, head_learner, known_items, learn
 from regraft.pipelines.stages.outcome import Outcome, together
 from regraft.pipelines.stages.outliers import unlike_figures
@@ -56,8 +56,9 @@ def evaluate(
         unlike = unlike_figures(model.familiar, rows.x, [split.val.items.name(int(i)) for i in judged.items])
         if probe is not None:  # the network has learned from these: how much further out others lie, nobody knows
             unlike["expected"] = None
-    return Outcome(rows, probabilities, model.decision, model.folds is not None, controls, part_outputs(model, kit),
-                   unlike, sum(c.computed for c in controls))  # fmt: skip
+    parts = part_outputs(model, kit) if probe is None else side_outputs(model, learned.sides, rows.x)
+    return Outcome(rows, probabilities, model.decision, model.folds is not None, controls, parts, unlike,
+                   sum(c.computed for c in controls))  # fmt: skip
 
 
 def cross_validate(context: FitContext, method: Any, rows: LabelledFeatures, folds: NDArray[np.int64]) -> list[Outcome]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from regraft.core.arrays import stack_columns
 from regraft.features.fusion import describe, parts_of
 from regraft.methods.base import Fitted
 from regraft.methods.probes.linear_probe import fit_features
+from regraft.models.heads import LinearHead
 from regraft.models.model import Model
 from regraft.pipelines.stages.controls import ControlKit
 
@@ -21,12 +22,13 @@ from regraft.pipelines.stages.controls import ControlKit
 @dataclass(frozen=True)
 class PartOutputs:
     """Probabilities (m, k) on the judged items by part: of a head on it ``alone``, of one on all ``without`` it, and of
-    the heads ``stacked``, where that can be learned.
+    the heads ``stacked``, where that can be learned. ``parts`` tells what they are.
     """
 
     alone: dict[str, NDArray[Any]]
     without: dict[str, NDArray[Any]]
     stacked: NDArray[Any] | None
+    parts: list[dict[str, Any]]
 
 
 def part_outputs(model: Model, kit: ControlKit) -> PartOutputs | None:
@@ -44,7 +46,24 @@ def part_outputs(model: Model, kit: ControlKit) -> PartOutputs | None:
         others = [j for j in range(len(parts)) if j != i]
         without[name] = alone[others[0]] if len(others) == 1 else _judged(model, kit, _learned(kit, others, columns),
                                                                           others, columns)  # fmt: skip
-    return PartOutputs(dict(zip(names, alone, strict=True)), without, _stacked(model, kit, learned, alone))
+    stacked = _stacked(model, kit, learned, alone)
+    return PartOutputs(dict(zip(names, alone, strict=True)), without, stacked, describe(model.network))
+
+
+def side_outputs(model: Model, sides: dict[str, LinearHead] | None, rows: Any) -> PartOutputs | None:
+    """The same of a trained network and what stands beside it, by the heads of both ``sides`` on their columns of the
+    judged ``rows`` (m, D), in which the trained one comes first; None where nothing stands beside it.
+    """
+    if sides is None:
+        return None
+    (ours, own), (theirs, beside) = sides.items()
+    width = len(own.mean)
+    alone = {name: replace(model, head=head, folds=None).probabilities(x) for name, head, x in (
+        (ours, own, rows[:, :width]), (theirs, beside, rows[:, width:]))}  # fmt: skip
+    views = [part["view"] for part in describe(model.network)]
+    both = (ours, own, views[:1]), (theirs, beside, views[1:])
+    parts = [{"name": name, "width": len(head.mean), "view": [*chain(*view)]} for name, head, view in both]
+    return PartOutputs(alone, {ours: alone[theirs], theirs: alone[ours]}, None, parts)
 
 
 def part_figures(
@@ -57,7 +76,7 @@ def part_figures(
     """
     metric = model.task.headline
     return {
-        "parts": describe(model.network),
+        "parts": found.parts,
         "alone": {n: model.figures(labels, p, groups) for n, p in found.alone.items()},
         "late": model.figures(labels, np.mean([*found.alone.values()], axis=0), groups),
         "stacked": None if found.stacked is None else model.figures(labels, found.stacked, groups),

@@ -17,6 +17,7 @@ from regraft.features.fusion import parts_of
 from regraft.features.labelled import LabelledFeatures
 from regraft.methods.base import Fitted
 from regraft.methods.probes import linear_probe as PROBE
+from regraft.models.heads import LinearHead
 from regraft.models.model import Model
 from regraft.models.outliers import OutlierDetector
 from regraft.options.base import Kind
@@ -45,11 +46,14 @@ class AlreadyTrained:
 
 @dataclass(frozen=True)
 class Learned:
-    """The ``model``, a record of how it was chosen, and for a trained network the ``probe`` it has to beat."""
+    """The ``model``, a record of how it was chosen, for a trained network the ``probe`` it has to beat, and the heads
+    of both ``sides`` where others stand beside it.
+    """
 
     model: Model
     choice: dict[str, Any]
     probe: Model | None
+    sides: dict[str, LinearHead] | None = None
 
 
 def head_learner(context: FitContext, method: Any = None, *, own: bool = True) -> Callable[..., Fitted]:

@@ -32,8 +32,9 @@ def started(split: Split, data: str, asked: NetworkOptions) -> tuple[Pretrained,
     if weights is not None:
         raise InputError(f"--init {init} brings its own weights; leave out --weights {weights}.")
     model, network, manifest = of_run(asked)
-    named = backbone not in (None, network.name)
-    if named and not _same_architecture(network_for(split.train.items, backbone, trains=True), network):
+    wanted = network if backbone in (None, network.name) else network_for(split.train.items, backbone, trains=True)
+    fits = [] if _same_architecture(wanted, network) else [_same_architecture(p, network) for p in parts_of(wanted)]
+    if fits and sum(fits) != 1:
         raise InputError(f"--init {init} holds the network {network.name}, and --backbone asks for {backbone}: the "
                          "weights of one do not fit the other; leave out one of the two.")  # fmt: skip
     if network.spec.modality != split.train.modality:
@@ -43,6 +44,10 @@ def started(split: Split, data: str, asked: NetworkOptions) -> tuple[Pretrained,
     record = manifest["record"]
     if (record.get("refit") or record.get("cross_validation")) and record.get("data") == data:
         head, problem = None, Problem("init", init, "the body is taken; its head has learned from items judged here")
+    if fits:
+        network = fuse([network if own else p for p, own in zip(parts_of(wanted), fits, strict=True)])
+        head, problem = None, Problem("init", init, f"its body is taken for one of the networks of {network.name}; its "
+                                      "head, which reads that one alone, is not")  # fmt: skip
     split.problems.append(problem)
     return network, head
 
@@ -51,15 +56,20 @@ def of_run(asked: NetworkOptions) -> tuple[Model, Pretrained, dict[str, Any]]:
     """The model of the run ``--init``, its network as a fit begins with it, and its manifest."""
     assert asked.init is not None
     model, manifest = artefact.load(asked.init)
-    network = model.network
-    if asked.size is not None:
-        network = fuse([catalog.fed(p, asked.size) for p in parts_of(network)])
-    network.provenance = {k: v for k, v in network.provenance.items() if k not in ("adapted_by", "digest")}
-    network.provenance |= {"init": asked.init, "trained_on": manifest["record"].get("data")}
+    parts = [p if asked.size is None else catalog.fed(p, asked.size) for p in parts_of(model.network)]
+    network = fuse(parts)
+    for part in {id(p): p for p in (*parts, network)}.values():
+        part.provenance = {k: v for k, v in part.provenance.items() if k not in ("adapted_by", "digest")}
+        part.provenance |= {"init": asked.init, "trained_on": manifest["record"].get("data")}
     return model, network, manifest
 
 
 def _same_architecture(a: Pretrained, b: Pretrained) -> bool:
+    parts, others = parts_of(a), parts_of(b)
+    if len(parts) != len(others):
+        return False
+    if len(parts) > 1:
+        return all(map(_same_architecture, parts, others))
     keys = ("library", "architecture", "block", "config", "words")
     inner = [n.recipe.get("of", {}) for n in (a, b)]
     return a.spec.view == b.spec.view and all(

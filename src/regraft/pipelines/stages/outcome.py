@@ -101,7 +101,8 @@ def _joined_parts(found: list[PartOutputs | None], joined: Callable[[list[Any]],
     alone, without = ({n: joined([getattr(p, kind)[n] for p in parts]) for n in getattr(parts[0], kind)}
                       for kind in ("alone", "without"))  # fmt: skip
     stacked = [p.stacked for p in parts]
-    return PartOutputs(alone, without, None if any(s is None for s in stacked) else joined(stacked))
+    whole = None if any(s is None for s in stacked) else joined(stacked)
+    return PartOutputs(alone, without, whole, parts[0].parts)
 
 
 def _joined_unlike(found: list[dict[str, Any] | None]) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from regraft.core.types import Problem
+from regraft.features.fusion import parts_of
 from regraft.features.labelled import LabelledFeatures
 from regraft.methods.base import Fitted
 from regraft.models.model import Model
@@ -15,6 +16,7 @@ from regraft.pipelines.context import FitContext
 from regraft.pipelines.stages.learn import AlreadyTrained, Learned, closed_form, decided, model_of
 from regraft.selection.method import auto
 from regraft.tasks.uncertainty import uncertainty
+from regraft.training.beside import train_beside
 from regraft.training.network import train_network
 from regraft.training.trainer import Initialization, TrainedNetwork
 from regraft.training.validation import promised
@@ -41,7 +43,7 @@ def learn_network(
     if trained.chose and promised(context.options) is not None and trained.logits is not None:
         text = "no group can be spared to find by what is promised: items that chose the epoch do it"
         context.split.problems.append(Problem("promised-by-known-items", data.name, text))
-    return Learned(model, trained.record | tried, probe)
+    return Learned(model, trained.record | tried, probe, trained.sides)
 
 
 def _trained(
@@ -53,7 +55,8 @@ def _trained(
     start = Initialization(context.network, probe.head, probe.record, context.warm)
     data, groups = context.split.train, context.groups_of(train)
     if method.KIND == "training":
-        return train_network(method, start, data, train, context.training, groups), {}
+        make = train_network if len(parts_of(context.network)) == 1 else train_beside
+        return make(method, start, data, train, context.training, groups), {}
     left = context.watch.left(seconds_of(context.options.training.budget or DEFAULT_BUDGET))
     trained, steps = auto(start, data, train, context.training, learn=fit_head, left=left, groups=groups)
     context.run.log("auto", auto=steps)
