@@ -67,14 +67,15 @@ def test_everything_planted_is_found_and_nothing_else(tmp_path: Path, capsys) ->
     planted = [
         (sentence(0).upper().replace(" ", "  "), "a"), (sentence(1), "a"), (longer + " indeed", "b"), ("  ", "a"),
         ("\u200b", "b"), ("好", "a"), ("😀👍🏽", "a"), ("word " * 20_000, "b"), ("broken \ufffd thing of old", "a"),
+        ("NaN", "a"),
     ]  # fmt: skip
     found = inspect(write(tmp_path / "t.csv", rows + planted))
     assert [(p.kind, p.item) for p in found.problems] == [
         ("empty", "row 45"), ("empty", "row 46"), ("short", "row 47"), ("no-words", "row 48"), ("long", "row 49"),
-        ("damaged-text", "row 50"), ("duplicate", "row 42"), ("duplicate-two-labels", "row 43"),
-        ("near-duplicate", "row 44"),
+        ("damaged-text", "row 50"), ("looks-missing", "row 51"), ("duplicate", "row 42"),
+        ("duplicate-two-labels", "row 43"), ("near-duplicate", "row 44"),
     ]  # fmt: skip
-    assert found.items == 47 and found.lengths["max"] == 99_999 and found.languages["zh"] == 1 and not found.sizes
+    assert found.items == 48 and found.lengths["max"] == 99_999 and found.languages["zh"] == 1 and not found.sizes
     print_inspection(found)
     text = capsys.readouterr().out
     assert "99,999 at most" in text and "zh 1" in text and "sizes" not in text and "row 43: is the same text" in text

@@ -17,6 +17,7 @@ from regraft.data.tabular.cells import Cells
 from regraft.data.text.shortening import has_words
 from regraft.data.text.texts import TextFacts, near_between
 from regraft.tasks import LABEL_KINDS
+from regraft.text.numbers import is_missing
 
 FEW_JUDGED = 10
 LONG, DAMAGED = 20_000, "\ufffd"
@@ -83,13 +84,18 @@ def picture_problems(data: Dataset, facts: Facts, failed: dict[int, str]) -> lis
 
 
 def text_problems(data: Dataset, facts: TextFacts, failed: dict[int, str]) -> list[Problem]:
-    """Texts that are empty, of one character, without a word, very long, damaged; and the same text twice."""
+    """Texts that are empty, of one character, without a word, a word for nothing, very long or damaged, and the same
+    text twice.
+    """
     name = data.items.name
     found = [Problem("empty", name(i), why) for i, why in sorted(failed.items())]
     for position, length in zip(facts.positions.tolist(), facts.lengths.tolist(), strict=True):
         loaded = data.items.load(position)
         if not has_words(loaded):
             found.append(Problem("no-words", name(position), "holds no letter and no digit"))
+        elif is_missing(loaded):
+            text = f"says {loaded!r}, as tools write where nothing is known; it is read as that word"
+            found.append(Problem("looks-missing", name(position), text))
         elif length == 1:
             found.append(Problem("short", name(position), "is one character long"))
         elif length > LONG:
