@@ -182,8 +182,8 @@ def text(r: dict[str, Any]) -> list[str]:
         ]
     for part, words in (
         ("finetune", "MiniLM trained by lp-ft on 80 % of rt-polarity"),
-        ("finetune_english", "e5-small trained by lp-ft on 80 % of rt-polarity"),
-        ("finetune_chinese", "e5-small[join] trained by lp-ft on the Chinese film reviews"),
+        ("finetune_english", "e5-small trained by lp-ft on 80 % of rt-polarity, minilm+tfidf beside it"),
+        ("finetune_chinese", "e5-small[join] trained by lp-ft on the Chinese film reviews, tfidf beside it"),
     ):
         if part in r:
             f = r[part]
@@ -191,6 +191,10 @@ def text(r: dict[str, Any]) -> list[str]:
             out += [f"{words} ({f['learned_from']:,}), judged on {f['judged_on']:,} others: "
                     f"{f['mean']:.4f} ({f['lowest']:.4f} to {f['highest']:.4f} over {len(f['runs'])} seeds), its probe "
                     f"{f['runs'][0]['probe']:.4f}; at most {best['seconds']:.0f} s a run.", ""]  # fmt: skip
+            if (first := f["runs"][0]).get("alone"):
+                out[-2] += " Alone in the first of them " + ", ".join(
+                    f"{name} {value:.4f} (adds {points(first['adds'][name])} points)"
+                    for name, value in first["alone"].items()) + "."  # fmt: skip
     if "chinese" in r:
         c = r["chinese"]
         out += ["Chinese film reviews, 4,504 to learn from, 1,494 to judge on:", ""]
