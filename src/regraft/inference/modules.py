@@ -35,6 +35,7 @@ class Answering(nn.Module):
         self.class_names = tuple(map(str, model.target.classes))
 
     def of_rows(self, rows: Tensor) -> Tensor:
+        """Features (N, D) -> see the class, summed in float64."""
         logits = self.head(rows.to(self.head.mean.dtype))  # type: ignore[arg-type]
         return self.said(logits.double()).float()
 

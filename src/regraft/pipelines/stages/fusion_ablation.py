@@ -22,13 +22,14 @@ from regraft.pipelines.stages.controls import ControlKit
 @dataclass(frozen=True)
 class PartOutputs:
     """Probabilities (m, k) on the judged items by part: of a head on it ``alone``, of one on all ``without`` it, and of
-    the heads ``stacked``, where that can be learned. ``parts`` tells what they are.
+    the heads ``stacked``, where that can be learned. ``parts`` tells what they are, where they
+    are not the model's networks one by one.
     """
 
     alone: dict[str, NDArray[Any]]
     without: dict[str, NDArray[Any]]
     stacked: NDArray[Any] | None
-    parts: list[dict[str, Any]]
+    parts: list[dict[str, Any]] | None = None
 
 
 def part_outputs(model: Model, kit: ControlKit) -> PartOutputs | None:
@@ -46,8 +47,7 @@ def part_outputs(model: Model, kit: ControlKit) -> PartOutputs | None:
         others = [j for j in range(len(parts)) if j != i]
         without[name] = alone[others[0]] if len(others) == 1 else _judged(model, kit, _learned(kit, others, columns),
                                                                           others, columns)  # fmt: skip
-    stacked = _stacked(model, kit, learned, alone)
-    return PartOutputs(dict(zip(names, alone, strict=True)), without, stacked, describe(model.network))
+    return PartOutputs(dict(zip(names, alone, strict=True)), without, _stacked(model, kit, learned, alone))
 
 
 def side_outputs(model: Model, sides: dict[str, LinearHead] | None, rows: Any) -> PartOutputs | None:
@@ -76,7 +76,7 @@ def part_figures(
     """
     metric = model.task.headline
     return {
-        "parts": found.parts,
+        "parts": found.parts or describe(model.network),
         "alone": {n: model.figures(labels, p, groups) for n, p in found.alone.items()},
         "late": model.figures(labels, np.mean([*found.alone.values()], axis=0), groups),
         "stacked": None if found.stacked is None else model.figures(labels, found.stacked, groups),
