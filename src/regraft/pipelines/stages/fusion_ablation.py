@@ -22,8 +22,8 @@ from regraft.pipelines.stages.controls import ControlKit
 @dataclass(frozen=True)
 class PartOutputs:
     """Probabilities (m, k) on the judged items by part: of a head on it ``alone``, of one on all ``without`` it, and of
-    the heads ``stacked``, where that can be learned. ``parts`` tells what they are, where they
-    are not the model's networks one by one.
+    the heads ``stacked``, where that can be learned. ``parts`` tells what they are, where they are not the model's
+    networks one by one.
     """
 
     alone: dict[str, NDArray[Any]]
