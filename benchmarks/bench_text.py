@@ -2,8 +2,8 @@
 
 Parts, each to be run alone (``python benchmarks/bench_text.py PART``), of frozen networks: english, chinese, across,
 across_unlabelled, domain, domain_unlabelled, development; of networks that train: finetune, finetune_english,
-finetune_chinese, few, few_both. Every choice is made by cross-validation, on an inner split of the training part, or on
-the pairs of development. Rows of frozen networks are taken from the cache, where they are.
+finetune_chinese, all_english, all_chinese, few, few_both. Every choice is made by cross-validation, on an inner split
+of the training part, or on the pairs of development. Rows of frozen networks are taken from the cache, where they are.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ def trained(part: str, learn: Labelled, judge: Labelled, seeds: int = 3, **optio
                          "gain_over_probe": result.gain_over_probe})  # fmt: skip
             if (parts := result.metrics.get("parts")) is not None:
                 alone = {name: one["accuracy"] for name, one in parts["alone"].items()}
-                runs[-1] |= {"alone": alone, "adds": parts["adds"], "beside": result.choice["beside"]}
+                beside = {k: v for k, v in result.choice["beside"].items() if k != "trained"}
+                runs[-1] |= {"alone": alone, "adds": parts["adds"], "beside": beside}
             print(options, seed, runs[-1], flush=True)
             values = [r["accuracy"] for r in runs]
             found = told | {"runs": runs, "mean": float(np.mean(values)), "lowest": min(values), "highest": max(values)}
@@ -154,6 +155,19 @@ def finetune_chinese(store: RowStore) -> dict[str, Any]:
     """e5 trained on the Chinese film reviews to learn from, beside it counted words, judged on val and test."""
     judge = texts("reviews_zh_val", "reviews_zh_test")
     return trained("finetune_chinese", texts("reviews_zh_train"), judge, backbone=f"{E5}+tfidf")
+
+
+def all_english(store: RowStore) -> dict[str, Any]:
+    """e5 and MiniLM trained, one after the other, beside them counted words; as `finetune_english` otherwise."""
+    return trained("all_english", *english_halves(), backbone="e5-small+minilm+tfidf", train_all=True)
+
+
+def all_chinese(store: RowStore) -> dict[str, Any]:
+    """e5 trained on the texts with and without the blanks between their words, a small Chinese network, beside them
+    counted words; as `finetune_chinese` otherwise.
+    """
+    judge, names = texts("reviews_zh_val", "reviews_zh_test"), f"{E5}+e5-small+regraft_tiny_text+tfidf"
+    return trained("all_chinese", texts("reviews_zh_train"), judge, backbone=names, train_all=True)
 
 
 def chinese(store: RowStore) -> dict[str, Any]:
@@ -399,8 +413,8 @@ def plot(curves: dict[str, list[dict[str, Any]]]) -> None:
 
 PARTS = {"english": english, "chinese": chinese, "across": across, "across_unlabelled": across_unlabelled,
          "domain": domain, "domain_unlabelled": domain_unlabelled, "development": development, "finetune": finetune,
-         "finetune_english": finetune_english, "finetune_chinese": finetune_chinese, "few": few,
-         "few_both": few_both}  # fmt: skip
+         "finetune_english": finetune_english, "finetune_chinese": finetune_chinese, "all_english": all_english,
+         "all_chinese": all_chinese, "few": few, "few_both": few_both}  # fmt: skip
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""One network trained, another or counted words beside it: the share of each, one head on both."""
+"""One network trained or all that can learn, counted words beside them: the share of each, one head on all."""
 
 import csv
 import json
@@ -14,7 +14,9 @@ from regraft.features.fusion import parts_of
 from regraft.models import artefact
 from regraft.models.heads import LinearHead, logits_of
 from regraft.pipelines.result import FitResult
-from regraft.training.beside import found_share, mixed
+from regraft.tasks import Link
+from regraft.training.beside import Learned, found_shares, mixed
+from regraft.training.calibration import inner_loss
 
 WORDS = {"neg": ["bad", "dull", "awful", "waste"], "pos": ["good", "great", "joy", "lovely"]}
 FILLER = ["film", "plot", "scene", "actor", "music", "camera"]
@@ -34,8 +36,8 @@ def write_table(path: Path, n: int, *, numbers: bool = False) -> Path:
     return path
 
 
-def noisy_sides(precisions: tuple[float, float], n: int = 20_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log-odds (n, 2) of two sides that see a class through independent normal noise, and the classes (n, 2)."""
+def noisy_sides(*precisions: float, n: int = 20_000) -> tuple[list[np.ndarray], np.ndarray]:
+    """Log-odds (n, 2) of sides that see a class through independent normal noise, and the classes (n, 2)."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, n)
     sides = []
@@ -43,43 +45,53 @@ def noisy_sides(precisions: tuple[float, float], n: int = 20_000) -> tuple[np.nd
         seen = (2 * y - 1) + rng.normal(size=n) / np.sqrt(precision)
         half = precision * seen  # the log-odds are 2 * precision * what is seen
         sides.append(np.stack([-half, half], 1))
-    return sides[0], sides[1], np.eye(2)[y]
+    return sides, np.eye(2)[y]
 
 
-def test_two_that_know_different_things_share_the_answer_alike() -> None:
+def shares_of(sides: list[np.ndarray], targets: np.ndarray, link: Link | None = "softmax"):
+    return found_shares(sides, lambda outputs: inner_loss(outputs, targets, link))
+
+
+@pytest.mark.parametrize("precisions", [(1.0, 0.4), (0.3, 0.9, 0.5), (0.2, 0.2, 0.6, 0.4)])
+def test_those_that_know_different_things_share_the_answer_alike(precisions) -> None:
     """Of independent evidence the log-odds add up, so the shares are equal however precise each side is."""
-    ours, theirs, targets = noisy_sides((1.0, 0.4))
-    share, losses = found_share(ours, theirs, targets, "softmax")
-    assert abs(share - 0.5) < 0.03
-    assert losses["together"] < losses["trained"] < losses["beside"]
+    sides, targets = noisy_sides(*precisions)
+    shares, alone, together = shares_of(sides, targets)
+    assert np.allclose(shares, 1 / len(sides), atol=0.04) and shares.sum() == pytest.approx(1)
+    assert together < min(alone) and np.argmin(alone) == np.argmax(precisions)
 
 
 def test_a_side_that_says_nothing_gets_no_share() -> None:
-    ours, _, targets = noisy_sides((1.0, 1.0), 2000)
+    (ours, theirs), targets = noisy_sides(1.0, 1.0, n=2000)
     noise = np.random.default_rng(1).normal(size=ours.shape)
-    share, losses = found_share(ours, noise - noise.mean(1, keepdims=True), targets, "softmax")
-    assert share < 0.15
-    share, losses = found_share(ours, -ours, targets, "softmax")
-    assert share < 0.01 and losses["together"] == pytest.approx(losses["trained"], abs=1e-6)
-    assert found_share(-ours, ours, targets, "softmax")[0] > 0.99
+    noise -= noise.mean(1, keepdims=True)
+    shares, *_ = shares_of([noise, ours, theirs], targets)
+    assert shares[0] < 0.1 and abs(shares[1] - shares[2]) < 0.15
+    for sides, best in (([ours, -ours], 0), ([-ours, ours], 1), ([-ours, -theirs, ours], 2)):
+        shares, alone, together = shares_of(sides, targets)
+        assert shares[best] > 0.99 and together == pytest.approx(alone[best], abs=1e-6)
 
 
 def test_of_numbers_the_more_exact_side_has_the_larger_share() -> None:
-    """The best weights of two unbiased values are as their precisions: 4 and 1."""
+    """The best weights of unbiased values are as their precisions: here 4, 1 and 1."""
     rng = np.random.default_rng(0)
     wanted = rng.normal(size=(20_000, 1))
-    ours, theirs = wanted + rng.normal(size=wanted.shape) / 2, wanted + rng.normal(size=wanted.shape)
-    assert abs(found_share(ours, theirs, wanted, None)[0] - 0.2) < 0.02
+    sides = [wanted + rng.normal(size=wanted.shape) / np.sqrt(p) for p in (1, 4, 1)]
+    assert np.allclose(shares_of(sides, wanted, None)[0], [1 / 6, 4 / 6, 1 / 6], atol=0.02)
 
 
-def test_one_head_says_what_both_say_in_their_shares() -> None:
+def test_one_head_says_what_all_say_in_their_shares() -> None:
+    """Also where the columns of one side lie between those of others."""
     rng = np.random.default_rng(0)
-    heads = [LinearHead.of(rng.normal(size=d), rng.uniform(0.5, 2, d), rng.normal(size=(d, 3)), rng.normal(size=3),
-                           np.dtype(np.float32)) for d in (5, 7)]  # fmt: skip
-    x = rng.normal(size=(20, 12)).astype(np.float32)
-    ours, theirs = logits_of(heads[0], x[:, :5]), logits_of(heads[1], x[:, 5:])
-    found = logits_of(mixed(*heads, 0.3, 2.0), x)
-    assert np.allclose(found, (0.7 * ours + 0.3 * theirs) / 2, atol=1e-5)
+    x = rng.normal(size=(20, 14)).astype(np.float32)
+    sides = []
+    for columns in ([3, 4, 5], [0, 1, 2, 10, 11, 12, 13], [6, 7, 8, 9]):
+        d = len(columns)
+        head = LinearHead.of(rng.normal(size=d), rng.uniform(0.5, 2, d), rng.normal(size=(d, 3)), rng.normal(size=3),
+                             np.dtype(np.float32))  # fmt: skip
+        sides.append(Learned("", (), np.array(columns), head, logits_of(head, x[:, columns])))
+    wanted = sum(share * side.outputs for share, side in zip((0.5, 0.3, 0.2), sides, strict=True)) / 2
+    assert np.allclose(logits_of(mixed(sides, np.array([0.5, 0.3, 0.2]), 2.0), x), wanted, atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +122,8 @@ def alone(bert: str, data: Path) -> FitResult:
 
 def test_counted_words_help_a_network_that_knows_few(run: FitResult, data: Path) -> None:
     beside = run.choice["beside"]
-    assert beside["networks"] == "tfidf" and 0.3 < beside["share"] <= 1
-    assert beside["inner_loss"]["together"] <= min(beside["inner_loss"]["trained"], beside["inner_loss"]["beside"])
+    assert [*beside["shares"]] == run.backbone.split("+") and beside["shares"]["tfidf"] > 0.3
+    assert beside["inner_loss"].pop("together") <= min(beside["inner_loss"].values())
     assert run.metrics["val"]["accuracy"] > 0.9 and "linear-probe" in run.metrics["controls"]
     parts = run.metrics["parts"]
     assert list(parts["alone"]) == [p["name"] for p in parts["parts"]] and parts["parts"][1]["name"] == "tfidf"
@@ -137,7 +149,7 @@ def test_only_the_first_network_was_trained(run: FitResult, alone: FitResult) ->
 def test_numbers_are_shared_too(bert: str, tmp_path: Path) -> None:
     data = write_table(tmp_path / "n.csv", 240, numbers=True)
     found = regraft.fit(str(data), backbone=f"{bert}+tfidf", task="regression", out=str(tmp_path / "r"), **OPTIONS)
-    assert found.metrics["val"]["r2"] > 0.8 and found.choice["beside"]["share"] > 0.3
+    assert found.metrics["val"]["r2"] > 0.8 and found.choice["beside"]["shares"]["tfidf"] > 0.3
 
 
 def test_a_run_goes_on_with_counted_words_beside_it(
@@ -164,3 +176,51 @@ def test_what_cannot_be_mixed_is_refused(
     names = (bert, "tfidf") if first else ("tfidf", bert)
     with pytest.raises(InputError, match=why):
         regraft.fit(str(data), backbone="+".join(names), out=str(tmp_path / "r"), **OPTIONS | {"method": method})
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory) -> str:
+    pytest.importorskip("transformers", reason="transformers is in the extra text")
+    from tests.backbones.tiny_text import write_model
+
+    return str(write_model(tmp_path_factory.mktemp("second") / "other", seed=1))
+
+
+def test_all_that_can_learn_do_and_each_as_alone(
+    bert: str, second: str, data: Path, alone: FitResult, tmp_path: Path
+) -> None:
+    """Counted words stand between the two: columns are told apart by what they belong to."""
+    run = regraft.fit(str(data), backbone=f"{bert}+tfidf+{second}", train_all=True, out=str(tmp_path / "r"), **OPTIONS)
+    of_second = regraft.fit(str(data), backbone=second, out=str(tmp_path / "s"), **OPTIONS)
+    model = artefact.load(run.run)[0]
+    for part, one in zip(parts_of(model.network)[::2], (alone, of_second), strict=True):
+        state, theirs = part.body.state_dict(), parts_of(artefact.load(one.run)[0].network)[0].body.state_dict()
+        assert all(torch.equal(v, theirs[k]) for k, v in state.items()), "trained as it is alone, to the bit"
+        assert run.metrics["parts"]["alone"][one.backbone]["accuracy"] == one.metrics["val"]["accuracy"]
+    names = [alone.backbone, of_second.backbone, "tfidf"]
+    beside = run.choice["beside"]
+    assert [*beside["shares"]] == names == [p["name"] for p in run.metrics["parts"]["parts"]]
+    assert sum(beside["shares"].values()) == pytest.approx(1) and [*beside["trained"]] == names[1:2]
+    assert beside["trained"][names[1]]["history"] == of_second.choice["history"]
+    assert beside["inner_loss"].pop("together") <= min(beside["inner_loss"].values())
+    assert not [*Path(run.run).rglob("checkpoints")], "what only an interrupted run needs is gone"
+    rows = list(csv.DictReader(open(Path(run.run, "predictions.csv"), encoding="utf-8")))
+    texts = {f"row {i + 2}": row["text"] for i, row in enumerate(csv.DictReader(open(data, encoding="utf-8")))}
+    found = regraft.load(run.run).predict_proba([texts[r["input"]] for r in rows])[:, 1]
+    assert np.allclose(found, [float(r["p:pos"]) for r in rows], atol=1e-6), "the saved model is the judged one"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "more", "why"),
+    [
+        ("tfidf", {}, "several networks"),
+        (None, {}, "several networks"),
+        ("{bert}+tfidf", {}, "1 can be trained"),
+        ("{bert}+tfidf", {"method": "linear-probe"}, "such as lp-ft; linear-probe has no use for it"),
+        ("{bert}+tfidf", {"target": "{data}"}, "one network is adapted"),
+    ],
+)
+def test_train_all_is_for_several(backbone, more: dict, why: str, bert: str, data: Path, tmp_path: Path) -> None:
+    given = {k: v.format(data=data) for k, v in more.items()} | {"backbone": backbone and backbone.format(bert=bert)}
+    with pytest.raises(InputError, match=why):
+        regraft.fit(str(data), train_all=True, out=str(tmp_path / "r"), **OPTIONS | given)

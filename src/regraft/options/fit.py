@@ -12,7 +12,7 @@ from regraft.options.base import SCENARIO_WORDS, TASK_WORDS, Declared, Kind, Sce
 from regraft.options.data import DataOptions
 from regraft.options.distillation import DistillationOptions
 from regraft.options.evaluation import EvaluationOptions
-from regraft.options.network import INT8, NetworkOptions
+from regraft.options.network import INT8, SMALL, NetworkOptions, parts_in
 from regraft.options.run import RunOptions, seconds_of
 from regraft.options.scenario import ScenarioOptions
 from regraft.options.training import TRAINED, TrainingOptions
@@ -140,6 +140,8 @@ def _no_use(one: Declared, value: Any, meaning: Meaning) -> str | None:
     if told.kinds is not None and meaning.kind not in told.kinds:
         if told.kinds == TRAINED:
             return f"{one.long_name} is for methods that train a network; {method} has no use for it."
+        if told.kinds == ("training",):
+            return f"{one.long_name} is for methods that only train, such as lp-ft; {method} has no use for it."
         why = reasons.get("training", "is none")
         return f"{one.long_name} is for methods on features, such as linear-probe; {method} {why}."
     return None
@@ -267,6 +269,13 @@ def _soup(given: dict[str, Any], meaning: Meaning) -> str | None:
     return f"--soup {given['soup']} is not for {meaning.method}: {NO_SOUP[meaning.method]}."
 
 
+def _all_learn(given: dict[str, Any], meaning: Meaning) -> str | None:
+    name = given["backbone"]
+    if not given["train_all"] or (name is not None and len([p for p in parts_in(name) if p != SMALL]) > 1):
+        return None
+    return f"--train-all is for several networks, as in --backbone A+B, not for {name or 'the default one'}."
+
+
 def _int8(given: dict[str, Any], meaning: Meaning) -> str | None:
     alone = meaning.kind == "features" and meaning.scenario == "single" and given["share"] is None
     if given["engine"] == INT8 and not alone and meaning.task != "detection":
@@ -288,4 +297,16 @@ def _taught(given: dict[str, Any], meaning: Meaning) -> str | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _range_test, _chosen, _folds, _soup, _int8, _taught)
+RULES: tuple[Rule, ...] = (
+    _blocks,
+    _pieces,
+    _one_loss,
+    _time,
+    _range_test,
+    _chosen,
+    _folds,
+    _soup,
+    _all_learn,
+    _int8,
+    _taught,
+)

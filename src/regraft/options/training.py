@@ -76,6 +76,11 @@ class TrainingOptions:
     train_embeddings: bool | None = trained(
         None, "texts: the word vectors of a pretrained network learn too, which stay as they are otherwise",
         flag="--train-embeddings", tasks=ONE_ANSWER)  # fmt: skip
+    train_all: bool | None = option(
+        None, "A+B: all networks of it learn, one after the other, and their answers are mixed; otherwise A alone does",
+        flag="--train-all", tasks=ONE_ANSWER, kinds=("training",), scenarios=("single",),
+        reasons=(("target", "one network is adapted"), ("domains", "the domains share one network"),
+                 ("tasks", "the tasks share one network"), ("taught", "a student is one network")))  # fmt: skip
     processes: int | None = trained(None, "train in so many processes, one GPU each [default: 1]", low=1,
                                     tasks=ONE_ANSWER, scenarios=("single",), reasons=(_ONE_PROCESS,))  # fmt: skip
     tensorboard: bool | None = trained(None, "write TensorBoard files too", flag="--tensorboard")

@@ -88,7 +88,8 @@ class RunFolder:
         self._is("done", result=result)
         with disk_errors(self.path):
             replace_folder(self.work, self.path)
-        shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
+        for folder in [*self.path.rglob("checkpoints")]:
+            shutil.rmtree(folder, ignore_errors=True)
         return self.path
 
 

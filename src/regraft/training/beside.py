@@ -1,15 +1,16 @@
-"""`A+B` with a method that trains: A learns, what stands beside it stays as it is, and one head reads both.
+"""`A+B` with a method that trains: A learns, or all that can, what stands beside stays as it is; one head reads all.
 
-Each side first learns to answer alone. What share each has in the answer is then found on items of which neither has
+Each side first learns to answer alone. What share each has in the answer is then found on items of which none has
 learned: stacked generalisation (Wolpert 1992, https://doi.org/10.1016/S0893-6080(05)80023-1), with shares that add up
 to 1. A mixture of linear heads is a linear head on all columns, so that the model is that of any fusion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -26,57 +27,120 @@ from regraft.features.fusion import fuse, parts_of
 from regraft.features.labelled import LabelledFeatures, adapted_rows
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.models.heads import LinearHead, logits_of
-from regraft.tasks import Link
 from regraft.training.calibration import inner_loss, judged_at_best
 from regraft.training.defaults import method_options
 from regraft.training.examples import Examples
 from regraft.training.network import train_network
-from regraft.training.trainer import Initialization, TrainedNetwork, TrainingContext
+from regraft.training.trainer import Initialization, Side, TrainedNetwork, TrainingContext
 
 Outputs = NDArray[np.float64]
+LEAST_GAIN = 1e-6
+"""In nats: what a round over all shares has to bring for another one."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What one side has learned: its ``head`` on the ``columns`` of its ``parts``, and its ``outputs`` (m, k) on the
+    items held out inside.
+    """
+
+    name: str
+    parts: tuple[int, ...]
+    columns: NDArray[np.int64]
+    head: LinearHead
+    outputs: Outputs
 
 
 def train_beside(
     method: Any, start: Initialization, data: Dataset, rows: LabelledFeatures, context: TrainingContext,
     groups: NDArray[Any] | None = None,
 ) -> TrainedNetwork:  # fmt: skip
-    """`train_network` for the first network of a fusion, and a head on the features of all. Raises ``InputError`` where
-    the method has no linear head of its own to mix, or no item can be held out to find the share by.
+    """`train_network` for the first network of a fusion, or one after the other for all that can learn, and a head on
+    the features of all. Raises ``InputError`` where the method has no linear head of its own to mix, or no item can be
+    held out to find the shares by.
     """
-    network, *others = parts_of(start.network)
-    examples = Examples.of(data, rows, groups, context.options)
-    _check(network, method, rows, examples, start.network.name, context)
-    width, learn, hold, sure = network.width, examples.learn, examples.hold, examples.sure
-    fit = partial(fit_features, target=data.target, seed=context.seed,
-                  class_weight=context.options.training.class_weight)  # fmt: skip
-    first, rest = replace(rows, x=_dense(rows.x[:, :width])), rows.x[:, width:]
-    probe = fit(first.x, first.targets, groups=groups)
-    warm = None if start.warm is None else _first_columns(start.warm, width)
-    begin = Initialization(network, probe.head, probe.record, warm)
-    trained = train_network(method, begin, data, first, context, groups)
-    beside = fit(rest[learn], rows.targets[learn], blocks=[p.width for p in others],
-                 groups=None if groups is None else groups[learn]).head  # fmt: skip
+    networks, options = [*parts_of(start.network)], context.options
+    examples = Examples.of(data, rows, groups, options)
+    trainees = _trainees(networks, context)
+    for i in trainees:
+        _check(networks[i], method, rows, examples, start.network.name, context)
+    ends = [*accumulate(p.width for p in networks)]
+    columns = [np.arange(end - p.width, end) for p, end in zip(networks, ends, strict=True)]
+    fit = partial(fit_features, target=data.target, seed=context.seed, class_weight=options.training.class_weight)
+    judged = np.union1d(examples.hold, examples.sure)
 
-    judged = np.union1d(hold, sure)
-    x = adapted_rows(trained.network, data, rows.at(judged), context.options.network.engine, context.device)
-    ours, theirs = logits_of(trained.head, x), logits_of(beside, rest[judged])
-    choosing, proving = np.searchsorted(judged, hold), np.searchsorted(judged, sure)
+    found, sides = list[TrainedNetwork](), list[Learned]()
+    for i in trainees:
+        if len(trainees) > 1:
+            say(f"training {networks[i].name}, {len(found) + 1} of {len(trainees)}")
+        own = replace(rows, x=_dense(rows.x[:, columns[i]]))
+        probe = fit(own.x, own.targets, groups=groups)
+        warm = None if start.warm is None else _those_columns(start.warm, columns[i])
+        folder = context if i == 0 else context.inside(f"part-{i + 1}")
+        trained = train_network(method, Initialization(networks[i], probe.head, probe.record, warm), data, own, folder,
+                                groups)  # fmt: skip
+        head: Any = trained.head
+        x = adapted_rows(trained.network, data, rows.at(judged), options.network.engine, context.device)
+        sides.append(Learned(networks[i].name, (i,), columns[i], head, logits_of(head, x)))
+        found, networks[i] = [*found, trained], trained.network
+    others = tuple(i for i in range(len(networks)) if i not in trainees)
+    if others:
+        some = np.concatenate([columns[i] for i in others])
+        beside: Any = fit(rows.x[examples.learn][:, some], rows.targets[examples.learn],
+                          blocks=[networks[i].width for i in others],
+                          groups=None if groups is None else groups[examples.learn]).head  # fmt: skip
+        name = "+".join(networks[i].name for i in others)
+        sides.append(Learned(name, others, some, beside, logits_of(beside, rows.x[judged][:, some])))
+
+    head, logits, told, kept = _mixed(sides, examples, judged)
+    told["trained"] = {s.name: t.record for s, t in zip(sides[1:], found[1:], strict=False)}
+    record = found[0].record | {"beside": told}
+    return replace(found[0], network=fuse(networks), head=head, logits=logits, record=record, sides=kept)
+
+
+def _mixed(
+    sides: list[Learned], examples: Examples, judged: NDArray[np.int64]
+) -> tuple[LinearHead, Outputs, dict[str, Any], tuple[Side, ...]]:
+    """The head on all columns, what it says of the items that prove it, a record, and each side beside all others."""
+    choosing, proving = np.searchsorted(judged, examples.hold), np.searchsorted(judged, examples.sure)
+    hold, link = examples.hold, examples.link
+    wanted = examples.rows.y[hold, None] if examples.numbers else examples.targets[hold]
     weights = None if examples.weights is None else examples.weights[hold]
-    wanted = rows.y[hold, None] if examples.numbers else examples.targets[hold]
-    share, losses = found_share(ours[choosing], theirs[choosing], wanted, examples.link, weights)
-    logits, temperature = (1 - share) * ours[proving] + share * theirs[proving], 1.0
-    if examples.link is not None:
-        own_weights = None if examples.weights is None else examples.weights[sure]
-        _, temperature = judged_at_best(logits, examples.targets[sure], examples.link, own_weights)
-    names = "+".join(p.name for p in others)
-    say(f"{names} beside the trained {network.name}: a share of {share:.2f} in the answer; inner loss "
-        f"{losses['together']:.4f}, of the trained network alone {losses['trained']:.4f}")  # fmt: skip
-    told = {"networks": names, "share": share, "temperature": temperature, "inner_loss": losses}
-    own: Any = trained.head
-    return replace(
-        trained, network=fuse([trained.network, *others]), head=mixed(own, beside, share, temperature),
-        logits=logits / temperature, record=trained.record | {"beside": told}, sides={network.name: own, names: beside},
-    )  # fmt: skip
+
+    def loss(outputs: Outputs) -> float:
+        return inner_loss(outputs, wanted, link, weights)
+
+    shares, losses, together = found_shares([s.outputs[choosing] for s in sides], loss)
+    logits, temperature = _sum(shares, [s.outputs[proving] for s in sides]), 1.0
+    if link is not None:
+        own = None if examples.weights is None else examples.weights[examples.sure]
+        _, temperature = judged_at_best(logits, examples.targets[examples.sure], link, own)
+    by_name = dict(zip((s.name for s in sides), shares.tolist(), strict=True))
+    say(f"shares in the answer: {', '.join(f'{n} {s:.2f}' for n, s in by_name.items())}; inner loss {together:.4f}, "
+        f"alone {', '.join(f'{one:.4f}' for one in losses)}")  # fmt: skip
+    told = {"shares": by_name, "temperature": temperature,
+            "inner_loss": {**dict(zip(by_name, losses, strict=True)), "together": together}}  # fmt: skip
+    kept = []
+    for i, side in enumerate(sides):
+        rest = sides[:i] + sides[i + 1 :]
+        theirs, _, _ = found_shares([s.outputs[choosing] for s in rest], loss)
+        kept.append(Side(side.name, side.parts, side.columns, side.head, mixed(rest, theirs)))
+    return mixed(sides, shares, temperature), logits / temperature, told, tuple(kept)
+
+
+def _trainees(networks: list[Pretrained], context: TrainingContext) -> list[int]:
+    """Which of the networks learn, by number; raises ``InputError`` where all are asked for and one alone can."""
+    if not context.options.training.train_all:
+        return [0]
+    found = [i for i, network in enumerate(networks) if _can_learn(network)]
+    if len(found) < 2:
+        raise InputError(f"--train-all: of {'+'.join(n.name for n in networks)} {len(found) or 'none'} can be trained; "
+                         "leave it out, or name several networks.")  # fmt: skip
+    return found
+
+
+def _can_learn(network: Pretrained) -> bool:
+    return not isinstance(network, Mapped) and bool(network.body.blocks)
 
 
 def _check(
@@ -84,7 +148,7 @@ def _check(
 ) -> None:
     """Raises ``InputError`` where the first of several networks cannot be trained beside the others."""
     asked = context.options.training.method
-    if isinstance(network, Mapped) or not network.body.blocks:
+    if not _can_learn(network):
         raise InputError(f"--method {asked} trains the first network of {name}, and {network.name} has nothing to "
                          "train: name one that has first.")  # fmt: skip
     plan = method.plan(len(network.body.blocks), method_options(context.options.training, network.spec.modality, 1))
@@ -98,44 +162,64 @@ def _check(
                          "answer of each side is worth, from 100 on some are: take linear-probe.")  # fmt: skip
 
 
-def found_share(
-    ours: Outputs, theirs: Outputs, targets: Outputs, link: Link | None, weights: NDArray[Any] | None = None
-) -> tuple[float, dict[str, float]]:
-    """The share in 0..1 of ``theirs`` in the mixture of two sides' outputs (n, k) that has the least inner loss on the
-    ``targets`` (n, k); and that loss of each side and ``together``.
+def found_shares(
+    outputs: Sequence[Outputs], loss: Callable[[Outputs], float]
+) -> tuple[NDArray[np.float64], list[float], float]:
+    """The shares (sides,) in 0..1, which add up to 1, of the sides' ``outputs`` (n, k) in the mixture that has the
+    least ``loss``; the loss of each side alone, and that of the mixture.
 
-    The loss at the best temperature has one minimum along the share, since that of logits has one along their weights.
+    From the best side on, one share after the other is brought to its best while the others keep their proportions,
+    until a round over all brings nothing. `inner_loss` has no other minimum than the least: at the best temperature it
+    is that of logits, which is convex, over all weights that are not negative.
     """
+    corners = np.eye(len(outputs))
+    alone = [loss(one) for one in outputs]
+    best = int(np.argmin(alone))
+    shares, least, before = corners[best], alone[best], np.inf
+    while before - least > LEAST_GAIN:
+        before = least
+        for corner in corners:
+            rest = shares * (1 - corner)
+            if not rest.sum():
+                continue
 
-    def loss(share: float) -> float:
-        return inner_loss((1 - share) * ours + share * theirs, targets, link, weights)
+            def along(share: float, rest: Any = rest / rest.sum(), corner: Any = corner) -> Any:
+                return (1 - share) * rest + share * corner
 
-    found = minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-3})
-    ends = {0.0: loss(0.0), 1.0: loss(1.0), float(found.x): float(found.fun)}
-    share = min(ends, key=lambda s: round(ends[s], 9))  # one side alone, where the other changes nothing
-    return share, {"trained": ends[0.0], "beside": ends[1.0], "together": ends[share]}
+            found = minimize_scalar(lambda s, along=along: loss(_sum(along(s), outputs)), bounds=(0.0, 1.0),
+                                    method="bounded", options={"xatol": 1e-3})  # fmt: skip
+            for share in (0.0, float(found.x)):
+                at = loss(_sum(along(share), outputs))
+                if at < least - 1e-9:
+                    shares, least = along(share), at
+    return shares, alone, least
 
 
-def mixed(ours: LinearHead, theirs: LinearHead, share: float, temperature: float = 1.0) -> LinearHead:
-    """The head on both sides' columns whose outputs are ``(1 - share) * ours + share * theirs``, over the
-    temperature.
+def _sum(shares: NDArray[np.float64], outputs: Sequence[Outputs]) -> Outputs:
+    return np.asarray(sum(share * one for share, one in zip(shares, outputs, strict=True)))
+
+
+def mixed(sides: Sequence[Learned], shares: NDArray[np.float64], temperature: float = 1.0) -> LinearHead:
+    """The head on the columns of all ``sides``, in their order among the features, whose outputs are the sum of theirs
+    times their ``shares`` (sides,), over the temperature.
     """
-    sides = ((ours, (1 - share) / temperature), (theirs, share / temperature))
+    order = np.argsort(np.concatenate([s.columns for s in sides]))
 
     def of(name: str) -> NDArray[Any]:
-        return np.concatenate([getattr(head, name).detach().cpu().numpy() for head, _ in sides])
+        return np.concatenate([getattr(s.head, name).detach().cpu().numpy() for s in sides])[order]
 
-    weight = np.concatenate([head.linear.weight.detach().cpu().numpy().T * part for head, part in sides])
-    bias = sum(head.linear.bias.detach().cpu().numpy() * part for head, part in sides)
+    parts = [(s.head.linear, share / temperature) for s, share in zip(sides, shares, strict=True)]
+    weight = np.concatenate([linear.weight.detach().cpu().numpy().T * part for linear, part in parts])[order]
+    bias = sum(linear.bias.detach().cpu().numpy() * part for linear, part in parts)
     return LinearHead.of(of("mean"), of("scale"), weight, np.asarray(bias), np.dtype(np.float32))
 
 
-def _first_columns(head: LinearHead, width: int) -> LinearHead:
-    """The same head for its first columns alone."""
+def _those_columns(head: LinearHead, columns: NDArray[np.int64]) -> LinearHead:
+    """The same head for these columns alone."""
     arrays: Sequence[NDArray[Any]] = [t.detach().numpy() for t in (head.mean, head.scale, head.linear.weight.T,
                                                                    head.linear.bias)]  # fmt: skip
     mean, scale, weight, bias = arrays
-    return LinearHead.of(mean[:width], scale[:width], weight[:width], bias, mean.dtype)
+    return LinearHead.of(mean[columns], scale[columns], weight[columns], bias, mean.dtype)
 
 
 def _dense(rows: Any) -> NDArray[Any]:

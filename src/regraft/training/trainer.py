@@ -31,13 +31,25 @@ from regraft.training.state import Progress, Settings
 
 
 @dataclass(frozen=True)
+class Side:
+    """One of several whose answers are mixed: it reads ``parts`` of a fusion, by number, whose ``columns`` (d,) of the
+    features its ``head`` is on; ``without`` is on all other columns, mixed as is best without it.
+    """
+
+    name: str
+    parts: tuple[int, ...]
+    columns: NDArray[np.int64]
+    head: LinearHead
+    without: LinearHead
+
+
+@dataclass(frozen=True)
 class TrainedNetwork:
     """A trained network with its head, and a record of how it came about.
 
     ``logits`` (m, k) are calibrated ones (or numbers, in their unit) of the items with ``labels`` (m,) that were held
     out inside the training part, at the ``positions`` (m,) of its rows; None where there are none. ``chose`` says that
-    these items chose the epoch too. Where others stand beside the network, ``sides`` are the two heads that ``head`` is
-    mixed of by the names of what they read, that of the trained network first.
+    these items chose the epoch too. Of several networks side by side ``sides`` are those that ``head`` is mixed of.
     """
 
     network: Pretrained
@@ -47,7 +59,7 @@ class TrainedNetwork:
     labels: NDArray[Any]
     positions: NDArray[np.int64]
     chose: bool = False
-    sides: dict[str, LinearHead] | None = None
+    sides: tuple[Side, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import accumulate, chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,11 @@ from regraft.core.arrays import stack_columns
 from regraft.features.fusion import describe, parts_of
 from regraft.methods.base import Fitted
 from regraft.methods.probes.linear_probe import fit_features
-from regraft.models.heads import LinearHead
 from regraft.models.model import Model
 from regraft.pipelines.stages.controls import ControlKit
+
+if TYPE_CHECKING:
+    from regraft.training.trainer import Side
 
 
 @dataclass(frozen=True)
@@ -50,20 +52,21 @@ def part_outputs(model: Model, kit: ControlKit) -> PartOutputs | None:
     return PartOutputs(dict(zip(names, alone, strict=True)), without, _stacked(model, kit, learned, alone))
 
 
-def side_outputs(model: Model, sides: dict[str, LinearHead] | None, rows: Any) -> PartOutputs | None:
-    """The same of a trained network and what stands beside it, by the heads of both ``sides`` on their columns of the
-    judged ``rows`` (m, D), in which the trained one comes first; None where nothing stands beside it.
+def side_outputs(model: Model, sides: tuple[Side, ...], rows: Any) -> PartOutputs | None:
+    """The same of networks that were trained, and of what stands beside them, by the heads of the ``sides`` on their
+    columns of the judged ``rows`` (m, D); None where one network was trained and nothing stands beside it.
     """
-    if sides is None:
+    if not sides:
         return None
-    (ours, own), (theirs, beside) = sides.items()
-    width = len(own.mean)
-    alone = {name: replace(model, head=head, folds=None).probabilities(x) for name, head, x in (
-        (ours, own, rows[:, :width]), (theirs, beside, rows[:, width:]))}  # fmt: skip
-    views = [part["view"] for part in describe(model.network)]
-    both = (ours, own, views[:1]), (theirs, beside, views[1:])
-    parts = [{"name": name, "width": len(head.mean), "view": [*chain(*view)]} for name, head, view in both]
-    return PartOutputs(alone, {ours: alone[theirs], theirs: alone[ours]}, None, parts)
+    every, known = np.arange(rows.shape[1]), describe(model.network)
+    alone, without, parts = {}, {}, []
+    for side in sides:
+        others = np.setdiff1d(every, side.columns)
+        alone[side.name] = replace(model, head=side.head, folds=None).probabilities(rows[:, side.columns])
+        without[side.name] = replace(model, head=side.without, folds=None).probabilities(rows[:, others])
+        views = chain(*(known[i]["view"] for i in side.parts))
+        parts.append({"name": side.name, "width": len(side.columns), "view": [*views]})
+    return PartOutputs(alone, without, None, parts)
 
 
 def part_figures(

@@ -17,7 +17,6 @@ from regraft.features.fusion import parts_of
 from regraft.features.labelled import LabelledFeatures
 from regraft.methods.base import Fitted
 from regraft.methods.probes import linear_probe as PROBE
-from regraft.models.heads import LinearHead
 from regraft.models.model import Model
 from regraft.models.outliers import OutlierDetector
 from regraft.options.base import Kind
@@ -27,7 +26,7 @@ from regraft.pipelines.stages.outliers import fit_outlier_detector
 from regraft.tasks import Wanted
 
 if TYPE_CHECKING:
-    from regraft.training.trainer import TrainedNetwork
+    from regraft.training.trainer import Side, TrainedNetwork
 
 LOOKED_AT = 2000
 """Of how many items a trained network's features are computed anew, to know what training items look like."""
@@ -46,14 +45,14 @@ class AlreadyTrained:
 
 @dataclass(frozen=True)
 class Learned:
-    """The ``model``, a record of how it was chosen, for a trained network the ``probe`` it has to beat, and the heads
-    of both ``sides`` where others stand beside it.
+    """The ``model``, a record of how it was chosen, for a trained network the ``probe`` it has to beat, and the
+    ``sides`` where others stand beside it.
     """
 
     model: Model
     choice: dict[str, Any]
     probe: Model | None
-    sides: dict[str, LinearHead] | None = None
+    sides: tuple[Side, ...] = ()
 
 
 def head_learner(context: FitContext, method: Any = None, *, own: bool = True) -> Callable[..., Fitted]:
