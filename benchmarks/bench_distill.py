@@ -8,8 +8,8 @@ labels alone. Nothing is chosen by the test pictures: methods, temperature and e
 Parts (all without arguments): tiny (into regraft_tiny, all layers learn, 3 seeds), half (into mobilenet_v2 fed 112
 pixels, its last four blocks learn, 3,000 pictures without labels, 1 seed). Needs the shared data and weights and the
 extra nets; about an hour is to be reckoned with on two quiet cores (reckoned from a part of it, not timed): 10 minutes
-for the teacher's 12,000 pictures, the rest for training. ``--reduced`` goes the same way on fewer pictures, one seed,
-and only prints.
+for the teacher's 12,000 pictures, the rest for training. Each draw is kept, and where some are, it goes on.
+``--reduced`` goes the same way on fewer pictures, one seed, and only prints.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import regraft
-from common import keep, need
+from common import keep, need, written
 
 TEACHER = "mobilenet_v2+efficientnet_lite0"
 STUDENTS: dict[str, dict[str, Any]] = {
@@ -65,25 +65,33 @@ def one(work: Path, part: str, seed: int, sizes: dict[str, int]) -> dict[str, An
     found = regraft.distill(teacher.run, **STUDENTS[part], unlabelled=files["free"], data=files["labelled"],
                             judge=files["judged"], out=str(work / f"{part}-{seed}"), outliers=False,
                             seed=seed)  # fmt: skip
-    told = found.metrics["distillation"]
-    judged = told["judged"]
+    figures = found.metrics["distillation"]
+    judged = figures["judged"]
     kept = judged["student"]["accuracy"] / judged["teacher"]["accuracy"]
-    row = {"seed": seed, "kept": kept, "times_faster": told["speed"]["times"], **told, "seen": found.seen,
+    row = {"seed": seed, "kept": kept, "times_faster": figures["speed"]["times"], **figures, "seen": found.seen,
            "seen_in_training": found.seen_in_training, "seconds": round(time.perf_counter() - begun, 1)}  # fmt: skip
     print(part, seed, {n: round(judged[n]["accuracy"], 4) for n in ("teacher", "student", "labels_alone")},
           f"{row['times_faster']:.1f} times faster, {row['seconds']:.0f} s", flush=True)  # fmt: skip
     return row
 
 
-def measured(part: str, seeds: int, sizes: dict[str, int]) -> dict[str, Any]:
-    """All draws of a student."""
-    with tempfile.TemporaryDirectory() as folder:
-        rows = [one(Path(folder), part, seed, sizes) for seed in range(seeds)]
+def told(part: str, rows: list[dict[str, Any]], sizes: dict[str, int]) -> dict[str, Any]:
+    """What the draws of a student come to."""
     sides = ("teacher", "student", "labels_alone")
     mean = {n: float(np.mean([r["judged"][n]["accuracy"] for r in rows])) for n in sides}
-    return {"teacher": TEACHER, "student": STUDENTS[part], "pictures": sizes, "seeds": seeds, "mean_accuracy": mean,
-            "kept": mean["student"] / mean["teacher"], "times_faster": [r["times_faster"] for r in rows],
-            "runs": rows}  # fmt: skip
+    return {"teacher": TEACHER, "student": STUDENTS[part], "pictures": sizes, "seeds": len(rows),
+            "mean_accuracy": mean, "kept": mean["student"] / mean["teacher"],
+            "times_faster": [r["times_faster"] for r in rows], "runs": rows}  # fmt: skip
+
+
+def measured(part: str) -> None:
+    """All draws of a student, each kept; where some are, and not all, it goes on."""
+    rows = written("distill").get(part, {}).get("runs", [])
+    rows = rows if len(rows) < SEEDS[part] else []
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(len(rows), SEEDS[part]):
+            rows = [*rows, one(Path(folder), part, seed, SIZES[part])]
+            keep("distill", STUDENTS, part, told(part, rows, SIZES[part]), seeds="0, and for tiny 1 and 2")
 
 
 def main() -> None:
@@ -95,9 +103,10 @@ def main() -> None:
     os.environ.setdefault("REGRAFT_WEIGHTS", str(weights))
     for part in given.parts or STUDENTS:
         if given.reduced:
-            print(measured(part, 1, REDUCED))
+            with tempfile.TemporaryDirectory() as folder:
+                print(told(part, [one(Path(folder), part, 0, REDUCED)], REDUCED))
         else:
-            keep("distill", STUDENTS, part, measured(part, SEEDS[part], SIZES[part]), seeds="0, and for tiny 1 and 2")
+            measured(part)
 
 
 if __name__ == "__main__":

@@ -135,6 +135,7 @@ def detector(rng: np.random.Generator, truth: list[Boxes]) -> list[Found]:
     return found
 
 
+@pytest.mark.slow
 def test_the_bootstrap_of_boxes() -> None:
     """Over pictures: its draws are the map of the pictures drawn, a picture as often as it was drawn."""
 

@@ -118,6 +118,7 @@ def test_a_head_of_its_own_statistics_loses_nothing_where_nothing_shifts(
         regraft.evaluate(kept, others, adapt="tent")
 
 
+@pytest.mark.slow
 def test_adabn_fits_the_head_of_a_probe_again(handwriting: tuple[str, str], tmp_path: Path) -> None:
     """Source and target are one domain: with 500 to learn from, 0.9938 fell to 0.9129 under the target's statistics."""
     learn, others = handwriting

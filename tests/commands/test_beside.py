@@ -27,7 +27,9 @@ def stripes(tmp_path: Path, monkeypatch) -> str:
     return "s"
 
 
-@pytest.mark.parametrize("method", ["lp-ft", "last-k", "finetune"])
+@pytest.mark.parametrize(
+    "method", ["lp-ft", *(pytest.param(m, marks=pytest.mark.slow) for m in ("last-k", "finetune"))]
+)
 def test_only_the_small_one_learns(stripes: str, method: str, fresh_cache) -> None:
     told = {"backbone": "regraft_tiny+small", "method": method, "epochs": 6, "batch": 8, "augment": "none"}
     found = regraft.fit(stripes, controls="none", out="r", **told)
@@ -48,6 +50,7 @@ def test_only_the_small_one_learns(stripes: str, method: str, fresh_cache) -> No
     assert small and all(torch.equal(v, other[k]) for k, v in small.items())
 
 
+@pytest.mark.slow
 def test_it_goes_on_from_a_run_and_adapts(stripes: str, fresh_cache) -> None:
     """--init takes the whole of it, a target too; the kept part stays as it is, and what it has seen is known."""
     told = {"epochs": 1, "batch": 8, "augment": "none", "controls": "none"}

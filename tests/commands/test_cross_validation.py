@@ -109,6 +109,7 @@ def test_intervals_hold_the_accuracy_of_the_model_of_all_items() -> None:
         assert np.mean(held["as of new items"]) < np.mean(held["ours"])
 
 
+@pytest.mark.slow
 def test_five_pictures_a_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     data = write_shapes(tmp_path / "photos", 5)

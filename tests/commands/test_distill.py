@@ -149,6 +149,7 @@ def test_probes_take_probabilities(many: int, monkeypatch) -> None:
 # -- what comes of it ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_student_learns_more_from_a_teacher_than_from_few_labels(taught, data: dict[str, str]) -> None:
     found = taught.metrics["distillation"]
     judged = found["judged"]
@@ -230,6 +231,7 @@ def test_the_temperature_changes_what_is_learned(data: dict[str, str], at: Path)
     assert not torch.allclose(*weights, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed_to_the_bit(data: dict[str, str], at: Path, monkeypatch) -> None:
     told = {"into": "random:lenet", "unlabelled": data["few"], "data": data["labelled"], "judge": data["judged"],
             "method": "finetune", "epochs": 2, "augment": "none"}  # fmt: skip
@@ -308,6 +310,7 @@ def test_without_labels_only_agreement_and_speed_are_told(data: dict[str, str], 
     assert done.exit_code == 0 and told["agreement"] == found["metrics"]["distillation"]["agreement"]
 
 
+@pytest.mark.slow
 def test_a_fusion_on_texts_teaches_one_network(at: Path) -> None:
     teacher = fit("embedded:reviews", backbone="regraft_tiny_text+tfidf", out="t", **QUICK)
     texts = [f"a {w} film, number {i}" for i in range(20) for w in ("good", "bad", "dull")]

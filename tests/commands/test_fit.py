@@ -201,7 +201,10 @@ STAGES = {
 }
 
 
-@pytest.mark.parametrize("stage", STAGES)
+RARE = ("storing rows", "controls", "writing the head", "writing the card")
+
+
+@pytest.mark.parametrize("stage", [pytest.param(s, marks=[pytest.mark.slow] * (s in RARE)) for s in STAGES])
 def test_interrupted_at_any_stage_then_resumed(stage: str, shapes: Path, at: Path, fresh_cache, monkeypatch) -> None:
     """Nothing half-written is taken for whole, and resuming gives what an undisturbed run gives."""
 

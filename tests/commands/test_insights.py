@@ -173,6 +173,7 @@ def test_a_model_of_pictures_is_refused(shapes: Path, tmp_path: Path) -> None:
         regraft.explain(run, "a text")
 
 
+@pytest.mark.slow
 def test_several_classes_and_a_fusion(several: str, tmp_path: Path) -> None:
     texts, _ = reviews(120, seed=4)
     found = regraft.insights(several, texts)

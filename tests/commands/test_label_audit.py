@@ -88,6 +88,7 @@ def test_the_table_is_filled_in_and_read_back(
     assert result.metrics["val"]["accuracy"] > before.metrics["val"]["accuracy"]
 
 
+@pytest.mark.slow
 def test_suggestions_can_be_accepted(flipped: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     found = regraft.audit(str(flipped[0]), out=str(tmp_path / "a"), accept=0.9)
     rows = rows_of(tmp_path / "a")

@@ -54,7 +54,10 @@ CASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+DEAR = ("three folds", "two networks")
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c in DEAR)) for c in CASES])
 def test_each_picture_is_decoded_once(
     case: str, tmp_path: Path, fresh_cache: Path, decoded: Counter[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,6 +150,7 @@ def test_parameters_shared_by_classes_and_numbers(at: Path, soft: float | None) 
     assert 0 < row["light"]["value"] < 256 and row["time"]["label"] in ("day", "night")
 
 
+@pytest.mark.slow
 def test_intervals_of_shared_parameters_are_found_on_items_that_chose_nothing(at: Path) -> None:
     from PIL import Image
 

@@ -57,6 +57,7 @@ def test_options_without_effect_are_refused(method: str, option, pair, source_ru
         regraft.fit(pair[0], **told, **option)
 
 
+@pytest.mark.slow
 def test_one_rate_for_a_network_from_scratch(pair, source_run: str, tmp_path: Path) -> None:
     """Blocks that no pretraining has seen learn alike, whether the source's model is trained here or taken."""
     options = {**QUICK, "method": "dann", "target": pair[1]}

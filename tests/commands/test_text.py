@@ -67,6 +67,7 @@ def fused(reviews: Path) -> FitResult:
     return regraft.fit(str(reviews), backbone="regraft_tiny_text+tfidf", out=str(reviews.parent / "fused"))
 
 
+@pytest.mark.slow
 def test_a_fusion_is_judged_beside_its_parts(fused: FitResult) -> None:
     parts = fused.metrics["parts"]
     assert list(parts["alone"]) == ["regraft_tiny_text", "tfidf"] and set(parts["adds"]) == set(parts["alone"])

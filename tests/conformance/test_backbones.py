@@ -28,7 +28,11 @@ SMALL = {
 """The smallest member of every family and the side of the smallest picture it takes here."""
 
 
-@pytest.fixture(scope="module", params=list(SMALL))
+DEAR = ("inception_v3", "maxvit_t", "resnext50_32x4d", "resnet50", "vgg11", "squeezenet1_1")
+FAMILIES = [pytest.param(name, marks=[pytest.mark.slow] * (name in DEAR)) for name in SMALL]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
 def network(request) -> Pretrained:
     return catalog.load(f"random:{request.param}")
 
@@ -132,7 +136,7 @@ def test_blocks_cover_all_parameters_once(network: Pretrained) -> None:
     assert all(any(True for _ in block.parameters()) for _, block in network.body.blocks)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_features_are_the_input_of_the_original_last_layer(name: str) -> None:
     """The publisher's own network, with a hook on its last layer, against our body with the same weights."""
     with torch.random.fork_rng(devices=[]):
@@ -200,7 +204,7 @@ def test_a_row_does_not_depend_on_its_neighbours(network: Pretrained, engine: st
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_engines_take_every_family(name: str, fresh_cache: Path) -> None:
     """Converted, to the bit without neighbours, near PyTorch in float32, and alike in batches of any shape."""
     network = catalog.fed(catalog.load(f"random:{name}"), SMALL[name])

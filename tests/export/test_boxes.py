@@ -68,7 +68,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "boxes" / "run"
 
 
-@pytest.mark.parametrize("to", ["onnx", "openvino"])
+@pytest.mark.parametrize("to", ["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_boxes_are_answered_alike_outside(run: Path, to: str, tmp_path: Path, fresh_cache: Path) -> None:
     files = []
     for i, picture in enumerate(pictures((64, 90), (120, 50), (33, 33))):
@@ -103,6 +103,7 @@ def made(kind: str, **how: Any) -> BoxPredictor:
     return predictor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "how"), [("ssd", {"backbone": "small"}), ("yolo", {})])
 def test_a_graph_chooses_the_frame_and_answers_as_its_detector(kind: str, how: dict[str, Any]) -> None:
     predictor = made(kind, frame=(96, 128), **how)

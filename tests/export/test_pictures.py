@@ -121,6 +121,7 @@ def numbers(tmp_path_factory: pytest.TempPathFactory) -> str:
                            quantiles="0.1,0.9", interval=0.8, controls="none", out=str(folder / "r")).run)  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["onnx", "openvino"])
 def test_numbers_with_their_interval_from_two_networks(to: str, numbers: str, odd: list[str], tmp_path: Path) -> None:
     model = regraft.load(numbers).model
@@ -234,6 +235,7 @@ def test_int8(probe: str, odd: list[str], tmp_path: Path) -> None:
         regraft.export_model(probe, "onnx", int8=True)
 
 
+@pytest.mark.slow
 def test_a_model_learned_in_int8_leaves_as_it_was_judged(shapes: Path, tmp_path: Path) -> None:
     require_nncf()
     run = str(regraft.fit(str(shapes), controls="none", engine="openvino-int8", out=str(tmp_path / "r")).run)

@@ -41,7 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(regraft.fit(str(folder / "t.csv"), backbone=network, controls="none", out=str(folder / "run")).run)
 
 
-@pytest.mark.parametrize("to", ["onnx", "openvino"])
+@pytest.mark.parametrize("to", ["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_texts_are_answered_alike_outside(run: str, to: str, tmp_path: Path) -> None:
     found = regraft.export_model(run, to, out=str(tmp_path / "out"))
     assert found.proof.labels_equal == found.proof.items == 60 and found.proof.largest_difference < 1e-5

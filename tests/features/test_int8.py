@@ -224,6 +224,7 @@ def alone(code: str, home: Path, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_no_telemetry_nothing_in_the_home_folder_and_no_bars(tmp_path: Path, fresh_cache: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

@@ -29,7 +29,11 @@ def told(capsys: pytest.CaptureFixture[str]):
     show_progress(False)
 
 
-@pytest.mark.parametrize("kind", ["roberta", "electra", "distilbert", "mpnet", "albert", "modernbert", "deberta-v2"])
+KINDS = ("roberta", "electra", "distilbert", "mpnet", "albert", "modernbert", "deberta-v2")
+ALIKE = ("electra", "distilbert", "albert")
+
+
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in ALIKE)) for k in KINDS])
 def test_other_kinds_of_networks(kind: str, tmp_path: Path, fresh_cache: Path) -> None:
     """One engine or the other: what OpenVINO cannot take, torch runs, and rows are those of torch."""
     if missing(TEXT_ENGINES.get("openvino")):

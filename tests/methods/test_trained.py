@@ -108,6 +108,7 @@ def test_a_killed_training_is_resumed_to_the_bit(pictures: Path, tmp_path: Path)
         regraft.fit(str(pictures), out=str(tmp_path / "r"), resume=True, **{**options, "epochs": 3})
 
 
+@pytest.mark.slow
 def test_frozen_blocks_are_computed_once(pictures: Path, tmp_path: Path, fresh_cache: Path, monkeypatch) -> None:
     options = {"method": "last-k", "blocks": 2, "epochs": 2, "controls": "none"}
     first = regraft.fit(str(pictures), out=str(tmp_path / "a"), **options)

@@ -17,6 +17,7 @@ from regraft.pipelines.result import FitResult
 from regraft.tasks import Link
 from regraft.training.beside import Learned, found_shares, mixed
 from regraft.training.calibration import inner_loss
+from tests.conftest import killed_at
 
 WORDS = {"neg": ["bad", "dull", "awful", "waste"], "pos": ["good", "great", "joy", "lovely"]}
 FILLER = ["film", "plot", "scene", "actor", "music", "camera"]
@@ -203,11 +204,20 @@ def test_all_that_can_learn_do_and_each_as_alone(
     assert sum(beside["shares"].values()) == pytest.approx(1) and [*beside["trained"]] == names[1:2]
     assert beside["trained"][names[1]]["history"] == of_second.choice["history"]
     assert beside["inner_loss"].pop("together") <= min(beside["inner_loss"].values())
+    page = Path(run.run, "report.html").read_text()
+    assert page.count("log loss by epoch") == 2 and "training-2/training.csv" in page
+    assert Path(run.run, "training-2/training.csv").is_file()
     assert not [*Path(run.run).rglob("checkpoints")], "what only an interrupted run needs is gone"
     rows = list(csv.DictReader(open(Path(run.run, "predictions.csv"), encoding="utf-8")))
     texts = {f"row {i + 2}": row["text"] for i, row in enumerate(csv.DictReader(open(data, encoding="utf-8")))}
     found = regraft.load(run.run).predict_proba([texts[r["input"]] for r in rows])[:, 1]
     assert np.allclose(found, [float(r["p:pos"]) for r in rows], atol=1e-6), "the saved model is the judged one"
+    told = {"backbone": run.backbone, "train_all": True, "out": str(tmp_path / "again"), **OPTIONS}
+    with killed_at(of_second.choice["steps"] + 3):  # in the second training
+        regraft.fit(str(data), **told)
+    assert Path(tmp_path / "again.partial/training-2").is_dir()
+    again = regraft.fit(str(data), resume=True, **told)
+    assert again.metrics == run.metrics, "resumed to the bit"
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_a_network_that_is_word_vectors_has_none_to_keep() -> None:
     assert word_vectors(catalog.load("regraft_tiny_text").body) == []
 
 
-@pytest.mark.parametrize("slower", [1, 40])
+@pytest.mark.parametrize("slower", [1, pytest.param(40, marks=pytest.mark.slow)])
 def test_saving_takes_a_twentieth_of_the_time_on_an_unknown_disk(slower: float, tmp_path: Path, monkeypatch) -> None:
     """The disk takes so many times fewer bytes a second than is reckoned; the run would end before that is made up."""
     clock, writes = Clock(), []

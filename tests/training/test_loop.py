@@ -317,7 +317,7 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize("cost", [0.5, 20.0])
+@pytest.mark.parametrize("cost", [pytest.param(0.5, marks=pytest.mark.slow), 20.0])
 def test_saving_takes_a_twentieth_of_the_time_at_most(cost: float, tmp_path: Path, monkeypatch) -> None:
     """Steps of a second; a checkpoint of some seconds, however large a network would have to be for that."""
     clock, saved = Clock(), []

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import NoReturn
 
-STOPPED = "interrupted; what was written is whole, and fit with --resume goes on"
+STOPPED = "interrupted; what was written is whole"
 
 try:
     import typer

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from regraft.core.errors import DataError, InputError
 from regraft.core.files import output
+from regraft.core.runtime import say
 from regraft.core.types import Problem
 from regraft.data.items import Items, PictureFiles
 from regraft.inference.answer_files import ENDINGS, Bulk, Row, columns_of
@@ -91,8 +92,12 @@ def answered(predictor: AnyPredictor, model: str, inputs: list[str], wanted: Pre
     bulk = Bulk(output(wanted.out), about, columns, resume=wanted.resume, overwrite=wanted.overwrite)
     resumed = min(bulk.done, rows.total)
     bulk.check(rows.digests(resumed))
-    for row, some, position in rows.stream(resumed):
-        bulk.add(row, content(some, position))
+    try:
+        for row, some, position in rows.stream(resumed):
+            bulk.add(row, content(some, position))
+    except KeyboardInterrupt:
+        say(f"{bulk.work} is kept: the same command with --resume goes on")
+        raise
     return PredictResult(model, rows.total, bulk.finish(), wanted.out, resumed=resumed, problems=problems)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from regraft.core.border import written_by_regraft
 from regraft.core.errors import ArtefactError, DiskError, InputError
 from regraft.core.files import disk_errors, dump_json, output, replace_folder, write_json
-from regraft.core.runtime import runs_still, this_process
+from regraft.core.runtime import runs_still, say, this_process
 from regraft.data.names import short
 
 SETTINGS, LOG = "run.json", "log.jsonl"
@@ -56,6 +56,8 @@ class RunFolder:
         elif kind is not None:
             with suppress(DiskError):
                 self._is("interrupted")
+            if issubclass(kind, KeyboardInterrupt):
+                say(f"{self.work} is kept: the same command with --resume goes on")
 
     def settled(self, settings: dict[str, Any]) -> RunFolder:
         """The same with the settings as they have become."""

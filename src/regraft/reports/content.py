@@ -66,9 +66,7 @@ def facts(folder: Path, record: dict[str, Any], manifest: dict[str, Any]) -> dic
     found["distilled_in_words"] = distilled_in_words(found["distillation"]) if found["distillation"] else []
     found["steps"] = result["choice"].get("auto")
     found["search"] = result["choice"].get("search")
-    history = result["choice"].get("history")
-    if history:
-        found["training_chart"] = charts.training(history)
+    found["trainings"] = _trainings(result["choice"])
     if result["metrics"].get("validators"):
         found["validators"] = result["metrics"]["validators"]
     found["domain_maps"] = domain_maps(folder / "domains.csv")
@@ -253,6 +251,19 @@ def _scores(result: dict[str, Any]) -> dict[str, Any]:
 def _reach(headline: str, intervals: list[list[float]]) -> float:
     """Where an axis of this figure ends."""
     return 1.05 * max(high for _, high in intervals) if headline == "rmse" else 1.02
+
+
+def _trainings(choice: dict[str, Any]) -> list[dict[str, str]]:
+    """A chart of each training, with the network's name where there are several, and the folder of its values."""
+    if not choice.get("history"):
+        return []
+    found = [{"name": "", "folder": "", "chart": charts.training(choice["history"])}]
+    beside = choice.get("beside", {})
+    if more := beside.get("trained", {}):
+        found[0]["name"] = next(iter(beside["shares"]))
+    for number, (name, record) in enumerate(more.items(), 2):
+        found.append({"name": name, "folder": f"training-{number}/", "chart": charts.training(record["history"])})
+    return found
 
 
 def _parts(result: dict[str, Any]) -> dict[str, Any]:

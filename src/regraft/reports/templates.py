@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -9,8 +10,13 @@ import jinja2
 
 def rendered(template: str, **facts: Any) -> str:
     """A page as text; what stands in ``facts`` is escaped."""
-    environment = jinja2.Environment(
+    return _environment().get_template(template).render(**facts)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    found = jinja2.Environment(
         loader=jinja2.PackageLoader("regraft", "reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["percent"] = lambda v: f"{100 * v:.1f} %"
-    return environment.get_template(template).render(**facts)
+    found.filters["percent"] = lambda v: f"{100 * v:.1f} %"
+    return found

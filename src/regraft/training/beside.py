@@ -76,7 +76,7 @@ def train_beside(
         own = replace(rows, x=_dense(rows.x[:, columns[i]]))
         probe = fit(own.x, own.targets, groups=groups)
         warm = None if start.warm is None else _those_columns(start.warm, columns[i])
-        folder = context if i == 0 else context.inside(f"part-{i + 1}")
+        folder = context if i == 0 else context.inside(f"training-{len(found) + 1}")
         trained = train_network(method, Initialization(networks[i], probe.head, probe.record, warm), data, own, folder,
                                 groups)  # fmt: skip
         head: Any = trained.head
