@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import regraft
 from regraft.cli import app
+from regraft.core.errors import ArtefactError
 from regraft.core.files import write_json
 from regraft.core.runtime import this_process
 from regraft.pipelines.run_folder import RunFolder, read_settings
@@ -49,6 +50,9 @@ def test_a_run_whose_process_is_gone_is_interrupted(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", WAITS, tmp_path / "r"], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline() == b"begun\n"
         assert status() == "running"
+        for more in ({"resume": True}, {"overwrite": True}):
+            with pytest.raises(ArtefactError, match=f"process {process.pid} is still at"):
+                RunFolder(tmp_path / "r", {"data": "d"}, **more)
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and not yet taken leave of
         assert status() == "interrupted"

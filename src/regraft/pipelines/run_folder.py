@@ -6,6 +6,7 @@ While it runs it is called ``NAME.partial``; it is renamed to ``NAME`` at the ve
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -37,6 +38,8 @@ class RunFolder:
             raise ArtefactError(f"{path} exists: choose another --out, or --overwrite it.")
         if self.work.exists() and not (overwrite or resume):
             raise ArtefactError(f"{self.work} is left of an interrupted run: --resume ends it, --overwrite drops it.")
+        if self.work.exists():
+            _check_left_alone(self.work)
         if self.work.exists() and resume:
             _same_settings(read_settings(self.work), settings, self.work)
         with disk_errors(self.work):
@@ -155,6 +158,17 @@ def finished(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     _same_settings(record, resolved, path)
     result: dict[str, Any] | None = record.get("result")
     return result
+
+
+def _check_left_alone(work: Path) -> None:
+    """Raises ``ArtefactError`` where another process of this machine is still at the run in ``work``."""
+    try:
+        process = read_settings(work).get("process")
+    except ArtefactError:  # what was never begun, or is damaged, nobody is at
+        return
+    if runs_still(process) and process["pid"] != os.getpid():
+        raise ArtefactError(f"{work} is a run that process {process['pid']} is still at: wait for it or stop it, or "
+                            "choose another --out.")  # fmt: skip
 
 
 def _same_settings(record: dict[str, Any], settings: dict[str, Any], folder: Path) -> None:
