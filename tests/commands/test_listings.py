@@ -78,3 +78,12 @@ def test_a_run_that_was_stopped_is_interrupted_while_its_process_lives(tmp_path:
         raise KeyboardInterrupt
     assert regraft.runs(str(tmp_path))[0]["status"] == "interrupted"
     assert json.loads((tmp_path / "r.partial/run.json").read_text())["settings"] == {"data": "d"}
+
+
+def test_a_run_that_is_done_keeps_no_checkpoints_but_a_task_may_be_called_so(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "r", {"data": "d"}) as run:
+        for name in ("checkpoints/last", "source/checkpoints/last", "tasks/checkpoints"):
+            (run.work / name).mkdir(parents=True)
+        run.finish({})
+    assert sorted(str(p.relative_to(tmp_path / "r")) for p in (tmp_path / "r").rglob("*") if p.is_dir()) == [
+        "source", "tasks", "tasks/checkpoints"]  # fmt: skip

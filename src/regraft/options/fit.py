@@ -297,16 +297,5 @@ def _taught(given: dict[str, Any], meaning: Meaning) -> str | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (
-    _blocks,
-    _pieces,
-    _one_loss,
-    _time,
-    _range_test,
-    _chosen,
-    _folds,
-    _soup,
-    _all_learn,
-    _int8,
-    _taught,
-)
+RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _range_test, _chosen, _folds, _soup, _all_learn, _int8,
+                           _taught)  # fmt: skip

@@ -94,7 +94,8 @@ class RunFolder:
         with disk_errors(self.path):
             replace_folder(self.work, self.path)
         for folder in [*self.path.rglob("checkpoints")]:
-            shutil.rmtree(folder, ignore_errors=True)
+            if "tasks" not in folder.relative_to(self.path).parts:  # below it folders are called as labels are
+                shutil.rmtree(folder, ignore_errors=True)
         return self.path
 
 
