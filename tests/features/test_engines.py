@@ -3,8 +3,11 @@
 import json
 import os
 import shutil
+import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +24,7 @@ from regraft.data.open import open_data
 from regraft.features import labelled
 from regraft.features.engines import auto, base, graphs
 from regraft.features.engines.base import ENGINES, SHAPES, Unconvertible, batch_for, make_engine, missing, require
-from regraft.features.engines.openvino import OpenVino
+from regraft.features.engines.openvino import OpenVino, converted
 from regraft.features.engines.openvino_int8 import calibrated
 from regraft.features.engines.torch import TorchEngine
 from regraft.features.runner import Runner
@@ -331,3 +334,31 @@ def test_a_network_that_a_fit_has_trained_is_not_tried_anew(monkeypatch: pytest.
     for engine in ("auto", "torch"):
         labelled.fresh_rows(catalog.load("regraft_tiny"), data, np.arange(3), engine, "cpu")
     assert asked == ["torch", "torch"]
+
+
+@pytest.mark.parametrize("worker", [False, True])
+def test_ctrl_c_while_a_library_calls_back_is_not_taken_for_its_fault(worker: bool, monkeypatch) -> None:
+    """The library turns whatever its calls to Python raise into an error of its own, and goes on another way."""
+
+    def convert_model(program: str) -> str:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except BaseException as error:
+            raise RuntimeError("conversion has failed") from error
+        done.append(program)
+        return "graph"
+
+    done: list[str] = []
+    monkeypatch.setitem(sys.modules, "openvino", SimpleNamespace(convert_model=convert_model))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        if worker:  # outside the main thread nothing is heard
+            monkeypatch.setattr(signal, "raise_signal", lambda number: None)
+            with ThreadPoolExecutor(1) as pool:
+                assert pool.submit(converted, "program").result() == "graph"
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                converted("program")
+        assert done == ["program"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)

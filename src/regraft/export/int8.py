@@ -26,7 +26,7 @@ from regraft.export.base import Exportable
 from regraft.export.pictures import INPUT, PictureGraph, three_channels
 from regraft.export.predict import Run
 from regraft.features.engines.base import Unconvertible
-from regraft.features.engines.openvino import silent
+from regraft.features.engines.openvino import converted, silent
 from regraft.features.engines.openvino_int8 import MOST, RECORD, OpenVinoInt8, calibrated, carries
 from regraft.features.fingerprints import fingerprints
 from regraft.features.fusion import parts_of
@@ -97,8 +97,8 @@ class Quantised:
             given = [torch.zeros(1, *size, dtype=torch.uint8) for size in module.sizes]
             rows = tuple(network(x)[0] for network, x in zip(module.networks, given, strict=True))
             front = torch.export.export(_Front(module), exportable.example, dynamic_shapes=(sizes,))
-            first = openvino.convert_model(front)
-            last = openvino.convert_model(torch.export.export(_Back(module), rows))
+            first = converted(front)
+            last = converted(torch.export.export(_Back(module), rows))
             for i, one in enumerate(inner):
                 _feed(first.outputs[i], one.inputs[0])
                 _feed(one.outputs[0], last.inputs[i])

@@ -8,7 +8,7 @@ from typing import Any
 from regraft.export.base import Exportable, Port
 from regraft.export.formats.base import unwritable
 from regraft.export.predict import ABOUT
-from regraft.features.engines.openvino import silent
+from regraft.features.engines.openvino import converted, silent
 
 
 class OpenVino:
@@ -21,7 +21,7 @@ class OpenVino:
         """See the format; ``program`` may be a graph of OpenVINO already."""
         with silent() as openvino:
             try:
-                graph = program if isinstance(program, openvino.Model) else openvino.convert_model(program)
+                graph = program if isinstance(program, openvino.Model) else converted(program)
             except Exception as error:
                 raise unwritable(exportable, "OpenVINO", error) from error
             name_all(graph, exportable.inputs, exportable.outputs)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from regraft.core.runtime import interrupts_wait
 from regraft.features.engines.graphs import ConvertedEngine, Run, Shapes, Way, shape_of, traced
 
 TELEMETRY = "openvino_telemetry"
@@ -25,12 +26,18 @@ def silent() -> Iterator[Any]:
     if not known:
         sys.modules[TELEMETRY] = None  # type: ignore[assignment]
     try:
-        import openvino
-
+        with interrupts_wait():
+            import openvino
         yield openvino
     finally:
         if not known:
             sys.modules.pop(TELEMETRY, None)
+
+
+def converted(program: Any) -> Any:
+    """The graph of a program of PyTorch."""
+    with silent() as openvino, interrupts_wait():
+        return openvino.convert_model(program)
 
 
 @cache
@@ -56,8 +63,7 @@ class OpenVino(ConvertedEngine):
         return self.convert(program), shapes
 
     def convert(self, program: Any) -> Any:
-        with silent() as openvino:
-            return openvino.convert_model(program)
+        return converted(program)
 
     def write(self, graph: Any, folder: Path) -> None:
         with silent() as openvino:
