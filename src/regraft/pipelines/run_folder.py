@@ -164,7 +164,7 @@ def finished(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
 def _check_left_alone(work: Path) -> None:
     """Raises ``ArtefactError`` where another process of this machine is still at the run in ``work``."""
     try:
-        process = read_settings(work).get("process")
+        process: Any = read_settings(work).get("process")
     except ArtefactError:  # what was never begun, or is damaged, nobody is at
         return
     if runs_still(process) and process["pid"] != os.getpid():

@@ -81,7 +81,7 @@ def _least(
             return once, True
         twice = step(once)
         turn = twice - once - moved
-        length = max(1.0, float(np.linalg.norm(moved) / max(np.linalg.norm(turn), 1e-300)))
+        length = max(1.0, float(np.linalg.norm(moved)) / max(float(np.linalg.norm(turn)), 1e-300))
         far = step(theta + 2 * length * moved + length**2 * turn)
         theta = far if loss(far) <= loss(twice) else twice
     return theta, False
