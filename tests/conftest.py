@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,6 +67,11 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(Path(__file__).parent / "golden" / "runs-0.1.zip") as z:
         z.extractall(folder)
     return folder
+
+
+def with_slow(values: Iterable[object], slow: Container[object]) -> list[object]:
+    """The values of a parameter, of which those in ``slow`` are for make test-all: others show the same sooner."""
+    return [pytest.param(v, marks=[pytest.mark.slow] * (v in slow)) for v in values]
 
 
 def shape(kind: str, rng: np.random.Generator, side: int = 40) -> Image.Image:

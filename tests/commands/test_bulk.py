@@ -9,7 +9,7 @@ import pytest
 
 import regraft
 from regraft.core.errors import ArtefactError, InputError
-from tests.conftest import write_shapes
+from tests.conftest import with_slow, write_shapes
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def many(tmp_path: Path) -> str:
     return str(tmp_path / "m.npz")
 
 
-@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("ending", with_slow(("csv", "jsonl", "parquet"), ("jsonl", "parquet")))
 def test_killed_and_resumed_is_complete_and_in_order(
     model: str, many: str, tmp_path: Path, monkeypatch, ending
 ) -> None:

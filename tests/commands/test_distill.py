@@ -223,6 +223,7 @@ def test_a_network_is_trained_by_the_teacher(data: dict[str, str], at: Path) -> 
     assert Path("x.pt2").is_file()
 
 
+@pytest.mark.slow
 def test_the_temperature_changes_what_is_learned(data: dict[str, str], at: Path) -> None:
     weights = []
     for t in (1, 8):
@@ -321,6 +322,7 @@ def test_a_fusion_on_texts_teaches_one_network(at: Path) -> None:
     assert regraft.load("r").predict(["a good film"]).shape == (1,)
 
 
+@pytest.mark.slow
 def test_loose_pictures_in_a_folder(at: Path) -> None:
     """No classes, one that is no picture, one that is judged under another name, one twice."""
     for name, count, seed in (("taught", 10, 1), ("judged", 8, 2), ("pool", 30, 3)):

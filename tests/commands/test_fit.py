@@ -14,7 +14,7 @@ from regraft.cli.printing import print_evaluation, print_fit
 from regraft.core.errors import ArtefactError, DataError, InputError, UnknownName
 from regraft.pipelines import run_folder as runfolder
 from regraft.pipelines.fit import fit
-from tests.conftest import write_shapes
+from tests.conftest import with_slow, write_shapes
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ STAGES = {
 RARE = ("storing rows", "controls", "writing the head", "writing the card")
 
 
-@pytest.mark.parametrize("stage", [pytest.param(s, marks=[pytest.mark.slow] * (s in RARE)) for s in STAGES])
+@pytest.mark.parametrize("stage", with_slow(STAGES, RARE))
 def test_interrupted_at_any_stage_then_resumed(stage: str, shapes: Path, at: Path, fresh_cache, monkeypatch) -> None:
     """Nothing half-written is taken for whole, and resuming gives what an undisturbed run gives."""
 

@@ -140,6 +140,7 @@ def test_a_wanted_accuracy_is_kept_on_the_judged_items(tmp_path: Path) -> None:
     assert "are left, and the rest is right" in page
 
 
+@pytest.mark.slow
 def test_a_trained_model_abstains_by_its_own_held_out_items(shapes: Path, tmp_path: Path) -> None:
     from tests.conftest import write_shapes
 

@@ -15,7 +15,7 @@ from PIL import Image
 import regraft
 from regraft.core.parallel import TOGETHER, in_order
 from regraft.data.image import decoding
-from tests.conftest import shape
+from tests.conftest import shape, with_slow
 
 
 def photos(root: Path, count: int, seed: int = 0, side: int = 90) -> Path:
@@ -57,7 +57,7 @@ CASES: dict[str, dict[str, Any]] = {
 DEAR = ("three folds", "two networks")
 
 
-@pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c in DEAR)) for c in CASES])
+@pytest.mark.parametrize("case", with_slow(CASES, DEAR))
 def test_each_picture_is_decoded_once(
     case: str, tmp_path: Path, fresh_cache: Path, decoded: Counter[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,7 +121,8 @@ def test_parameters_shared_softly(table: str, at: Path, fresh_cache) -> None:
     }
 
 
-@pytest.mark.parametrize("soft", [None, pytest.param(0.01, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("soft", [None, 0.01])
 def test_parameters_shared_by_classes_and_numbers(at: Path, soft: float | None) -> None:
     from PIL import Image
 

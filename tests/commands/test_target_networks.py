@@ -11,6 +11,7 @@ from regraft.core.errors import InputError, TrainingError
 from regraft.methods import METHODS
 from regraft.methods.base import Options
 from tests.commands.test_target import darker, digits
+from tests.conftest import with_slow
 
 TRAINED = [name for name in METHODS if hasattr(METHODS.get(name), "plan_domains")]
 QUICK = {"backbone": "random:lenet", "controls": "none", "batch": 32, "epochs": 1, "augment": "none"}
@@ -28,7 +29,11 @@ def source_run(pair, tmp_path_factory) -> str:
     return regraft.fit(pair[0], out=out, **{**QUICK, "method": "scratch", "epochs": 8}).run
 
 
-@pytest.mark.parametrize("name", TRAINED)
+RECORDED = ("adabn", "dann", "mcd", "shot", "pseudo-label")
+"""Those of tests/golden."""
+
+
+@pytest.mark.parametrize("name", with_slow(TRAINED, RECORDED))
 def test_from_a_source_model_to_one_for_the_target(name: str, pair, source_run: str, tmp_path: Path) -> None:
     made = METHODS.get(name).plan_domains(3, Options(4))
     assert METHODS.get(name).SUMMARY and all(p.epochs == 4 and p.frozen == 0 for p in made.phases)
@@ -74,6 +79,7 @@ def test_the_source_is_trained_first(pair, tmp_path: Path) -> None:
     assert result.metrics["val"]["accuracy"] > 0.8
 
 
+@pytest.mark.slow
 def test_resumed_to_the_bit(pair, source_run: str, tmp_path: Path, monkeypatch) -> None:
     from regraft.training import loop
 

@@ -18,6 +18,7 @@ from regraft.methods.finetuning.contrastive import MOST_PAIRS, pair_losses, pair
 from regraft.models import artefact
 from regraft.options.network import parts_in
 from regraft.pipelines.result import FitResult
+from tests.conftest import with_slow
 
 GOOD = [
     "a good film",
@@ -131,7 +132,10 @@ def bert(tmp_path_factory) -> str:
     return str(write_model(tmp_path_factory.mktemp("bert") / "tiny"))
 
 
-@pytest.mark.parametrize("method", ["lp-ft", "gradual", "lora", "contrastive", "mlp-probe", "last-k", "scratch"])
+METHODS = ("lp-ft", "gradual", "lora", "contrastive", "mlp-probe", "last-k", "scratch")
+
+
+@pytest.mark.parametrize("method", with_slow(METHODS, ("gradual", "last-k", "scratch")))
 def test_a_transformer_is_trained(method: str, bert: str, tmp_path: Path) -> None:
     data = table(tmp_path / "t.csv.gz", 130)
     result = regraft.fit(str(data), backbone=bert, method=method, epochs=3, lr=1e-3, out=str(tmp_path / "r"),

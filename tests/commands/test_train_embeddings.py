@@ -13,7 +13,7 @@ from regraft.backbones.base import word_vectors
 from regraft.core.errors import InputError
 from regraft.models import artefact
 from tests.commands.test_text import table
-from tests.conftest import killed_at
+from tests.conftest import killed_at, with_slow
 
 pytest.importorskip("transformers", reason="transformers is in the extra text")
 from tests.backbones.tiny_text import write_model
@@ -45,7 +45,10 @@ def moved(run: str | Path, network: str) -> tuple[bool, bool]:
     return not torch.equal(old, new), not all(rest)
 
 
-@pytest.mark.parametrize("method", ["lp-ft", "finetune", "gradual", "last-k", "l2-sp", "contrastive", "lora"])
+METHODS = ("lp-ft", "finetune", "gradual", "last-k", "l2-sp", "contrastive", "lora")
+
+
+@pytest.mark.parametrize("method", with_slow(METHODS, ("finetune", "gradual", "l2-sp")))
 def test_they_stay_whatever_the_method(method: str, bert: str, reviews: str, tmp_path: Path) -> None:
     result = regraft.fit(reviews, backbone=bert, method=method, out=str(tmp_path / "r"), **QUICK)
     assert moved(result.run, bert) == (False, True)

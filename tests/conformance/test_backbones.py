@@ -17,6 +17,7 @@ from regraft.features.engines.auto import least_cosine
 from regraft.features.engines.base import ENGINES, Engine, make_engine, missing
 from regraft.features.engines.torch import TorchEngine
 from regraft.options.network import INT8
+from tests.conftest import with_slow
 
 SMALL = {
     "regraft_tiny": 64, "alexnet": 64, "convnext_tiny": 64, "densenet121": 64, "efficientnet_b0": 64, "googlenet": 64,
@@ -29,7 +30,7 @@ SMALL = {
 
 
 DEAR = ("inception_v3", "maxvit_t", "resnext50_32x4d", "resnet50", "vgg11", "squeezenet1_1")
-FAMILIES = [pytest.param(name, marks=[pytest.mark.slow] * (name in DEAR)) for name in SMALL]
+FAMILIES = with_slow(SMALL, DEAR)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

@@ -25,6 +25,7 @@ from regraft.models.detectors import apply, catalog
 from regraft.models.detectors.apply import DetectorRunner
 from regraft.models.detectors.base import Detector
 from regraft.models.detectors.frozen import FrozenDetector
+from tests.conftest import with_slow
 
 FRAME = (64, 96)
 KINDS = {"yolo": None, "ssd": "regraft_tiny", "fasterrcnn": "regraft_tiny"}
@@ -69,7 +70,7 @@ def alike(a: Found, b: Found, near: float) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", CONVERTED[:1] + CONVERTED[2:])
+@pytest.mark.parametrize("name", with_slow(CONVERTED[:1] + CONVERTED[2:], ("onnxruntime",)))
 def test_every_engine_finds_the_boxes_of_torch(kind: str, name: str, fresh_cache: Path) -> None:
     """In float32 scores to 1e-3 and corners nearly so; the two-stage one by its maps, regions by PyTorch."""
     skip_where_missing(name)

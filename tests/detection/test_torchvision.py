@@ -39,9 +39,13 @@ def on_tiny(kind: str, body: str = "regraft_tiny+small") -> Detector:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("fasterrcnn", "fasterrcnn_mobilenet_v3_large_320_fpn"), ("ssd", "ssd300_vgg16"),
-                       ("ssd", "ssdlite320_mobilenet_v3_large")]
-)  # fmt: skip
+    ("kind", "name"),
+    [
+        ("fasterrcnn", "fasterrcnn_mobilenet_v3_large_320_fpn"),
+        pytest.param("ssd", "ssd300_vgg16", marks=pytest.mark.slow),
+        ("ssd", "ssdlite320_mobilenet_v3_large"),
+    ],
+)
 def test_torchvisions_own_answers(kind: str, name: str) -> None:
     ours = catalog.untrained(kind, ("a", "b", "c"), backbone=name, frame=FRAME)
     theirs: Any = get_model(name, weights=None, weights_backbone=None, num_classes=4)

@@ -168,6 +168,7 @@ def test_what_differs_gets_no_name(probe: str, tmp_path: Path, monkeypatch: pyte
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before and len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_where_the_training_data_is_gone(own_shapes: Path, tmp_path: Path) -> None:
     run = str(regraft.fit(str(own_shapes), controls="none", out=str(tmp_path / "r")).run)
     moved = own_shapes.rename(tmp_path / "moved")

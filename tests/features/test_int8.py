@@ -175,6 +175,7 @@ def test_too_few_to_prove_anything(tmp_path: Path) -> None:
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_networks_side_by_side(tmp_path: Path) -> None:
     data = written(tmp_path)
     regraft.fit(data, backbone="regraft_tiny+random:lenet", engine=INT8, controls="none", out=str(tmp_path / "r"))
@@ -233,6 +234,7 @@ def test_no_telemetry_nothing_in_the_home_folder_and_no_bars(tmp_path: Path, fre
     assert not said and not list(home.iterdir())
 
 
+@pytest.mark.slow
 def test_a_cpu_without_units_for_int8_gives_the_same_rows(run: Path, tmp_path: Path) -> None:
     """What the sums of products overflow in on such a CPU holds them, as weights take seven bits."""
     flags = Path("/proc/cpuinfo")

@@ -14,6 +14,7 @@ from regraft.features.engines.auto import least_cosine
 from regraft.features.engines.base import TEXT_ENGINES, make_engine, missing, plain_engine
 from regraft.features.runner import Runner
 from tests.backbones.tiny_text import TEXTS, Texts, array, write_model
+from tests.conftest import with_slow
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +31,10 @@ def told(capsys: pytest.CaptureFixture[str]):
 
 
 KINDS = ("roberta", "electra", "distilbert", "mpnet", "albert", "modernbert", "deberta-v2")
-ALIKE = ("electra", "distilbert", "albert")
+ALIKE = ("electra", "distilbert", "albert", "mpnet")
 
 
-@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in ALIKE)) for k in KINDS])
+@pytest.mark.parametrize("kind", with_slow(KINDS, ALIKE))
 def test_other_kinds_of_networks(kind: str, tmp_path: Path, fresh_cache: Path) -> None:
     """One engine or the other: what OpenVINO cannot take, torch runs, and rows are those of torch."""
     if missing(TEXT_ENGINES.get("openvino")):

@@ -14,7 +14,7 @@ from regraft.methods import METHODS
 from regraft.methods.base import Options, gentle
 from regraft.methods.finetuning.l2_sp import StartingPoint
 from regraft.models.heads import LinearHead
-from tests.conftest import killed_at, write_shapes
+from tests.conftest import killed_at, with_slow, write_shapes
 
 TRAINED = [name for name in METHODS if hasattr(METHODS.get(name), "plan")]
 ON_PICTURES = [name for name in TRAINED if name != "lora"]  # the small networks have no linear layers to update
@@ -76,7 +76,7 @@ def pictures(tmp_path_factory) -> Path:
     return write_shapes(tmp_path_factory.mktemp("s") / "shapes", 70)
 
 
-@pytest.mark.parametrize("name", ON_PICTURES)
+@pytest.mark.parametrize("name", with_slow(ON_PICTURES, ("gradual", "l2-sp", "scratch")))
 def test_from_pictures_to_a_usable_model(name: str, pictures: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "r")
     result = regraft.fit(str(pictures), method=name, epochs=3, out=out, controls="majority", batch=16)
