@@ -66,6 +66,7 @@ def one(work: Path, part: str, seed: int, sizes: dict[str, int]) -> dict[str, An
                             judge=files["judged"], out=str(work / f"{part}-{seed}"), outliers=False,
                             seed=seed)  # fmt: skip
     figures = found.metrics["distillation"]
+    figures["teacher"].pop("run")  # a temporary folder
     judged = figures["judged"]
     kept = judged["student"]["accuracy"] / judged["teacher"]["accuracy"]
     row = {"seed": seed, "kept": kept, "times_faster": figures["speed"]["times"], **figures, "seen": found.seen,

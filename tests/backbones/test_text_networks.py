@@ -29,6 +29,7 @@ from regraft.models import artefact
 from regraft.models.heads import HEADS
 from regraft.models.model import Model
 from tests.backbones.tiny_text import TEXTS, VOCABULARY, Texts, array, write_model
+from tests.conftest import with_slow
 
 WHOLE = ["mpnet", "albert", "modernbert", "deberta-v2"]
 """Kinds of which nothing is known but that they are encoders."""
@@ -140,7 +141,7 @@ def test_long_texts_are_the_mean_of_their_windows(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("by", [*TEXT_ENGINES])
-@pytest.mark.parametrize("name", ["tiny", "tiny[pinyin]@layer.0", pytest.param("minilm", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", with_slow(("tiny", "tiny[pinyin]@layer.0", "minilm"), ("minilm",)))
 def test_a_row_does_not_depend_on_its_neighbours(tiny: Path, fresh_cache: Path, name: str, by: str) -> None:
     if name == "minilm" and not catalog.is_here("minilm"):
         pytest.skip("the package of minilm is not installed")

@@ -11,6 +11,7 @@ import regraft
 from regraft.backbones import catalog
 from regraft.backbones.side_network import KEPT, beside
 from regraft.core.errors import InputError
+from tests.conftest import with_slow
 
 
 @pytest.fixture
@@ -27,9 +28,7 @@ def stripes(tmp_path: Path, monkeypatch) -> str:
     return "s"
 
 
-@pytest.mark.parametrize(
-    "method", ["lp-ft", *(pytest.param(m, marks=pytest.mark.slow) for m in ("last-k", "finetune"))]
-)
+@pytest.mark.parametrize("method", with_slow(("lp-ft", "last-k", "finetune"), ("last-k", "finetune")))
 def test_only_the_small_one_learns(stripes: str, method: str, fresh_cache) -> None:
     told = {"backbone": "regraft_tiny+small", "method": method, "epochs": 6, "batch": 8, "augment": "none"}
     found = regraft.fit(stripes, controls="none", out="r", **told)

@@ -21,6 +21,7 @@ from regraft.models.detectors import catalog
 from regraft.models.detectors.base import Batch, Detector
 from regraft.models.detectors.coco_classes import COCO
 from regraft.training.feeds.detection_views import plain
+from tests.conftest import with_slow
 
 FRAME = (128, 192)
 TWO = ("ssd", "fasterrcnn")
@@ -174,7 +175,7 @@ def test_bodies_and_names_that_will_not_do(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 @pytest.mark.parametrize("name", ["ssd300_vgg16", "ssdlite320_mobilenet_v3_large"])
-@pytest.mark.parametrize("shape", [(90, 240), pytest.param((200, 70), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("shape", with_slow(((90, 240), (200, 70)), ((200, 70),)))
 def test_pictures_come_to_ssd_as_its_weights_have_learned_them(name: str, shape: tuple[int, int]) -> None:
     """Stretched to its square: by torchvision's own transform, from the picture to boxes in its pixels."""
     ours = catalog.untrained("ssd", ("a", "b", "c"), backbone=name).eval()

@@ -20,6 +20,7 @@ from regraft.export.proof import proof
 from regraft.inference.detector import BoxPredictor
 from regraft.models.detectors import catalog
 from regraft.models.detectors.letterbox import brought
+from tests.conftest import with_slow
 from tests.export.test_pictures import alone
 
 
@@ -68,7 +69,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "boxes" / "run"
 
 
-@pytest.mark.parametrize("to", ["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("to", with_slow(("onnx", "openvino"), ("openvino",)))
 def test_boxes_are_answered_alike_outside(run: Path, to: str, tmp_path: Path, fresh_cache: Path) -> None:
     files = []
     for i, picture in enumerate(pictures((64, 90), (120, 50), (33, 33))):

@@ -17,6 +17,7 @@ from regraft.export.texts import Counted, exportable
 from regraft.features.encoders.tfidf import TfIdf
 from regraft.text import ngrams, views
 from tests.backbones.tiny_text import TEXTS, write_model
+from tests.conftest import with_slow
 from tests.export.test_pictures import alone
 
 SAID = ["good film", "bad film", "好吃的店", "味道不好", "the film", "a good good film"]
@@ -41,7 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(regraft.fit(str(folder / "t.csv"), backbone=network, controls="none", out=str(folder / "run")).run)
 
 
-@pytest.mark.parametrize("to", ["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("to", with_slow(("onnx", "openvino"), ("openvino",)))
 def test_texts_are_answered_alike_outside(run: str, to: str, tmp_path: Path) -> None:
     found = regraft.export_model(run, to, out=str(tmp_path / "out"))
     assert found.proof.labels_equal == found.proof.items == 60 and found.proof.largest_difference < 1e-5

@@ -18,7 +18,7 @@ from regraft.backbones import catalog
 from regraft.backbones.base import Body, Pretrained
 from regraft.core import parallel
 from regraft.core.errors import InputError
-from regraft.core.runtime import bf16_pays, show_progress
+from regraft.core.runtime import bf16_pays, interrupts_wait, show_progress
 from regraft.data.items import PictureArray
 from regraft.data.open import open_data
 from regraft.features import labelled
@@ -334,6 +334,16 @@ def test_a_network_that_a_fit_has_trained_is_not_tried_anew(monkeypatch: pytest.
     for engine in ("auto", "torch"):
         labelled.fresh_rows(catalog.load("regraft_tiny"), data, np.arange(3), engine, "cpu")
     assert asked == ["torch", "torch"]
+
+
+def test_ctrl_c_is_heard_where_what_it_waits_for_fails() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), interrupts_wait():
+            signal.raise_signal(signal.SIGINT)
+            raise RuntimeError("conversion has failed")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("worker", [False, True])

@@ -26,6 +26,7 @@ from tests.training.test_loop import PHASES, SETTINGS, Clock, problem, weights
 
 pytest.importorskip("transformers", reason="transformers is in the extra text")
 from tests.backbones.tiny_text import write_model
+from tests.conftest import with_slow
 
 TOKENS = 1000
 WHOLE = [Phase("some", 1, frozen=1, rate=0.01), Phase("all", 2, frozen=0, rate=0.01)]
@@ -189,7 +190,7 @@ def test_a_network_that_is_word_vectors_has_none_to_keep() -> None:
     assert word_vectors(catalog.load("regraft_tiny_text").body) == []
 
 
-@pytest.mark.parametrize("slower", [1, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("slower", with_slow((1, 40), (40,)))
 def test_saving_takes_a_twentieth_of_the_time_on_an_unknown_disk(slower: float, tmp_path: Path, monkeypatch) -> None:
     """The disk takes so many times fewer bytes a second than is reckoned; the run would end before that is made up."""
     clock, writes = Clock(), []

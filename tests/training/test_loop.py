@@ -20,6 +20,7 @@ from regraft.training.feeds.base import count, order
 from regraft.training.feeds.features import RowBatches
 from regraft.training.feeds.images import PictureBatches
 from regraft.training.loop import Learner, Settings, train
+from tests.conftest import with_slow
 
 SPEC = PreprocessSpec(height=12, width=12)
 
@@ -317,7 +318,7 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize("cost", [pytest.param(0.5, marks=pytest.mark.slow), 20.0])
+@pytest.mark.parametrize("cost", with_slow((0.5, 20.0), (0.5,)))
 def test_saving_takes_a_twentieth_of_the_time_at_most(cost: float, tmp_path: Path, monkeypatch) -> None:
     """Steps of a second; a checkpoint of some seconds, however large a network would have to be for that."""
     clock, saved = Clock(), []

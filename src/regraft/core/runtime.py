@@ -104,8 +104,8 @@ def interrupts_wait() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if heard:
-        signal.raise_signal(signal.SIGINT)
+        if heard:  # also where what it waited for has failed
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextlib.contextmanager

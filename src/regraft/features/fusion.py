@@ -7,6 +7,8 @@ What must be learned from the training part before it gives features (`tfidf`) i
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -106,6 +108,12 @@ def fuse(parts: list[Pretrained]) -> Pretrained:
 def parts_of(network: Pretrained) -> tuple[Pretrained, ...]:
     """The networks side by side in this one; itself where it is no fusion."""
     return network.parts if isinstance(network, Fusion) else (network,)
+
+
+def slices_of(networks: Sequence[Pretrained]) -> list[slice]:
+    """The columns of each network among the features of all, side by side."""
+    ends = [*accumulate(n.width for n in networks)]
+    return [slice(end - n.width, end) for n, end in zip(networks, ends, strict=True)]
 
 
 def adapted(network: Pretrained) -> bool:

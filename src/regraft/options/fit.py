@@ -15,7 +15,7 @@ from regraft.options.evaluation import EvaluationOptions
 from regraft.options.network import INT8, SMALL, NetworkOptions, parts_in
 from regraft.options.run import RunOptions, seconds_of
 from regraft.options.scenario import ScenarioOptions
-from regraft.options.training import TRAINED, TrainingOptions
+from regraft.options.training import KIND_WORDS, TRAINED, TrainingOptions
 
 GROUPS = (DataOptions, NetworkOptions, TrainingOptions, EvaluationOptions, ScenarioOptions, DistillationOptions,
           RunOptions)  # fmt: skip
@@ -138,10 +138,8 @@ def _no_use(one: Declared, value: Any, meaning: Meaning) -> str | None:
     if told.tasks is not None and task in TASK_WORDS and task not in told.tasks:  # a kind that came later takes all
         return _of_another_task(one, value, task, reasons.get(task))
     if told.kinds is not None and meaning.kind not in told.kinds:
-        if told.kinds == TRAINED:
-            return f"{one.long_name} is for methods that train a network; {method} has no use for it."
-        if told.kinds == ("training",):
-            return f"{one.long_name} is for methods that only train, such as lp-ft; {method} has no use for it."
+        if words := KIND_WORDS.get(told.kinds):
+            return f"{one.long_name} is for {words}; {method} has no use for it."
         why = reasons.get("training", "is none")
         return f"{one.long_name} is for methods on features, such as linear-probe; {method} {why}."
     return None

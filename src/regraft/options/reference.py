@@ -10,7 +10,7 @@ from typing import Any
 from regraft.options.base import SCENARIO_WORDS, TASK_WORDS, Declared
 from regraft.options.data import ONE_ANSWER
 from regraft.options.fit import OPTIONS
-from regraft.options.training import TRAINED
+from regraft.options.training import KIND_WORDS
 
 
 def signature() -> inspect.Signature:
@@ -69,7 +69,7 @@ def _for(one: Declared) -> str:
             "all but boxes" if told.tasks == ONE_ANSWER else ", ".join(map(TASK_WORDS.__getitem__, told.tasks))
         )
     if told.kinds is not None:
-        words.append("methods that train a network" if told.kinds == TRAINED else "methods on features")
+        words.append(KIND_WORDS.get(told.kinds, "methods on features"))
     if told.scenarios is not None and told.scenarios != ("single",):
         words.append(", ".join(map(SCENARIO_WORDS.__getitem__, told.scenarios)))
     return "; ".join(words)

@@ -19,6 +19,11 @@ OPERATIONS = ("crop", "flip", "rotate", "shear", "shift", "brightness", "contras
 """Augmentation of pictures, as `regraft.data.transforms.augment` has it."""
 TRAINED: tuple[Kind, ...] = ("training", "adapting networks", "domains", "auto", "detector")
 """Kinds of methods that train a network."""
+KIND_WORDS: dict[tuple[Kind, ...], str] = {
+    TRAINED: "methods that train a network",
+    ("training",): "methods that only train, such as lp-ft",
+}
+"""What options for such methods are said to be for."""
 DEFAULT_BUDGET = "10m"
 MOST_MEMBERS = 50
 CLASSES = ("classification", "multilabel")

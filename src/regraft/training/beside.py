@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from regraft.core.errors import InputError
 from regraft.core.runtime import say
 from regraft.data.dataset import Dataset
 from regraft.features.encoders.base import Mapped
-from regraft.features.fusion import fuse, parts_of
+from regraft.features.fusion import fuse, parts_of, slices_of
 from regraft.features.labelled import LabelledFeatures, adapted_rows
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.models.heads import LinearHead, logits_of
@@ -64,8 +63,7 @@ def train_beside(
     trainees = _trainees(networks, context)
     for i in trainees:
         _check(networks[i], method, rows, examples, start.network.name, context)
-    ends = [*accumulate(p.width for p in networks)]
-    columns = [np.arange(end - p.width, end) for p, end in zip(networks, ends, strict=True)]
+    columns = [np.r_[columns] for columns in slices_of(networks)]
     fit = partial(fit_features, target=data.target, seed=context.seed, class_weight=options.training.class_weight)
     judged = np.union1d(examples.hold, examples.sure)
 
@@ -124,7 +122,7 @@ def _mixed(
     for i, side in enumerate(sides):
         rest = sides[:i] + sides[i + 1 :]
         theirs, _, _ = found_shares([s.outputs[choosing] for s in rest], loss)
-        kept.append(Side(side.name, side.parts, side.columns, side.head, mixed(rest, theirs)))
+        kept.append(Side(side.parts, side.head, mixed(rest, theirs)))
     return mixed(sides, shares, temperature), logits / temperature, told, tuple(kept)
 
 
@@ -146,7 +144,7 @@ def _can_learn(network: Pretrained) -> bool:
 def _check(
     network: Pretrained, method: Any, rows: LabelledFeatures, examples: Examples, name: str, context: TrainingContext
 ) -> None:
-    """Raises ``InputError`` where the first of several networks cannot be trained beside the others."""
+    """Raises ``InputError`` where one of several networks cannot be trained beside the others."""
     asked = context.options.training.method
     if not _can_learn(network):
         raise InputError(f"--method {asked} trains the first network of {name}, and {network.name} has nothing to "

@@ -32,13 +32,11 @@ from regraft.training.state import Progress, Settings
 
 @dataclass(frozen=True)
 class Side:
-    """One of several whose answers are mixed: it reads ``parts`` of a fusion, by number, whose ``columns`` (d,) of the
-    features its ``head`` is on; ``without`` is on all other columns, mixed as is best without it.
+    """One of several whose answers are mixed: its ``head`` is on the columns of some ``parts`` of a fusion, by number;
+    ``without`` is on all others, mixed as is best without it.
     """
 
-    name: str
     parts: tuple[int, ...]
-    columns: NDArray[np.int64]
     head: LinearHead
     without: LinearHead
 

@@ -74,7 +74,7 @@ def _least(
         majorised = (size - near * np.log(near + size)) / 2
         return float((majorised + (q - 0.5) * residual).sum() + (penalty * theta**2).sum() / 2)
 
-    for _ in range(STEPS // 3):
+    for _ in range(STEPS):
         once = step(theta)
         moved = once - theta
         if np.abs(design @ moved).max() < ENOUGH * max(unit, float(np.abs(y - design @ once).mean())):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import accumulate, chain
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.arrays import stack_columns
-from regraft.features.fusion import describe, parts_of
+from regraft.features.fusion import describe, parts_of, slices_of
 from regraft.methods.base import Fitted
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.models.model import Model
@@ -39,8 +39,7 @@ def part_outputs(model: Model, kit: ControlKit) -> PartOutputs | None:
     parts = parts_of(model.network)
     if len(parts) < 2:
         return None
-    ends = [*accumulate(p.width for p in parts)]
-    columns = [slice(end - p.width, end) for p, end in zip(parts, ends, strict=True)]
+    columns = slices_of(parts)
     learned = [_learned(kit, [i], columns) for i in range(len(parts))]
     alone = [_judged(model, kit, one, [i], columns) for i, one in enumerate(learned)]
     names = [p.name for p in parts]
@@ -58,14 +57,15 @@ def side_outputs(model: Model, sides: tuple[Side, ...], rows: Any) -> PartOutput
     """
     if not sides:
         return None
-    every, known = np.arange(rows.shape[1]), describe(model.network)
+    known, slices = describe(model.network), slices_of(parts_of(model.network))
     alone, without, parts = {}, {}, []
     for side in sides:
-        others = np.setdiff1d(every, side.columns)
-        alone[side.name] = replace(model, head=side.head, folds=None).probabilities(rows[:, side.columns])
-        without[side.name] = replace(model, head=side.without, folds=None).probabilities(rows[:, others])
-        views = chain(*(known[i]["view"] for i in side.parts))
-        parts.append({"name": side.name, "width": len(side.columns), "view": [*views]})
+        own, columns = [known[i] for i in side.parts], np.r_[tuple(slices[i] for i in side.parts)]
+        others = np.setdiff1d(np.arange(rows.shape[1]), columns)
+        name = "+".join(p["name"] for p in own)
+        alone[name] = replace(model, head=side.head, folds=None).probabilities(rows[:, columns])
+        without[name] = replace(model, head=side.without, folds=None).probabilities(rows[:, others])
+        parts.append({"name": name, "width": len(columns), "view": [*chain(*(p["view"] for p in own))]})
     return PartOutputs(alone, without, None, parts)
 
 
