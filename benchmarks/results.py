@@ -185,7 +185,7 @@ def text(r: dict[str, Any]) -> list[str]:
         ("finetune_english", "e5-small trained by lp-ft on 80 % of rt-polarity, minilm+tfidf beside it"),
         ("finetune_chinese", "e5-small[join] trained by lp-ft on the Chinese film reviews, tfidf beside it"),
         ("all_english", "e5-small and minilm trained by lp-ft on 80 % of rt-polarity, tfidf beside them"),
-        ("all_chinese", "e5-small[join], e5-small, regraft_tiny_text trained on them by lp-ft, tfidf beside them"),
+        ("all_chinese", "e5-small[join], e5-small, regraft_tiny_text trained by lp-ft on the same, tfidf beside them"),
     ):
         if part in r:
             f = r[part]
