@@ -17,6 +17,7 @@ from regraft.features.engines.auto import least_cosine
 from regraft.features.engines.base import ENGINES, Engine, make_engine, missing
 from regraft.features.engines.torch import TorchEngine
 from regraft.options.network import INT8
+from regraft.training.precision import strided_depthwise_in_float32
 from tests.conftest import with_slow
 
 SMALL = {
@@ -87,6 +88,13 @@ def test_shapes(network: Pretrained) -> None:
     for level, value in maps.items():
         assert value.shape[0] == 2 and 0.7 < value.shape[2] * 2**level / side_of(network) < 1.45
     assert list(maps) == sorted(maps)
+
+
+def test_layers_taken_out_of_bfloat16_say_the_same(network: Pretrained) -> None:
+    """A network is trained as it is run: what bfloat16 does not pay for keeps its padding, its stride, its kernel."""
+    wanted = network.body.features(batch(network))
+    with strided_depthwise_in_float32(network.body):
+        torch.testing.assert_close(network.body.features(batch(network)), wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_two_steps_of_learning(network: Pretrained) -> None:

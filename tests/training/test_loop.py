@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from regraft.backbones.base import Body
 from regraft.core.errors import ArtefactError, InputError
@@ -306,6 +306,22 @@ def test_strided_depthwise_layers_run_in_float32_inside_and_are_themselves_after
     assert inside == (torch.float32 if strided else torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.zeros(1, 4, 8, 8)).dtype == torch.bfloat16
+
+
+class PadsFirst(nn.Conv2d):
+    """As the layers of EfficientNet-Lite are: no padding of its own, the forward pass pads its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(nn.functional.pad(x, (1, 1, 1, 1)))
+
+
+def test_a_layer_that_pads_by_itself_does_in_float32_too() -> None:
+    from regraft.training.precision import strided_depthwise_in_float32
+
+    layer, x = PadsFirst(4, 4, 3, 2, groups=4), torch.randn(2, 4, 9, 9)
+    wanted = layer(x)
+    with strided_depthwise_in_float32(layer), torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(layer(x), wanted, rtol=0, atol=0)
 
 
 class Clock:

@@ -28,4 +28,4 @@ def strided_depthwise_in_float32(network: nn.Module, on: bool = True) -> Iterato
 
 def _float32(layer: nn.Conv2d, x: Tensor) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
-        return nn.Conv2d.forward(layer, x.float())
+        return type(layer).forward(layer, x.float())  # of its own class, which may pad its input first
