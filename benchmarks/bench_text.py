@@ -2,8 +2,9 @@
 
 Parts, each to be run alone (``python benchmarks/bench_text.py PART``), of frozen networks: english, chinese, across,
 across_unlabelled, domain, domain_unlabelled, development; of networks that train: finetune, finetune_english,
-finetune_chinese, all_english, all_chinese, few, few_both. Every choice is made by cross-validation, on an inner split
-of the training part, or on the pairs of development. Rows of frozen networks are taken from the cache, where they are.
+finetune_chinese, first_chinese, all_english, rate_english, all_chinese, few, few_both. Every choice is made by
+cross-validation, on an inner split of the training part, or on the pairs of development. Rows of frozen networks are
+taken from the cache, where they are.
 """
 
 from __future__ import annotations
@@ -105,19 +106,27 @@ def written(folder: str, **parts: Labelled) -> None:
             csv.writer(f).writerows([["text", "label"], *([t, SPEC.classes[v]] for t, v in zip(found, y, strict=True))])
 
 
-def trained(part: str, learn: Labelled, judge: Labelled, seeds: int = 3, **options: Any) -> dict[str, Any]:
-    """A network trained on ``learn``, judged on ``judge``, a run a seed. Each is kept, and where some are, and fewer
-    than ``seeds``, it goes on.
+def trained(
+    part: str, learn: Labelled, judge: Labelled, seeds: int = 3, first: Labelled | None = None, **options: Any
+) -> dict[str, Any]:  # fmt: skip
+    """A network trained on ``learn``, judged on ``judge``, a run a seed: where ``first`` is given, after one epoch of
+    it alone on that. Each is kept, and where some are, and fewer than ``seeds``, it goes on.
     """
-    told = {"options": options | {"method": "lp-ft"}, "learned_from": len(learn[0]), "judged_on": len(judge[0])}
+    told = {"options": options | {"method": "lp-ft"}, "learned_from": len(learn[0]), "judged_on": len(judge[0]),
+            **({} if first is None else {"first_learned_from": len(first[0])})}  # fmt: skip
     before = kept("text").get(part, {})
     runs = before["runs"] if told.items() <= before.items() and len(before["runs"]) < seeds else []
     with tempfile.TemporaryDirectory() as folder:
         written(folder, train=learn, test=judge)
         for seed in range(len(runs), seeds):
-            begun = time.perf_counter()
+            begun, more = time.perf_counter(), {}
+            if first is not None:
+                written(folder, first=first)
+                more["init"] = f"{folder}/first{seed}"
+                one = options | {"backbone": options["backbone"].partition("+")[0], "epochs": 1}
+                regraft.fit(f"{folder}/first.csv", out=more["init"], seed=seed, method="lp-ft", controls="none", **one)
             result = regraft.fit(f"{folder}/train.csv", val=f"{folder}/test.csv", out=f"{folder}/r{seed}", seed=seed,
-                                 method="lp-ft", controls="none", **options)  # fmt: skip
+                                 method="lp-ft", controls="none", **options, **more)  # fmt: skip
             seconds = round(time.perf_counter() - begun, 1)
             val = result.metrics["val"]
             runs.append({"accuracy": val["accuracy"], "accuracy_ci95": val["accuracy_ci95"], "seconds": seconds,
@@ -157,9 +166,23 @@ def finetune_chinese(store: RowStore) -> dict[str, Any]:
     return trained("finetune_chinese", texts("reviews_zh_train"), judge, backbone=f"{E5}+tfidf")
 
 
+def first_chinese(store: RowStore) -> dict[str, Any]:
+    """As `finetune_chinese`, after one epoch on English film reviews and Chinese ones of takeaway food: what is felt
+    of another thing, or said in another language, first (Phang et al. 2018, https://arxiv.org/abs/1811.01088).
+    """
+    judge, (films, y), (food, z) = texts("reviews_zh_val", "reviews_zh_test"), english_halves()[0], meals()[0]
+    return trained("first_chinese", texts("reviews_zh_train"), judge, first=(films + food, np.concatenate([y, z])),
+                   backbone=f"{E5}+tfidf")  # fmt: skip
+
+
 def all_english(store: RowStore) -> dict[str, Any]:
     """e5 and MiniLM trained, one after the other, beside them counted words; as `finetune_english` otherwise."""
     return trained("all_english", *english_halves(), backbone="e5-small+minilm+tfidf", train_all=True)
+
+
+def rate_english(store: RowStore) -> dict[str, Any]:
+    """As `all_english`, at three times the rate that texts take by themselves."""
+    return trained("rate_english", *english_halves(), backbone="e5-small+minilm+tfidf", train_all=True, lr=3e-4)
 
 
 def all_chinese(store: RowStore) -> dict[str, Any]:
@@ -413,7 +436,8 @@ def plot(curves: dict[str, list[dict[str, Any]]]) -> None:
 
 PARTS = {"english": english, "chinese": chinese, "across": across, "across_unlabelled": across_unlabelled,
          "domain": domain, "domain_unlabelled": domain_unlabelled, "development": development, "finetune": finetune,
-         "finetune_english": finetune_english, "finetune_chinese": finetune_chinese, "all_english": all_english,
+         "finetune_english": finetune_english, "finetune_chinese": finetune_chinese,
+         "first_chinese": first_chinese, "all_english": all_english, "rate_english": rate_english,
          "all_chinese": all_chinese, "few": few, "few_both": few_both}  # fmt: skip
 
 
