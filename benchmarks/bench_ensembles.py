@@ -104,13 +104,13 @@ def cifar_trained(work: Path) -> dict[str, Any]:
 
 
 def together(work: Path, names: list[str], seconds: float) -> dict[str, Any]:
-    """What the mean of the answers of some runs is worth, when the last of them has ended, and what it has over the
-    first of them.
+    """What the mean of the answers of some runs is worth, when the last of them has ended, and what several have over
+    the first.
     """
-    all_right, (first, *_) = averaged(*(work / name for name in names))
+    all_right, (first, *others) = averaged(*(work / name for name in names))
+    gain = {"over_first": paired_gain(all_right.astype(float), first.astype(float))} if others else {}
     return {"networks": names, "minutes": round(seconds / 60, 1), "accuracy": float(all_right.mean()),
-            "accuracy_ci95": share(all_right),
-            "over_first": paired_gain(all_right.astype(float), first.astype(float))}  # fmt: skip
+            "accuracy_ci95": share(all_right), **gain}  # fmt: skip
 
 
 def soup(work: Path) -> dict[str, Any]:

@@ -756,10 +756,11 @@ def ensembles(r: dict[str, Any]) -> list[str]:
                 f"{f['seconds']} s.", "", *(f"- {line}" for line in f["fusion"]["told"]), ""]  # fmt: skip
     if "cifar_trained" in r:
         t = r["cifar_trained"]
-        out += ["The same pictures by networks that are trained, one after the other, and the mean of the answers of "
-                f"those that are ready; {sum(m['minutes'] <= 40 for m in t['averaged'])} are within 40 minutes:", ""]  # fmt: skip
+        ready = sum(m["minutes"] <= 40 for m in t["averaged"])
+        told = f"and the mean of the answers of those that are ready; {ready} are within 40 minutes:"
+        out += [f"The same pictures by networks that are trained, one after the other, {told}", ""]
         out += table(["trained", "alone (95 % interval)", "minutes", "mean of all so far", "over the first, points"], [
-            [one["options"], interval(one), m["minutes"], interval(m), points(m["over_first"])]
+            [one["options"], interval(one), m["minutes"], interval(m), points(m.get("over_first"))]
             for one, m in zip(t["trained"].values(), t["averaged"], strict=True)])  # fmt: skip
     if "soup" in r:
         s = r["soup"]
