@@ -28,14 +28,16 @@ def many(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("ending", with_slow(("csv", "jsonl", "parquet"), ("jsonl", "parquet")))
 def test_killed_and_resumed_is_complete_and_in_order(
-    model: str, many: str, tmp_path: Path, monkeypatch, ending
+    model: str, many: str, tmp_path: Path, monkeypatch, capsys, ending
 ) -> None:
     monkeypatch.setattr("regraft.inference.answer_files.CHUNK", 100)
     whole, out = tmp_path / f"whole.{ending}", tmp_path / f"p.{ending}"
     regraft.predict(model, [many], out=str(whole))
     monkeypatch.setattr("regraft.features.engines.torch.TorchEngine.run", _killed_after(1))
+    monkeypatch.setattr("regraft.core.runtime._progress", True)  # as the command has it
     with pytest.raises(KeyboardInterrupt):
         regraft.predict(model, [many], out=str(out))
+    assert f"{out}.partial is kept: the same command with --resume goes on" in capsys.readouterr().err
     monkeypatch.undo()
     monkeypatch.setattr("regraft.inference.answer_files.CHUNK", 100)
     assert not out.exists() and len(list((tmp_path / f"p.{ending}.partial").glob("chunk-*"))) == 2
