@@ -2,7 +2,7 @@
 
 Parts, each to be run alone (``python benchmarks/bench_text.py PART``), of frozen networks: english, chinese, across,
 across_unlabelled, domain, domain_unlabelled, development; of networks that train: finetune, finetune_english,
-finetune_chinese, first_chinese, all_english, rate_english, all_chinese, few, few_both. Every choice is made by
+finetune_chinese, first_chinese, all_english, all_chinese, few, few_both. Every choice is made by
 cross-validation, on an inner split of the training part, or on the pairs of development. Rows of frozen networks are
 taken from the cache, where they are.
 """
@@ -178,11 +178,6 @@ def first_chinese(store: RowStore) -> dict[str, Any]:
 def all_english(store: RowStore) -> dict[str, Any]:
     """e5 and MiniLM trained, one after the other, beside them counted words; as `finetune_english` otherwise."""
     return trained("all_english", *english_halves(), backbone="e5-small+minilm+tfidf", train_all=True)
-
-
-def rate_english(store: RowStore) -> dict[str, Any]:
-    """As `all_english`, at three times the rate that texts take by themselves."""
-    return trained("rate_english", *english_halves(), backbone="e5-small+minilm+tfidf", train_all=True, lr=3e-4)
 
 
 def all_chinese(store: RowStore) -> dict[str, Any]:
@@ -437,8 +432,8 @@ def plot(curves: dict[str, list[dict[str, Any]]]) -> None:
 PARTS = {"english": english, "chinese": chinese, "across": across, "across_unlabelled": across_unlabelled,
          "domain": domain, "domain_unlabelled": domain_unlabelled, "development": development, "finetune": finetune,
          "finetune_english": finetune_english, "finetune_chinese": finetune_chinese,
-         "first_chinese": first_chinese, "all_english": all_english, "rate_english": rate_english,
-         "all_chinese": all_chinese, "few": few, "few_both": few_both}  # fmt: skip
+         "first_chinese": first_chinese, "all_english": all_english, "all_chinese": all_chinese, "few": few,
+         "few_both": few_both}  # fmt: skip
 
 
 def main() -> None:
