@@ -184,6 +184,7 @@ def text(r: dict[str, Any]) -> list[str]:
         ("finetune", "MiniLM trained by lp-ft on 80 % of rt-polarity"),
         ("finetune_english", "e5-small trained by lp-ft on 80 % of rt-polarity, minilm+tfidf beside it"),
         ("finetune_chinese", "e5-small[join] trained by lp-ft on the Chinese film reviews, tfidf beside it"),
+        ("first_chinese", "the same after an epoch of e5-small[join] on English film and Chinese takeaway reviews"),
         ("all_english", "e5-small and minilm trained by lp-ft on 80 % of rt-polarity, tfidf beside them"),
         ("all_chinese", "e5-small[join], e5-small, regraft_tiny_text trained by lp-ft on the same, tfidf beside them"),
     ):
