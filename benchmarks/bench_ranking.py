@@ -25,7 +25,7 @@ import numpy as np
 from common import keep, need, regraft_fit, run_parts, unzipped, written
 
 CANDIDATES = ["mobilenet_v2", "mobilenet_v2@15", "mobilenet_v2@12", "mobilenet_v2@6", "squeezenet1_0",
-              "squeezenet1_0@9", "squeezenet1_0@5", "efficientnet_lite0", "efficientnet_lite0@13",
+              "squeezenet1_0@6", "squeezenet1_0@5", "efficientnet_lite0", "efficientnet_lite0@13",
               "efficientnet_lite0@9", "efficientnet_lite0@5", "efficientnet_lite1", "efficientnet_lite1@12",
               "efficientnet_lite2", "efficientnet_lite2@18", "efficientnet_lite2@12", "regraft_tiny", "regraft_tiny@4",
               "regraft_tiny@2", "random:mobilenet_v2", "random:squeezenet1_0", "random:efficientnet_lite0",
