@@ -110,18 +110,17 @@ def trained(
     part: str, learn: Labelled, judge: Labelled, seeds: int = 3, first: Labelled | None = None, **options: Any
 ) -> dict[str, Any]:  # fmt: skip
     """A network trained on ``learn``, judged on ``judge``, a run a seed: where ``first`` is given, after one epoch of
-    it alone on that. Each is kept, and where some are, and fewer than ``seeds``, it goes on.
+    it alone on four fifths of that. Each is kept, and where some are, and fewer than ``seeds``, it goes on.
     """
     told = {"options": options | {"method": "lp-ft"}, "learned_from": len(learn[0]), "judged_on": len(judge[0]),
-            **({} if first is None else {"first_learned_from": len(first[0])})}  # fmt: skip
+            **({} if first is None else {"first_given": len(first[0])})}  # fmt: skip
     before = kept("text").get(part, {})
     runs = before["runs"] if told.items() <= before.items() and len(before["runs"]) < seeds else []
     with tempfile.TemporaryDirectory() as folder:
-        written(folder, train=learn, test=judge)
+        written(folder, train=learn, test=judge, **({} if first is None else {"first": first}))
         for seed in range(len(runs), seeds):
             begun, more = time.perf_counter(), {}
             if first is not None:
-                written(folder, first=first)
                 more["init"] = f"{folder}/first{seed}"
                 one = options | {"backbone": options["backbone"].partition("+")[0], "epochs": 1}
                 regraft.fit(f"{folder}/first.csv", out=more["init"], seed=seed, method="lp-ft", controls="none", **one)

@@ -80,7 +80,7 @@ class Archive:
             raise UnreadableItem("the archive's entry is locked by a password; unpack the archive with it first")
         try:
             return self._zip.read(info)
-        except NotImplementedError as error:
+        except NotImplementedError as error:  # zipfile's own, for a packing that it lacks
             raise UnreadableItem(
                 f"the archive's entry is packed in a way that Python cannot unpack: {error}"
             ) from error

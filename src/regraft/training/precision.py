@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -18,7 +18,7 @@ def strided_depthwise_in_float32(network: nn.Module, on: bool = True) -> Iterato
     """
     chosen = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups > 1 and max(m.stride) > 1]
     for layer in chosen if on else []:
-        layer.forward = partial(_float32, layer)  # type: ignore[method-assign]
+        layer.forward = partial(_float32, layer.forward)  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -26,6 +26,7 @@ def strided_depthwise_in_float32(network: nn.Module, on: bool = True) -> Iterato
             layer.__dict__.pop("forward", None)
 
 
-def _float32(layer: nn.Conv2d, x: Tensor) -> Tensor:
+def _float32(forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The layer's own ``forward``, which may pad its input first, outside of autocast."""
     with torch.autocast(x.device.type, enabled=False):
-        return type(layer).forward(layer, x.float())  # of its own class, which may pad its input first
+        return forward(x.float())
