@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+from typer.testing import CliRunner
 
 import regraft
+from regraft.cli import app
 from regraft.core.errors import ArtefactError, DataError, InputError
 from tests.commands.test_detect import write_coco
 from tests.conftest import shape, write_shapes
@@ -217,13 +217,12 @@ def test_what_cannot_be_audited_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_json_and_teaches(shapes: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "regraft", "-q", "audit", str(shapes), "--backbone", "raw", "--out"]
-    done = subprocess.run([*command, str(tmp_path / "a"), "--json"], capture_output=True, text=True, check=True)
-    record = json.loads(done.stdout)
+    runner, command = CliRunner(), ["-q", "audit", str(shapes), "--backbone", "raw", "--out"]
+    record = json.loads(runner.invoke(app, [*command, str(tmp_path / "a"), "--json"]).stdout)
     assert record["items"] == 40 and record["out"] == str(tmp_path / "a") and "findings" in record
-    done = subprocess.run([*command, str(tmp_path / "b")], capture_output=True, text=True, check=True)
+    done = runner.invoke(app, [*command, str(tmp_path / "b")])
     assert f"regraft fit {shapes} --corrections {tmp_path / 'b'}/audit.csv" in done.stdout
-    told = subprocess.run([*command[:4], "audit", "--help"], capture_output=True, text=True, check=True).stdout
+    told = runner.invoke(app, ["audit", "--help"]).stdout
     assert "new_label" in told and "--corrections audit.csv" in re.sub(r"\s+", " ", told)
 
 

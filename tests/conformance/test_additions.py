@@ -109,9 +109,9 @@ def test_a_format(add: Add, tmp_path: Path) -> None:
     assert found.classes == ("one", "two") and found.metrics["val"]["accuracy"] > 0.9
 
 
-def test_an_engine(add: Add, tmp_path: Path, fresh_cache: Path) -> None:
+def test_an_engine(add: Add, shapes: Path, tmp_path: Path, fresh_cache: Path) -> None:
     assert add(ENGINES, "small", ENGINE, ":SmallBatches") <= 12
-    runs = [regraft.fit("embedded:digits", backbone="regraft_tiny", controls="none", engine=e, out=str(tmp_path / e))
+    runs = [regraft.fit(str(shapes), backbone="regraft_tiny", controls="none", engine=e, out=str(tmp_path / e))
             for e in ("torch", "small")]  # fmt: skip
     assert [r.engine for r in runs] == ["torch", "small"] and not runs[1].cached, "rows of its own"
     assert runs[0].metrics["val"]["accuracy"] == pytest.approx(runs[1].metrics["val"]["accuracy"], abs=0.01)

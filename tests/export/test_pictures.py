@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import regraft
+from regraft.cli import app
 from regraft.core.errors import ArtefactError, InputError, UnknownName
 from regraft.export import export as exporting
 from regraft.export import predict
@@ -207,10 +209,10 @@ def test_of_several_tasks_one_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     assert found.proof.items > 0 and (tmp_path / "tasks" / "e" / "model.xml").is_file()
 
 
-def test_the_command(probe: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "regraft", "export", probe, "--to", "openvino", "--json"],
-                          capture_output=True, text=True, cwd=tmp_path)  # fmt: skip
-    assert done.returncode == 0, done.stderr
+def test_the_command(probe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["export", probe, "--to", "openvino", "--json"])
+    assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["out"] == "probe-openvino" and (tmp_path / "probe-openvino" / "model.xml").is_file()
 
 

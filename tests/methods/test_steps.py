@@ -153,6 +153,7 @@ def test_the_plain_loss_is_named_after_the_task(tmp_path: Path) -> None:
         "regression", "penalty"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_parts_of_two_processes_are_means(tmp_path: Path) -> None:
     found = []
     for processes in (1, 2):
