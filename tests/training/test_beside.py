@@ -172,8 +172,10 @@ def test_a_run_goes_on_with_counted_words_beside_it(
     ],
 )
 def test_what_cannot_be_mixed_is_refused(
-    first: bool, method: str, why: str, bert: str, data: Path, tmp_path: Path
+    first: bool, method: str, why: str, bert: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Before anything is computed."""
+    monkeypatch.setattr("regraft.pipelines.scenarios.single.rows_of", lambda *_: pytest.fail("computed first"))
     names = (bert, "tfidf") if first else ("tfidf", bert)
     with pytest.raises(InputError, match=why):
         regraft.fit(str(data), backbone="+".join(names), out=str(tmp_path / "r"), **OPTIONS | {"method": method})

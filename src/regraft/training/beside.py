@@ -17,19 +17,17 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.sparse import issparse
 
-from regraft.backbones.base import Pretrained
 from regraft.core.errors import InputError
 from regraft.core.runtime import say
 from regraft.data.dataset import Dataset
-from regraft.features.encoders.base import Mapped
 from regraft.features.fusion import fuse, parts_of, slices_of
 from regraft.features.labelled import LabelledFeatures, adapted_rows
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.models.heads import LinearHead, logits_of
 from regraft.training.calibration import inner_loss, judged_at_best
-from regraft.training.defaults import method_options
 from regraft.training.examples import Examples
 from regraft.training.network import train_network
+from regraft.training.requirements import trainees
 from regraft.training.trainer import Initialization, Side, TrainedNetwork, TrainingContext
 
 Outputs = NDArray[np.float64]
@@ -60,17 +58,21 @@ def train_beside(
     """
     networks, options = [*parts_of(start.network)], context.options
     examples = Examples.of(data, rows, groups, options)
-    trainees = _trainees(networks, context)
-    for i in trainees:
-        _check(networks[i], method, rows, examples, start.network.name, context)
+    learning = trainees(start.network, data, options)
+    if rows.lesson is not None:
+        raise InputError(f"--into {start.network.name}: a student is one network; name {networks[0].name} alone.")
+    if not len(examples.hold):
+        raise InputError(f"--method {options.training.method} on {start.network.name}: of {len(rows.y)} items none is "
+                         "held out to find by what the answer of each side is worth, from 100 on some are: take "
+                         "linear-probe.")  # fmt: skip
     columns = [np.r_[columns] for columns in slices_of(networks)]
     fit = partial(fit_features, target=data.target, seed=context.seed, class_weight=options.training.class_weight)
     judged = np.union1d(examples.hold, examples.sure)
 
     found, sides = list[TrainedNetwork](), list[Learned]()
-    for i in trainees:
-        if len(trainees) > 1:
-            say(f"training {networks[i].name}, {len(found) + 1} of {len(trainees)}")
+    for i in learning:
+        if len(learning) > 1:
+            say(f"training {networks[i].name}, {len(found) + 1} of {len(learning)}")
         own = replace(rows, x=_dense(rows.x[:, columns[i]]))
         probe = fit(own.x, own.targets, groups=groups)
         warm = None if start.warm is None else _those_columns(start.warm, columns[i])
@@ -81,7 +83,7 @@ def train_beside(
         x = adapted_rows(trained.network, data, rows.at(judged), options.network.engine, context.device)
         sides.append(Learned(networks[i].name, (i,), columns[i], head, logits_of(head, x)))
         found, networks[i] = [*found, trained], trained.network
-    others = tuple(i for i in range(len(networks)) if i not in trainees)
+    others = tuple(i for i in range(len(networks)) if i not in learning)
     if others:
         some = np.concatenate([columns[i] for i in others])
         beside: Any = fit(rows.x[examples.learn][:, some], rows.targets[examples.learn],
@@ -124,40 +126,6 @@ def _mixed(
         theirs, _, _ = found_shares([s.outputs[choosing] for s in rest], loss)
         kept.append(Side(side.parts, side.head, mixed(rest, theirs)))
     return mixed(sides, shares, temperature), logits / temperature, told, tuple(kept)
-
-
-def _trainees(networks: list[Pretrained], context: TrainingContext) -> list[int]:
-    """Which of the networks learn, by number; raises ``InputError`` where all are asked for and one alone can."""
-    if not context.options.training.train_all:
-        return [0]
-    found = [i for i, network in enumerate(networks) if _can_learn(network)]
-    if len(found) < 2:
-        raise InputError(f"--train-all: of {'+'.join(n.name for n in networks)} {len(found) or 'none'} can be trained; "
-                         "leave it out, or name several networks.")  # fmt: skip
-    return found
-
-
-def _can_learn(network: Pretrained) -> bool:
-    return not isinstance(network, Mapped) and bool(network.body.blocks)
-
-
-def _check(
-    network: Pretrained, method: Any, rows: LabelledFeatures, examples: Examples, name: str, context: TrainingContext
-) -> None:
-    """Raises ``InputError`` where one of several networks cannot be trained beside the others."""
-    asked = context.options.training.method
-    if not _can_learn(network):
-        raise InputError(f"--method {asked} trains the first network of {name}, and {network.name} has nothing to "
-                         "train: name one that has first.")  # fmt: skip
-    plan = method.plan(len(network.body.blocks), method_options(context.options.training, network.spec.modality, 1))
-    if plan.refit or plan.head == "mlp":
-        raise InputError(f"--method {asked} ends in a head of its own, which cannot be mixed with what stands beside "
-                         f"it: name one network, as in --backbone {network.name}, or take lp-ft.")  # fmt: skip
-    if rows.lesson is not None:
-        raise InputError(f"--into {name}: a student is one network; name {network.name} alone.")
-    if not len(examples.hold):
-        raise InputError(f"--method {asked} on {name}: of {len(rows.y)} items none is held out to find by what the "
-                         "answer of each side is worth, from 100 on some are: take linear-probe.")  # fmt: skip
 
 
 def found_shares(

@@ -189,6 +189,10 @@ class Single(Scenario):
 
     def extract(self) -> None:
         """Rows of the training and the judged items."""
+        if self.meaning.kind == "training":
+            from regraft.training.requirements import trainees  # what trains is imported where something does
+
+            trainees(self.network, self.halves.train, self.options)
         self.begin()
         split = self.halves
         self.run.log("start", settings=self.settings, split=split.how, columns=split.columns)
