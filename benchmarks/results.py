@@ -185,6 +185,11 @@ def text(r: dict[str, Any]) -> list[str]:
         ("finetune_english", "e5-small trained by lp-ft on 80 % of rt-polarity, minilm+tfidf beside it"),
         ("finetune_chinese", "e5-small[join] trained by lp-ft on the Chinese film reviews, tfidf beside it"),
         ("first_chinese", "the same after an epoch of e5-small[join] on English film and Chinese takeaway reviews"),
+        (
+            "first_english",
+            "e5-small twice, once after an epoch on Chinese film and takeaway reviews, and minilm trained"
+            " by lp-ft on 80 % of rt-polarity, tfidf beside them",
+        ),
         ("all_english", "e5-small and minilm trained by lp-ft on 80 % of rt-polarity, tfidf beside them"),
         ("all_chinese", "e5-small[join], e5-small, regraft_tiny_text trained by lp-ft on the same, tfidf beside them"),
     ):
@@ -192,7 +197,7 @@ def text(r: dict[str, Any]) -> list[str]:
             f = r[part]
             best = max(f["runs"], key=lambda run: run["seconds"])
             out += [f"{words} ({f['learned_from']:,}), judged on {f['judged_on']:,} others: "
-                    f"{f['mean']:.4f} ({f['lowest']:.4f} to {f['highest']:.4f} over {len(f['runs'])} seeds), its probe "
+                    f"{f['mean']:.4f} ({over_runs(f)}), its probe "
                     f"{f['runs'][0]['probe']:.4f}; at most {best['seconds']:.0f} s a run.", ""]  # fmt: skip
             if (first := f["runs"][0]).get("alone"):
                 out[-2] += " Alone in the first of them " + ", ".join(
@@ -238,6 +243,14 @@ def text(r: dict[str, Any]) -> list[str]:
                 [name, *(f"{d[w][name].get('accuracy', d[w][name].get('mean')):.4f}" for w in ways)]
                 for name in d[ways[0]]])  # fmt: skip
     return out + without_target_labels(r)
+
+
+def over_runs(part: dict[str, Any]) -> str:
+    """Where a mean of runs comes from: of one its 95 % interval over items, of several the lowest to the highest."""
+    if len(part["runs"]) == 1:
+        low, high = part["runs"][0]["accuracy_ci95"]
+        return f"{low:.4f} to {high:.4f}, one seed"
+    return f"{part['lowest']:.4f} to {part['highest']:.4f} over {len(part['runs'])} seeds"
 
 
 def adds(part: dict[str, Any]) -> list[str]:
