@@ -9,6 +9,7 @@ import pytest
 
 import regraft
 from regraft.core.errors import ArtefactError, InputError
+from regraft.core.locks import lock
 from tests.conftest import with_slow, write_shapes
 
 
@@ -74,6 +75,21 @@ def test_not_resumed_on_other_inputs(model: str, many: str, shapes: Path, tmp_pa
     with pytest.raises(ArtefactError, match="another model or other inputs"):
         regraft.predict(model, [str(shapes)], out=out, resume=True)
     assert regraft.predict(model, [str(shapes)], out=out, overwrite=True).items == 40
+
+
+@pytest.mark.parametrize("more", [{"resume": True}, {"overwrite": True}])
+def test_what_another_process_writes_is_left_alone(model: str, many: str, tmp_path: Path, monkeypatch, more) -> None:
+    out = str(tmp_path / "p.csv")
+    monkeypatch.setattr("regraft.features.engines.torch.TorchEngine.run", _killed_after(0))
+    with pytest.raises(KeyboardInterrupt):
+        regraft.predict(model, [many], out=out)
+    monkeypatch.undo()
+    with lock(tmp_path / "p.csv.partial" / "lock") as held:  # as a living process has it
+        if not held.real:
+            pytest.skip("no locks on this system")
+        with pytest.raises(ArtefactError, match="another process still writes answers there"):
+            regraft.predict(model, [many], out=out, **more)
+    assert regraft.predict(model, [many], out=out, **more).items == 700
 
 
 def test_order_names_and_unreadable_ones(model: str, tmp_path: Path) -> None:

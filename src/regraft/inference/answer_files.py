@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from regraft.core.border import written_by_regraft
 from regraft.core.errors import ArtefactError
 from regraft.core.files import disk_errors, jsonable, new_file, write_json, write_text
+from regraft.core.locks import Lock, lock
 from regraft.features.encoders.table import TableNetwork
 from regraft.models.model import Model
 
@@ -27,10 +28,11 @@ Column = tuple[str, tuple[str, ...]]
 
 
 class Bulk:
-    """``add`` each answer, then ``finish``; whatever happens, whole chunks stay for ``resume``.
+    """Inside of it ``add`` each answer, then ``finish``; whatever happens, whole chunks stay for ``resume``.
 
     ``columns`` are those of a table of answers (`columns_of`); ``done`` is how many answers are already safe on disk.
-    ``about`` says what is predicted by what; a run is only resumed where it is the same.
+    ``about`` says what is predicted by what; a run is only resumed where it is the same, and where no other process is
+    at it.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class Bulk:
             raise ArtefactError(f"{out} exists: choose another --out, or --overwrite it.")
         if self.work.exists() and not (self.work / "about.json").is_file():
             raise ArtefactError(f"{self.work} is not of a prediction: choose another --out; nothing was touched.")
+        if self.work.exists():
+            self._lock().__exit__()  # nobody else is at it
         if self.work.exists() and overwrite and not resume:
             shutil.rmtree(self.work)
         if self.work.exists() and not resume:
@@ -59,6 +63,21 @@ class Bulk:
         self.chunks = len(self._files())
         self.done = self.chunks * CHUNK
         self.waiting: list[str] = []
+        self.held = self._lock()
+
+    def __enter__(self) -> Bulk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.held.__exit__()
+
+    def _lock(self) -> Lock:
+        """The lock of the folder; raises ``ArtefactError`` where another process has it."""
+        held = lock(self.work / "lock", wait=False)
+        if held is None:
+            raise ArtefactError(f"{self.work}: another process still writes answers there; wait for it or stop it, or "
+                                "choose another --out.")  # fmt: skip
+        return held
 
     def _files(self) -> list[Path]:
         return sorted(self.work.glob("chunk-*.jsonl"))

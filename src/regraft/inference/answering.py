@@ -89,16 +89,17 @@ def answered(predictor: AnyPredictor, model: str, inputs: list[str], wanted: Pre
     about = {"model": predictor.manifest["files"], "inputs": inputs, "names": rows.digest(),
              "sort_into": wanted.sort_into}  # fmt: skip
     columns = columns_of(predictor.model) if isinstance(predictor, Predictor) else {}
-    bulk = Bulk(output(wanted.out), about, columns, resume=wanted.resume, overwrite=wanted.overwrite)
-    resumed = min(bulk.done, rows.total)
-    bulk.check(rows.digests(resumed))
-    try:
-        for row, some, position in rows.stream(resumed):
-            bulk.add(row, content(some, position))
-    except KeyboardInterrupt:
-        say(f"{bulk.work} is kept: the same command with --resume goes on")
-        raise
-    return PredictResult(model, rows.total, bulk.finish(), wanted.out, resumed=resumed, problems=problems)
+    with Bulk(output(wanted.out), about, columns, resume=wanted.resume, overwrite=wanted.overwrite) as bulk:
+        resumed = min(bulk.done, rows.total)
+        bulk.check(rows.digests(resumed))
+        try:
+            for row, some, position in rows.stream(resumed):
+                bulk.add(row, content(some, position))
+        except KeyboardInterrupt:
+            say(f"{bulk.work} is kept: the same command with --resume goes on")
+            raise
+        failed = bulk.finish()
+    return PredictResult(model, rows.total, failed, wanted.out, resumed=resumed, problems=problems)
 
 
 def _check(predictor: Predictor | TaskPredictor, model: str, wanted: PredictOptions) -> None:
