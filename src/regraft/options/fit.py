@@ -274,6 +274,18 @@ def _all_learn(given: dict[str, Any], meaning: Meaning) -> str | None:
     return f"--train-all is for several networks, as in --backbone A+B, not for {name or 'the default one'}."
 
 
+def _refit_full(given: dict[str, Any], meaning: Meaning) -> str | None:
+    if not given["refit_full"]:
+        return None
+    if meaning.method == "contrastive":
+        return "--refit-full: contrastive holds nothing out; it learns from all items as it is."
+    for name in ("interval", "accuracy", "soup"):
+        if given[name] is not None:
+            why = "averages trainings that items held out choose" if name == "soup" else "is kept by items held out"
+            return f"--refit-full learns from every item, and {OPTIONS[name].shown(given[name])} {why}: leave out one."
+    return None
+
+
 def _int8(given: dict[str, Any], meaning: Meaning) -> str | None:
     alone = meaning.kind == "features" and meaning.scenario == "single" and given["share"] is None
     if given["engine"] == INT8 and not alone and meaning.task != "detection":
@@ -295,5 +307,5 @@ def _taught(given: dict[str, Any], meaning: Meaning) -> str | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _range_test, _chosen, _folds, _soup, _all_learn, _int8,
-                           _taught)  # fmt: skip
+RULES: tuple[Rule, ...] = (_blocks, _pieces, _one_loss, _time, _range_test, _chosen, _folds, _soup, _all_learn,
+                           _refit_full, _int8, _taught)  # fmt: skip

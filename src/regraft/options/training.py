@@ -74,6 +74,11 @@ class TrainingOptions:
         None, "train so many times from one start, with other seeds, rates, augmentation, and average the weights of "
               "those that do the inner split good: one network [default: one training]", low=2, high=MOST_MEMBERS,
         tasks=ONE_ANSWER, scenarios=("single",), reasons=(_ONE_TRAINING, _DOMAINS, _TASKS))  # fmt: skip
+    refit_full: bool | None = option(
+        None, "train once more in the end, on the items held out inside the training part too, for as many epochs as "
+              "these found best: twice the time", flag="--refit-full", tasks=ONE_ANSWER, kinds=("training",),
+        scenarios=("single", "taught"),
+        reasons=(_ONE_TRAINING, _DOMAINS, ("tasks", "the tasks are trained together once")))  # fmt: skip
     batch_norm: str | None = trained(
         None, "keep the statistics of the pretraining, or learn new ones [default: keep; learn from scratch]",
         choices=STATISTICS, scenarios=("single", "target", "tasks", "taught"),

@@ -37,8 +37,8 @@ LEAST_GAIN = 1e-6
 
 @dataclass(frozen=True)
 class Learned:
-    """What one side has learned: its ``head`` on the ``columns`` of its ``parts``, and its ``outputs`` (m, k) on the
-    items held out inside.
+    """What one side has learned: its ``head`` on the ``columns`` of its ``parts``, and ``outputs`` (m, k) on the items
+    held out inside: its own, or with ``refit_full`` what it said before it had learned from these.
     """
 
     name: str
@@ -58,7 +58,7 @@ def train_beside(
     """
     networks, options = [*parts_of(start.network)], context.options
     examples = Examples.of(data, rows, groups, options)
-    learning = trainees(start.network, data, options)
+    learning, full = trainees(start.network, data, options), options.training.refit_full
     if rows.lesson is not None:
         raise InputError(f"--into {start.network.name}: a student is one network; name {networks[0].name} alone.")
     if not len(examples.hold):
@@ -80,17 +80,25 @@ def train_beside(
         trained = train_network(method, Initialization(networks[i], probe.head, probe.record, warm), data, own, folder,
                                 groups)  # fmt: skip
         head: Any = trained.head
-        x = adapted_rows(trained.network, data, rows.at(judged), options.network.engine, context.device)
-        sides.append(Learned(networks[i].name, (i,), columns[i], head, logits_of(head, x)))
+        if full and trained.logits is not None:
+            outputs: Outputs = trained.logits[np.argsort(trained.positions)]
+        else:
+            x = adapted_rows(trained.network, data, rows.at(judged), options.network.engine, context.device)
+            outputs = logits_of(head, x)
+        sides.append(Learned(networks[i].name, (i,), columns[i], head, outputs))
         found, networks[i] = [*found, trained], trained.network
     others = tuple(i for i in range(len(networks)) if i not in learning)
     if others:
         some = np.concatenate([columns[i] for i in others])
-        beside: Any = fit(rows.x[examples.learn][:, some], rows.targets[examples.learn],
-                          blocks=[networks[i].width for i in others],
-                          groups=None if groups is None else groups[examples.learn]).head  # fmt: skip
+        widths = [networks[i].width for i in others]
+        first = fit(rows.x[examples.learn][:, some], rows.targets[examples.learn], blocks=widths,
+                    groups=None if groups is None else groups[examples.learn])  # fmt: skip
+        outputs, last = logits_of(first.head, rows.x[judged][:, some]), first
+        if full:
+            last = fit(rows.x[:, some], rows.targets, blocks=widths, groups=groups, record=first.record)
+        beside: Any = last.head
         name = "+".join(networks[i].name for i in others)
-        sides.append(Learned(name, others, some, beside, logits_of(beside, rows.x[judged][:, some])))
+        sides.append(Learned(name, others, some, beside, outputs))
 
     head, logits, told, kept = _mixed(sides, examples, judged)
     told["trained"] = {s.name: t.record for s, t in zip(sides[1:], found[1:], strict=False)}

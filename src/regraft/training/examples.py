@@ -94,7 +94,7 @@ class Examples:
         """Brings the head to the best temperature on what ``judge`` holds, or for numbers back to their unit; the
         temperature and what it then says of these items, None where there are none.
         """
-        temperature, logits, head = 1.0, None, learner.head
+        temperature, logits = 1.0, None
         if len(judge.targets):
             logits = judge.logits(learner)
             if judge.link is None:
@@ -102,7 +102,13 @@ class Examples:
             else:
                 _, temperature = judged_at_best(logits, judge.targets, judge.link, judge.weights)
                 logits = logits / temperature
-                head.apply_temperature(temperature)  # type: ignore[operator]
-        if self.numbers:
-            head.restate(self.label_scale, self.label_offset)  # type: ignore[operator]
+        self.finish(learner, temperature)
         return temperature, logits
+
+    def finish(self, learner: Learner, temperature: float) -> None:
+        """Brings the head to a ``temperature``, or for numbers back to their unit."""
+        head: Any = learner.head
+        if self.numbers:
+            head.restate(self.label_scale, self.label_offset)
+        elif temperature != 1:
+            head.apply_temperature(temperature)

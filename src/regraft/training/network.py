@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +21,7 @@ from regraft.core.files import write_json
 from regraft.core.runtime import say
 from regraft.data.dataset import Dataset
 from regraft.features.labelled import LabelledFeatures, adapted_rows
-from regraft.methods.base import Plan
+from regraft.methods.base import Phase, Plan
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.models.heads import LinearHead, MLPHead, normed, settled
 from regraft.options.fit import FitOptions
@@ -41,8 +43,9 @@ def train_network(
     """Trains on the items of ``rows`` in ``data`` by the phases of ``method``.
 
     From 100 items on, 15 % are held out inside the training part to choose the epoch and the temperature, and where
-    intervals are asked for 15 % of the rest to find their width; no group of ``groups`` (n,) is torn. Frozen first
-    blocks are computed once, in four augmented views a picture.
+    intervals are asked for 15 % of the rest to find their width; no group of ``groups`` (n,) is torn. With
+    ``refit_full`` a second training learns from these too; ``logits`` are those of the first. Frozen first blocks are
+    computed once, in four augmented views a picture.
     """
     options, training, network = context.options, context.options.training, start.network
     check(network, data, options)
@@ -68,7 +71,8 @@ def train_network(
     curve = None
     if training.lr == "auto":
         rate, curve = _found_rate(context, learner, plan, feed, targets, loop)
-        plan = method.plan(len(network.body.blocks), replace(told, rate=rate))
+        told = replace(told, rate=rate)
+        plan = method.plan(len(network.body.blocks), told)
     processes, held = training.processes or 1, len(examples.hold)
     _usable(options, processes, loop.batch, len(examples.learn), held, context.device)
     if training.soup:
@@ -86,6 +90,16 @@ def train_network(
         "temperature": temperature, "inner_items": held, "inner_log_loss": inner if held else None,
         "chosen_by": "inner split" if held else "last averaged weights",
     }  # fmt: skip
+    if training.refit_full:
+        everything = Examples.of(data, rows, groups, options, all_learn=True)
+        learner = _learner(plan, start, base, everything, first_trained_block, context, loop.train_embeddings)
+        phases = to_best(method.plan(len(network.body.blocks), told).phases, record["history"])
+        say(f"training once more, on all {len(rows.y)} items: {sum(p.epochs for p in phases)} epochs")
+        _, again = context.inside("refit").train(learner, phases, everything.to_learn(feeds), everything.taught, loop,
+                                                 None, processes)  # fmt: skip
+        record["refit_full"] = again | {"items": len(rows.y)}
+        settled(learner.head)
+        everything.finish(learner, temperature)
     if plan.finish:
         plan.finish(learner.body)
     trained = changed(base, learner.body, str(training.method), statistics=loop.batch_norm == "learn")
@@ -94,6 +108,13 @@ def train_network(
     found = _with_probe(found, examples, context, groups) if plan.refit else found
     found.head.cpu().eval().requires_grad_(False)
     return found
+
+
+def to_best(phases: Sequence[Phase], history: Sequence[Mapping[str, Any]]) -> tuple[Phase, ...]:
+    """The phases up to the epoch of ``history`` that had the least loss on the inner part; rates fall within them."""
+    inner = [row["inner"] for row in history]
+    done = Counter(row["phase"] for row in history[: inner.index(min(inner)) + 1])
+    return tuple(replace(p, epochs=done[p.name]) for p in phases if done[p.name])
 
 
 def _first_trained_block(plan: Plan, network: Pretrained, data: Dataset, options: FitOptions) -> int:
@@ -171,6 +192,9 @@ def _usable(options: FitOptions, processes: int, batch: int, learn: int, hold: i
     if training.patience and not hold:
         raise InputError(f"--patience needs items held out inside training (from 100 on, not by contrastive); {method} "
                          f"has none of {learn}.")  # fmt: skip
+    if training.refit_full and not hold:
+        raise InputError(f"--refit-full: of {learn} items none is held out, from 100 on some are: all are learned from "
+                         "without it.")  # fmt: skip
     if processes == 1:
         return
     if device.startswith("cuda") and processes > torch.cuda.device_count():

@@ -1,0 +1,120 @@
+"""A second training, on what was held out in the first too: how long, from what, and with whose figures."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import regraft
+from regraft.core.errors import InputError
+from regraft.methods.base import Phase
+from regraft.models import artefact
+from regraft.pipelines.result import FitResult
+from regraft.training.feeds.base import count
+from regraft.training.network import to_best
+from tests.conftest import killed_at, write_shapes
+from tests.training.test_beside import OPTIONS, write_table
+
+QUICK = {"method": "finetune", "epochs": 3, "batch": 16, "controls": "none", "backbone": "regraft_tiny"}
+FULL = QUICK | {"refit_full": True}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> str:
+    return str(write_shapes(tmp_path_factory.mktemp("s") / "shapes", 70))
+
+
+@pytest.fixture(scope="module")
+def full(pictures: str, tmp_path_factory) -> FitResult:
+    return regraft.fit(pictures, out=str(tmp_path_factory.mktemp("r") / "full"), **FULL)
+
+
+def bits(run: str) -> dict[str, torch.Tensor]:
+    model = artefact.load(run)[0]
+    return model.network.body.state_dict() | {f"head.{k}": v for k, v in model.head.state_dict().items()}
+
+
+def rows(*inner: tuple[str, float]) -> list[dict]:
+    return [{"phase": name, "inner": value} for name, value in inner]
+
+
+def test_as_many_epochs_as_the_inner_part_found_best() -> None:
+    phases = (Phase("a", 2, 0, 0.1), Phase("b", 3, 1, 0.1), Phase("c", 2, 2, 0.1))
+
+    def epochs(*inner: tuple[str, float]) -> list[tuple[str, int]]:
+        return [(p.name, p.epochs) for p in to_best(phases, rows(*inner))]
+
+    assert epochs(("a", 3), ("a", 2), ("b", 1), ("b", 0.5), ("b", 0.6), ("c", 0.7), ("c", 0.5)) == [("a", 2), ("b", 2)]
+    assert epochs(("a", 1), ("a", 2), ("b", 3), ("b", 3), ("b", 3), ("c", 3), ("c", 3)) == [("a", 1)]
+    # a phase that patience ended early is as long as it was
+    assert epochs(("a", 3), ("b", 2), ("b", 2), ("c", 1)) == [("a", 1), ("b", 2), ("c", 1)]
+    assert to_best(phases, rows(("a", 1)))[0] == replace(phases[0], epochs=1)
+
+
+def test_it_learns_from_all_as_long_as_was_best(full: FitResult, pictures: str, tmp_path: Path) -> None:
+    plain = regraft.fit(pictures, out=str(tmp_path / "plain"), **QUICK)
+    again = full.choice["refit_full"]
+    assert full.choice["history"] == plain.choice["history"], "the first training is the same"
+    assert full.choice["temperature"] == plain.choice["temperature"] and full.decision == plain.decision
+    inner = [row["inner"] for row in plain.choice["history"]]
+    epochs = inner.index(min(inner)) + 1
+    assert again["items"] == full.items["train"] == 112 and again["steps"] == epochs * count(112, 16, 1)
+    assert len(again["history"]) == epochs and not any("inner" in row for row in again["history"])
+    ours, theirs = bits(full.run), bits(plain.run)
+    assert any(not torch.equal(v, theirs[k]) for k, v in ours.items()), "another network"
+    assert full.metrics["val"]["accuracy"] > 0.9 and regraft.verify(full.run)["ok"]
+    assert Path(full.run, "refit", "training.csv").is_file() and not [*Path(full.run).rglob("checkpoints")]
+
+
+def test_the_second_goes_on_after_an_interruption(full: FitResult, pictures: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "r")
+    with killed_at(full.choice["steps"] + 3):
+        regraft.fit(pictures, out=out, **FULL)
+    assert Path(f"{out}.partial", "refit").is_dir()
+    found = regraft.fit(pictures, out=out, resume=True, **FULL)
+    assert all(torch.equal(v, bits(full.run)[k]) for k, v in bits(out).items()), "to the bit"
+    assert found.metrics == full.metrics
+
+
+def test_numbers_come_in_their_unit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 1, 200)
+    images = (x[:, None, None] * 200 + rng.uniform(0, 30, (200, 12, 12))).astype(np.uint8)
+    np.savez(tmp_path / "n.npz", images=images, labels=1000 + 50 * x)
+    found = regraft.fit(str(tmp_path / "n.npz"), task="regression", out=str(tmp_path / "r"), **FULL | {"epochs": 4})
+    assert found.metrics["val"]["r2"] > 0.8 and found.choice["refit_full"]["items"] == found.items["train"]
+
+
+def test_what_stands_beside_learns_from_all_too(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="transformers is in the extra text")
+    from tests.backbones.tiny_text import write_model
+
+    bert, data = str(write_model(tmp_path / "tiny")), str(write_table(tmp_path / "reviews.csv", 240))
+    told = OPTIONS | {"backbone": f"{bert}+tfidf"}
+    plain, full = (regraft.fit(data, out=str(tmp_path / f"r{on}"), refit_full=on, **told) for on in (None, True))
+    for name, share in plain.choice["beside"]["shares"].items():
+        assert full.choice["beside"]["shares"][name] == pytest.approx(share, abs=1e-3), "found by the first training"
+    assert full.choice["refit_full"]["items"] == full.items["train"] and full.metrics["val"]["accuracy"] > 0.9
+    ours, theirs = (artefact.load(r.run)[0].head.linear.weight for r in (full, plain))
+    words = slice(-full.metrics["parts"]["parts"][1]["width"], None)
+    assert not torch.equal(ours[:, words], theirs[:, words]), "counted words learn from what was held out"
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"method": "linear-probe", "epochs": None, "batch": None}, "such as lp-ft; linear-probe has no use for it"),
+        ({"method": "contrastive"}, "contrastive holds nothing out"),
+        ({"interval": 0.9, "data": "numbers"}, "--interval 0.9 is kept by items held out: leave out one"),
+        ({"accuracy": 0.9}, "--accuracy 0.9 is kept by items held out"),
+        ({"soup": 2}, "--soup 2 averages trainings that items held out choose"),
+        ({"data": "few"}, "of 13 items none is held out"),
+    ],
+)
+def test_what_it_is_not_for_is_said(more: dict, why: str, pictures: str, own_shapes: Path, tmp_path: Path) -> None:
+    kinds = {"few": own_shapes, "numbers": write_table(tmp_path / "numbers.csv", 120, numbers=True), "many": pictures}
+    data, more = str(kinds[more.get("data", "many")]), {k: v for k, v in more.items() if k != "data"}
+    with pytest.raises(InputError, match=why):
+        regraft.fit(data, out=str(tmp_path / "r"), **FULL | more)
