@@ -65,6 +65,8 @@ def test_it_learns_from_all_as_long_as_was_best(full: FitResult, pictures: str, 
     ours, theirs = bits(full.run), bits(plain.run)
     assert any(not torch.equal(v, theirs[k]) for k, v in ours.items()), "another network"
     assert full.metrics["val"]["accuracy"] > 0.9 and regraft.verify(full.run)["ok"]
+    page = " ".join(Path(full.run, "report.html").read_text(encoding="utf-8").split())
+    assert f"Trained once more on all 112 items, the ones held out among them, for {epochs} epoch" in page
     assert Path(full.run, "refit", "training.csv").is_file() and not [*Path(full.run).rglob("checkpoints")]
 
 

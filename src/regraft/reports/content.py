@@ -257,13 +257,19 @@ def _trainings(choice: dict[str, Any]) -> list[dict[str, str]]:
     """A chart of each training, with the network's name where there are several, and the folder of its values."""
     if not choice.get("history"):
         return []
-    found = [{"name": "", "folder": "", "chart": charts.training(choice["history"])}]
     beside = choice.get("beside", {})
-    if more := beside.get("trained", {}):
-        found[0]["name"] = next(iter(beside["shares"]))
-    for number, (name, record) in enumerate(more.items(), 2):
-        found.append({"name": name, "folder": f"training-{number}/", "chart": charts.training(record["history"])})
-    return found
+    more = beside.get("trained", {})
+    found = [_training(next(iter(beside["shares"])) if more else "", "", choice)]
+    return found + [_training(name, f"training-{i}/", record) for i, (name, record) in enumerate(more.items(), 2)]
+
+
+def _training(name: str, folder: str, record: dict[str, Any]) -> dict[str, str]:
+    again, said = record.get("refit_full"), ""
+    if again:
+        epochs = len(again["history"])
+        said = (f"Trained once more on all {again['items']} items, the ones held out among them, for {epochs} "
+                f"epoch{'s' * (epochs > 1)}; that is the saved network. ")  # fmt: skip
+    return {"name": name, "folder": folder, "chart": charts.training(record["history"]), "said": said}
 
 
 def _parts(result: dict[str, Any]) -> dict[str, Any]:

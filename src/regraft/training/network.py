@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,18 @@ from regraft.core.errors import InputError
 from regraft.core.files import write_json
 from regraft.core.runtime import say
 from regraft.data.dataset import Dataset
+from regraft.data.transforms.policy import Policy
 from regraft.features.labelled import LabelledFeatures, adapted_rows
 from regraft.methods.base import Phase, Plan
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.models.heads import LinearHead, MLPHead, normed, settled
 from regraft.options.fit import FitOptions
+from regraft.options.training import TrainingOptions
 from regraft.training import soup
 from regraft.training.defaults import default_epochs, loop_settings, method_options, policy_of
 from regraft.training.examples import Examples
 from regraft.training.feeds.base import Batches
+from regraft.training.feeds.build import Feeds
 from regraft.training.learner import Learner
 from regraft.training.lr_range import suggest
 from regraft.training.requirements import check
@@ -50,29 +54,24 @@ def train_network(
     options, training, network = context.options, context.options.training, start.network
     check(network, data, options)
     told = method_options(training, data.modality, default_epochs(len(rows.y), data.modality == "text"))
-    plan: Plan = method.plan(len(network.body.blocks), told)
+    planned: Callable[[Any], Plan] = partial(method.plan, len(network.body.blocks))
+    plan = planned(told)
     base = network if plan.pretrained else untrained(network)
     first_trained_block = _first_trained_block(plan, network, data, options)
-    examples = Examples.of(
-        data, rows, groups, options, all_learn=plan.refit
-    )  # then nothing is chosen by items held out
+    examples = Examples.of(data, rows, groups, options, all_learn=plan.refit)
     loop = loop_settings(options, fingerprint(rows), base, targets=examples.targets[examples.learn],
                          task=data.target.task,
                          batch_norm="keep" if plan.pretrained and base.has_learned else "learn")  # fmt: skip
     learner = _learner(plan, start, base, examples, first_trained_block, context, loop.train_embeddings)
-    policy = policy_of(training, data.modality, data.classes)
-    if not policy.flips and data.modality == "image":
-        say("pictures are not mirrored: these classes would not mean the same")
+    policy = _policy(training, data)
     feeds = context.feeds(base, policy, first_trained_block)
     feed, targets = examples.to_learn(feeds), examples.taught[examples.learn]
     validator = examples.validator(feeds, examples.hold)
     if training.soup:
         soup.check(plan, base, loop.batch_norm, len(examples.hold))
-    curve = None
-    if training.lr == "auto":
-        rate, curve = _found_rate(context, learner, plan, feed, targets, loop)
-        told = replace(told, rate=rate)
-        plan = method.plan(len(network.body.blocks), told)
+    rate, curve = _rate(context, learner, plan, feed, targets, loop)
+    told = replace(told, rate=rate or told.rate)
+    plan = planned(told)
     processes, held = training.processes or 1, len(examples.hold)
     _usable(options, processes, loop.batch, len(examples.learn), held, context.device)
     if training.soup:
@@ -85,20 +84,13 @@ def train_network(
     settled(learner.head)
     sure = validator if examples.sure is examples.hold else examples.validator(feeds, examples.sure)
     temperature, logits = examples.calibrated(learner, sure)
-    record |= {
+    record |= _by_inner(held, inner) | {
         "augment": policy.name, "flips": policy.flips, "head": plan.head, "processes": processes, "range_test": curve,
-        "temperature": temperature, "inner_items": held, "inner_log_loss": inner if held else None,
-        "chosen_by": "inner split" if held else "last averaged weights",
-    }  # fmt: skip
+        "temperature": temperature}  # fmt: skip
     if training.refit_full:
         everything = Examples.of(data, rows, groups, options, all_learn=True)
         learner = _learner(plan, start, base, everything, first_trained_block, context, loop.train_embeddings)
-        phases = to_best(method.plan(len(network.body.blocks), told).phases, record["history"])
-        say(f"training once more, on all {len(rows.y)} items: {sum(p.epochs for p in phases)} epochs")
-        _, again = context.inside("refit").train(learner, phases, everything.to_learn(feeds), everything.taught, loop,
-                                                 None, processes)  # fmt: skip
-        record["refit_full"] = again | {"items": len(rows.y)}
-        settled(learner.head)
+        record["refit_full"] = _once_more(context, learner, planned(told), record["history"], everything, feeds, loop)
         everything.finish(learner, temperature)
     if plan.finish:
         plan.finish(learner.body)
@@ -108,6 +100,32 @@ def train_network(
     found = _with_probe(found, examples, context, groups) if plan.refit else found
     found.head.cpu().eval().requires_grad_(False)
     return found
+
+
+def _policy(training: TrainingOptions, data: Dataset) -> Policy:
+    found = policy_of(training, data.modality, data.classes)
+    if not found.flips and data.modality == "image":
+        say("pictures are not mirrored: these classes would not mean the same")
+    return found
+
+
+def _by_inner(held: int, inner: float) -> dict[str, Any]:
+    """What chose the weights, and how these do there."""
+    return {"inner_items": held, "inner_log_loss": inner if held else None,
+            "chosen_by": "inner split" if held else "last averaged weights"}  # fmt: skip
+
+
+def _once_more(
+    context: TrainingContext, learner: Learner, plan: Plan, history: Sequence[Mapping[str, Any]], everything: Examples,
+    feeds: Feeds, loop: Settings,
+) -> dict[str, Any]:  # fmt: skip
+    """Trains ``learner`` on ``everything`` for as long as ``history`` says; a record of it."""
+    phases, items = to_best(plan.phases, history), len(everything.learn)
+    say(f"training once more, on all {items} items: {sum(p.epochs for p in phases)} epochs")
+    feed, processes = everything.to_learn(feeds), context.options.training.processes or 1
+    _, record = context.inside("refit").train(learner, phases, feed, everything.taught, loop, None, processes)
+    settled(learner.head)
+    return record | {"items": items}
 
 
 def to_best(phases: Sequence[Phase], history: Sequence[Mapping[str, Any]]) -> tuple[Phase, ...]:
@@ -214,10 +232,12 @@ def untrained(network: Pretrained) -> Pretrained:
     return found
 
 
-def _found_rate(
+def _rate(
     context: TrainingContext, learner: Learner, plan: Plan, feed: Batches, targets: NDArray[Any], loop: Settings
-) -> tuple[float, list[dict[str, float]]]:
-    """The rate of the range test, kept for when the run is resumed."""
+) -> tuple[float | None, list[dict[str, float]] | None]:
+    """The rate of the range test, where that was asked for; it is kept for when the run is resumed."""
+    if context.options.training.lr != "auto":
+        return None, None
     path = context.folder / "checkpoints" / "rate.json"
     if not path.is_file():
         rate, curve = suggest(learner, plan.phases[0], feed, targets, loop)
