@@ -14,7 +14,7 @@ from regraft.models import artefact
 from regraft.pipelines.result import FitResult
 from regraft.training.feeds.base import count
 from regraft.training.network import to_best
-from tests.conftest import killed_at, write_shapes
+from tests.conftest import killed_at, with_slow, write_shapes
 from tests.training.test_beside import OPTIONS, write_table
 
 QUICK = {"method": "finetune", "epochs": 3, "batch": 16, "controls": "none", "backbone": "regraft_tiny"}
@@ -78,6 +78,23 @@ def test_the_second_goes_on_after_an_interruption(full: FitResult, pictures: str
     found = regraft.fit(pictures, out=out, resume=True, **FULL)
     assert all(torch.equal(v, bits(full.run)[k]) for k, v in bits(out).items()), "to the bit"
     assert found.metrics == full.metrics
+
+
+@pytest.mark.parametrize("method", with_slow(("gradual", "last-k", "l2-sp", "lp-ft", "scratch", "mlp-probe"),
+                                             ("last-k", "l2-sp", "lp-ft", "scratch", "mlp-probe")))  # fmt: skip
+def test_methods_that_train_do_so_twice(method: str, pictures: str, tmp_path: Path) -> None:
+    found = regraft.fit(pictures, out=str(tmp_path / "r"), **FULL | {"method": method, "epochs": 2})
+    first, again = ([row["phase"] for row in one["history"]] for one in (found.choice, found.choice["refit_full"]))
+    assert again == first[: len(again)] and found.choice["refit_full"]["items"] == 112
+    assert np.isfinite(found.metrics["val"]["log_loss"]) and regraft.verify(found.run)["ok"]
+
+
+@pytest.mark.slow
+def test_a_student_learns_from_all_too(pictures: str, tmp_path: Path) -> None:
+    teacher = regraft.fit(pictures, controls="none", backbone="regraft_tiny", out=str(tmp_path / "t")).run
+    told = {"into": "random:lenet", "unlabelled": pictures, "epochs": 2, "refit_full": True}
+    found = regraft.distill(teacher, out=str(tmp_path / "s"), **told)
+    assert found.choice["refit_full"]["items"] == found.items["train"]
 
 
 def test_numbers_come_in_their_unit(tmp_path: Path) -> None:
