@@ -12,6 +12,7 @@ from regraft.core.errors import InputError
 from regraft.methods.base import Phase
 from regraft.models import artefact
 from regraft.pipelines.result import FitResult
+from regraft.training import loop
 from regraft.training.feeds.base import count
 from regraft.training.network import to_best
 from tests.conftest import killed_at, with_slow, write_shapes
@@ -36,21 +37,20 @@ def bits(run: str) -> dict[str, torch.Tensor]:
     return model.network.body.state_dict() | {f"head.{k}": v for k, v in model.head.state_dict().items()}
 
 
-def rows(*inner: tuple[str, float]) -> list[dict]:
-    return [{"phase": name, "inner": value} for name, value in inner]
-
-
 def test_as_many_epochs_as_the_inner_part_found_best() -> None:
-    phases = (Phase("a", 2, 0, 0.1), Phase("b", 3, 1, 0.1), Phase("c", 2, 2, 0.1))
+    def epochs(*inner: tuple[int, float | None]) -> list[tuple[str, int]]:
+        """By the epoch inside its phase, and the loss, of every epoch."""
+        found = to_best(phases, [{"epoch": epoch, "inner": value} for epoch, value in inner])
+        assert found[0] == replace(phases[0], epochs=found[0].epochs)
+        return [(p.name, p.epochs) for p in found]
 
-    def epochs(*inner: tuple[str, float]) -> list[tuple[str, int]]:
-        return [(p.name, p.epochs) for p in to_best(phases, rows(*inner))]
-
-    assert epochs(("a", 3), ("a", 2), ("b", 1), ("b", 0.5), ("b", 0.6), ("c", 0.7), ("c", 0.5)) == [("a", 2), ("b", 2)]
-    assert epochs(("a", 1), ("a", 2), ("b", 3), ("b", 3), ("b", 3), ("c", 3), ("c", 3)) == [("a", 1)]
-    # a phase that patience ended early is as long as it was
-    assert epochs(("a", 3), ("b", 2), ("b", 2), ("c", 1)) == [("a", 1), ("b", 2), ("c", 1)]
-    assert to_best(phases, rows(("a", 1)))[0] == replace(phases[0], epochs=1)
+    phases = (Phase("a", 2, 0, 0.1), Phase("b", 3, 1, 0.1), Phase("b", 2, 2, 0.1))  # gradual calls two alike
+    assert epochs((0, 3), (1, 2), (0, 1), (1, 0.5), (2, 0.6), (0, 0.7), (1, 0.5)) == [("a", 2), ("b", 2)]
+    assert epochs((0, 3), (1, 2), (0, 1), (1, 0.5), (2, 0.6), (0, 0.4), (1, 0.5)) == [("a", 2), ("b", 3), ("b", 1)]
+    assert epochs((0, 1), (1, 2), (0, 3), (1, 3), (2, 3), (0, 3), (1, 3)) == [("a", 1)]
+    # a phase that patience ended early is as long as it was; what is no number was not the best
+    assert epochs((0, 3), (0, 2), (1, 2), (0, 1)) == [("a", 1), ("b", 2), ("b", 1)]
+    assert epochs((0, float("nan")), (1, 2), (0, None)) == [("a", 2)]
 
 
 def test_it_learns_from_all_as_long_as_was_best(full: FitResult, pictures: str, tmp_path: Path) -> None:
@@ -89,11 +89,35 @@ def test_methods_that_train_do_so_twice(method: str, pictures: str, tmp_path: Pa
     assert np.isfinite(found.metrics["val"]["log_loss"]) and regraft.verify(found.run)["ok"]
 
 
+@pytest.mark.parametrize("method", with_slow(("lp-ft", "finetune"), ("finetune",)))
+def test_it_begins_where_the_first_began_and_keeps_its_temperature(
+    method: str, pictures: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, train = [], loop.train
+
+    def spied(learner, *more, **named):
+        before = {k: v.clone() for k, v in learner.state_dict().items()}
+        found = train(learner, *more, **named)
+        seen.append((before, {k: v.clone() for k, v in learner.state_dict().items()}, more[3]))
+        return found
+
+    monkeypatch.setattr(loop, "train", spied)
+    told = {"method": method, "epochs": 2, "class_weight": "balanced"}
+    found = regraft.fit(pictures, out=str(tmp_path / "r"), **FULL | told)
+    (first, *_, less), (second, after, settings) = seen
+    assert all(torch.equal(v, second[k]) for k, v in first.items() if k.startswith("body."))
+    assert settings.class_weight == (1.0, 1.0) != less.class_weight, "that of 56 and 56, not of 47 and 48"
+    head, temperature = artefact.load(found.run)[0].head, found.choice["temperature"]
+    assert abs(temperature - 1) > 0.05
+    assert torch.allclose(head.linear.weight, after["head.linear.weight"] / temperature)
+
+
 @pytest.mark.slow
-def test_a_student_learns_from_all_too(pictures: str, tmp_path: Path) -> None:
+def test_a_student_learns_from_all_too(pictures: str, own_shapes: Path, tmp_path: Path) -> None:
+    """The same network on the labels alone, of which none can be held out, learns once."""
     teacher = regraft.fit(pictures, controls="none", backbone="regraft_tiny", out=str(tmp_path / "t")).run
-    told = {"into": "random:lenet", "unlabelled": pictures, "epochs": 2, "refit_full": True}
-    found = regraft.distill(teacher, out=str(tmp_path / "s"), **told)
+    told = {"into": "random:lenet", "unlabelled": pictures, "data": str(own_shapes), "epochs": 2, "refit_full": True}
+    found = regraft.distill(teacher, out=str(tmp_path / "s"), patience=1, **told)
     assert found.choice["refit_full"]["items"] == found.items["train"]
 
 

@@ -103,8 +103,9 @@ def distill(run: str, into: str, unlabelled: str, as_json: bool, **given: Any) -
 
 
 _TAUGHT = ("temperature", "label_weight", "size", "weights", "epochs", "lr", "batch", "blocks", "augment", "mix",
-           "schedule", "ema", "patience", "batch_norm", "outliers", "text", "image", "label", "group", "encoding",
-           "engine", "device", "threads", "out", "seed", "overwrite", "resume", "track", "tensorboard")  # fmt: skip
+           "schedule", "ema", "patience", "refit_full", "batch_norm", "outliers", "text", "image", "label", "group",
+           "encoding", "engine", "device", "threads", "out", "seed", "overwrite", "resume", "track",
+           "tensorboard")  # fmt: skip
 """The options of `fit` that `distill` takes too."""
 
 app.command(cls=Panels)(with_options(

@@ -10,7 +10,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,7 +22,7 @@ from regraft.features.encoders.table import TableNetwork
 from regraft.models.model import Model
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
-CHUNK = 1000
+CHUNK, LOCK = 1000, "lock"
 Row = dict[str, Any]
 Column = tuple[str, tuple[str, ...]]
 
@@ -43,16 +43,17 @@ class Bulk:
         self.work = out.with_name(out.name + ".partial")
         if out.exists() and not overwrite:
             raise ArtefactError(f"{out} exists: choose another --out, or --overwrite it.")
-        if self.work.exists() and not (self.work / "about.json").is_file():
+        inside = {p.name for p in self.work.iterdir()} if self.work.exists() else set()
+        if inside - {LOCK} and "about.json" not in inside:
             raise ArtefactError(f"{self.work} is not of a prediction: choose another --out; nothing was touched.")
-        if self.work.exists():
-            self._lock().__exit__()  # nobody else is at it
-        if self.work.exists() and overwrite and not resume:
-            shutil.rmtree(self.work)
-        if self.work.exists() and not resume:
+        if self.work.exists() and not (resume or overwrite):
             raise ArtefactError(f"{self.work} is left of an interrupted run: --resume ends it, --overwrite drops it.")
-        with disk_errors(out):
+        with disk_errors(out), ExitStack() as until_ready:
             self.work.mkdir(parents=True, exist_ok=True)
+            self.held = until_ready.enter_context(self._lock())
+            for path in [] if resume else self.work.iterdir():
+                if path.name != LOCK:
+                    path.unlink()
             plain = jsonable(about)
             state = self.work / "about.json"
             with written_by_regraft(state):
@@ -60,10 +61,10 @@ class Bulk:
             if before != plain:
                 raise ArtefactError(f"{self.work} belongs to another model or other inputs: --overwrite drops it.")
             write_json(state, plain)
+            until_ready.pop_all()
         self.chunks = len(self._files())
         self.done = self.chunks * CHUNK
         self.waiting: list[str] = []
-        self.held = self._lock()
 
     def __enter__(self) -> Bulk:
         return self
@@ -73,7 +74,7 @@ class Bulk:
 
     def _lock(self) -> Lock:
         """The lock of the folder; raises ``ArtefactError`` where another process has it."""
-        held = lock(self.work / "lock", wait=False)
+        held = lock(self.work / LOCK, wait=False)
         if held is None:
             raise ArtefactError(f"{self.work}: another process still writes answers there; wait for it or stop it, or "
                                 "choose another --out.")  # fmt: skip
@@ -112,6 +113,7 @@ class Bulk:
                 for line in _lines(path):
                     failed += "error" in line["row"]
                     write(line["row"])
+        self.held.__exit__()  # some disks delete no folder in which a file is open
         shutil.rmtree(self.work)
         return failed
 

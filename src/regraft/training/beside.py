@@ -38,7 +38,7 @@ LEAST_GAIN = 1e-6
 @dataclass(frozen=True)
 class Learned:
     """What one side has learned: its ``head`` on the ``columns`` of its ``parts``, and ``outputs`` (m, k) on the items
-    held out inside: its own, or with ``refit_full`` what it said before it had learned from these.
+    held out inside: its own, or with ``refit_full`` what its first training said of them, as it was judged.
     """
 
     name: str
@@ -63,8 +63,8 @@ def train_beside(
         raise InputError(f"--into {start.network.name}: a student is one network; name {networks[0].name} alone.")
     if not len(examples.hold):
         raise InputError(f"--method {options.training.method} on {start.network.name}: of {len(rows.y)} items none is "
-                         "held out to find by what the answer of each side is worth, from 100 on some are: take "
-                         "linear-probe.")  # fmt: skip
+                         "held out to find by what the answer of each side is worth (from 100 on some are, where a "
+                         "group can be spared): take linear-probe.")  # fmt: skip
     columns = [np.r_[columns] for columns in slices_of(networks)]
     fit = partial(fit_features, target=data.target, seed=context.seed, class_weight=options.training.class_weight)
     judged = np.union1d(examples.hold, examples.sure)

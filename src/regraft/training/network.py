@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -47,9 +46,8 @@ def train_network(
     """Trains on the items of ``rows`` in ``data`` by the phases of ``method``.
 
     From 100 items on, 15 % are held out inside the training part to choose the epoch and the temperature, and where
-    intervals are asked for 15 % of the rest to find their width; no group of ``groups`` (n,) is torn. With
-    ``refit_full`` a second training learns from these too; ``logits`` are those of the first. Frozen first blocks are
-    computed once, in four augmented views a picture.
+    intervals are asked for 15 % of the rest to find their width; no group of ``groups`` (n,) is torn. A second training
+    (``refit_full``) learns from these too; ``logits`` are the first's. Frozen first blocks are computed once.
     """
     options, training, network = context.options, context.options.training, start.network
     check(network, data, options)
@@ -59,9 +57,9 @@ def train_network(
     base = network if plan.pretrained else untrained(network)
     first_trained_block = _first_trained_block(plan, network, data, options)
     examples = Examples.of(data, rows, groups, options, all_learn=plan.refit)
-    loop = loop_settings(options, fingerprint(rows), base, targets=examples.targets[examples.learn],
-                         task=data.target.task,
-                         batch_norm="keep" if plan.pretrained and base.has_learned else "learn")  # fmt: skip
+    settings = partial(loop_settings, options, fingerprint(rows), base, task=data.target.task,
+                       batch_norm="keep" if plan.pretrained and base.has_learned else "learn")  # fmt: skip
+    loop = settings(targets=examples.targets[examples.learn])
     learner = _learner(plan, start, base, examples, first_trained_block, context, loop.train_embeddings)
     policy = _policy(training, data)
     feeds = context.feeds(base, policy, first_trained_block)
@@ -90,7 +88,8 @@ def train_network(
     if training.refit_full:
         everything = Examples.of(data, rows, groups, options, all_learn=True)
         learner = _learner(plan, start, base, everything, first_trained_block, context, loop.train_embeddings)
-        record["refit_full"] = _once_more(context, learner, planned(told), record["history"], everything, feeds, loop)
+        record["refit_full"] = _once_more(context, learner, planned(told), record["history"], everything, feeds,
+                                          settings(targets=everything.targets))  # fmt: skip
         everything.finish(learner, temperature)
     if plan.finish:
         plan.finish(learner.body)
@@ -130,9 +129,9 @@ def _once_more(
 
 def to_best(phases: Sequence[Phase], history: Sequence[Mapping[str, Any]]) -> tuple[Phase, ...]:
     """The phases up to the epoch of ``history`` that had the least loss on the inner part; rates fall within them."""
-    inner = [row["inner"] for row in history]
-    done = Counter(row["phase"] for row in history[: inner.index(min(inner)) + 1])
-    return tuple(replace(p, epochs=done[p.name]) for p in phases if done[p.name])
+    inner = np.nan_to_num(np.array([row["inner"] for row in history], float), nan=np.inf)
+    turns = np.cumsum([row["epoch"] == 0 for row in history[: int(inner.argmin()) + 1]])  # 1, 1, 2, ...: its phase
+    return tuple(replace(p, epochs=int(n)) for p, n in zip(phases, np.bincount(turns)[1:], strict=False))
 
 
 def _first_trained_block(plan: Plan, network: Pretrained, data: Dataset, options: FitOptions) -> int:
@@ -211,8 +210,8 @@ def _usable(options: FitOptions, processes: int, batch: int, learn: int, hold: i
         raise InputError(f"--patience needs items held out inside training (from 100 on, not by contrastive); {method} "
                          f"has none of {learn}.")  # fmt: skip
     if training.refit_full and not hold:
-        raise InputError(f"--refit-full: of {learn} items none is held out, from 100 on some are: all are learned from "
-                         "without it.")  # fmt: skip
+        raise InputError(f"--refit-full: of {learn} items none is held out (from 100 on some are, where a group can be "
+                         "spared), so all are learned from without it.")  # fmt: skip
     if processes == 1:
         return
     if device.startswith("cuda") and processes > torch.cuda.device_count():

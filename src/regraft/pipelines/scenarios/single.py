@@ -105,6 +105,8 @@ class Single(Scenario):
         some = data.items.take(items)
         networks = networks_of(some, self.options, self.given, self.made)
         if networks:
+            if self.meaning.scenario == "single":
+                self._check_training(networks[0], data)
             asked = self.options.network
             engines = [e for n in networks for e in Runner(n, asked.engine, self.device).engines(some)]
             self._begin(networks[0])
@@ -189,10 +191,7 @@ class Single(Scenario):
 
     def extract(self) -> None:
         """Rows of the training and the judged items."""
-        if self.meaning.kind == "training":
-            from regraft.training.requirements import trainees  # what trains is imported where something does
-
-            trainees(self.network, self.halves.train, self.options)
+        self._check_training(self.network, self.halves.train)
         self.begin()
         split = self.halves
         self.run.log("start", settings=self.settings, split=split.how, columns=split.columns)
@@ -207,6 +206,13 @@ class Single(Scenario):
         self.judged, more = rows_of(self.context, split.val)
         self.computed += computed + more
         self.run.log("extracted", rows=len(self.train.y) + len(self.judged.y), computed=self.computed)
+
+    def _check_training(self, network: Pretrained, data: Dataset) -> None:
+        """Raises ``InputError`` where the method trains and cannot train this, before features are computed."""
+        if self.meaning.kind == "training":
+            from regraft.training.requirements import trainees  # what trains is imported where something does
+
+            trainees(network, data, self.options)
 
     def begin(self) -> None:
         """What the stages need of this fit."""

@@ -37,9 +37,13 @@ def labels_alone(context: FitContext, method: Any, train: LabelledFeatures) -> M
         return Model(context.network, fitted.head, data.target_name, data.target)
     from regraft.training.network import train_network
     from regraft.training.trainer import Initialization
+    from regraft.training.validation import validation_split
 
     start = Initialization(context.network, fitted.head, fitted.record, context.warm)
-    return model_of(context, train_network(method, start, data, rows, context.training.inside("alone"), groups))
+    training = context.training.inside("alone")
+    if not len(validation_split(rows.y, groups, training.seed)[1]):  # too few to hold some out, and nothing else asks
+        training = training.with_options(refit_full=None, patience=None)
+    return model_of(context, train_network(method, start, data, rows, training, groups))
 
 
 def compared(
