@@ -181,6 +181,13 @@ def test_what_cannot_be_mixed_is_refused(
         regraft.fit(str(data), backbone="+".join(names), out=str(tmp_path / "r"), **OPTIONS | {"method": method})
 
 
+def test_nor_are_pictures_looked_at_first(own_shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regraft.pipelines.scenarios.single.one_pass", lambda *_: pytest.fail("computed first"))
+    with pytest.raises(InputError, match="ends in a head of its own"):
+        regraft.fit(str(own_shapes), backbone="regraft_tiny+raw", method="mlp-probe", out=str(tmp_path / "r"))
+    assert not [*tmp_path.glob("r*")]
+
+
 @pytest.fixture(scope="module")
 def second(tmp_path_factory) -> str:
     pytest.importorskip("transformers", reason="transformers is in the extra text")
