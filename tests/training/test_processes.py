@@ -1,5 +1,6 @@
 """Two processes learn as one does, and what goes wrong in one is said once."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,18 @@ def test_a_fault_in_one_process_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no longer a number"):
         train(still(), [Phase("all", 2, 0, 0.01)], data, targets, Settings(batch=16, precision="float32"),
               folder=tmp_path, processes=2)  # fmt: skip
+
+
+def gone(learner: Learner) -> float:
+    os._exit(3)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_gone_is_one_sentence_too(tmp_path: Path) -> None:
+    _, data, targets = problem()
+    with pytest.raises(InputError, match="--processes 2: process . ended with exit code 3. In a script the call"):
+        train(still(), [Phase("all", 1, 0, 0.01)], data, targets, Settings(batch=16, precision="float32"),
+              folder=tmp_path, inner=gone, processes=2)  # fmt: skip
 
 
 def test_every_process_takes_its_share() -> None:

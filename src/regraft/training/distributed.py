@@ -58,7 +58,12 @@ def run_distributed(size: int, device: str, job: Any, *arguments: Any) -> None:
     except (ProcessRaisedException, ProcessExitedException) as error:
         if not faults.empty():
             raise InputError(faults.get()) from error
-        raise
+        if not isinstance(error, ProcessExitedException):
+            raise
+        how = f"was ended by {error.signal_name}" if error.signal_name else f"ended with exit code {error.exit_code}"
+        raise InputError(f"--processes {size}: process {error.error_index} {how}. In a script the call has to stand "
+                         'under if __name__ == "__main__":, since each process reads the script anew; where memory is '
+                         "short take fewer.") from error  # fmt: skip
 
 
 def _enter(
