@@ -2,9 +2,9 @@
 
 Parts, each to be run alone (``python benchmarks/bench_text.py PART``), of frozen networks: english, chinese, across,
 across_unlabelled, domain, domain_unlabelled, development; of networks that train: finetune, finetune_english,
-finetune_chinese, first_chinese, first_english, first_two_chinese, all_english, all_chinese, full_english, full_chinese,
-few, few_both. Every choice is made by cross-validation, on an inner split of the training part, or on the pairs of
-development. Rows of frozen networks are taken from the cache, where they are.
+finetune_chinese, first_chinese, first_english, all_english, all_chinese, full_english, full_chinese, few, few_both.
+Every choice is made by cross-validation, on an inner split of the training part, or on the pairs of development. Rows
+of frozen networks are taken from the cache, where they are.
 """
 
 from __future__ import annotations
@@ -123,12 +123,8 @@ def trained(
             begun, more = time.perf_counter(), {}
             if first is not None:
                 more["init"] = f"{folder}/first{seed}"
-                one = options | {
-                    "backbone": parts_in(options["backbone"])[0],
-                    "epochs": 1,
-                    "train_all": None,
-                    "refit_full": None,
-                }
+                trainee = parts_in(options["backbone"])[0]
+                one = options | {"backbone": trainee, "epochs": 1, "train_all": None, "refit_full": None}
                 regraft.fit(f"{folder}/first.csv", out=more["init"], seed=seed, method="lp-ft", controls="none", **one)
             result = regraft.fit(f"{folder}/train.csv", val=f"{folder}/test.csv", out=f"{folder}/r{seed}", seed=seed,
                                  method="lp-ft", controls="none", **options, **more)  # fmt: skip
@@ -171,13 +167,13 @@ def finetune_chinese(store: RowStore) -> dict[str, Any]:
     return trained("finetune_chinese", texts("reviews_zh_train"), judge, backbone=f"{E5}+tfidf")
 
 
-def first_chinese(store: RowStore) -> dict[str, Any]:
+def first_chinese(store: RowStore, part: str = "first_chinese", **more: Any) -> dict[str, Any]:
     """As `finetune_chinese`, after one epoch on English film reviews and Chinese ones of takeaway food: what is felt
     of another thing, or said in another language, first (Phang et al. 2018, https://arxiv.org/abs/1811.01088).
     """
     judge, (films, y), (food, z) = texts("reviews_zh_val", "reviews_zh_test"), english_halves()[0], meals()[0]
-    return trained("first_chinese", texts("reviews_zh_train"), judge, first=(films + food, np.concatenate([y, z])),
-                   backbone=f"{E5}+tfidf")  # fmt: skip
+    return trained(part, texts("reviews_zh_train"), judge, first=(films + food, np.concatenate([y, z])),
+                   backbone=f"{E5}+tfidf", **more)  # fmt: skip
 
 
 def first_english(store: RowStore) -> dict[str, Any]:
@@ -189,31 +185,19 @@ def first_english(store: RowStore) -> dict[str, Any]:
                    backbone="e5-small+e5-small[query]+minilm+tfidf")  # fmt: skip
 
 
-def first_two_chinese(store: RowStore) -> dict[str, Any]:
-    """As `first_chinese`, with e5 trained twice: after that epoch on the texts as its questions, which is how it was
-    trained (frozen it reads them better so), and from the publisher's weights on the texts as they are.
-    """
-    judge, (films, y), (food, z) = texts("reviews_zh_val", "reviews_zh_test"), english_halves()[0], meals()[0]
-    return trained("first_two_chinese", texts("reviews_zh_train"), judge, first=(films + food, np.concatenate([y, z])),
-                   backbone=f"e5-small[join+query]+{E5}+tfidf", train_all=True)  # fmt: skip
-
-
-def all_english(store: RowStore) -> dict[str, Any]:
+def all_english(store: RowStore, part: str = "all_english", **more: Any) -> dict[str, Any]:
     """e5 and MiniLM trained, one after the other, beside them counted words; as `finetune_english` otherwise."""
-    return trained("all_english", *english_halves(), backbone="e5-small+minilm+tfidf", train_all=True)
+    return trained(part, *english_halves(), backbone="e5-small+minilm+tfidf", train_all=True, **more)
 
 
 def full_english(store: RowStore) -> dict[str, Any]:
-    """As `all_english`, each network trained a second time, from what chose the epochs too."""
-    names = "e5-small+minilm+tfidf"
-    return trained("full_english", *english_halves(), backbone=names, train_all=True, refit_full=True)
+    """As `all_english`, each network trained a second time, on what chose the epochs too."""
+    return all_english(store, "full_english", refit_full=True)
 
 
 def full_chinese(store: RowStore) -> dict[str, Any]:
-    """As `first_chinese`, e5 trained a second time, from what chose the epoch too."""
-    judge, (films, y), (food, z) = texts("reviews_zh_val", "reviews_zh_test"), english_halves()[0], meals()[0]
-    return trained("full_chinese", texts("reviews_zh_train"), judge, first=(films + food, np.concatenate([y, z])),
-                   backbone=f"{E5}+tfidf", refit_full=True)  # fmt: skip
+    """As `first_chinese`, e5 trained a second time, on what chose the epoch too."""
+    return first_chinese(store, "full_chinese", refit_full=True)
 
 
 def all_chinese(store: RowStore) -> dict[str, Any]:
@@ -469,7 +453,7 @@ PARTS = {"english": english, "chinese": chinese, "across": across, "across_unlab
          "domain": domain, "domain_unlabelled": domain_unlabelled, "development": development, "finetune": finetune,
          "finetune_english": finetune_english, "finetune_chinese": finetune_chinese,
          "first_chinese": first_chinese, "first_english": first_english,
-         "first_two_chinese": first_two_chinese, "all_english": all_english, "all_chinese": all_chinese,
+         "all_english": all_english, "all_chinese": all_chinese,
          "full_english": full_english, "full_chinese": full_chinese, "few": few,
          "few_both": few_both}  # fmt: skip
 
