@@ -23,6 +23,9 @@ GERMAN = ["der Film ist nicht gut und die Geschichte war auch nicht neu", "ich h
 POLISH = ["Ten film jest bardzo słaby, szkoda czasu", "Świetna gra aktorów i piękne zdjęcia przez cały seans"] * 6
 MALAY = ["filem ini sangat bagus untuk ditonton bersama keluarga", "cerita lemah serta pelakon kurang menarik"] * 6
 RUSSIAN = ["очень хороший фильм", "скучно и долго, не советую"] * 6
+BENGALI, GEORGIAN = ["ছবিটি খুব ভালো"] * 6, ["ძალიან კარგი ფილმია"] * 6
+TIBETAN, YI = ["གློག་བརྙན་འདི་ཡག་པོ་འདུག"] * 6, ["ꀀꀁ ꀂꀃ ꀄꀅ"] * 6
+EMOJI = ["😀 👍 12", "😡👎💔!!"] * 20
 BESIDE = ["Stocks rally", "Wasabi earns laughs", "Two thumbs up"]
 
 
@@ -35,7 +38,8 @@ def here(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     (ENGLISH, ("en",)), (CHINESE, ("zh",)), (GERMAN, ("de",)), (POLISH, ("latin",)), (MALAY, ("latin",)),
     (RUSSIAN, ("ru",)), (ENGLISH + BESIDE * 3, ("en",)), (ENGLISH * 10 + GERMAN[:1], ("en",)),
     (ENGLISH * 10 + CHINESE[:1], ("en",)), (["很好看"], ("zh",)), (["x"], ()), (BESIDE, ()),
-    (["12", "?"], ()), ([], ()),
+    (["12", "?"], ()), ([], ()), (BENGALI + GEORGIAN, ("other",)), (TIBETAN + YI, ("rare",)), (EMOJI, ("emoji",)),
+    (EMOJI[:2], ()), (ENGLISH * 10 + EMOJI[:3], ("en",)), (BESIDE + EMOJI[:2], ()), (["好👍👍👍👍"], ("zh",)),
 ])  # fmt: skip
 def test_the_languages_of_texts(texts: list[str], main: tuple[str, ...]) -> None:
     assert languages_in(texts).main == main
@@ -64,6 +68,9 @@ ALL = ("minilm", "e5-small", "efficientnet_lite2")
     (CHINESE + ENGLISH, ALL, "e5-small", "e5-small"), (POLISH, ALL, "e5-small", "e5-small"),
     (CHINESE, ("minilm",), "tfidf", "regraft_tiny_text"), (POLISH, ("minilm",), "tfidf", "minilm"),
     (CHINESE + RUSSIAN, (), "tfidf", "regraft_tiny_text"),
+    (EMOJI, ALL, "e5-small", "e5-small"), (EMOJI, ("minilm",), "tfidf", "minilm"),
+    (BENGALI, ALL, "e5-small", "e5-small"), (ENGLISH * 4 + YI, ALL, "e5-small", "e5-small"),
+    (TIBETAN, ALL, "tfidf", "e5-small"), (YI + ENGLISH[:3], ("minilm",), "tfidf", "minilm"),
 ])  # fmt: skip
 def test_texts_decide(
     texts: list[str], there: tuple[str, ...], taken: str, single: str, monkeypatch: pytest.MonkeyPatch
@@ -71,8 +78,8 @@ def test_texts_decide(
     here(monkeypatch, *there)
     found, alone = default_for(Texts(texts, "t")), default_for(Texts(texts, "t"), one=True)
     assert (found.backbone, alone.backbone) == (taken, single)
-    wanting = "e5-small" not in there and taken == "tfidf"
-    assert bool(found.better) == bool(alone.better) == wanting
+    assert bool(found.better) == (taken == "tfidf")
+    assert bool(alone.better) == (taken == "tfidf" and "e5-small" not in there)
     assert default_for(Texts(texts, "t"), weights="w.pt").backbone == default.before()
 
 

@@ -57,7 +57,7 @@ def default_for(items: Items, *others: Items, one: bool = False, weights: str | 
 
     Numeric rows: ``raw``. Pictures: ``regraft_tiny`` where the largest side of the first is at most 64 pixels, else the
     first of `PHOTOS` that is here. Texts: ``e5-small``; where it is not here `before` if all are English, else
-    ``tfidf``; where the language cannot be told `before`. With ``one``, a network that can be trained, whatever it
+    ``tfidf``, which also takes letters that it lacks; where the language cannot be told `before`. With ``one``, a network that can be trained, whatever it
     reads. With ``weights``, the file of a person, what that has always been for: ``mobilenet_v2`` or `before`.
     """
     if items.modality == "table":
@@ -118,9 +118,14 @@ def _for_texts(items: list[Items], one: bool, weights: bool) -> Default:
     if weights or not found.main:
         why = "the language cannot be told from so few words"
         return Default(before(), "weights are given without a name" if weights else why, languages=found.texts)
+    if found.main[0] == "rare" and not one:
+        better = "the weights of a network that reads it, if there are any, are taken by --backbone FOLDER"
+        return Default("tfidf", f"no network here reads {NAMES['rare']}, so words and characters are counted", better,
+                       found.texts)  # fmt: skip
     if is_here(E5.name):
         name = f"{E5.name}[join]" if found.cut else E5.name
-        why = f"the texts are {_named(found.main)}, and {E5.name} reads about 100 languages"
+        emoji = " and emoji" if "emoji" in found.main else ""
+        why = f"the texts are {_named(found.main)}, and {E5.name} reads about 100 languages{emoji}"
         return Default(name, why, languages=found.texts)
     assert E5.package is not None
     fault = (problem(E5.package) or "").rstrip(".")

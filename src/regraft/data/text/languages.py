@@ -22,6 +22,9 @@ _LETTERS = {
     "latin": "A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff\uff21-\uff3a\uff41-\uff5a",
 }
 _SCRIPTS = {name: re.compile(f"[{letters}]+") for name, letters in _LETTERS.items()}
+_OTHER = re.compile("[\u0531-\u058f\u0980-\u0eff\u1000-\u137f\u1780-\u17ff\u1c90-\u1cbf]")
+"""Armenian, Bengali to Lao, Burmese, Georgian, Amharic, Khmer: further letters that multilingual networks know."""
+_EMOJI = re.compile("[\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001faff]")
 _WEIGHT = {"zh": 4, "ja": 2, "ko": 2, "th": 2}
 """A Chinese character says as much as some four Latin letters."""
 
@@ -51,13 +54,14 @@ NAMES = {
     "hi": "Hindi", "he": "Hebrew", "en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian",
     "pt": "Portuguese", "nl": "Dutch", "cyrillic": "a language in Cyrillic letters",
     "latin": "another language in Latin letters", "other": "a language in other letters",
+    "rare": "a language in rare letters", "emoji": "emoji",
 }  # fmt: skip
 """What the answers of `language_of` are called, but for ``none``."""
-_IN_LATIN = (*_WORDS, "latin")
+_NEED_MANY = (*_WORDS, "latin", "emoji")
 PART = 0.1
 """A language that has so much of the words of some texts is one of theirs; with less, a few names or quotations."""
 FEWEST_WORDS = 50
-"""With fewer words in Latin letters nothing is said of their language."""
+"""With fewer words in Latin letters, emoji among them, nothing is said of their language."""
 _HAN = _LETTERS["zh"]
 _CUT, _NEXT = re.compile(rf"(?<=[{_HAN}])[ \u3000]+(?=[{_HAN}])"), re.compile(rf"(?<=[{_HAN}])(?=[{_HAN}])")
 CUT = 0.2
@@ -77,8 +81,9 @@ class Languages(NamedTuple):
 
 
 def language_of(text: str) -> str:
-    """zh, ja, ko, ru, cyrillic, ar, el, th, hi, he, en, de, fr, es, it, pt, nl; ``latin`` or ``other`` for letters of
-    another language, ``none`` where there are none. Of a long text the first 4,000 characters are looked at.
+    """zh, ja, ko, ru, cyrillic, ar, el, th, hi, he, en, de, fr, es, it, pt, nl; ``latin``, ``other`` or ``rare`` for
+    letters of another language; where there are none ``emoji`` or ``none``. Of a long text the first 4,000 characters
+    are looked at.
     """
     if len(text) > LOOKED_AT:
         beginning = language_of(text[:LOOKED_AT])
@@ -88,7 +93,9 @@ def language_of(text: str) -> str:
     counts = {name: sum(map(len, script.findall(text))) * _WEIGHT.get(name, 1) for name, script in _SCRIPTS.items()}
     best = max(counts, key=lambda name: counts[name])
     if not counts[best]:
-        return "other" if any(c.isalpha() for c in text) else "none"
+        if any(c.isalpha() for c in text):
+            return "other" if _OTHER.search(text) else "rare"
+        return "emoji" if _EMOJI.search(text) else "none"
     if best == "zh" and counts["ja"] > 0.1 * counts["zh"]:
         return "ja"
     if best == "ru" and _NOT_RUSSIAN.search(text):
@@ -125,13 +132,17 @@ def languages_in(texts: Iterable[str]) -> Languages:
     words["en" if words["en"] >= plain else "latin"] += plain
     total = words.total()
     main = [name for name, n in words.most_common() if n and n >= PART * total]
-    if sum(words[name] for name in _IN_LATIN) < FEWEST_WORDS:
-        main = [name for name in main if name not in _IN_LATIN]
+    if sum(words[name] for name in _NEED_MANY) < FEWEST_WORDS:
+        main = [name for name in main if name not in _NEED_MANY]
     return Languages(dict(counts.most_common()), tuple(main), cut > CUT * (cut + beside))
 
 
 def _words(text: str, language: str) -> int:
-    """How many there are; two Chinese characters, or as much of other scripts without blanks, are about one."""
+    """How many there are; two Chinese characters, or as much of other scripts without blanks, are about one, and so is
+    an emoji.
+    """
+    if language == "emoji":
+        return len(_EMOJI.findall(text))
     if language in _WEIGHT and language != "ko":
         return -(-sum(map(len, _SCRIPTS[language].findall(text))) // 2)
     return len(_WORD.findall(text))
