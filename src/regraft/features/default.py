@@ -56,9 +56,10 @@ def default_for(items: Items, *others: Items, one: bool = False, weights: str | 
     """The default for ``items``, and ``others`` that the same network is to read.
 
     Numeric rows: ``raw``. Pictures: ``regraft_tiny`` where the largest side of the first is at most 64 pixels, else the
-    first of `PHOTOS` that is here. Texts: ``e5-small``; where it is not here `before` if all are English, else
-    ``tfidf``, which also takes letters that it lacks; where the language cannot be told `before`. With ``one``, a network that can be trained, whatever it
-    reads. With ``weights``, the file of a person, what that has always been for: ``mobilenet_v2`` or `before`.
+    first of `PHOTOS` that is here. Texts: ``e5-small``, or ``tfidf`` where most are in letters that it lacks; where it
+    is not here `before` if all are English, else ``tfidf``; where the language cannot be told `before`. With ``one``, a
+    network that can be trained, whatever it reads. With ``weights``, the file of a person, what that has always been
+    for: ``mobilenet_v2`` or `before`.
     """
     if items.modality == "table":
         return Default("raw", "the columns themselves")
