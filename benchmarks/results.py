@@ -185,12 +185,14 @@ def text(r: dict[str, Any]) -> list[str]:
         ("finetune_english", "e5-small trained by lp-ft on 80 % of rt-polarity, minilm+tfidf beside it"),
         ("finetune_chinese", "e5-small[join] trained by lp-ft on the Chinese film reviews, tfidf beside it"),
         ("first_chinese", "the same after an epoch of e5-small[join] on English film and Chinese takeaway reviews"),
+        ("full_chinese", "the same, trained a second time on what chose the epoch too (`--refit-full`)"),
         (
             "first_english",
             "e5-small twice, once after an epoch on Chinese film and takeaway reviews, and minilm trained"
             " by lp-ft on 80 % of rt-polarity, tfidf beside them",
         ),
         ("all_english", "e5-small and minilm trained by lp-ft on 80 % of rt-polarity, tfidf beside them"),
+        ("full_english", "the same, each trained a second time on what chose the epochs too (`--refit-full`)"),
         ("all_chinese", "e5-small[join], e5-small, regraft_tiny_text trained by lp-ft on the same, tfidf beside them"),
     ):
         if part in r:
@@ -883,7 +885,8 @@ learns from texts that have labels in one language and answers in another: with 
 `e5-small`, what is learned lies in the same place of its features. The view `join` is for Chinese that was cut into
 words; it leaves English as it is. The target's table needs a column of texts and nothing more; its columns may be
 called otherwise than the source's. Labels that it has are read for the report, rows without one are adapted to as
-well; a column that only looks like a label and has none of the source's classes is said to be none.
+well. Of the parts train and test, where it has these, the first is adapted to and the second judged, so that only the
+second needs labels; a column that only looks like a label and has none of the source's classes is said to be none.
 
 `auto` tries `self-training` and `mixture` on texts. `mixture` takes the probe's logits on the target for a mixture of
 normal distributions, one a class, and so finds the border anew where the target has shifted it or has other class

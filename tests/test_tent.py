@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import regraft
 from regraft.cli import app
-from regraft.core.errors import InputError, UnknownName
+from regraft.core.errors import ArtefactError, InputError, UnknownName
 from regraft.data.items import picture_array
 from regraft.data.open import open_data
 from regraft.features.engines.torch import TorchEngine
@@ -64,6 +64,20 @@ def test_items_in_order_of_their_classes_do_no_harm(run: tuple[str, str]) -> Non
 def test_by_the_command_line(run: tuple[str, str]) -> None:
     done = CliRunner().invoke(app, ["predict", *run, "--adapt", "tent", "--json"], catch_exceptions=False)
     assert done.exit_code == 0 and len(json.loads(done.stdout)["predictions"]) > 0
+
+
+def test_answers_of_it_are_not_resumed_without_it(run: tuple[str, str], tmp_path: Path, monkeypatch) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = str(tmp_path / "p.csv")
+    for before, after in (("tent", None), (None, "tent")):
+        monkeypatch.setattr("regraft.inference.streaming.Rows.stream", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            regraft.predict(run[0], [run[1]], adapt=before, out=out, overwrite=True)
+        monkeypatch.undo()
+        with pytest.raises(ArtefactError, match="belongs to another model"):
+            regraft.predict(run[0], [run[1]], adapt=after, out=out, resume=True)
 
 
 def test_what_cannot_be_meant(run: tuple[str, str], tmp_path: Path) -> None:

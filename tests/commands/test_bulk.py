@@ -72,7 +72,7 @@ def test_not_resumed_on_other_inputs(model: str, many: str, shapes: Path, tmp_pa
     with pytest.raises(KeyboardInterrupt):
         regraft.predict(model, [many], out=out)
     monkeypatch.undo()
-    with pytest.raises(ArtefactError, match="another model or other inputs"):
+    with pytest.raises(ArtefactError, match="another model, other inputs"):
         regraft.predict(model, [str(shapes)], out=out, resume=True)
     assert regraft.predict(model, [str(shapes)], out=out, overwrite=True).items == 40
 

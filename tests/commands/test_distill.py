@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 import regraft
 from regraft.cli import app
-from regraft.core.errors import InputError
+from regraft.core.errors import DataError, InputError
 from regraft.core.types import LabelSpec
 from regraft.features.lesson import Lesson
 from regraft.methods.distillation import Distilled, distillation_losses, softened
@@ -22,8 +23,10 @@ from regraft.methods.probes import linear_probe
 from regraft.methods.probes.linear_probe import fit_features
 from regraft.models import artefact
 from regraft.models.artefact.read import learned_by
+from regraft.options.data import DataOptions
 from regraft.pipelines.fit import fit
 from regraft.pipelines.stages import distilled
+from regraft.pipelines.stages.teacher import Teacher
 from regraft.training import loop
 from tests.conftest import write_shapes
 
@@ -362,6 +365,50 @@ def test_columns_of_tables_of_texts(at: Path) -> None:
     assert len(regraft.predict("r", ["free.csv"]).predictions) == 60
 
 
+def test_of_unlabelled_data_every_item_of_its_part_is_answered(at: Path) -> None:
+    """Rows with and without a label, parts of tables, frames and folders without any."""
+    texts = [f"{'good' if i % 2 else 'bad'} film number {i} of {i * 7}" for i in range(60)]
+    labels, parts = ["pos" if i % 2 else "neg" for i in range(60)], ["train" if i < 40 else "test" for i in range(60)]
+    frame = pd.DataFrame({"text": texts, "label": labels, "split": parts})
+    frame[["text", "label"]].to_csv("taught.csv", index=False)
+    model = Teacher.load(fit("taught.csv", backbone="tfidf", out="t", **QUICK).run, "auto", "cpu")
+    some = frame.assign(label=[y if i < 10 else None for i, y in enumerate(labels)])
+    some.to_csv("some.csv", index=False)
+    frame[["text", "split"]].to_csv("none.csv", index=False)
+    for i, (text, part) in enumerate(zip(texts, parts, strict=True)):
+        Path(part).mkdir(exist_ok=True)
+        (Path(part) / f"{i}.txt").write_text(text)
+    Path("folder").mkdir()
+    shutil.move("train", "folder/train")
+    shutil.move("test", "folder/test")
+    plain = DataOptions()
+    for data in ("some.csv", Path("some.csv"), some, "none.csv", frame[["text", "split"]], "folder"):
+        found = model.unlabelled(data, plain)
+        assert sorted(found.items.load(i) for i in range(len(found))) == sorted(texts[:40]), data
+        assert (found.y == -1).all() and not any(p.kind == "missing-label" for p in found.problems)
+    for data in ("some.csv#test", "none.csv#test", "folder#test"):
+        found = model.unlabelled(data, plain)
+        assert sorted(found.items.load(i) for i in range(len(found))) == sorted(texts[40:]), data
+    with pytest.raises(DataError, match="has no part 'val'; its parts are: test, train|its parts are: train, test"):
+        model.unlabelled("folder#val", plain)
+
+
+def test_labelled_data_alone_teach_too(data: dict[str, str], at: Path) -> None:
+    """However the same place is spelled, and where it is named once."""
+    shutil.copy(data["labelled"], "own.npz")
+    told = {"into": "raw", "method": "linear-probe", "judge": data["judged"]}
+    found = [regraft.distill(data["teacher"], data="own.npz", unlabelled=same, out=f"r{i}", **told)
+             for i, same in enumerate(("./own.npz", str(at / "own.npz"), None))]  # fmt: skip
+    for one in found:
+        assert one.metrics["distillation"]["items"]["labelled"] == 40
+        assert one.metrics["val"] == found[0].metrics["val"] and "labels_alone" in one.metrics["distillation"]["judged"]
+    words = ["distill", data["teacher"], "--into", "raw", "--method", "linear-probe"]
+    done = CliRunner().invoke(app, [*words, "--data", "own.npz", "--judge", data["judged"], "--trust", "--out", "c"])
+    assert done.exit_code == 0, done.output
+    with pytest.raises(InputError, match="or labelled ones, data"):
+        regraft.distill(data["teacher"], into="raw")
+
+
 # -- bad input -----------------------------------------------------------------------------------------------------
 
 
@@ -411,8 +458,6 @@ def test_other_kinds_of_models_are_no_teachers(saved: Path, data: dict[str, str]
 
 
 def test_a_teacher_needs_what_it_answers(data: dict[str, str], at: Path) -> None:
-    with pytest.raises(InputError, match="name what it answers with --unlabelled"):
-        regraft.fit(data["labelled"], teacher=data["teacher"], backbone="raw")
     with pytest.raises(InputError, match="name the network that is to learn"):
         regraft.fit(data["labelled"], teacher=data["teacher"], unlabelled=data["free"])
     with pytest.raises(InputError, match="is for --teacher, and there is none"):

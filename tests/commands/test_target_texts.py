@@ -65,10 +65,11 @@ def test_counted_words_are_adapted_by_what_takes_them(english: str, chinese: str
     assert set(result.choice["scores"]) == {"source-only", "self-training", "mixture"}
 
 
-def target(where: object, source: str, **hints: str) -> TargetDomain:
+def target(where: object, source: str, labels: int | None = None, **hints: str) -> TargetDomain:
     """As a fit opens it."""
     opened = open_data(source, hints=Hints(**hints))
-    return open_target(where, opened, hints=Hints(**hints, kept=opened.roles, lenient=True, task="classification"))
+    return open_target(where, opened, hints=Hints(**hints, kept=opened.roles, lenient=True, task="classification"),
+                       labels=labels)  # fmt: skip
 
 
 def test_what_a_table_of_the_target_holds(english: str, reviews, tmp_path: Path) -> None:
@@ -91,6 +92,32 @@ def test_what_a_table_of_the_target_holds(english: str, reviews, tmp_path: Path)
     theirs = [(t, {"positive": "好", "negative": "差"}[y]) for t, y in zh]
     with pytest.raises(InputError, match=r"Rename them with --mapping THEIRS=OURS"):
         target(table(tmp_path / "named.csv", ["text", "label"], theirs), english)
+
+
+def test_parts_and_blank_labels_of_a_target(english: str, reviews, tmp_path: Path) -> None:
+    """The textbook layout: train without labels, or with some, and test with; as a path, a Path, a frame."""
+    zh, first = reviews["zh"], {t for t, _ in reviews["zh"][:20]}
+    for labelled in (0, 5):
+        rows = [(t, y if i < labelled or i >= 20 else "", "train" if i < 20 else "test") for i, (t, y) in enumerate(zh)]
+        path = table(tmp_path / f"{labelled}.csv", ["text", "label", "split"], rows)
+        for where in (path, Path(path), pd.read_csv(path)):
+            found = target(where, english)
+            assert {found.learn.items.load(i) for i in range(len(found.learn))} == first and (found.learn.y == -1).all()
+            assert found.judged is not None and len(found.judged) == 10 and not found.same
+            assert [p.message for p in found.problems if p.kind == "missing-label"] == [
+                f"{20 - labelled} of its items have no label: they are adapted to"]  # fmt: skip
+    some = target(path, english, labels=3)
+    assert some.labelled is not None and (len(some.labelled), len(some.learn)) == (3, 17)
+    blind = [(t, y if i < 20 else "", "train" if i < 20 else "test") for i, (t, y) in enumerate(zh)]
+    found = target(table(tmp_path / "b.csv", ["text", "label", "split"], blind), english)
+    assert found.same and found.judged is not None and len(found.judged) == 20
+    assert "10 of its items, the part test, have no label to judge by" in found.problems[0].message
+    bare = pd.DataFrame([(t, s) for t, _, s in blind], columns=["text", "split"])
+    bare.to_csv(tmp_path / "bare.csv", index=False)
+    for where in (bare, str(tmp_path / "bare.csv"), bare[["text"]]):
+        found, alone = target(where, english), hasattr(where, "columns") and len(where.columns) == 1
+        assert len(found.learn) == (30 if alone else 20) and found.judged is None
+        assert any(p.kind == "other-part" for p in found.problems) != alone
 
 
 def test_columns_named_for_the_source_need_not_be_in_the_target(reviews, chinese: str, tmp_path: Path) -> None:

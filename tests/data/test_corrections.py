@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import regraft
 from regraft.core.errors import DataError, DataWarning, InputError
 from regraft.core.types import LabelSpec
-from regraft.data.corrections import corrected, digest_of, open_corrected
+from regraft.data.corrections import MARK, corrected, digest_of, open_corrected
 from regraft.data.dataset import Dataset, classification_dataset
 from regraft.data.items import Texts
 from regraft.data.open import open_data
@@ -90,12 +91,30 @@ def test_the_same_correction_twice_is_one(tmp_path: Path) -> None:
 
 def test_an_item_that_has_changed_is_not_relabelled(tmp_path: Path) -> None:
     data, head = texts(), ("item", "digest", "new_label")
-    right, wrong = digest_of(data.items, 0), digest_of(data.items, 1)
+    right, wrong = digest_of(data.items, 0), MARK + "00" * 16
     path = write(tmp_path / "c.csv", ("row 0", right, "good"), head=head)
     assert corrected(data, path).y[0] == 1
     with pytest.raises(DataError, match="row 0 changed since the audit"):
         corrected(data, write(tmp_path / "d.csv", ("row 0", wrong, "good"), head=head))
     assert corrected(data, write(tmp_path / "e.csv", ("row 0", "", "good"), head=head)).y[0] == 1
+
+
+def test_items_that_are_called_otherwise_are_found_by_their_digests(tmp_path: Path) -> None:
+    texts = [f"the film number {i} is what it is" for i in range(6)]
+    frame = pd.DataFrame({"text": texts, "label": ["bad", "good"] * 3})
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    there, head = open_data(tmp_path / "d.csv"), ("item", "digest", "new_label")
+    rows = [(there.items.name(i), digest_of(there.items, i), "good") for i in (0, 2)]
+    path = write(tmp_path / "c.csv", *rows, head=head)
+    for data, otherwise in ((str(tmp_path / "d.csv"), False), (frame, True), (frame.iloc[::-1], True)):
+        found = open_corrected(data, str(path))
+        texts_of = [found.items.load(i) for i in np.flatnonzero(found.corrections.changed)]
+        assert sorted(texts_of) == [frame.text[0], frame.text[2]]
+        assert any("found by their digests" in p.message for p in found.problems) == otherwise
+    write(path, *rows, (there.items.name(4), "", "good"), head=head)
+    assert open_corrected(str(tmp_path / "d.csv"), str(path)).corrected == 3
+    with pytest.raises(DataError, match="has no digest, and items of .* are called otherwise"):
+        open_corrected(frame, str(path))
 
 
 def test_files_that_are_no_corrections_are_refused(tmp_path: Path) -> None:

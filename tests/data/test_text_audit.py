@@ -46,11 +46,15 @@ def write(path: Path, rows: list[tuple[str, ...]], head: str = "text,label") -> 
         ("le film est trop long et je ne le conseille pas", "fr"), ("la película es muy larga y no me gusta", "es"),
         ("il film è troppo lungo e non mi piace", "it"), ("o filme é muito longo e não vale a pena", "pt"),
         ("de film is te lang en niet de moeite waard", "nl"), ("çok güzel bir filmdi", "latin"), ("ԲԱՐԵՎ", "other"),
-        ("😀👍", "none"), ("!!! ...", "none"), ("12345", "none"), ("", "none"), ("." * 9000 + "这个真的很好", "zh"),
+        ("😀👍", "emoji"), ("!!! ...", "none"), ("12345", "none"), ("", "none"), ("." * 9000 + "这个真的很好", "zh"),
     ],
 )  # fmt: skip
 def test_languages(text: str, language: str) -> None:
     assert language_of(text) == language
+
+
+def test_the_language_of_a_text_without_an_end() -> None:
+    assert language_of("7 " * 3_000_000) == "none" and language_of("😀 " * 9_000 + "这个真的很好") == "zh"
 
 
 def test_normalised_texts_are_equal_where_readers_see_no_difference() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 
 import regraft
 from regraft.core.errors import InputError
-from regraft.export import text_inputs
+from regraft.export import table_inputs, text_inputs
+from regraft.export.predict import table_texts
 from regraft.export.text_inputs import Counts, Terms, TextInputs, plain
 from regraft.export.texts import Counted, exportable
 from regraft.features.encoders.tfidf import TfIdf
@@ -47,19 +49,36 @@ def test_texts_are_answered_alike_outside(run: str, to: str, tmp_path: Path) -> 
     found = regraft.export_model(run, to, out=str(tmp_path / "out"))
     assert found.proof.labels_equal == found.proof.items == 60 and found.proof.largest_difference < 1e-5
     asked = [t for t in ODD if t.isprintable()]
-    (tmp_path / "t.csv").write_text("\n".join(["n,said", *(f'{i},"{t}"' for i, t in enumerate(asked)), "9, "]) + "\n")
-    (tmp_path / "one.txt").write_text(TEXTS[-1])
+    cells = [*asked, "good film " * 15_000]  # of more letters than Python's reader takes by itself
+    (tmp_path / "t.csv").write_text("\n".join(["n,said", *(f'{i},"{t}"' for i, t in enumerate(cells)), "9, "]) + "\n")
+    (tmp_path / "one.txt").write_text(f"{TEXTS[-1]}\n\n good film\n")
     inputs = [str(tmp_path / "t.csv"), str(tmp_path / "one.txt"), "the bad film"]
-    theirs = regraft.predict(run, inputs[:1], engine="torch").predictions
-    theirs += regraft.predict(run, [TEXTS[-1], inputs[2]], engine="torch").predictions
-    ours = alone(tmp_path / "out", *inputs)
-    assert len(ours) == len(theirs) == len(asked) + 3 and ours[len(asked)]["error"] == "it is empty"
+    theirs = regraft.predict(run, inputs, engine="torch").predictions
+    wrong = ["nothere.txt", "no/", str(tmp_path), str(tmp_path / "bert.bin")]
+    (tmp_path / "bert.bin").write_bytes(b"\0")
+    *ours, a, b, c, d = alone(tmp_path / "out", *inputs, *wrong)
+    assert a["error"] == b["error"] == "there is nothing at this path"
+    assert c["error"] == "it is a folder; .txt files and tables are read" == d["error"].replace("file;", "folder;")
+    assert len(ours) == len(theirs) == len(cells) + 5 and ours[len(cells)]["error"] == "it is empty"
+    assert [r["input"] for r in ours[-4:]] == [r["input"] for r in theirs[-4:]]
     for a, b in zip(ours, theirs, strict=True):
         assert a.get("label") == b.get("label") and ("error" in a) == ("error" in b)
         if "label" in a:
             assert a["probabilities"] == pytest.approx(b["probabilities"], abs=1e-5)
     assert [r["input"] for r in ours[:2]] == ["row 2", "row 3"]
     assert len({r["probabilities"]["0"] for r in ours if "label" in r}) > 3, "answers hang on what is said"
+
+
+def test_the_column_of_texts_can_be_named_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "table_inputs", table_inputs)  # which lies beside an exported model
+    (tmp_path / "t.csv").write_text("n,text,said\n1,one,two\n")
+    read = {"": ["one"], "said": ["two"]}
+    for item, wanted in read.items():
+        found = table_texts({"item": item}, str(tmp_path / "t.csv"))
+        assert [text for _, text, _ in found] == wanted
+    (tmp_path / "t.csv").write_text("n,said\n1,two\n")
+    with pytest.raises(ValueError, match="has the columns n, said: --text names that of the texts"):
+        [*table_texts({"item": ""}, str(tmp_path / "t.csv"))]
 
 
 def test_terms_and_views_are_those_of_the_tool() -> None:

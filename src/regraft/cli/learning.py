@@ -90,7 +90,7 @@ app.command(cls=Panels)(with_options(
 ))  # fmt: skip
 
 
-def distill(run: str, into: str, unlabelled: str, as_json: bool, **given: Any) -> None:
+def distill(run: str, into: str, unlabelled: str | None, as_json: bool, **given: Any) -> None:
     """Teach a slow model's answers to a small network, and say what that costs in accuracy and brings in speed.
 
     Judged on labelled items that the teacher has not learned from (--judge, or held out of --data), beside the same
@@ -104,7 +104,7 @@ def distill(run: str, into: str, unlabelled: str, as_json: bool, **given: Any) -
 
 _TAUGHT = ("temperature", "label_weight", "size", "weights", "epochs", "lr", "batch", "blocks", "augment", "mix",
            "schedule", "ema", "patience", "refit_full", "batch_norm", "outliers", "text", "image", "label", "group",
-           "encoding", "engine", "device", "threads", "out", "seed", "overwrite", "resume", "track",
+           "encoding", "trust", "engine", "device", "threads", "out", "seed", "overwrite", "resume", "track",
            "tensorboard")  # fmt: skip
 """The options of `fit` that `distill` takes too."""
 
@@ -115,9 +115,9 @@ app.command(cls=Panels)(with_options(
     [one for name, one in OPTIONS.items() if name in _TAUGHT],
     [extra("into", str, inspect_.Parameter.empty, "--into", metavar="NETWORK", help="the network to teach, as "
            "--backbone of fit names it; with --size fed smaller pictures"),
-     extra("unlabelled", str, inspect_.Parameter.empty, "--unlabelled", metavar="DATA", help="what the teacher "
+     extra("unlabelled", str | None, None, "--unlabelled", metavar="DATA", help="what the teacher "
            "answers: pictures or texts as predict takes them; labels are not looked at"),
-     extra("data", str | None, None, "--data", help="labelled data to learn from too"),
+     extra("data", str | None, None, "--data", help="labelled data to learn from too, or alone"),
      extra("judge", str | None, None, "--judge", metavar="DATA", help="labelled data to judge on [default: part val, "
            "or a fifth, of --data]"),
      extra("method", str, "lp-ft", "--method", help="how the network learns: one that trains it, or linear-probe"),

@@ -78,7 +78,8 @@ class Hints:
 
     ``usual`` is the label's column where there is one of that name and the user names none; ``kept`` are the columns
     that a model learned from, which are read again by name; where one is missing the data is refused, unless
-    ``lenient``.
+    ``lenient``. Of a table's rows those without a label are left out; with ``labels`` "some" they stay, as every row
+    does of a table that has none; with "none" no column is looked at for them.
     """
 
     label: str | None = None
@@ -93,6 +94,7 @@ class Hints:
     encoding: str | None = None
     kept: Roles | None = None
     lenient: bool = False
+    labels: Literal["wanted", "some", "none"] = "wanted"
 
     def __post_init__(self) -> None:
         """Takes columns as Python holds them too, a number or a list of names; raises ``InputError`` for what is

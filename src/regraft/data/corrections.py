@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -76,6 +77,8 @@ def corrected(data: Dataset, path: Path) -> Dataset:
         return corrected_boxes(data, path)
     rows, problems = _read(path)
     place = {data.items.name(i): i for i in range(len(data))}
+    rows, more = _found_again(path, data, rows, place)
+    problems += more
     gone = [r for r in rows if r.item not in place]
     _require_there(path, data, rows, gone)
     rows = [r for r in rows if r.item in place]
@@ -101,6 +104,30 @@ def corrected(data: Dataset, path: Path) -> Dataset:
     about = Corrections(str(path), sha256(path), int(changed.sum()), len(out), changed)
     whole = replace(data, labels={data.target_name: labels}, corrections=about, problems=(*data.problems, *problems))
     return whole.take(np.setdiff1d(np.arange(len(data)), out)) if len(out) else whole
+
+
+def _found_again(
+    path: Path, data: Dataset, rows: list[_Row], place: dict[str, int]
+) -> tuple[list[_Row], list[Problem]]:
+    """The rows with the names that their items have here, found by their digests: the rows of a file and of a DataFrame
+    are counted otherwise, and a table may have been sorted. Raises ``DataError`` where a row without a digest is beside
+    such.
+    """
+    moved = {r.item for r in rows if r.digest and not (r.item in place and
+                                                       digest_of(data.items, place[r.item]) == r.digest)}  # fmt: skip
+    if not moved:
+        return rows, []
+    there = [digest_of(data.items, i) for i in range(len(data))]
+    counts, names = Counter(there), {d: data.items.name(i) for i, d in enumerate(there)}
+    found = {r.item: names[r.digest] for r in rows if r.item in moved and counts[r.digest] == 1}
+    if not found:
+        return rows, []
+    was, now = next(iter(found.items()))
+    if bare := [r for r in rows if not r.digest]:
+        raise DataError(f"{path}: row {bare[0].number} has no digest, and items of {data.name} are called otherwise "
+                        f"than in it ({was} is {now}): give the data as it was audited.")  # fmt: skip
+    text = f"{len(found)} of its items are called otherwise here ({was} is {now}): they are found by their digests"
+    return [replace(r, item=found.get(r.item, r.item)) for r in rows], [Problem("corrections", str(path), text)]
 
 
 def table_of(path: Path, wanted: Sequence[str]) -> Table:

@@ -235,6 +235,16 @@ def open_boxes(data: Any, format: str | None, hints: Hints = Hints()) -> Dataset
     return found
 
 
+def same_data(one: Any, other: Any) -> bool:
+    """Whether both are the same object, or lead to the same place."""
+    if not (isinstance(one, str | PurePath) and isinstance(other, str | PurePath)):
+        return one is other
+    (here, part), (there, its) = split_part(str(one)), split_part(str(other))
+    if _is_path(here) and _is_path(there):
+        return part == its and Path(here).expanduser().samefile(Path(there).expanduser())
+    return str(one) == str(other)
+
+
 def name_of(data: Any) -> str:
     """How data is called in records and messages."""
     if isinstance(data, Dataset):

@@ -1,7 +1,8 @@
 """Answers by an exported model, without what it was made with: ``python predict.py FILE...`` prints lines of JSON.
 
 Needs numpy and what runs the model: onnxruntime for model.onnx, openvino for model.xml, torch for model.pt2; Pillow for
-pictures, tokenizers for most texts. In the place of FILE a text may stand, for models of texts. ``--model PATH`` names
+pictures, tokenizers for most texts. In the place of FILE a text may stand, for models of texts; of a .txt file each
+line is one. ``--model PATH`` names
 the model or its folder where this file does not lie beside it. The fields are those of ``regraft predict --json``.
 To answer inside a program:
 
@@ -15,6 +16,7 @@ import argparse
 import io
 import json
 import math
+import re
 import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +29,8 @@ ABOUT = "regraft"
 """The name that what is known of a model has inside its file."""
 BESIDE = {"texts": ("text_inputs.py", "table_inputs.py"), "table": ("table_inputs.py",)}
 """What this file needs beside it, by the kind of the model."""
+PATH = re.compile(r"[.~]{0,2}[/\\].*|[A-Za-z]:[/\\].*|.*[/\\]|\S*\.[A-Za-z]\w{1,8}", re.DOTALL)
+"""What has the look of a path, and is no text."""
 GRAPHS = ("model.onnx", "model.xml", "model.pt2")
 
 Arrays = dict[str, Any]
@@ -212,19 +216,43 @@ def boxes(about: Record, run: Run, files: Sequence[str], folder: Path) -> Iterat
 
 def texts(about: Record, run: Run, inputs: Sequence[str], folder: Path) -> Iterator[Record]:
     """A record for each text: those in the column of a table, that of a .txt file, or what is typed."""
-    from table_inputs import is_table, read_table, readable  # type: ignore[import-not-found] # they lie beside this file
+    from table_inputs import is_table  # type: ignore[import-not-found] # they lie beside this file
     from text_inputs import TextInputs  # type: ignore[import-not-found]
 
     read = TextInputs(about, lambda name: (folder / name).read_bytes())
     for one in inputs:
-        if is_table(one):
-            table = read_table(one)
-            name = about["item"] if about["item"] or len(table.columns) > 1 else next(iter(table.columns))
-            found = readable(table, table.column(name))
-        else:
-            is_file = one.lower().endswith(".txt") and Path(one).is_file()
-            found = [(one, Path(one).read_text(encoding="utf-8-sig") if is_file else one, "")]
-        yield from each(about, run, read, found)
+        yield from each(about, run, read, table_texts(about, one) if is_table(one) else lines_of(one))
+
+
+def table_texts(about: Record, file: str) -> Iterator[tuple[str, str, str]]:
+    """(name of the row, its text, why there is none) of a table's column: that of the model, the only one, or ``text``.
+    Raises ``ValueError`` where there is none of these.
+    """
+    from table_inputs import read_table, readable  # type: ignore[import-not-found]
+
+    table = read_table(file)
+    only = next(iter(table.columns)) if len(table.columns) == 1 else "text"
+    if not about["item"] and only not in table.columns:
+        raise ValueError(f"{file} has the columns {', '.join(table.columns)}: --text names that of the texts")
+    yield from readable(table, table.column(about["item"] or only))
+
+
+def lines_of(one: str) -> list[tuple[str, str, str]]:
+    """(what it is called, a text, why there is none) of each line of a .txt file, or of what was typed."""
+    try:
+        is_file, is_folder = Path(one).is_file(), Path(one).is_dir()
+    except (OSError, ValueError):  # too long for a name
+        is_file = is_folder = False
+    if is_file and one.lower().endswith(".txt"):
+        try:
+            lines = Path(one).read_text(encoding="utf-8-sig").split("\n")
+        except UnicodeDecodeError as error:
+            return [(one, "", f"it is no text in UTF-8: {error.reason}")]
+        lines = lines if lines[-1].strip() else lines[:-1]
+        return [(f"{Path(one).name}:{i}", line.strip(), "") for i, line in enumerate(lines, 1)]
+    if is_file or is_folder:
+        return [(one, "", f"it is a {'folder' if is_folder else 'file'}; .txt files and tables are read")]
+    return [(one, "" if PATH.fullmatch(one) else one, "there is nothing at this path" if PATH.fullmatch(one) else "")]
 
 
 def table(about: Record, run: Run, files: Sequence[str], folder: Path) -> Iterator[Record]:
@@ -260,11 +288,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Answers by an exported model, a line of JSON each.")
     parser.add_argument("inputs", nargs="+", metavar="FILE")
     parser.add_argument("--model", default=str(Path(__file__).parent), help="the model or its folder [default: here]")
+    parser.add_argument("--text", metavar="COLUMN", help="the column of the texts of a table, where it has several")
     asked = parser.parse_args()
     try:
         about, run = session(asked.model)
     except (ValueError, ImportError) as error:
         sys.exit(f"predict.py: {error}")
+    if asked.text is not None:
+        about["item"] = asked.text
     folder = Path(asked.model) if Path(asked.model).is_dir() else Path(asked.model).parent
     try:
         for record in KINDS[about["kind"]](about, run, asked.inputs, folder):

@@ -119,8 +119,12 @@ def read_table(file: str) -> Table:
         )
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     comma = max(",;\t|", key=lines[0].count)
-    counted = [(i, row) for i, row in enumerate(csv.reader((f"{line}\n" for line in lines), delimiter=comma), 1)
-               if any(row) or len(row) > 1]  # fmt: skip
+    csv.field_size_limit(2**31 - 1)
+    try:
+        read = [*enumerate(csv.reader((f"{line}\n" for line in lines), delimiter=comma), 1)]
+    except csv.Error as error:
+        raise ValueError(f"{file}: {error}") from None
+    counted = [(i, row) for i, row in read if any(row) or len(row) > 1]
     if len(counted) < 2:
         raise ValueError(f"{file} holds no rows below its header")
     names = [name.strip() for name in counted[0][1]]

@@ -119,10 +119,9 @@ def _for_texts(items: list[Items], one: bool, weights: bool) -> Default:
     if weights or not found.main:
         why = "the language cannot be told from so few words"
         return Default(before(), "weights are given without a name" if weights else why, languages=found.texts)
-    if found.main[0] == "rare" and not one:
-        better = "the weights of a network that reads it, if there are any, are taken by --backbone FOLDER"
-        return Default("tfidf", f"no network here reads {NAMES['rare']}, so words and characters are counted", better,
-                       found.texts)  # fmt: skip
+    if found.main[0] == "rare":
+        return _counted(NAMES["rare"], "the weights of a network that reads it, if there are any, are taken by "
+                        "--backbone FOLDER", found, one)  # fmt: skip
     if is_here(E5.name):
         name = f"{E5.name}[join]" if found.cut else E5.name
         emoji = " and emoji" if "emoji" in found.main else ""
@@ -133,10 +132,15 @@ def _for_texts(items: list[Items], one: bool, weights: bool) -> Default:
     if not foreign:
         return Default(before(), "the texts are English", languages=found.texts, fault=fault)
     better = fault or f"{E5.package.command} brings {E5.name}, which reads about 100 languages"
+    return _counted(foreign, better, found, one)
+
+
+def _counted(foreign: str, better: str, found: Languages, one: bool) -> Default:
+    """Counted words and characters, since no network here reads what is ``foreign``; or the least bad network."""
     if not one:
-        return Default("tfidf", f"no network here reads {foreign}, so words and characters are counted", better,
-                       found.texts)  # fmt: skip
-    able = TINY_TEXT.name if set(found.main) <= {"zh", "en"} else before()
+        why = f"no network here reads {foreign}, so words and characters are counted"
+        return Default("tfidf", why, better, found.texts)
+    able = TINY_TEXT.name if set(found.main) <= {"zh", "en"} else E5.name if is_here(E5.name) else before()
     return Default(able, f"no network here reads {foreign} well, and one is wanted", better, found.texts)
 
 

@@ -59,7 +59,8 @@ class Bulk:
             with written_by_regraft(state):
                 before = json.loads(state.read_text(encoding="utf-8")) if state.exists() else plain
             if before != plain:
-                raise ArtefactError(f"{self.work} belongs to another model or other inputs: --overwrite drops it.")
+                raise ArtefactError(f"{self.work} belongs to another model, other inputs or another --adapt: "
+                                    "--overwrite drops it.")  # fmt: skip
             write_json(state, plain)
             until_ready.pop_all()
         self.chunks = len(self._files())

@@ -87,7 +87,7 @@ def answered(predictor: AnyPredictor, model: str, inputs: list[str], wanted: Pre
         kept = [row for row, _, _ in rows.stream(0)]
         return PredictResult(model, rows.total, sum("error" in r for r in kept), None, kept, problems=problems)
     about = {"model": predictor.manifest["files"], "inputs": inputs, "names": rows.digest(),
-             "sort_into": wanted.sort_into}  # fmt: skip
+             "sort_into": wanted.sort_into, **({"adapt": wanted.adapt} if wanted.adapt else {})}  # fmt: skip
     columns = columns_of(predictor.model) if isinstance(predictor, Predictor) else {}
     with Bulk(output(wanted.out), about, columns, resume=wanted.resume, overwrite=wanted.overwrite) as bulk:
         resumed = min(bulk.done, rows.total)

@@ -19,8 +19,8 @@ class DistillationOptions:
 
     teacher: str | None = option(None, "learn from the answers of this model too: a run of the same task, as 'regraft "
                                        "distill' does", metavar="RUN", tasks=("classification",))  # fmt: skip
-    unlabelled: Any = option(None, "with --teacher: items that it answers, labels are not looked at; DATA itself, "
-                                   "where there are no labels to learn from", typed=str,
+    unlabelled: Any = option(None, "with --teacher: items that it answers beside those of DATA, labels are not "
+                                   "looked at; DATA itself, where none of its labels are to be looked at", typed=str,
                              scenarios=("taught",))  # fmt: skip
     temperature: float | None = option(None, f"soften the teacher's answers by so much [default: {TEMPERATURE:g}]",
                                        low=1, high=100, kinds=TRAINED, scenarios=("taught",))  # fmt: skip

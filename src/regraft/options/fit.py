@@ -302,8 +302,6 @@ def _taught(given: dict[str, Any], meaning: Meaning) -> str | None:
             return f"{OPTIONS[name].shown(given[name])} has no place beside --teacher; leave it out."
     if is_auto(given["backbone"]):
         return f"--backbone {given['backbone']} beside --teacher: name the network that is to learn."
-    if given["unlabelled"] is None:
-        return "--teacher: name what it answers with --unlabelled; DATA itself where no labels are to be looked at."
     return None
 
 

@@ -113,7 +113,11 @@ def roles_of(table: Table, hints: Hints) -> tuple[Roles, list[Problem]]:
 
 
 def _labels(table: Table, hints: Hints, roles: Roles, free: Sequence[str], said: list[Problem]) -> list[str]:
-    """The columns of the labels: the user's, those that a model learned to tell, the usual one, else by looking."""
+    """The columns of the labels: the user's, those that a model learned to tell, the usual one, else by looking; none
+    where none are wanted.
+    """
+    if hints.labels == "none":
+        return []
     columns, where, kept, kind = table.columns, table.where, hints.kept, roles.modality
     if hints.label and (named(hints.label, columns)[0] in columns or not hints.lenient):
         return [wanted(name, columns, where, "--label") for name in named(hints.label, columns)]

@@ -233,13 +233,15 @@ def _dataset(whole: Table, hints: Hints) -> Dataset:
         known = _there(tree, paths, called, names, table.where, problems, {p.item for p in more})
         items = PictureFiles(tree, paths, table.folder)
     found = [_label(table, name, hints, counted, problems) for name in roles.labels]
-    for column in found:
+    some = hints.labels == "some" and len(found) == 1
+    for column in [] if some else found:
         for i in np.flatnonzero(column.missing & known):
             problems.append(Problem("missing-label", called[i], f"has no {column.name}; left out"))
         if len(found) == 1:
             known &= ~column.missing
     if not known.any():
-        raise DataError(f"{table.where} holds no row with both a {_CALLED[roles.modality][0]} and a label.")
+        one = _CALLED[roles.modality][0]
+        raise DataError(f"{table.where} holds no {f'row with both a {one} and a label' if found else one}.")
     parts = _parts(table, roles, called, known, problems)
     if roles.modality == "table":
         columns = _as_texts({n: table.columns[n] for n in roles.features})
@@ -256,6 +258,7 @@ def _dataset(whole: Table, hints: Hints) -> Dataset:
     keep = np.flatnonzero(known)
     items = items.take(keep)
     source = f"{len(roles.features)} columns" if roles.features else f"{_CALLED[roles.modality][1]} from {roles.item!r}"
+    labels = ", ".join(map(repr, roles.labels))
     ending = f" ({ending_of(table.where)[1:]})" if table.where != "the DataFrame" else ""
     return Dataset(
         table.name,
@@ -265,7 +268,7 @@ def _dataset(whole: Table, hints: Hints) -> Dataset:
         parts[keep],
         groups=_groups(table, roles.group, names, problems)[keep] if roles.group else None,
         format="table",
-        evidence=f"a table{ending}, {source}, labels from {', '.join(map(repr, roles.labels))}",
+        evidence=f"a table{ending}, {source}, {f'labels from {labels}' if labels else 'no labels'}",
         problems=tuple(problems),
         roles=roles,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -22,8 +23,10 @@ _LETTERS = {
     "latin": "A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff\uff21-\uff3a\uff41-\uff5a",
 }
 _SCRIPTS = {name: re.compile(f"[{letters}]+") for name, letters in _LETTERS.items()}
-_OTHER = re.compile("[\u0531-\u058f\u0980-\u0eff\u1000-\u137f\u1780-\u17ff\u1c90-\u1cbf]")
-"""Armenian, Bengali to Lao, Burmese, Georgian, Amharic, Khmer: further letters that multilingual networks know."""
+_OTHER = re.compile("[\u0250-\u02ff\u0531-\u058f\u0980-\u0eff\u1000-\u137f\u1780-\u17ff\u1c90-\u1cbf\u1d00-\u1dbf]")
+"""Phonetic signs, Armenian, Bengali to Lao, Burmese, Georgian, Amharic, Khmer: further letters that multilingual
+networks know.
+"""
 _EMOJI = re.compile("[\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001faff]")
 _WEIGHT = {"zh": 4, "ja": 2, "ko": 2, "th": 2}
 """A Chinese character says as much as some four Latin letters."""
@@ -83,13 +86,21 @@ class Languages(NamedTuple):
 def language_of(text: str) -> str:
     """zh, ja, ko, ru, cyrillic, ar, el, th, hi, he, en, de, fr, es, it, pt, nl; ``latin``, ``other`` or ``rare`` for
     letters of another language; where there are none ``emoji`` or ``none``. Of a long text the first 4,000 characters
-    are looked at.
+    with a letter are looked at.
     """
-    if len(text) > LOOKED_AT:
-        beginning = language_of(text[:LOOKED_AT])
-        return beginning if beginning != "none" else language_of(text[LOOKED_AT:])
+    found = "none"
+    for start in range(0, len(text), LOOKED_AT):
+        told = _language(text[start : start + LOOKED_AT])
+        if told not in ("emoji", "none"):
+            return told
+        found = told if found == "none" else found
+    return found
+
+
+def _language(text: str) -> str:
     if text.isascii():
         return _latin(text) if _SCRIPTS["latin"].search(text) else "none"
+    text = unicodedata.normalize("NFKC", text)  # letters of formulas, ligatures and units are those that they look like
     counts = {name: sum(map(len, script.findall(text))) * _WEIGHT.get(name, 1) for name, script in _SCRIPTS.items()}
     best = max(counts, key=lambda name: counts[name])
     if not counts[best]:

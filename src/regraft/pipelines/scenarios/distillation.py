@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from regraft.core.runtime import resolve_device
 from regraft.core.types import Problem
 from regraft.data.audit.audit import audited
 from regraft.data.dataset import Dataset
-from regraft.data.open import name_of
+from regraft.data.open import name_of, same_data
 from regraft.data.parts import evaluation_part
 from regraft.data.relabel import relabel
 from regraft.data.splits import Split, make_split
@@ -46,8 +45,8 @@ class Distillation(Single):
     def __init__(self, data: Any, options: FitOptions, network: Pretrained | None = None) -> None:
         asked = options.distillation
         self.teacher = Teacher.load(str(asked.teacher), options.network.engine, resolve_device(options.network.device))
-        self.mere = self.teacher.unlabelled(asked.unlabelled, options.data)
-        self.labels = None if _same(data, asked.unlabelled) else self.teacher.labelled(data, options.data)
+        self.mere = self.teacher.unlabelled(data if asked.unlabelled is None else asked.unlabelled, options.data)
+        self.labels = None if same_data(data, asked.unlabelled) else self.teacher.labelled(data, options.data)
         opened = self.mere if self.labels is None else self.labels
         super().__init__(opened, data, options, network, meaning_of(options, task="classification"))
         learns = self.meaning.kind == "training"
@@ -186,9 +185,3 @@ class Distillation(Single):
         """Those of the student, and of the teacher, whose answers tell of them."""
         own, before = super().learned_items(*data), self.teacher.learned
         return None if own is None or before is None else before | own
-
-
-def _same(data: Any, unlabelled: Any) -> bool:
-    """Whether the items without labels are the data itself."""
-    paths = isinstance(data, str | PurePath) and isinstance(unlabelled, str | PurePath)
-    return data is unlabelled or (paths and str(data) == str(unlabelled))

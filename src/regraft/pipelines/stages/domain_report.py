@@ -102,8 +102,8 @@ def report(
         own, won, answers = _on_target(context, target, before, after)
         figures |= own
         if target.same:
-            problems.append(Problem("same-judged", target.judged.name, "the target has no part test: judged on the "
-                                    "items adapted to, whose labels were not read"))  # fmt: skip
+            problems.append(Problem("same-judged", target.judged.name, "the target has no part test with labels: "
+                                    "judged on the items adapted to, whose labels were not read"))  # fmt: skip
         write_evidence(work, target.judged, after.judged, after.model, answers, _groups(target, after))
     elif split.val is not None and len(after.val.y):
         answers, by = after.model.probabilities(after.val.x), split.groups_judged(after.val.items)

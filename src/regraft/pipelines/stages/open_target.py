@@ -9,12 +9,12 @@ import numpy as np
 
 from regraft.core.errors import DataError, InputError, UnreadableItem
 from regraft.core.types import Hints, Problem
-from regraft.data.dataset import Dataset, classification_dataset
+from regraft.data.dataset import Dataset
 from regraft.data.items import JoinedItems
-from regraft.data.open import open_inputs
 from regraft.data.parts import evaluation_part, training_part
 from regraft.data.relabel import relabel
 from regraft.data.splits import Split, open_in_groups
+from regraft.data.unlabelled import open_unlabelled
 
 FEW = 5
 
@@ -50,9 +50,9 @@ def open_target(
 
     ``mapping`` renames classes of the target (``kitten=cat,puppy=dog``). Adapted to is the part train, reported on the
     part test, else val, else the same items. ``labels`` is how many items of the target may be learned from with their
-    labels; ``seed`` draws them, class by class. A table's items without a label are adapted to as well, and a column
-    that was only guessed to be the label and has none of the source's classes is no label. Raises ``InputError`` where
-    the target is empty, of another kind, or shares no class with the source.
+    labels; ``seed`` draws them, class by class. Items without a label are adapted to as well, and a column that was
+    only guessed to be the label and has none of the source's classes is no label. Raises ``InputError`` where the
+    target is empty, of another kind, or shares no class with the source.
     """
     opened, labelled = _opened(where, source, format, hints, guess=not mapping)
     if not len(opened):
@@ -65,7 +65,7 @@ def open_target(
             raise InputError(f"--mapping {mapping}: the target {opened.name} has no class names.")
         if labels:
             raise InputError(f"--target-labels {labels}: the target {opened.name} has no labels.")
-        found = TargetDomain(opened, None, problems=[p for p in opened.problems if p.kind == "no-labels"])
+        found = _without_labels(opened)
     else:
         if opened.target.task != "classification":
             raise InputError(
@@ -74,11 +74,9 @@ def open_target(
         opened = renamed(opened, mapping)
         learn = training_part(opened) if opened.part_names != ["test"] else opened
         found = _with_labels(learn, evaluation_part(opened), source.classes)
-        found.same = evaluation_part(opened).part_names == learn.part_names
         if labels:
             _set_aside(found, relabel(learn, source.classes, strict=False), labels, seed)
-        elif found.same:
-            _with_unlabelled(found, opened, where, hints)
+    found.problems += opened.problems
     theirs = [source] if held is None else [source, held]
     found.problems += _same_items(found.learn, theirs)
     if found.labelled is not None:
@@ -93,32 +91,25 @@ def _opened(
     taken for the label is something else (``guess``).
     """
     try:
-        found = open_in_groups(where, format=format, hints=hints)
+        found = open_in_groups(where, format=format, hints=replace(hints, labels="some"))
     except DataError as error:
         try:
-            return _items_alone(where, source, hints), False
+            return _unlabelled(open_unlabelled(where, source.modality, replace(hints, group=None)), source), False
         except (DataError, InputError):
             raise error from None
+    if found.target.task == "classification" and not (found.y >= 0).any():
+        return _unlabelled(found, source), False
     if not (guess and _is_no_label(found, source)):
         return found, True
     text = (f"its column {found.target_name!r} holds {_some(found.classes)} and none of the source's classes: it is "
             "taken for data without labels; where both mean the same, --mapping THEIRS=OURS,... says so")  # fmt: skip
-    alone = _items_alone(where, source, hints) if isinstance(where, str) else _unlabelled(found, source)
+    alone = _unlabelled(found, source)
     return replace(alone, problems=(*alone.problems, Problem("no-labels", found.name, text))), False
-
-
-def _items_alone(where: Any, source: Dataset, hints: Hints) -> Dataset:
-    """The items at ``where`` without a label."""
-    read = open_inputs(str(where), modality=source.modality, hints=replace(hints, group=None, label=None))
-    nothing = np.full(len(read.items), -1)
-    return classification_dataset(
-        str(where), read.items, nothing, source.classes, format="items", problems=tuple(read.problems)
-    )
 
 
 def _unlabelled(data: Dataset, source: Dataset) -> Dataset:
     """The same items in the source's classes, with no label."""
-    name = data.target_name
+    name = next(iter(data.targets), source.target_name)
     return replace(data, targets={name: source.target}, labels={name: np.full(len(data), -1)})
 
 
@@ -129,13 +120,12 @@ def _is_no_label(found: Dataset, source: Dataset) -> bool:
     return found.target_name not in source.roles.labels and not set(found.classes) & set(source.classes)
 
 
-def _with_unlabelled(found: TargetDomain, opened: Dataset, where: Any, hints: Hints) -> None:
-    """Adapts to those items of a table too whose label is missing."""
-    blank = sum(p.kind == "missing-label" for p in opened.problems)
-    if blank and isinstance(where, str) and "#" not in where:
-        found.learn = _items_alone(where, found.learn, hints)
-        text = f"{blank} of its items have no label: they are adapted to, and not judged"
-        found.problems.append(Problem("missing-label", opened.name, text))
+def _without_labels(opened: Dataset) -> TargetDomain:
+    """All items, or the part train where there is one, to adapt to and none to judge on."""
+    learn = opened.part("train") if "train" in opened.part_names else opened
+    others = len(opened) - len(learn)
+    text = f"{others} of its items lie in other parts than train and have no labels to judge by: they are not used"
+    return TargetDomain(learn, None, problems=[Problem("other-part", opened.name, text)] if others else [])
 
 
 def renamed(data: Dataset, mapping: str | None) -> Dataset:
@@ -160,6 +150,19 @@ def renamed(data: Dataset, mapping: str | None) -> Dataset:
 
 def _with_labels(learn: Dataset, judged: Dataset, classes: tuple[str, ...]) -> TargetDomain:
     """The judged items in the source's classes, and what is to say where the two sets of classes differ."""
+    problems, name, part = [], learn.name, judged.part_names
+    if part != learn.part_names and not (judged.y >= 0).any():
+        text = f"{len(judged)} of its items, the part {part[0]}, have no label to judge by: they are not used"
+        problems.append(Problem("missing-label", name, text))
+        judged = learn
+    same = judged.part_names == learn.part_names
+    if blank := int((learn.y < 0).sum()):
+        text = f"{blank} of its items have no label: they are adapted to{', and not judged' if same else ''}"
+        problems.append(Problem("missing-label", name, text))
+    if not same and (blank := int((judged.y < 0).sum())):
+        text = f"{blank} of its items in the part {part[0]} have no label: they are not judged"
+        problems.append(Problem("missing-label", name, text))
+    judged = judged.take(np.flatnonzero(judged.y >= 0))
     there = {c for part in (learn, judged) for c, n in part.class_counts().items() if n}
     common = [c for c in classes if c in there]
     if not common:
@@ -168,7 +171,6 @@ def _with_labels(learn: Dataset, judged: Dataset, classes: tuple[str, ...]) -> T
             "unlabelled adaptation would give every item a wrong class. Rename them with --mapping THEIRS=OURS,..., or "
             "carry the network over: 'regraft fit TARGET --init RUN' with a run of the source."
         )
-    problems, name = [], learn.name
     missing, new = [c for c in classes if c not in there], sorted(there - set(classes))
     if missing:
         text = (f"the target has no item of {_some(missing)} (partial adaptation): methods that bring whole domains "
@@ -182,7 +184,8 @@ def _with_labels(learn: Dataset, judged: Dataset, classes: tuple[str, ...]) -> T
         text = (f"the source has no {_some(new)} (open set): {len(unknown)} judged items of these classes are left out "
                 "of the figures, and every answer to them is wrong")  # fmt: skip
         problems.append(Problem("open-set", name, text))
-    return TargetDomain(_unlabelled(learn, ours), ours.take(np.flatnonzero(known)), unknown, problems=problems)
+    judged = ours.take(np.flatnonzero(known))
+    return TargetDomain(_unlabelled(learn, ours), judged, unknown, same, problems=problems)
 
 
 def _set_aside(found: TargetDomain, known: Dataset, labels: int, seed: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -13,10 +14,11 @@ from regraft.core.errors import DataError, InputError
 from regraft.core.row_store import RowStore
 from regraft.core.types import Hints
 from regraft.data.dataset import Dataset
+from regraft.data.frames import is_frame
 from regraft.data.items import Items
-from regraft.data.open import name_of, open_inputs
-from regraft.data.parts import training_part
+from regraft.data.open import name_of
 from regraft.data.relabel import relabel
+from regraft.data.unlabelled import open_unlabelled
 from regraft.features.runner import Runner
 from regraft.inference.evaluation import opened_for
 from regraft.inference.load import load_any
@@ -96,17 +98,13 @@ class Teacher:
         return self._of_its_kind(found)
 
     def _items(self, data: Any, told: DataOptions) -> Dataset:
-        hints = _hints(told)
-        try:
-            whole = opened_for(self.predictor, data, told.format, hints)
-            whole = training_part(whole) if whole.part_names != ["test"] else whole
-            return self.without_labels(whole.name, whole.items, problems=whole.problems, roles=whole.roles)
-        except DataError:
-            if not isinstance(data, str | PurePath):
-                return self.without_labels(name_of(data), self.predictor.items(data))
-        hints = replace(hints, kept=self.predictor.hints.kept)
-        read = open_inputs(str(data), modality=self.predictor.modality, hints=hints)
-        return self.without_labels(str(data), read.items, problems=tuple(read.problems))
+        if not (isinstance(data, str | PurePath | Dataset) or is_frame(data)):
+            return self.without_labels(name_of(data), self.predictor.items(data))
+        hints = _hints(told, kept=self.predictor.hints.kept)
+        read = partial(opened_for, self.predictor, format=told.format)
+        whole = open_unlabelled(data, self.predictor.modality, hints, read)
+        whole = whole.part("train") if "train" in whole.part_names else whole
+        return self.without_labels(whole.name, whole.items, problems=whole.problems, roles=whole.roles)
 
     def without_labels(self, name: str, items: Items, **more: Any) -> Dataset:
         """Items as data of the teacher's task, none with a label."""
