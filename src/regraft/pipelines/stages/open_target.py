@@ -97,7 +97,7 @@ def _opened(
             return _unlabelled(open_unlabelled(where, source.modality, replace(hints, group=None)), source), False
         except (DataError, InputError):
             raise error from None
-    if found.target.task == "classification" and not (found.y >= 0).any():
+    if found.kind.unknown(found.y).all():
         return _unlabelled(found, source), False
     if not (guess and _is_no_label(found, source)):
         return found, True
