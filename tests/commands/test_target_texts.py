@@ -1,6 +1,7 @@
 """Fit with a target of texts: English learned from, Chinese adapted to; what its table holds is seen for what it is."""
 
 import csv
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -118,6 +119,18 @@ def test_parts_and_blank_labels_of_a_target(english: str, reviews, tmp_path: Pat
         found, alone = target(where, english), hasattr(where, "columns") and len(where.columns) == 1
         assert len(found.learn) == (30 if alone else 20) and found.judged is None
         assert any(p.kind == "other-part" for p in found.problems) != alone
+
+
+def test_folders_that_are_parts_are_no_classes(english: str, reviews, tmp_path: Path) -> None:
+    for i, (text, _) in enumerate(reviews["zh"]):
+        (tmp_path / "zh" / ("train" if i < 20 else "test")).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "zh" / ("train" if i < 20 else "test") / f"{i}.txt").write_text(text, encoding="utf-8")
+    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "zh")
+    for where in (tmp_path / "zh", tmp_path / "packed.zip"):
+        found = target(str(where), english)
+        assert len(found.learn) == 20 and found.judged is None
+        assert "10 of its items lie in other parts than train" in found.problems[0].message
+        assert len(target(f"{where}#test", english).learn) == 10
 
 
 def test_columns_named_for_the_source_need_not_be_in_the_target(reviews, chinese: str, tmp_path: Path) -> None:

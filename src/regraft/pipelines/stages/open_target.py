@@ -11,7 +11,7 @@ from regraft.core.errors import DataError, InputError, UnreadableItem
 from regraft.core.types import Hints, Problem
 from regraft.data.dataset import Dataset
 from regraft.data.items import JoinedItems
-from regraft.data.parts import evaluation_part, training_part
+from regraft.data.parts import evaluation_part, part_of, training_part
 from regraft.data.relabel import relabel
 from regraft.data.splits import Split, open_in_groups
 from regraft.data.unlabelled import open_unlabelled
@@ -92,6 +92,8 @@ def _opened(
     """
     try:
         found = open_in_groups(where, format=format, hints=replace(hints, labels="some"))
+        if found.roles is None and found.classes and all(map(part_of, found.classes)):
+            raise DataError(f"{found.name} has no classes: {_some(found.classes)} are parts.")
     except DataError as error:
         try:
             return _unlabelled(open_unlabelled(where, source.modality, replace(hints, group=None)), source), False
