@@ -46,6 +46,14 @@ def test_alike_and_apart(three, tmp_path: Path) -> None:
     assert again.map == apart.map and again.a_distance == apart.a_distance
 
 
+def test_counted_words_are_compared(tmp_path: Path) -> None:
+    for name, word in (("a", "good"), ("b", "fine")):
+        rows = [f"{word if i % 2 else 'bad'} film {i} of {i * 7},{i % 2}" for i in range(60)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *rows]))
+    found = regraft.shift(str(tmp_path / "a.csv"), str(tmp_path / "b.csv"), backbone="tfidf")
+    assert found.items == {"source": 60, "target": 60} and found.worth in ("yes", "no", "doubtful")
+
+
 def test_label_shift(three, tmp_path: Path) -> None:
     """Class shares of the target by the probe's guesses: none for a second draw, much where a class is nearly gone."""
     with np.load(three[1]) as z:

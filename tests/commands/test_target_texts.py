@@ -121,6 +121,20 @@ def test_parts_and_blank_labels_of_a_target(english: str, reviews, tmp_path: Pat
         assert any(p.kind == "other-part" for p in found.problems) != alone
 
 
+def test_a_column_that_the_source_has_too_is_no_label(reviews, tmp_path: Path) -> None:
+    """Whatever its cells: verified says 0 and 1 as the label does."""
+    rows = [(t, int(y == "positive"), i % 2) for i, (t, y) in enumerate(reviews["en"])]
+    source = table(tmp_path / "s.csv", ["text", "label", "verified"], rows)
+    for where in (table(tmp_path / "t.csv", ["text", "verified"], [(t, v) for t, _, v in rows]),
+                  pd.DataFrame([(t, v) for t, _, v in rows], columns=["text", "verified"])):  # fmt: skip
+        found = target(where, source)
+        assert found.judged is None and len(found.learn) == 30
+    numbers = pd.DataFrame({"a": np.arange(40) % 7 + 0.5, "smoker": np.arange(40) % 2, "label": np.arange(40) // 3 % 2})
+    numbers.to_csv(tmp_path / "n.csv", index=False)
+    found = target(numbers.drop(columns="label"), str(tmp_path / "n.csv"))
+    assert found.judged is None and len(found.learn) == 40
+
+
 def test_folders_that_are_parts_are_no_classes(english: str, reviews, tmp_path: Path) -> None:
     for i, (text, _) in enumerate(reviews["zh"]):
         (tmp_path / "zh" / ("train" if i < 20 else "test")).mkdir(parents=True, exist_ok=True)

@@ -111,6 +111,8 @@ def test_items_that_are_called_otherwise_are_found_by_their_digests(tmp_path: Pa
         texts_of = [found.items.load(i) for i in np.flatnonzero(found.corrections.changed)]
         assert sorted(texts_of) == [frame.text[0], frame.text[2]]
         assert any("found by their digests" in p.message for p in found.problems) == otherwise
+    with pytest.raises(DataError, match="where 2 items hold what it holds: give the data as it was audited"):
+        open_corrected(pd.concat([frame, frame]), str(path))
     write(path, *rows, (there.items.name(4), "", "good"), head=head)
     assert open_corrected(str(tmp_path / "d.csv"), str(path)).corrected == 3
     with pytest.raises(DataError, match="has no digest, and items of .* are called otherwise"):

@@ -8,9 +8,11 @@ import pytest
 
 from regraft.core.errors import DataError, InputError
 from regraft.core.types import Hints
+from regraft.data.formats.table import read_items
 from regraft.data.items import TableRows
 from regraft.data.open import open_data, open_items
 from regraft.data.tabular.cells import Cells
+from regraft.export import table_inputs
 from regraft.features.encoders.table import TableMap
 from regraft.text.numbers import is_missing, kind_of, number
 
@@ -140,3 +142,23 @@ def test_the_map_finds_its_columns_by_name(tmp_path: Path) -> None:
     assert numbers_only(TableRows(np.ones((2, 2)), "X")).rows.shape == (2, 2)
     with pytest.raises(InputError, match="takes 2 columns"):
         numbers_only(TableRows(np.ones((2, 3)), "X"))
+
+
+def test_numbers_are_not_read_as_they_are_written_in_texts(tmp_path: Path) -> None:
+    """A model of decimal commas: 100.125 in a text may be 100125, as a number it is what it is."""
+    rows = [(f"{i},{i % 7}5", f"{i}.{i % 10}00,5") for i in range(1, 41)]
+    pd.DataFrame(rows, columns=["area", "price"]).to_csv(tmp_path / "t.csv", sep=";", index=False)
+    learned = open_data(str(tmp_path / "t.csv"), hints=Hints(label="price", task="regression"))
+    assert learned.roles is not None and learned.roles.decimals == {"area": "comma", "price": "comma"}
+    kept = Hints(kept=learned.roles, task="regression")
+    asked = pd.DataFrame({"area": [100.125, 7.250], "price": [1.125, 2.250]})
+    asked.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+    asked.to_parquet(tmp_path / "t.parquet")
+    for data in (asked, str(tmp_path / "t.jsonl"), str(tmp_path / "t.parquet")):
+        found = open_data(data, hints=kept)
+        assert found.items.columns["area"] == ["100.125", "7.25"] and found.y.tolist() == [1.125, 2.25]
+        one = read_items(data if isinstance(data, pd.DataFrame) else Path(data), kept, "table").items
+        assert one.columns["area"] == ["100.125", "7.25"]
+    words = open_data(asked.map(lambda v: f"{v:.3f}"), hints=kept)
+    assert words.items.columns["area"] == ["100125", "7250"], "in a text 100.125 is written as the thousands were"
+    assert table_inputs.written(["100.125", "7,5"], "comma", {0}) == ["100.125", "7.5"]

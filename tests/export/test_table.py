@@ -47,6 +47,23 @@ def test_rows_are_answered_alike_outside(run: str, to: str, name: str, tmp_path:
     assert np.ptp([r["value"] for r in ours if "value" in r]) > 1
 
 
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+def test_classes_of_rows_are_answered_alike_outside(to: str, tmp_path: Path) -> None:
+    rows = [f"{i * 7 % 50 + 0.5},{PLACES[i % 3]},{'big' if i * 7 % 50 > 25 else 'small'}" for i in range(70)]
+    (tmp_path / "t.csv").write_text("\n".join(["size,where,kind", *rows]) + "\n")
+    run = regraft.fit(str(tmp_path / "t.csv"), label="kind", controls="none", out=str(tmp_path / "run")).run
+    regraft.export_model(run, to, out=str(tmp_path / "out"))
+    theirs = regraft.predict(run, str(tmp_path / "t.csv"), engine="torch").predictions
+    for a, b in zip(alone(tmp_path / "out", str(tmp_path / "t.csv")), theirs, strict=True):
+        assert a["label"] == b["label"] and a["probabilities"] == pytest.approx(b["probabilities"], abs=1e-4)
+
+
+def test_a_name_that_two_columns_have_is_refused_outside(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("note,note,size\n7,8,100\n")
+    with pytest.raises(ValueError, match=r"has two columns of the same name \(note\)"):
+        read_table(str(tmp_path / "t.csv"))
+
+
 def test_json_is_read_as_rows_too(tmp_path: Path) -> None:
     records = [{"a": 1.5, "b": None}, {"a": float("nan"), "b": " x "}]
     (tmp_path / "t.json").write_text(json.dumps(records))

@@ -119,7 +119,11 @@ def _found_again(
         return rows, []
     there = [digest_of(data.items, i) for i in range(len(data))]
     counts, names = Counter(there), {d: data.items.name(i) for i, d in enumerate(there)}
-    found = {r.item: names[r.digest] for r in rows if r.item in moved and counts[r.digest] == 1}
+    if twice := [r for r in rows if r.item in moved and counts[r.digest] > 1]:
+        alike = counts[twice[0].digest]
+        raise DataError(f"{path}: {twice[0].item} is called otherwise in {data.name}, where {alike} items hold what it "
+                        "holds: give the data as it was audited.")  # fmt: skip
+    found = {r.item: names[r.digest] for r in rows if r.item in moved and r.digest in names}
     if not found:
         return rows, []
     was, now = next(iter(found.items()))

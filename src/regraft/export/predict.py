@@ -2,9 +2,8 @@
 
 Needs numpy and what runs the model: onnxruntime for model.onnx, openvino for model.xml, torch for model.pt2; Pillow for
 pictures, tokenizers for most texts. In the place of FILE a text may stand, for models of texts; of a .txt file each
-line is one. ``--model PATH`` names
-the model or its folder where this file does not lie beside it. The fields are those of ``regraft predict --json``.
-To answer inside a program:
+line is one. ``--model PATH`` names the model or its folder where this file does not lie beside it. The fields are those
+of ``regraft predict --json``. To answer inside a program:
 
     about, run = session("FOLDER")
     run({"picture": decode(open("photo.jpg", "rb").read())})
@@ -29,7 +28,7 @@ ABOUT = "regraft"
 """The name that what is known of a model has inside its file."""
 BESIDE = {"texts": ("text_inputs.py", "table_inputs.py"), "table": ("table_inputs.py",)}
 """What this file needs beside it, by the kind of the model."""
-PATH = re.compile(r"[.~]{0,2}[/\\].*|[A-Za-z]:[/\\].*|.*[/\\]|\S*\.[A-Za-z]\w{1,8}", re.DOTALL)
+PATH = re.compile(r"[.~]{0,2}[/\\].*|[A-Za-z]:[/\\].*|.*[/\\]|\S*\.[A-Za-z]\w{1,8}(#\w+)?|embedded:\S*", re.DOTALL)
 """What has the look of a path, and is no text."""
 GRAPHS = ("model.onnx", "model.xml", "model.pt2")
 
@@ -77,9 +76,12 @@ def _openvino(path: Path) -> tuple[str, Run]:
     compiled = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     told = graph.get_rt_info(ABOUT).astype(str) if graph.has_rt_info(ABOUT) else ""
 
+    names = [one["name"] for one in json.loads(told or "{}").get("outputs", ())]
+
     def run(given: Arrays) -> Arrays:
         said = compiled(given)
-        return {port.any_name: np.array(said[port]) for port in compiled.outputs}
+        found = {port.any_name: np.array(said[port]) for port in compiled.outputs}
+        return found if {*found} == {*names} else dict(zip(names, found.values(), strict=True))  # one was renamed
 
     return told, run
 

@@ -9,7 +9,7 @@ import gzip
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ class Table:
     columns: dict[str, list[str]]
     numbers: list[int]
     faults: dict[int, str] = field(default_factory=dict)
+    typed: dict[str, set[int]] = field(default_factory=dict)
+    """The places in a column of what JSON gives as a number."""
 
     def column(self, name: str) -> list[str]:
         """The cells of a column; raises ``ValueError`` where there is none of that name."""
@@ -65,7 +67,8 @@ class TableInputs:
     def rows(self, table: Table) -> list[list[str]]:
         """The rows of a table in the order of the columns; raises ``ValueError`` where a column is missing."""
         if "name" in self.columns[0]:
-            cells = [written(table.column(c["name"]), c.get("written", "")) for c in self.columns]
+            cells = [written(table.column(c["name"]), c.get("written", ""), table.typed.get(c["name"], set()))
+                     for c in self.columns]  # fmt: skip
         else:
             cells = [*table.columns.values()]
         if len(cells) != len(self.columns):
@@ -86,11 +89,14 @@ def number(name: str, cell: str, gaps: bool) -> float:
     return value
 
 
-def written(cells: list[str], style: str) -> list[str]:
-    """The cells of a column with their numbers as 1234.5, where all of them could be written in ``style``."""
-    if not style or not all(WRITTEN[style].fullmatch(c) for c in cells if NUMBERISH.fullmatch(c)):
+def written(cells: list[str], style: str, typed: Set[int] = frozenset()) -> list[str]:
+    """The cells of a column with their numbers as 1234.5, where all of them could be written in ``style``; those that
+    are numbers already (``typed``) stay.
+    """
+    words = {i for i, c in enumerate(cells) if i not in typed}
+    if not style or not all(WRITTEN[style].fullmatch(cells[i]) for i in words if NUMBERISH.fullmatch(cells[i])):
         return cells
-    return [as_plain(c, style) if WRITTEN[style].fullmatch(c) else c for c in cells]
+    return [as_plain(c, style) if i in words and WRITTEN[style].fullmatch(c) else c for i, c in enumerate(cells)]
 
 
 def as_plain(cell: str, style: str) -> str:
@@ -128,6 +134,8 @@ def read_table(file: str) -> Table:
     if len(counted) < 2:
         raise ValueError(f"{file} holds no rows below its header")
     names = [name.strip() for name in counted[0][1]]
+    if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise ValueError(f"{file} has two columns of the same name ({twice[0] or 'none'})")
     table = Table({name: [] for name in names}, [])
     for i, row in counted[1:]:
         if len(row) != len(names):
@@ -141,9 +149,10 @@ def read_table(file: str) -> Table:
 def of_records(records: list[tuple[int, dict[str, Any]]]) -> Table:
     """Objects of JSON as a table."""
     names = dict.fromkeys(name for _, record in records for name in record)
-    return Table(
-        {name: [as_cell(record.get(name)) for _, record in records] for name in names}, [i for i, _ in records]
-    )
+    typed = {name: {i for i, (_, record) in enumerate(records) if isinstance(record.get(name), int | float)}
+             for name in names}  # fmt: skip
+    columns = {name: [as_cell(record.get(name)) for _, record in records] for name in names}
+    return Table(columns, [i for i, _ in records], typed=typed)
 
 
 def as_cell(value: Any) -> str:

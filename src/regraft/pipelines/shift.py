@@ -184,7 +184,7 @@ def measure(opened: Dataset, goal: TargetDomain, runner: Runner, store: RowStore
         right = logits_of(head, units(shown)).argmax(1) == truth
         as_it_is = {**_as_it_is(right, left_out(fitted, y)), "seen": _seen(goal.judged, network, store, seed)}
     seen = {n: _seen(d, network, store, seed) for n, d in (("source", opened), ("target", goal.learn))}
-    worth, word = in_words(distance["value"], [d for d in classes if d is not None], len(x) + len(z), as_it_is)
+    worth, word = in_words(distance["value"], [d for d in classes if d is not None], x.shape[0] + z.shape[0], as_it_is)
     return Shift(
         opened.name,
         goal.learn.name,

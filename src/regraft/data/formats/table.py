@@ -102,7 +102,7 @@ def read_items(data: Path | pd.DataFrame, hints: Hints = Hints(), modality: str 
         names = [f"row {row}" for row in table.rows]
         columns = _as_texts(table.columns)
         if hints.kept:
-            columns, _ = _plain_numbers(columns, hints, names, table.where, said)
+            columns, _ = _plain_numbers(columns, table.columns, hints, names, table.where, said)
         return Read(Cells(columns, names, table.where, faults=table.faults), said)
     if hints.kept is None or not hints.kept.item:
         said.append(Problem("column-read", column, f"is the column of the {_CALLED[kind][1]} that are read"))
@@ -121,7 +121,7 @@ def of_features(frame: pd.DataFrame) -> tuple[Cells, Roles, list[Problem]]:
     for name, what in unused.items():
         problems.append(Problem("id-column", name, f"{what}, so it is not learned from; under another name it is"))
     columns = _as_texts({n: values for n, values in table.columns.items() if n not in unused})
-    columns, styles = _plain_numbers(columns, Hints(), names, table.where, problems)
+    columns, styles = _plain_numbers(columns, table.columns, Hints(), names, table.where, problems)
     columns = feature_columns(columns, names, table.where, problems)
     unused = {n: unused.get(n, "holds nothing to learn from") for n in table.columns if n not in columns}
     roles = Roles("table", features=tuple(columns), decimals=styles, unused=unused)
@@ -243,9 +243,11 @@ def _dataset(whole: Table, hints: Hints) -> Dataset:
         one = _CALLED[roles.modality][0]
         raise DataError(f"{table.where} holds no {f'row with both a {one} and a label' if found else one}.")
     parts = _parts(table, roles, called, known, problems)
+    text = "holds no item with a label that can be read: nothing of it is judged or learned from"
+    problems += [Problem("part-without-labels", part, text) for part in sorted({*parts} - {*parts[known], ""})]
     if roles.modality == "table":
         columns = _as_texts({n: table.columns[n] for n in roles.features})
-        columns, styles = _plain_numbers(columns, hints, counted, table.where, problems)
+        columns, styles = _plain_numbers(columns, table.columns, hints, counted, table.where, problems)
         columns = feature_columns(columns, counted, table.where, problems, kept=hints.kept is not None)
         left = {n: "holds nothing to learn from" for n in roles.features if n not in columns}
         roles = replace(roles, features=tuple(columns), decimals=styles, unused=roles.unused | left)
@@ -290,27 +292,29 @@ def _label(table: Table, name: str, hints: Hints, rows: list[str], problems: lis
 
 
 def _plain_numbers(
-    columns: dict[str, list[str]], hints: Hints, rows: list[str], where: str, problems: list[Problem]
+    columns: dict[str, list[str]], cells: Columns, hints: Hints, rows: list[str], where: str, problems: list[Problem]
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Columns with their numbers written as 1234.5, and how they were written where it was otherwise: as in the table
-    that a model learned from, where they could be.
+    that a model learned from, where they could be. Of ``cells``, the same untouched, numbers are what they are.
 
     Raises ``DataError`` where 1,500 could be 1.5 or 1500 in a whole column; what a model reads then fails row by row.
     """
     plain, styles = {}, {}
     for name, texts in columns.items():
         learned = hints.kept.decimals.get(name, "") if hints.kept else ""
-        style = learned if learned and fits(texts, learned) else style_of(texts)
+        words = [t for t, cell in zip(texts, cells[name], strict=True) if isinstance(cell, str)]
+        style = learned if learned and fits(words, learned) else style_of(words)
         if hints.kept and (style == "ambiguous" or name not in hints.kept.features):
             style = ""
         if style == "ambiguous":
             first = next(i for i, t in enumerate(texts) if "," in t)
             raise DataError(f"{where}, {rows[first]}: {name!r} is {texts[first]!r}, {why_not(texts[first])}")
-        if style:
+        if style and words:
             styles[name] = style
             if style != learned:
                 problems.append(Problem("decimals", name, f"is read so: {STYLES[style]}"))
-        plain[name] = [as_plain(t, style) for t in texts] if style else texts
+        plain[name] = [as_plain(t, style) if isinstance(cell, str) else t
+                       for t, cell in zip(texts, cells[name], strict=True)] if style else texts  # fmt: skip
     return plain, styles
 
 

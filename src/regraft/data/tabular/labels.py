@@ -42,7 +42,7 @@ def label_column(
     texts = ["" if m or lists else plain_text(c) for c, m in zip(cells, missing, strict=True)]
     doubt = ""
     if not lists and (kind is None or kind.numbers) and not separator:
-        texts, style = _plain_numbers(name, texts, style, where, rows)
+        texts, style = _plain_numbers(name, texts, cells, style, where, rows)
     if kind is None:
         given = [t for t in texts if t]
         separator = separator or separator_of(given)
@@ -53,18 +53,20 @@ def label_column(
     return replace(column, doubt=column.doubt or doubt)
 
 
-def _plain_numbers(name: str, texts: list[str], style: str, where: str, rows: Sequence[str]) -> tuple[list[str], str]:
-    """The cells with their numbers written as 1234.5, and how they were written: in this ``style`` where they could
-    be. Raises ``DataError`` where 1,500 could be two numbers.
+def _plain_numbers(
+    name: str, texts: list[str], cells: list[Any], style: str, where: str, rows: Sequence[str]
+) -> tuple[list[str], str]:
+    """The ``cells`` as ``texts`` with their numbers written as 1234.5, and how they were written: in this ``style``
+    where they could be; what is a number already stays. Raises ``DataError`` where 1,500 could be two numbers.
     """
-    given = [t for t in texts if t]
+    given = [t for t, cell in zip(texts, cells, strict=True) if t and isinstance(cell, str)]
     style = style if style and fits(given, style) else style_of(given)
     if style == "ambiguous":
         first = next(i for i, t in enumerate(texts) if "," in t)
         why = why_not(texts[first]).rstrip(".")
         raise DataError(f"{where}, {rows[first]}: {name!r} is {texts[first]!r}, {why}; a list of classes: "
                         "--task multilabel.")  # fmt: skip
-    return [as_plain(t, style) for t in texts], style
+    return [as_plain(t, style) if isinstance(cell, str) else t for t, cell in zip(texts, cells, strict=True)], style
 
 
 def _as_lists(cells: list[Any]) -> list[Any]:

@@ -101,6 +101,8 @@ def _opened(
             raise error from None
     if found.kind.unknown(found.y).all():
         return _unlabelled(found, source), False
+    if not hints.label and _is_another_column(found, source):
+        return _unlabelled(open_unlabelled(where, source.modality, replace(hints, group=None)), source), False
     if not (guess and _is_no_label(found, source)):
         return found, True
     text = (f"its column {found.target_name!r} holds {_some(found.classes)} and none of the source's classes: it is "
@@ -113,6 +115,13 @@ def _unlabelled(data: Dataset, source: Dataset) -> Dataset:
     """The same items in the source's classes, with no label."""
     name = next(iter(data.targets), source.target_name)
     return replace(data, targets={name: source.target}, labels={name: np.full(len(data), -1)})
+
+
+def _is_another_column(found: Dataset, source: Dataset) -> bool:
+    """Whether what was taken for the label is a column that the source has too, and does not tell."""
+    known = None if source.roles is None or found.roles is None else source.roles
+    return known is not None and not set(found.targets) & set(known.labels) and all(
+        name in known.features or name in known.unused for name in found.targets)  # fmt: skip
 
 
 def _is_no_label(found: Dataset, source: Dataset) -> bool:
