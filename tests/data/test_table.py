@@ -143,3 +143,11 @@ def test_groups_by_a_regular_expression_on_names(own_shapes: Path) -> None:
     with pytest.raises(DataError, match="no regular expression"):
         open_data(str(own_shapes), hints=Hints(group="("))
     assert np.unique(found.groups).size == 8
+
+
+def test_a_part_without_a_label_is_told_of(tmp_path: Path) -> None:
+    rows = [f"a text of some words {i},{'' if i > 5 else 'ab'[i % 2]},{'test' if i > 5 else 'train'}" for i in range(9)]
+    (tmp_path / "t.csv").write_text("\n".join(["text,label,split", *rows]))
+    found, some = (open_data(str(tmp_path / "t.csv"), hints=h) for h in (Hints(), Hints(labels="some")))
+    assert [p.item for p in found.problems if p.kind == "part-without-labels"] == ["test"]
+    assert found.part_names == ["train"] and some.part_names == ["train", "test"] and not some.problems

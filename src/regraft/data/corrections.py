@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import starmap
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -77,13 +78,12 @@ def corrected(data: Dataset, path: Path) -> Dataset:
         return corrected_boxes(data, path)
     rows, problems = _read(path)
     place = {data.items.name(i): i for i in range(len(data))}
-    rows, more = _found_again(path, data, rows, place)
+    rows, others, more = _found_again(path, data, rows, place)
     problems += more
     gone = [r for r in rows if r.item not in place]
     _require_there(path, data, rows, gone)
     rows = [r for r in rows if r.item in place]
-    moved = [r for r in rows if r.digest and digest_of(data.items, place[r.item]) != r.digest]
-    if moved:
+    if moved := [r for r in rows if r.item in others]:
         raise DataError(
             f"{path}: {_some(moved)} changed since the audit, so nobody knows whether the correction still holds: "
             "audit again, or empty the cells below digest where it does."
@@ -108,15 +108,15 @@ def corrected(data: Dataset, path: Path) -> Dataset:
 
 def _found_again(
     path: Path, data: Dataset, rows: list[_Row], place: dict[str, int]
-) -> tuple[list[_Row], list[Problem]]:
-    """The rows with the names that their items have here, found by their digests: the rows of a file and of a DataFrame
-    are counted otherwise, and a table may have been sorted. Raises ``DataError`` where a row without a digest is beside
-    such.
+) -> tuple[list[_Row], set[str], list[Problem]]:
+    """The rows with the names that their items have here, found by their digests, since the rows of a file and of a
+    DataFrame are counted otherwise, and a table may have been sorted; the names of those whose digest no item has; what
+    is to be said. Raises ``DataError`` where it cannot be told which item is meant.
     """
     moved = {r.item for r in rows if r.digest and not (r.item in place and
                                                        digest_of(data.items, place[r.item]) == r.digest)}  # fmt: skip
     if not moved:
-        return rows, []
+        return rows, moved, []
     there = [digest_of(data.items, i) for i in range(len(data))]
     counts, names = Counter(there), {d: data.items.name(i) for i, d in enumerate(there)}
     if twice := [r for r in rows if r.item in moved and counts[r.digest] > 1]:
@@ -125,13 +125,14 @@ def _found_again(
                         "holds: give the data as it was audited.")  # fmt: skip
     found = {r.item: names[r.digest] for r in rows if r.item in moved and r.digest in names}
     if not found:
-        return rows, []
+        return rows, moved, []
     was, now = next(iter(found.items()))
     if bare := [r for r in rows if not r.digest]:
         raise DataError(f"{path}: row {bare[0].number} has no digest, and items of {data.name} are called otherwise "
                         f"than in it ({was} is {now}): give the data as it was audited.")  # fmt: skip
     text = f"{len(found)} of its items are called otherwise here ({was} is {now}): they are found by their digests"
-    return [replace(r, item=found.get(r.item, r.item)) for r in rows], [Problem("corrections", str(path), text)]
+    rows = [replace(r, item=found.get(r.item, r.item)) for r in rows]
+    return _one_an_item(path, rows), moved - {*found}, [Problem("corrections", str(path), text)]
 
 
 def table_of(path: Path, wanted: Sequence[str]) -> Table:
@@ -162,14 +163,20 @@ def cells_of(table: Table, column: str) -> list[str]:
 def _read(path: Path) -> tuple[list[_Row], list[Problem]]:
     """The rows that correct something, one an item."""
     table = table_of(path, (ITEM, NEW))
+    cells = zip(table.rows, *(cells_of(table, c) for c in (ITEM, DIGEST, NEW)), strict=True)
+    rows = [row for row in starmap(_Row, cells) if row.new]
+    return _one_an_item(path, rows), table.problems
+
+
+def _one_an_item(path: Path, rows: Sequence[_Row]) -> list[_Row]:
+    """The first row of each item; raises ``DataError`` where another one wants another label."""
     found: dict[str, _Row] = {}
-    for n, item, digest, new in zip(table.rows, *(cells_of(table, c) for c in (ITEM, DIGEST, NEW)), strict=True):
-        row = _Row(n, item, digest, new)
-        before = found.setdefault(row.item, row) if row.new else row
+    for row in rows:
+        before = found.setdefault(row.item, row)
         if before.new != row.new:
-            raise DataError(f"--corrections {path}: {item} is to be {before.new} in row {before.number} and {row.new} "
-                            f"in row {n}; leave one of them.")  # fmt: skip
-    return list(found.values()), table.problems
+            raise DataError(f"--corrections {path}: {row.item} is to be {before.new} in row {before.number} and "
+                            f"{row.new} in row {row.number}; leave one of them.")  # fmt: skip
+    return list(found.values())
 
 
 def _require_there(path: Path, data: Dataset, rows: Sequence[_Row], gone: Sequence[_Row]) -> None:

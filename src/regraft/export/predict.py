@@ -217,7 +217,7 @@ def boxes(about: Record, run: Run, files: Sequence[str], folder: Path) -> Iterat
 
 
 def texts(about: Record, run: Run, inputs: Sequence[str], folder: Path) -> Iterator[Record]:
-    """A record for each text: those in the column of a table, that of a .txt file, or what is typed."""
+    """A record for each text: those in the column of a table, the lines of a .txt file, or what is typed."""
     from table_inputs import is_table  # type: ignore[import-not-found] # they lie beside this file
     from text_inputs import TextInputs  # type: ignore[import-not-found]
 
@@ -254,7 +254,7 @@ def lines_of(one: str) -> list[tuple[str, str, str]]:
         return [(f"{Path(one).name}:{i}", line.strip(), "") for i, line in enumerate(lines, 1)]
     if is_file or is_folder:
         return [(one, "", f"it is a {'folder' if is_folder else 'file'}; .txt files and tables are read")]
-    return [(one, "" if PATH.fullmatch(one) else one, "there is nothing at this path" if PATH.fullmatch(one) else "")]
+    return [(one, one, "there is nothing at this path" if PATH.fullmatch(one) else "")]
 
 
 def table(about: Record, run: Run, files: Sequence[str], folder: Path) -> Iterator[Record]:

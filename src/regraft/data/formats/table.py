@@ -303,13 +303,13 @@ def _plain_numbers(
     for name, texts in columns.items():
         learned = hints.kept.decimals.get(name, "") if hints.kept else ""
         words = [t for t, cell in zip(texts, cells[name], strict=True) if isinstance(cell, str)]
-        style = learned if learned and fits(words, learned) else style_of(words)
+        style = learned if learned and words and fits(words, learned) else style_of(words)
         if hints.kept and (style == "ambiguous" or name not in hints.kept.features):
             style = ""
         if style == "ambiguous":
             first = next(i for i, t in enumerate(texts) if "," in t)
             raise DataError(f"{where}, {rows[first]}: {name!r} is {texts[first]!r}, {why_not(texts[first])}")
-        if style and words:
+        if style:
             styles[name] = style
             if style != learned:
                 problems.append(Problem("decimals", name, f"is read so: {STYLES[style]}"))
