@@ -398,10 +398,12 @@ def test_labelled_data_alone_teach_too(data: dict[str, str], at: Path) -> None:
     shutil.copy(data["labelled"], "own.npz")
     told = {"into": "raw", "method": "linear-probe", "judge": data["judged"]}
     found = [regraft.distill(data["teacher"], data="own.npz", unlabelled=same, out=f"r{i}", **told)
-             for i, same in enumerate(("./own.npz", str(at / "own.npz"), None))]  # fmt: skip
+             for i, same in enumerate(("own.npz", "./own.npz", None))]  # fmt: skip
     for one in found:
         assert one.metrics["distillation"]["items"]["labelled"] == 40
         assert one.metrics["val"] == found[0].metrics["val"] and "labels_alone" in one.metrics["distillation"]["judged"]
+    blind = distill(data["teacher"], "raw", "./own.npz", data="own.npz", method="linear-probe", out="b")
+    assert blind.metrics["distillation"]["items"]["labelled"] == 0, "fit DATA --unlabelled DATA looks at no label"
     words = ["distill", data["teacher"], "--into", "raw", "--method", "linear-probe"]
     done = CliRunner().invoke(app, [*words, "--data", "own.npz", "--judge", data["judged"], "--trust", "--out", "c"])
     assert done.exit_code == 0, done.output

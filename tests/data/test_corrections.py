@@ -113,6 +113,9 @@ def test_items_that_are_called_otherwise_are_found_by_their_digests(tmp_path: Pa
         assert any("found by their digests" in p.message for p in found.problems) == otherwise
     with pytest.raises(DataError, match="where 2 items hold what it holds: give the data as it was audited"):
         open_corrected(pd.concat([frame, frame]), str(path))
+    twice = (there.items.name(1), rows[0][1], "bad")  # a copy at the audit, of which one is left
+    with pytest.raises(DataError, match="is to be good in row 2 and bad in row 3"):
+        open_corrected(frame, str(write(tmp_path / "e.csv", rows[0], twice, head=head)))
     write(path, *rows, (there.items.name(4), "", "good"), head=head)
     assert open_corrected(str(tmp_path / "d.csv"), str(path)).corrected == 3
     with pytest.raises(DataError, match="has no digest, and items of .* are called otherwise"):

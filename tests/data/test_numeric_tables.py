@@ -159,6 +159,9 @@ def test_numbers_are_not_read_as_they_are_written_in_texts(tmp_path: Path) -> No
         assert found.items.columns["area"] == ["100.125", "7.25"] and found.y.tolist() == [1.125, 2.25]
         one = read_items(data if isinstance(data, pd.DataFrame) else Path(data), kept, "table").items
         assert one.columns["area"] == ["100.125", "7.25"]
+    mixed = ["7,5", 100.125, 7.25]
+    both = open_data(pd.DataFrame({"area": mixed, "price": mixed}), hints=kept)
+    assert both.items.columns["area"] == ["7.5", "100.125", "7.25"] and both.y.tolist() == [7.5, 100.125, 7.25]
     words = open_data(asked.map(lambda v: f"{v:.3f}"), hints=kept)
     assert words.items.columns["area"] == ["100125", "7250"], "in a text 100.125 is written as the thousands were"
     assert table_inputs.written(["100.125", "7,5"], "comma", {0}) == ["100.125", "7.5"]
