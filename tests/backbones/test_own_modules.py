@@ -267,7 +267,7 @@ def test_a_control_that_cannot_be_drawn_is_left_out_and_said(shapes: Path, tmp_p
 
 def test_torchvisions_own_models_are_built_again_without_their_head(shapes: Path, tmp_path: Path) -> None:
     net = seeded(lambda: torchvision.models.resnet18(num_classes=7)).eval()
-    result = regraft.fit(str(shapes), backbone=net, spec={"height": 64, "width": 64}, controls="random",
+    result = regraft.fit(str(shapes), backbone=net, spec={"height": 32, "width": 32}, controls="random",
                          out=str(tmp_path / "r"))  # fmt: skip
     assert result.backbone.startswith("module:resnet18-") and list(result.metrics["controls"]) == [
         f"random:{result.backbone}"
@@ -276,7 +276,7 @@ def test_torchvisions_own_models_are_built_again_without_their_head(shapes: Path
     loaded = regraft.load(tmp_path / "r")  # by itself: no code of the user's is needed
     assert loaded.model.network.recipe["architecture"] == "resnet18"
     net.fc = nn.Identity()
-    features = regraft.FeatureExtractor(backbone=net, spec={"height": 64, "width": 64}, engine="torch")
+    features = regraft.FeatureExtractor(backbone=net, spec={"height": 32, "width": 32}, engine="torch")
     x = torch.from_numpy(features.fit(pictures).transform(pictures))
     assert x.shape == (3, 512)
     assert np.allclose(loaded.model.probabilities(x.numpy()), loaded.predict_proba(pictures), atol=1e-5)

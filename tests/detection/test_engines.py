@@ -199,6 +199,7 @@ def test_little_work_of_a_detector_stays_on_torch(fresh_cache: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_commands_take_an_engine(tmp_path: Path, fresh_cache: Path) -> None:
     from tests.commands.test_detect import OPTIONS, write_coco
 

@@ -10,6 +10,7 @@ import pytest
 
 import regraft
 from regraft.export.table_inputs import TableInputs, read_table
+from tests.conftest import with_slow
 from tests.export.test_pictures import alone
 
 PLACES = ("north", "south", "east")
@@ -47,7 +48,7 @@ def test_rows_are_answered_alike_outside(run: str, to: str, name: str, tmp_path:
     assert np.ptp([r["value"] for r in ours if "value" in r]) > 1
 
 
-@pytest.mark.parametrize("to", ["onnx", "openvino"])
+@pytest.mark.parametrize("to", with_slow(("onnx", "openvino"), ("onnx",)))
 def test_classes_of_rows_are_answered_alike_outside(to: str, tmp_path: Path) -> None:
     rows = [f"{i * 7 % 50 + 0.5},{PLACES[i % 3]},{'big' if i * 7 % 50 > 25 else 'small'}" for i in range(70)]
     (tmp_path / "t.csv").write_text("\n".join(["size,where,kind", *rows]) + "\n")

@@ -106,7 +106,7 @@ def test_every_row_is_an_item_or_a_problem(table: dict[str, Any]) -> None:
                 assert str(error)
 
 
-@examples(500)
+@examples(300)
 @given(tables())
 def test_all_ways_to_hand_over_a_table_agree(table: dict[str, Any]) -> None:
     rows = [{k: v.strip() for k, v in r.items()} for r in table["rows"]]
